@@ -1,0 +1,43 @@
+import type { Evidence, TaskId, TaskReason } from './task.ts'
+
+/** A string map that travels inside the message (headers, job data ...). */
+export interface Carrier {
+  get(key: string): string | undefined
+  set(key: string, value: string): void
+}
+export interface TaskDraft { readonly system: string; readonly destination: string; readonly name: string; readonly deadlineMs?: number }
+export interface AttemptInfo {
+  readonly system: string
+  readonly destination: string
+  readonly name: string
+  /** 1 for the first run; 0 where the library does not tell. */
+  readonly attempt: number
+  /** Runs in all, the first included. Absent: a failure is taken as final. */
+  readonly maxAttempts?: number
+  readonly messageId?: string
+}
+
+/** All that an integration may do. Spans, journal, metrics and retries are not its business. */
+export interface TaskKit {
+  /** Publishes 'spawned', then calls send; 'confirmed' (with the message id, where `messageIdOf` finds one) when what it returns settles well. */
+  enqueue<R>(draft: TaskDraft, carrier: Carrier, send: () => R, messageIdOf?: (result: Awaited<R>) => string | undefined): R
+  /** Runs one attempt in the carrier's context: 'started', then how it ended. */
+  attempt<R>(info: AttemptInfo, carrier: Carrier, run: () => R): R
+  /** A terminal fact that only the broker knew (dead-lettered, returned, expired, removed). */
+  settle(taskId: TaskId, event: 'failed' | 'cancelled' | 'lost', reason: TaskReason, evidence: Evidence): void
+  /** Wraps a method and remembers how to undo it. A throw inside `replace` itself leaves the method as it was. */
+  wrap<T extends object, K extends keyof T & string>(target: T, method: K, replace: (original: T[K]) => T[K]): void
+}
+
+export interface Integration<ModuleExports = any> {
+  /** File name = integration name = configuration key. */
+  readonly name: string
+  /** What to hook: 'bullmq', 'node:worker_threads'. */
+  readonly module: string
+  /** The tested semver range; outside it: said once, left alone. */
+  readonly versions: string
+  /** OpenTelemetry scopes whose own PRODUCER and CONSUMER spans this integration stands in for. */
+  readonly replacesScopes?: readonly string[]
+  patch(exports: ModuleExports, kit: TaskKit): void
+}
+export function defineIntegration<E>(integration: Integration<E>): Integration<E> { return integration }

@@ -1,0 +1,11 @@
+/** Something to do when a module is first loaded, by require or import. Called once per loaded copy, before the app gets its exports. */
+export interface ModuleHook {
+  /** For diagnostics and `afterspan_instrumentation`: 'pg', 'pg-boss', 'pg (health)'. */
+  readonly name: string
+  /** Bare package name, or 'node:…'. */
+  readonly module: string
+  /** Semver range of what is supported; outside it: said once, left alone. '*' for builtins. */
+  readonly versions: string
+  /** May mutate the exports, or return a replacement. A throw is counted and said; the app gets the exports as they were. */
+  patch(exports: any, loaded: { readonly version: string; readonly baseDir?: string; readonly format: 'commonjs' | 'module' }): unknown
+}

@@ -1,0 +1,59 @@
+import type { EpochMs } from './task.ts'
+
+/** stop() may be called twice, or without start(). Both are harmless. */
+export interface Service { readonly name: string; start(): Promise<void>; stop(): Promise<void> }
+
+export interface Clock {
+  now(): EpochMs
+  monotonicMs(): number
+  /** Ticks never overlap; the returned function ends them. Timers are unref'd. */
+  every(ms: number, tick: () => Promise<void>): () => void
+}
+
+/** A service that runs on the side thread: it crosses as a path and plain data, never as a function. The file exports `start(host, data)`. */
+export interface SideService { readonly name: string; readonly entry: string; readonly data: unknown }
+
+/** What `start` gets on the side thread. */
+export interface SideHost {
+  /** Mounts a GET/HEAD handler on the admin listener. A path that ends in '/' is a prefix. */
+  route(path: string, handle: AdminHandler): void
+  /** Families that /metrics appends to those of the main thread. */
+  metrics(collect: () => Promise<readonly MetricFamily[]> | readonly MetricFamily[]): void
+  /** To this service's half on the main thread. Plain data only. */
+  post(message: unknown): void
+  onMessage(handle: (message: unknown) => void): void
+  /** Coded lines on stderr, rate-limited, written synchronously. */
+  say(code: string, message: string): void
+  readonly clock: Clock
+}
+export interface SideModule { start(host: SideHost, data: unknown): Promise<{ stop(): Promise<void> }> }
+
+export interface AdminRequest {
+  readonly method: 'GET' | 'HEAD' | 'POST'
+  readonly path: string
+  readonly query: URLSearchParams
+  readonly headers: Readonly<Record<string, string | undefined>>
+  /** By loopback socket (and no forwarding header), or by the token. Without it: names and statuses only. */
+  readonly trusted: boolean
+}
+export interface AdminReply { readonly status: number; readonly headers?: Readonly<Record<string, string>>; readonly body: string | Uint8Array }
+export type AdminHandler = (request: AdminRequest) => AdminReply | Promise<AdminReply>
+
+// ---- metrics as plain data: they cross threads ----
+export interface MetricSample { readonly labels: Readonly<Record<string, string>>; readonly value: number }
+export interface Exemplar { readonly labels: Readonly<Record<string, string>>; readonly value: number; readonly at: EpochMs }
+export interface HistogramSample {
+  readonly labels: Readonly<Record<string, string>>
+  /** Upper bounds, ascending, without +Inf. */
+  readonly bounds: readonly number[]
+  /** One more than bounds; not cumulative. */
+  readonly counts: readonly number[]
+  readonly sum: number
+  readonly count: number
+  /** By bucket index. */
+  readonly exemplars?: readonly (Exemplar | undefined)[]
+}
+/** `name` is the final Prometheus name without the `_total` of counters. */
+export type MetricFamily =
+  | { readonly name: string; readonly type: 'counter' | 'gauge'; readonly help: string; readonly unit?: string; readonly samples: readonly MetricSample[] }
+  | { readonly name: string; readonly type: 'histogram'; readonly help: string; readonly unit?: string; readonly samples: readonly HistogramSample[] }

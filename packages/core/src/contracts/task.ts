@@ -1,0 +1,147 @@
+// Vocabulary, used nowhere else differently:
+// task: one piece of work that a request (or another task) spawned.  attempt: one run of it.  origin: the span that spawned it.
+// carrier: what travels inside the message.  ledger: where outcomes are kept.  patrol: the one process per host that reads
+// journals, sweeps and reports.  sweep: one pass of the patrol.  receipt: everything the ledger knows about one trace.
+// probe: one question to one dependency.  gate: what must pass before the process says it has started.
+
+/** Trace id + span id of the enqueue span, 48 hex characters: the trace context is the key. */
+export type TaskId = string & { readonly __brand: 'TaskId' }
+/** Milliseconds since 1970-01-01 UTC, by the clock of the process that wrote it. */
+export type EpochMs = number & { readonly __brand: 'EpochMs' }
+
+export interface TraceRef {
+  readonly traceId: string
+  readonly spanId: string
+  readonly sampled: boolean
+}
+
+/**
+ * Who ran an attempt. pid alone is never an identity: startTicks and bootId tell a reused pid from the old process,
+ * across namespaces neither helps, and execve keeps both: hence the nonce.
+ */
+export interface WorkerRef {
+  readonly hostId: string
+  readonly bootId: string
+  readonly pidNamespace: string
+  readonly timeNamespace: string
+  readonly pid: number
+  readonly startTicks: number
+  readonly threadId: number
+  readonly nonce: string
+  readonly service: string
+}
+
+/** Redacted and cut to 1 KiB before it leaves the process. */
+export interface TaskFailure {
+  readonly type: string
+  readonly message: string
+  readonly stack?: string
+}
+
+export type TaskState = 'pending' | 'enqueued' | 'running' | 'retrying' | 'succeeded' | 'failed' | 'cancelled' | 'lost'
+export const TASK_STATES: readonly TaskState[] = ['pending', 'enqueued', 'running', 'retrying', 'succeeded', 'failed', 'cancelled', 'lost']
+
+export type TaskReason =
+  | 'never_enqueued' | 'process_exit' | 'process_killed' | 'worker_terminated' | 'lease_expired' // lost
+  | 'threw' | 'rejected' | 'dead_lettered' | 'unroutable' | 'expired' | 'retries_exhausted' // failed
+  | 'vanished_from_broker' // lost, by the broker's own word
+  | 'aborted' | 'rolled_back' | 'handled' // cancelled
+
+/** What the state rests on. 'lost' needs proof; a lease decides only where no proof can be had (another host). */
+export type Evidence = 'own_report' | 'exit_record' | 'process_gone' | 'lock_free' | 'lease' | 'broker'
+
+/** What a task is called; carried by 'spawned', and by 'started' where the spawn was not seen. */
+export interface TaskDescription {
+  readonly system: string
+  readonly destination: string
+  readonly name: string
+}
+
+/** Facts only; appended, never edited. The state of a task is a pure fold over them. */
+export type TaskEvent =
+  | ({ readonly kind: 'spawned'; readonly taskId: TaskId; readonly at: EpochMs; readonly origin: TraceRef; readonly route?: string; readonly parent?: TaskId; readonly deadlineAt?: EpochMs; /** Its request was already counted as kept when this was spawned. */ readonly late?: boolean } & TaskDescription)
+  /** The broker has it. */
+  | { readonly kind: 'confirmed'; readonly taskId: TaskId; readonly at: EpochMs; readonly messageId?: string }
+  /** attempt 0: the library does not tell; the fold counts. `description` is there so that a task whose spawn nobody saw still has a name. */
+  | { readonly kind: 'started'; readonly taskId: TaskId; readonly at: EpochMs; readonly attempt: number; readonly spanId: string; readonly maxAttempts?: number; readonly messageId?: string; readonly description?: TaskDescription; readonly origin?: TraceRef }
+  | { readonly kind: 'heartbeat'; readonly taskId: TaskId; readonly at: EpochMs; readonly progress?: number }
+  | { readonly kind: 'succeeded'; readonly taskId: TaskId; readonly at: EpochMs; readonly attempt: number }
+  | { readonly kind: 'failed'; readonly taskId: TaskId; readonly at: EpochMs; readonly attempt: number; readonly reason: TaskReason; readonly failure: TaskFailure; readonly willRetry: boolean }
+  | { readonly kind: 'cancelled'; readonly taskId: TaskId; readonly at: EpochMs; readonly reason: TaskReason }
+  | { readonly kind: 'lost'; readonly taskId: TaskId; readonly at: EpochMs; readonly attempt: number; readonly reason: TaskReason; readonly evidence: Evidence; readonly culprit?: TraceRef; readonly failure?: TaskFailure; readonly exitCode?: number; readonly signal?: string }
+  /** A person has seen it. */
+  | { readonly kind: 'acknowledged'; readonly taskId: TaskId; readonly at: EpochMs; readonly by: string; readonly note?: string }
+  | { readonly kind: 'reported'; readonly taskId: TaskId; readonly at: EpochMs; readonly spanId: string }
+
+export type RequestOutcome = 'sent' | 'aborted_by_client' | 'aborted_by_server' | 'timed_out' | 'crashed'
+
+/** What the journal says of requests themselves: only those that promised something, or all while they are in flight. */
+export type RequestEvent =
+  /** `target` is the path without its query; `parentSpanId` is the inbound parent, so that the span can be told by others. */
+  | { readonly kind: 'received'; readonly origin: TraceRef; readonly at: EpochMs; readonly method: string; readonly target?: string; readonly parentSpanId?: string }
+  /** `promised` is how many tasks the request had spawned when its response ended; 0 only clears 'received'. */
+  | { readonly kind: 'answered'; readonly origin: TraceRef; readonly at: EpochMs; readonly service: string; readonly method: string; readonly promised: number; readonly status?: number; readonly route?: string; readonly outcome: RequestOutcome }
+
+/** What the journal says of the process that writes it. */
+export type ProcessEvent =
+  /** First record of each segment. */
+  | { readonly kind: 'opened'; readonly at: EpochMs; readonly worker: WorkerRef; readonly resource: Readonly<Record<string, string>>; readonly sdkVersion: string }
+  /** The process said goodbye: 'exit' ran. */
+  | { readonly kind: 'exiting'; readonly at: EpochMs; readonly code: number }
+  /** An uncaught error ends the process. The culprit is the request whose context threw, where one could be named. */
+  | { readonly kind: 'crashed'; readonly at: EpochMs; readonly failure: TaskFailure; readonly culprit?: TraceRef }
+
+export type JournalEvent = TaskEvent | RequestEvent | ProcessEvent
+
+/** Counted once for each request; a promise that recovers later adds 'recovered'. */
+export type EffectiveOutcome = 'kept' | 'false_success' | 'failed' | 'refused' | 'abandoned' | 'recovered'
+export const EFFECTIVE_OUTCOMES: readonly EffectiveOutcome[] = ['kept', 'false_success', 'failed', 'refused', 'abandoned', 'recovered']
+
+/** Flags are not states: a clock alone never decides that work is lost. */
+export interface TaskFlags {
+  readonly overdue: boolean
+  readonly stalled: boolean
+  readonly recovered: boolean
+  readonly duplicate: boolean
+  readonly conflict: boolean
+}
+
+export interface AttemptRecord {
+  readonly n: number
+  readonly worker: WorkerRef
+  readonly spanId: string
+  readonly startedAt: EpochMs
+  readonly endedAt?: EpochMs
+  readonly state: TaskState
+  readonly reason?: TaskReason
+  readonly failure?: TaskFailure
+}
+
+export interface TaskRecord extends TaskDescription {
+  readonly taskId: TaskId
+  readonly state: TaskState
+  readonly reason?: TaskReason
+  readonly evidence?: Evidence
+  readonly flags: TaskFlags
+  readonly messageId?: string
+  readonly origin: TraceRef
+  readonly route?: string
+  readonly requestStatus?: number
+  readonly parent?: TaskId
+  readonly depth: number
+  readonly confirmed: boolean
+  readonly attempts: readonly AttemptRecord[]
+  readonly spawnedAt: EpochMs
+  readonly deadlineAt?: EpochMs
+  readonly settledAt?: EpochMs
+  readonly reportedAt?: EpochMs
+  readonly exitCode?: number
+  readonly signal?: string
+}
+
+export interface Receipt {
+  readonly traceId: string
+  readonly request?: { readonly method: string; readonly route?: string; readonly status?: number; readonly at: EpochMs; readonly service?: string; readonly outcome?: RequestOutcome }
+  readonly verdict: 'kept' | 'broken' | 'open' | 'promised_nothing' | 'unknown'
+  readonly tasks: readonly TaskRecord[]
+}

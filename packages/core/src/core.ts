@@ -1,0 +1,29 @@
+import type { Integration, TaskKit } from './contracts/integration.ts'
+import type { ModuleHook } from './contracts/module-hook.ts'
+import type { Clock, SideService } from './contracts/service.ts'
+import type { MetricRegistry } from './metrics/registry.ts'
+import type { OtlpSettings } from './sdk/otlp/settings.ts'
+
+/** What core's boot gives to the packages above it. One per process. */
+export interface Core {
+  readonly serviceName: string
+  readonly sdkVersion: string
+  /** Resource attributes as strings, for the journal and for spans that others tell in this process's name. */
+  readonly resource: Readonly<Record<string, string>>
+  /** Where spans go; undefined where OTEL_TRACES_EXPORTER does not name otlp. Plain data: it may cross threads. */
+  readonly otlp: OtlpSettings | undefined
+  readonly metrics: MetricRegistry
+  readonly kit: TaskKit
+  readonly clock: Clock
+  addModuleHook(hook: ModuleHook): void
+  addIntegration(integration: Integration): void
+  /** Names a service for the side thread; all must be named before the first turn of the event loop after boot. */
+  sideService(service: SideService, onMessage?: (message: unknown) => void): SideLink
+  /** Asks that the side thread be up soon: there is something to do. Called by the first request, task or probe; cheap when called again. */
+  wakeSideThread(): void
+}
+
+export interface SideLink {
+  /** Plain data to the service's half on the side thread; kept in order, held until the thread is up. */
+  post(message: unknown): void
+}

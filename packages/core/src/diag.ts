@@ -1,0 +1,30 @@
+import { writeSync } from 'node:fs'
+import type { ErrorCode } from './errors.ts'
+
+const said = new Map<string, number>()
+const MAX_KEYS = 200
+let lines = 0
+
+/**
+ * One coded line on stderr: `[afterspan] CODE message`. Each code and key is said once (`onceFor`, default the message itself),
+ * at most 200 lines a process. Never throws, never waits: a full or closed stderr loses the line.
+ */
+export function say(code: ErrorCode, message: string, onceFor: string = message): void {
+  const key = `${code} ${onceFor}`
+  const times = said.get(key) ?? 0
+  if (times > 0 || said.size >= MAX_KEYS) return
+  said.set(key, times + 1)
+  lines++
+  try {
+    writeSync(2, `[afterspan] ${code} ${printable(message)}\n`)
+  } catch {
+    // stderr is closed or full: nothing of ours is worth an error in the app
+  }
+}
+
+/** Control, escape and bidirectional characters as \uXXXX, so that no text from outside can move a terminal's cursor. */
+export function printable(text: string): string {
+  return text.replace(/[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
+export function linesSaid(): number { return lines }

@@ -1,0 +1,27 @@
+/** Every code that Afterspan can print or throw. Codes are never reused; docs/errors.md has a paragraph for each (a test compares). */
+export const ERROR_CODES = {
+  AFS_ADMIN_PORT_BUSY: 'the admin listener could not take its port; it retries',
+  AFS_BOOT_FAILED: 'a part of Afterspan could not start; the app runs without that part',
+  AFS_CONFIG_INVALID: 'a variable has a value that is not allowed; the default is used',
+  AFS_CONFIG_UNKNOWN: 'a variable that starts with AFTERSPAN_ is not known',
+  AFS_EXPORT_FAILED: 'spans could not be delivered to the collector',
+  AFS_HANDLER_FAILED: 'a request handler threw or rejected; safeHandler answered 500',
+  AFS_HOOK_FAILED: 'an instrumentation could not patch its module; the app got the module as it was',
+  AFS_HOOK_UNSUPPORTED: 'this version of a module, or of Node, is not supported by an instrumentation',
+  AFS_JOURNAL_FAILED: 'the journal could not be written; tasks are counted in memory only',
+  AFS_LEDGER_DIR: 'the ledger folder cannot be used; outcomes are kept in memory only',
+  AFS_LEDGER_FAILED: 'the ledger could not be opened or written; journals wait on disk',
+  AFS_PATROL_FAILED: 'a sweep of the patrol failed; it goes on with the next one',
+  AFS_SIDE_THREAD: 'the side thread could not be started or has ended; its work moves to the main thread or waits',
+} as const
+export type ErrorCode = keyof typeof ERROR_CODES
+
+/** Thrown at boot, by configuration, by the command line and in tests; never into the app's call path. */
+export class AfterspanError extends Error {
+  readonly code: ErrorCode
+  constructor(code: ErrorCode, message: string, options?: { readonly cause?: unknown }) {
+    super(`${code} ${message}`, options)
+    this.name = 'AfterspanError'
+    this.code = code
+  }
+}

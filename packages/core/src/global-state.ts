@@ -1,0 +1,30 @@
+// The only process-wide state of Afterspan. Two copies of our code in one process (bundle and library, CommonJS and ESM)
+// meet here, so it holds plain values and functions, and changes only by addition.
+import type { TaskScope, TaskOptions } from './tasks/scope.ts'
+import type { HealthProbe } from './contracts/probe.ts'
+import type { Receipt } from './contracts/task.ts'
+
+export interface AfterspanState {
+  /** Set by the first preload; a second one stays out. */
+  booted: boolean
+  /** Why the preload did nothing, where that is so. */
+  inert?: string
+  /** Set by core's boot. */
+  runTask?: <R>(name: string, fn: (scope: TaskScope) => R, options?: TaskOptions) => R
+  track?: <T>(name: string, work: Promise<T> | ((scope: TaskScope) => Promise<T>), options?: TaskOptions) => Promise<T>
+  safeHandler?: (handler: (...args: never[]) => unknown) => unknown
+  /** Set by async-tracker's boot. */
+  receipt?: (traceId: string) => Promise<Receipt>
+  /** Set by health's boot; probes registered before it wait in `waitingProbes`. */
+  registerProbe?: (probe: HealthProbe) => () => void
+  waitingProbes: HealthProbe[]
+  /** OpenTelemetry modules that the instrumentation bundles share with the preload bundle, by package name. */
+  shared: Record<string, unknown>
+}
+
+const KEY = Symbol.for('afterspan/1')
+
+export function globalState(): AfterspanState {
+  const holder = globalThis as { [KEY]?: AfterspanState }
+  return (holder[KEY] ??= { booted: false, waitingProbes: [], shared: {} })
+}

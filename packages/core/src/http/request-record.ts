@@ -1,0 +1,30 @@
+import { context, createContextKey, type Context } from '@opentelemetry/api'
+import type { TaskId, TraceRef } from '../contracts/task.ts'
+
+/** One per request that this process serves, kept in the OpenTelemetry context: the join between a request and its promises. */
+export interface RequestRecord {
+  /** The SERVER span. */
+  readonly ref: TraceRef
+  readonly method: string
+  readonly startedAt: number
+  route?: string
+  status?: number
+  /** Tasks spawned so far. */
+  promised: number
+  /** The response has ended: its SERVER span is closed. */
+  ended: boolean
+  /** The request was counted in afterspan_requests_effective_total by this process; later promises are `late`. */
+  counted: boolean
+}
+
+/** Keys are Symbol.for() underneath: they cross copies of the API. */
+export const REQUEST_KEY: symbol = createContextKey('afterspan.request')
+/** The task whose attempt is running, as a TaskId. */
+export const TASK_KEY: symbol = createContextKey('afterspan.task')
+
+export function activeRequest(from: Context = context.active()): RequestRecord | undefined {
+  return from.getValue(REQUEST_KEY) as RequestRecord | undefined
+}
+export function activeTask(from: Context = context.active()): TaskId | undefined {
+  return from.getValue(TASK_KEY) as TaskId | undefined
+}
