@@ -1,0 +1,19 @@
+import { bootTracker } from '@afterspan/async-tracker/internal'
+import { boot, say } from '@afterspan/core/internal'
+import { bootHealth } from '@afterspan/health/internal'
+
+/** Boots everything, in order: telemetry, then what watches work, then what watches dependencies. A part that cannot start is said and left out. */
+export function preload(bundleDir: string): void {
+  const core = boot({ bundleDir })
+  if (!core) return
+  part('async-tracker', () => bootTracker(core, { bundleDir }))
+  part('health', () => bootHealth(core, { bundleDir }))
+}
+
+function part(name: string, start: () => void): void {
+  try {
+    start()
+  } catch (error) {
+    say('AFS_BOOT_FAILED', `${name} could not start: ${error instanceof Error ? error.message : String(error)}. The app runs without it.`, name)
+  }
+}
