@@ -1,0 +1,5 @@
+// The public names of Afterspan, listed one by one. Each works without the preload too: then nothing is recorded.
+export { health, registerProbe } from '@afterspan/health'
+export { runTask, safeHandler, track, AfterspanError } from '@afterspan/core'
+export { tasks } from '@afterspan/async-tracker'
+export type { HealthProbe, ProbeResult, ProbeStatus, Receipt, TaskOptions, TaskRecord, TaskScope, TaskState } from '@afterspan/core'
