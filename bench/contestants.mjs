@@ -1,0 +1,27 @@
+import { mkdtempSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+const require = createRequire(import.meta.url)
+
+/** What stands beside each other in one run: the arguments and the environment that start an app under it. */
+export function contestants(collectorUrl) {
+  const shared = {
+    OTEL_EXPORTER_OTLP_ENDPOINT: collectorUrl,
+    OTEL_EXPORTER_PROMETHEUS_PORT: '0',
+    OTEL_METRICS_EXPORTER: 'prometheus',
+    OTEL_LOGS_EXPORTER: 'none',
+    OTEL_SERVICE_NAME: 'bench',
+  }
+  return {
+    bare: { args: [], env: {} },
+    core: { args: ['--require', require.resolve('@afterspan/core/register')], env: shared },
+    afterspan: { args: ['--require', require.resolve('afterspan/register')], env: { ...shared, AFTERSPAN_LEDGER_DIR: mkdtempSync(join(tmpdir(), 'afterspan-bench-')) } },
+    auto: {
+      args: ['--require', require.resolve('@opentelemetry/auto-instrumentations-node/register')],
+      // Port 0 is taken as 9464 by that exporter; a fixed high port keeps it off ours.
+      env: { ...shared, OTEL_EXPORTER_PROMETHEUS_PORT: '19464', OTEL_NODE_RESOURCE_DETECTORS: 'env,host,os,process' },
+    },
+  }
+}

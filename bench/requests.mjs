@@ -1,0 +1,30 @@
+import autocannon from 'autocannon'
+import { contestants } from './contestants.mjs'
+import { startApp } from './child.mjs'
+import { interleaved, median, spread } from './statistics.mjs'
+
+/** CPU of the server process per request, after a warm-up, by the process's own account. */
+export async function benchRequests(collectorUrl, app, path, rounds, requests) {
+  const all = contestants(collectorUrl)
+  const results = await interleaved(Object.keys(all), rounds, async (name) => {
+    const server = await startApp(app, all[name])
+    const url = `http://127.0.0.1:${server.port}${path}`
+    await autocannon({ url, connections: 20, amount: Math.ceil(requests / 3) })
+    const before = await server.usage()
+    const load = await autocannon({ url, connections: 20, amount: requests })
+    const after = await server.usage()
+    await server.stop()
+    if (load.non2xx > 0 || load.errors > 0) throw new Error(`${name}: ${load.non2xx} answers were not 2xx, ${load.errors} errors`)
+    return { cpuUs: ((after.cpuMs - before.cpuMs) * 1000) / requests, rss: after.rss }
+  })
+  const added = (name) => results[name].map((r, i) => r.cpuUs - results.bare[i].cpuUs)
+  const ratios = (name) => added(name).map((value, i) => value / added('auto')[i])
+  const rows = Object.keys(all).map((name) => ({
+    contestant: name,
+    'CPU µs/request': spread(results[name].map((r) => r.cpuUs)),
+    'added': name === 'bare' ? '' : spread(added(name)),
+    'of what auto adds': name === 'bare' ? '' : spread(ratios(name), 2),
+    'RSS MB after': spread(results[name].map((r) => r.rss / 1048576)),
+  }))
+  return { rows, figures: { [`${app}RequestOfAuto`]: median(ratios('afterspan')), [`${app}RequestCoreOfAuto`]: median(ratios('core')) } }
+}
