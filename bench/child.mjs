@@ -6,12 +6,19 @@ export async function startApp(app, contestant) {
   const env = { ...process.env, ...contestant.env }
   delete env.NODE_OPTIONS
   const startedAt = performance.now()
-  const child = spawn(process.execPath, [...contestant.args, fileURLToPath(new URL(`apps/${app}.cjs`, import.meta.url))], { env, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+  const child = spawn(
+    process.execPath,
+    [...contestant.args, fileURLToPath(new URL(`apps/${app}.cjs`, import.meta.url))],
+    { env, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] },
+  )
   const listening = await message(child, 'listening')
   return {
     ...listening,
     wallMs: performance.now() - startedAt,
-    usage() { child.send('usage'); return message(child, 'usage') },
+    usage() {
+      child.send('usage')
+      return message(child, 'usage')
+    },
     async stop() {
       const gone = new Promise((resolve) => child.once('exit', resolve))
       child.kill('SIGKILL')

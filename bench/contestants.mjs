@@ -17,7 +17,10 @@ export function contestants(collectorUrl) {
   return {
     bare: { args: [], env: {} },
     core: { args: ['--require', require.resolve('@afterspan/core/register')], env: shared },
-    afterspan: { args: ['--require', require.resolve('afterspan/register')], env: { ...shared, AFTERSPAN_LEDGER_DIR: mkdtempSync(join(tmpdir(), 'afterspan-bench-')) } },
+    afterspan: {
+      args: ['--require', require.resolve('afterspan/register')],
+      env: { ...shared, AFTERSPAN_LEDGER_DIR: mkdtempSync(join(tmpdir(), 'afterspan-bench-')) },
+    },
     auto: {
       args: ['--require', require.resolve('@opentelemetry/auto-instrumentations-node/register')],
       // Port 0 is taken as 9464 by that exporter; a fixed high port keeps it off ours.

@@ -13,11 +13,20 @@ export async function benchJournal(rounds) {
     const dir = mkdtempSync(join(tmpdir(), 'afterspan-journal-'))
     try {
       return name === 'bare' ? bare(dir) : journal(dir)
-    } finally { rmSync(dir, { recursive: true, force: true }) }
+    } finally {
+      rmSync(dir, { recursive: true, force: true })
+    }
   })
   const ratios = results.journal.map((r, i) => r.us / results.bare[i].us)
   return {
-    rows: ['bare', 'journal'].map((name) => ({ writer: name, 'µs/event': spread(results[name].map((r) => r.us), 2), 'bytes/event': Math.round(median(results[name].map((r) => r.bytes))) })),
+    rows: ['bare', 'journal'].map((name) => ({
+      writer: name,
+      'µs/event': spread(
+        results[name].map((r) => r.us),
+        2,
+      ),
+      'bytes/event': Math.round(median(results[name].map((r) => r.bytes))),
+    })),
     figures: { journalEventUs: median(results.journal.map((r) => r.us)), journalOfBareWrite: median(ratios) },
   }
 }
@@ -34,7 +43,15 @@ function bare(dir) {
 
 function journal(dir) {
   const writer = createJournalWriter({ dir })
-  const event = (i) => ({ kind: 'started', taskId: `4bf92f3577b34da6a3ce929d0e0e4736${(0x1000000000 + i).toString(16).padStart(16, '0')}`, at: 1763900000000 + i, attempt: 1, spanId: '00f067aa0ba902b7', maxAttempts: 3, messageId: 'f3b0c442-98fc-1c14-9afb-4c8996fb9242' })
+  const event = (i) => ({
+    kind: 'started',
+    taskId: `4bf92f3577b34da6a3ce929d0e0e4736${(0x1000000000 + i).toString(16).padStart(16, '0')}`,
+    at: 1763900000000 + i,
+    attempt: 1,
+    spanId: '00f067aa0ba902b7',
+    maxAttempts: 3,
+    messageId: 'f3b0c442-98fc-1c14-9afb-4c8996fb9242',
+  })
   writer.append(event(0))
   const from = performance.now()
   for (let i = 0; i < EVENTS; i++) writer.append(event(i))
@@ -46,5 +63,7 @@ function journal(dir) {
 }
 
 function size(dir) {
-  return readdirSync(dir, { recursive: true, withFileTypes: true }).filter((f) => f.isFile()).reduce((sum, f) => sum + statSync(join(f.parentPath, f.name)).size, 0)
+  return readdirSync(dir, { recursive: true, withFileTypes: true })
+    .filter((f) => f.isFile())
+    .reduce((sum, f) => sum + statSync(join(f.parentPath, f.name)).size, 0)
 }

@@ -6,12 +6,24 @@ import { benchJournal } from './journal.mjs'
 import { benchRequests } from './requests.mjs'
 import { benchStartup } from './startup.mjs'
 
-const { values } = parseArgs({ options: { short: { type: 'boolean' }, json: { type: 'boolean' }, only: { type: 'string' }, strict: { type: 'boolean' } } })
+const { values } = parseArgs({
+  options: {
+    short: { type: 'boolean' },
+    json: { type: 'boolean' },
+    only: { type: 'string' },
+    strict: { type: 'boolean' },
+  },
+})
 const rounds = values.short ? 3 : 9
 const requests = values.short ? 6_000 : 20_000
 const wanted = (name) => !values.only || values.only.split(',').includes(name)
 
-const collector = createServer((req, res) => { req.resume(); req.on('end', () => { res.writeHead(200, { 'content-type': 'application/x-protobuf' }).end() }) }).listen(0, '127.0.0.1')
+const collector = createServer((req, res) => {
+  req.resume()
+  req.on('end', () => {
+    res.writeHead(200, { 'content-type': 'application/x-protobuf' }).end()
+  })
+}).listen(0, '127.0.0.1')
 await new Promise((resolve) => collector.once('listening', resolve))
 const collectorUrl = `http://127.0.0.1:${collector.address().port}`
 
@@ -24,9 +36,27 @@ collector.closeAllConnections()
 collector.close()
 
 const budgets = JSON.parse(readFileSync(new URL('budgets.json', import.meta.url), 'utf8'))
-const verdicts = Object.entries(budgets).filter(([key]) => key in figures).map(([key, budget]) => ({ figure: key, measured: Number(figures[key].toFixed(3)), budget: budget.max, kept: figures[key] <= budget.max, says: budget.says }))
-if (values.json) console.log(JSON.stringify({ date: new Date().toISOString().slice(0, 10), node: process.version, rounds, figures, verdicts }, null, 2))
-else { console.log(`\nNode ${process.version}, ${rounds} interleaved rounds: median (middle half)`); console.table(verdicts) }
+const verdicts = Object.entries(budgets)
+  .filter(([key]) => key in figures)
+  .map(([key, budget]) => ({
+    figure: key,
+    measured: Number(figures[key].toFixed(3)),
+    budget: budget.max,
+    kept: figures[key] <= budget.max,
+    says: budget.says,
+  }))
+if (values.json)
+  console.log(
+    JSON.stringify(
+      { date: new Date().toISOString().slice(0, 10), node: process.version, rounds, figures, verdicts },
+      null,
+      2,
+    ),
+  )
+else {
+  console.log(`\nNode ${process.version}, ${rounds} interleaved rounds: median (middle half)`)
+  console.table(verdicts)
+}
 process.exitCode = values.strict && verdicts.some((v) => !v.kept) ? 1 : 0
 
 async function part(name, measure) {
@@ -34,5 +64,8 @@ async function part(name, measure) {
   console.error(`bench: ${name} …`)
   const { rows, figures: some } = await measure()
   Object.assign(figures, some)
-  if (!values.json) { console.log(`\n${name}`); console.table(rows) }
+  if (!values.json) {
+    console.log(`\n${name}`)
+    console.table(rows)
+  }
 }

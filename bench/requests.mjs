@@ -14,7 +14,8 @@ export async function benchRequests(collectorUrl, app, path, rounds, requests) {
     const load = await autocannon({ url, connections: 20, amount: requests })
     const after = await server.usage()
     await server.stop()
-    if (load.non2xx > 0 || load.errors > 0) throw new Error(`${name}: ${load.non2xx} answers were not 2xx, ${load.errors} errors`)
+    if (load.non2xx > 0 || load.errors > 0)
+      throw new Error(`${name}: ${load.non2xx} answers were not 2xx, ${load.errors} errors`)
     return { cpuUs: ((after.cpuMs - before.cpuMs) * 1000) / requests, rss: after.rss }
   })
   const added = (name) => results[name].map((r, i) => r.cpuUs - results.bare[i].cpuUs)
@@ -22,9 +23,15 @@ export async function benchRequests(collectorUrl, app, path, rounds, requests) {
   const rows = Object.keys(all).map((name) => ({
     contestant: name,
     'CPU µs/request': spread(results[name].map((r) => r.cpuUs)),
-    'added': name === 'bare' ? '' : spread(added(name)),
+    added: name === 'bare' ? '' : spread(added(name)),
     'of what auto adds': name === 'bare' ? '' : spread(ratios(name), 2),
     'RSS MB after': spread(results[name].map((r) => r.rss / 1048576)),
   }))
-  return { rows, figures: { [`${app}RequestOfAuto`]: median(ratios('afterspan')), [`${app}RequestCoreOfAuto`]: median(ratios('core')) } }
+  return {
+    rows,
+    figures: {
+      [`${app}RequestOfAuto`]: median(ratios('afterspan')),
+      [`${app}RequestCoreOfAuto`]: median(ratios('core')),
+    },
+  }
 }

@@ -17,9 +17,17 @@ export async function benchStartup(collectorUrl, rounds) {
   const rows = Object.keys(all).map((name) => ({
     contestant: name,
     'CPU ms to listen': spread(results[name].map((r) => r.listenCpuMs)),
-    'added': name === 'bare' ? '' : spread(added(name, 'listenCpuMs')),
+    added: name === 'bare' ? '' : spread(added(name, 'listenCpuMs')),
     'added, 1.5 s later': name === 'bare' ? '' : spread(added(name, 'idleCpuMs')),
     'RSS MB added, idle': name === 'bare' ? '' : spread(added(name, 'rss').map((b) => b / 1048576)),
   }))
-  return { rows, figures: { startupCpuAddedMs: median(added('afterspan', 'idleCpuMs')), startupCoreCpuAddedMs: median(added('core', 'idleCpuMs')), startupAutoCpuAddedMs: median(added('auto', 'idleCpuMs')), idleRssAddedMb: median(added('afterspan', 'rss')) / 1048576 } }
+  return {
+    rows,
+    figures: {
+      startupCpuAddedMs: median(added('afterspan', 'idleCpuMs')),
+      startupCoreCpuAddedMs: median(added('core', 'idleCpuMs')),
+      startupAutoCpuAddedMs: median(added('auto', 'idleCpuMs')),
+      idleRssAddedMb: median(added('afterspan', 'rss')) / 1048576,
+    },
+  }
 }

@@ -10,13 +10,21 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const packages = join(root, 'packages')
 const major = Number(process.versions.node.split('.')[0])
 if (major < 24) {
-  console.error(`build: this is Node ${process.version}; the project brings its own Node 24. Run it by: npx -y pnpm@12.21.0 build`)
+  console.error(
+    `build: this is Node ${process.version}; the project brings its own Node 24. Run it by: npx -y pnpm@12.21.0 build`,
+  )
   process.exit(1)
 }
 
 const started = performance.now()
 step('generated files', () => run(process.execPath, [join(root, 'scripts/gen.mjs')]))
-step('types and CommonJS', () => run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-b', ...(process.argv.includes('--force') ? ['--force'] : [])]))
+step('types and CommonJS', () =>
+  run(process.execPath, [
+    join(root, 'node_modules/typescript/bin/tsc'),
+    '-b',
+    ...(process.argv.includes('--force') ? ['--force'] : []),
+  ]),
+)
 await bundle()
 if (!process.argv.includes('--quiet')) console.error(`built in ${((performance.now() - started) / 1000).toFixed(1)} s`)
 
@@ -40,7 +48,15 @@ async function bundle() {
     // The register overwrites what tsc wrote: it must load one file, not the package.
     jobs.push(one(join(dir, 'src/register.ts'), join(dir, 'dist/register.js'), [bundleStaysOutside]))
     jobs.push(one(join(dir, 'src/preload.ts'), join(dir, 'dist/bundle/preload.js'), []))
-    for (const name of instrumentations()) jobs.push(one(`@opentelemetry/instrumentation-${name}`, join(dir, `dist/bundle/instrumentation-${name}.js`), [sharedModules], core))
+    for (const name of instrumentations())
+      jobs.push(
+        one(
+          `@opentelemetry/instrumentation-${name}`,
+          join(dir, `dist/bundle/instrumentation-${name}.js`),
+          [sharedModules],
+          core,
+        ),
+      )
   }
   jobs.push(one(join(core, 'src/side-thread/main.ts'), join(all, 'dist/bundle/side-thread.js'), []))
   jobs.push(one(join(packages, 'async-tracker/src/side.ts'), join(all, 'dist/bundle/side-patrol.js'), []))
@@ -50,18 +66,31 @@ async function bundle() {
 
 /** The official instrumentations that core depends on by name. */
 function instrumentations() {
-  return readdirSync(join(packages, 'core/node_modules/@opentelemetry')).filter((name) => name.startsWith('instrumentation-')).map((name) => name.slice('instrumentation-'.length))
+  return readdirSync(join(packages, 'core/node_modules/@opentelemetry'))
+    .filter((name) => name.startsWith('instrumentation-'))
+    .map((name) => name.slice('instrumentation-'.length))
 }
 
 async function one(entry, outfile, plugins, resolveDir) {
-  const input = resolveDir ? { stdin: { contents: `module.exports = require(${JSON.stringify(entry)})`, resolveDir } } : { entryPoints: [entry] }
+  const input = resolveDir
+    ? { stdin: { contents: `module.exports = require(${JSON.stringify(entry)})`, resolveDir } }
+    : { entryPoints: [entry] }
   if (!resolveDir && !existsSync(entry)) throw new Error(`build: ${entry} is missing`)
   await build({
-    ...input, outfile, plugins: [...plugins, workspaceSources],
-    absWorkingDir: root, bundle: true, platform: 'node', format: 'cjs', target: 'node22.15', logLevel: 'warning', legalComments: 'none',
+    ...input,
+    outfile,
+    plugins: [...plugins, workspaceSources],
+    absWorkingDir: root,
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    target: 'node22.15',
+    logLevel: 'warning',
+    legalComments: 'none',
     external: ['import-in-the-middle', 'import-in-the-middle/*'],
     // Both formats of a dual package in one bundle would be two copies of it.
-    conditions: ['import'], mainFields: ['module', 'main'],
+    conditions: ['import'],
+    mainFields: ['module', 'main'],
   })
 }
 
@@ -79,14 +108,22 @@ const workspaceSources = {
 /** The register stays one small file: the preload bundle is loaded by it, after its guard. */
 const bundleStaysOutside = {
   name: 'bundle-stays-outside',
-  setup(b) { b.onResolve({ filter: /^\.\/bundle\/preload\.js$/ }, ({ path }) => ({ path, external: true })) },
+  setup(b) {
+    b.onResolve({ filter: /^\.\/bundle\/preload\.js$/ }, ({ path }) => ({ path, external: true }))
+  },
 }
 
 /** Instrumentation bundles take the OpenTelemetry base from the preload bundle: one copy in the process, and it costs its start-up time once. */
 const sharedModules = {
   name: 'shared-modules',
   setup(b) {
-    b.onResolve({ filter: /^@opentelemetry\/(api|core|instrumentation|semantic-conventions)$/ }, ({ path }) => ({ path, namespace: 'shared' }))
-    b.onLoad({ filter: /.*/, namespace: 'shared' }, ({ path }) => ({ contents: `module.exports = globalThis[Symbol.for('afterspan/1')].shared[${JSON.stringify(path)}]`, loader: 'js' }))
+    b.onResolve({ filter: /^@opentelemetry\/(api|core|instrumentation|semantic-conventions)$/ }, ({ path }) => ({
+      path,
+      namespace: 'shared',
+    }))
+    b.onLoad({ filter: /.*/, namespace: 'shared' }, ({ path }) => ({
+      contents: `module.exports = globalThis[Symbol.for('afterspan/1')].shared[${JSON.stringify(path)}]`,
+      loader: 'js',
+    }))
   },
 }

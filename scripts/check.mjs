@@ -7,13 +7,20 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const bin = (name) => join(root, 'node_modules/.bin', name)
 const steps = [
   ['types', process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-b']],
-  ['lint', bin('oxlint'), ['--type-aware', '--deny-warnings', 'packages', 'scripts', 'demo', 'examples', 'test', 'bench']],
+  [
+    'lint',
+    bin('oxlint'),
+    ['--type-aware', '--deny-warnings', 'packages', 'scripts', 'demo', 'examples', 'test', 'bench'],
+  ],
   ['generated files', process.execPath, [join(root, 'scripts/gen.mjs'), '--check']],
 ]
 let failed = 0
 for (const [name, command, args] of steps) {
   console.error(`check: ${name}`)
   const done = spawnSync(command, args, { cwd: root, stdio: 'inherit' })
-  if (done.status !== 0) { failed++; console.error(`check: ${name} failed`) }
+  if (done.status !== 0) {
+    failed++
+    console.error(`check: ${name} failed`)
+  }
 }
 process.exit(failed === 0 ? 0 : 1)

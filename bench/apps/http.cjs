@@ -9,4 +9,7 @@ const server = createServer((req, res) => {
 process.on('message', (message) => {
   if (message === 'usage') process.send({ kind: 'usage', cpuMs: cpuMs(), rss: process.memoryUsage.rss() })
 })
-function cpuMs() { const { user, system } = process.cpuUsage(); return (user + system) / 1000 }
+function cpuMs() {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1000
+}

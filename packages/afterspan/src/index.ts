@@ -2,4 +2,13 @@
 export { health, registerProbe } from '@afterspan/health'
 export { runTask, safeHandler, track, AfterspanError } from '@afterspan/core'
 export { tasks } from '@afterspan/async-tracker'
-export type { HealthProbe, ProbeResult, ProbeStatus, Receipt, TaskOptions, TaskRecord, TaskScope, TaskState } from '@afterspan/core'
+export type {
+  HealthProbe,
+  ProbeResult,
+  ProbeStatus,
+  Receipt,
+  TaskOptions,
+  TaskRecord,
+  TaskScope,
+  TaskState,
+} from '@afterspan/core'

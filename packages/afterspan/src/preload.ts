@@ -14,6 +14,10 @@ function part(name: string, start: () => void): void {
   try {
     start()
   } catch (error) {
-    say('AFS_BOOT_FAILED', `${name} could not start: ${error instanceof Error ? error.message : String(error)}. The app runs without it.`, name)
+    say(
+      'AFS_BOOT_FAILED',
+      `${name} could not start: ${error instanceof Error ? error.message : String(error)}. The app runs without it.`,
+      name,
+    )
   }
 }

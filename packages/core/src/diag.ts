@@ -24,7 +24,12 @@ export function say(code: ErrorCode, message: string, onceFor: string = message)
 
 /** Control, escape and bidirectional characters as \uXXXX, so that no text from outside can move a terminal's cursor. */
 export function printable(text: string): string {
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  return text.replace(
+    /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069]/g,
+    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
 }
 
-export function linesSaid(): number { return lines }
+export function linesSaid(): number {
+  return lines
+}

@@ -14,7 +14,11 @@ export function loadSection<S extends Section>(section: S, env: Env = process.en
       out[key] = option.parse(raw)
     } catch (error) {
       const allowed = error instanceof NotAllowed ? error.message : 'another value'
-      say('AFS_CONFIG_INVALID', `${option.env}=${JSON.stringify(shown(option.env, raw))} is not valid: allowed is ${allowed}. Using ${JSON.stringify(option.fallback)}.`, option.env)
+      say(
+        'AFS_CONFIG_INVALID',
+        `${option.env}=${JSON.stringify(shown(option.env, raw))} is not valid: allowed is ${allowed}. Using ${JSON.stringify(option.fallback)}.`,
+        option.env,
+      )
     }
   }
   return out as ConfigOf<S>
@@ -35,7 +39,10 @@ export function nearest(word: string, words: readonly string[]): string | undefi
   let bestDistance = Math.max(2, Math.floor(word.length / 4)) + 1
   for (const candidate of words) {
     const d = distance(word, candidate)
-    if (d < bestDistance) { best = candidate; bestDistance = d }
+    if (d < bestDistance) {
+      best = candidate
+      bestDistance = d
+    }
   }
   return best
 }
@@ -44,7 +51,8 @@ function distance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, i) => i)
   for (let i = 1; i <= a.length; i++) {
     const next = [i]
-    for (let j = 1; j <= b.length; j++) next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)))
+    for (let j = 1; j <= b.length; j++)
+      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)))
     row = next
   }
   return row[b.length]!

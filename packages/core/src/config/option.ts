@@ -1,5 +1,10 @@
 /** One row of configuration: where it comes from, what it means, what is used without it. `parse` throws with what is allowed. */
-export interface Option<T> { readonly env: string; readonly doc: string; readonly fallback: T; parse(raw: string): T }
+export interface Option<T> {
+  readonly env: string
+  readonly doc: string
+  readonly fallback: T
+  parse(raw: string): T
+}
 export type Section = Readonly<Record<string, Option<unknown>>>
 export type ConfigOf<S extends Section> = { readonly [K in keyof S]: S[K] extends Option<infer T> ? T : never }
 
@@ -9,19 +14,29 @@ export class NotAllowed extends Error {}
 export function text(env: string, doc: string, fallback = ''): Option<string> {
   return { env, doc, fallback, parse: (raw) => raw }
 }
-export function integer(env: string, doc: string, fallback: number, range: { readonly min: number; readonly max: number }): Option<number> {
+export function integer(
+  env: string,
+  doc: string,
+  fallback: number,
+  range: { readonly min: number; readonly max: number },
+): Option<number> {
   return {
-    env, doc, fallback,
+    env,
+    doc,
+    fallback,
     parse(raw) {
       const n = Number(raw)
-      if (!/^\d+$/.test(raw.trim()) || n < range.min || n > range.max) throw new NotAllowed(`a whole number from ${range.min} to ${range.max}`)
+      if (!/^\d+$/.test(raw.trim()) || n < range.min || n > range.max)
+        throw new NotAllowed(`a whole number from ${range.min} to ${range.max}`)
       return n
     },
   }
 }
 export function ratio(env: string, doc: string, fallback: number): Option<number> {
   return {
-    env, doc, fallback,
+    env,
+    doc,
+    fallback,
     parse(raw) {
       const n = Number(raw)
       if (raw.trim() === '' || !(n >= 0 && n <= 1)) throw new NotAllowed('a number from 0 to 1')
@@ -31,7 +46,9 @@ export function ratio(env: string, doc: string, fallback: number): Option<number
 }
 export function flag(env: string, doc: string, fallback = false): Option<boolean> {
   return {
-    env, doc, fallback,
+    env,
+    doc,
+    fallback,
     parse(raw) {
       const word = raw.trim().toLowerCase()
       if (['1', 'true', 'on', 'yes'].includes(word)) return true
@@ -42,7 +59,9 @@ export function flag(env: string, doc: string, fallback = false): Option<boolean
 }
 export function oneOf<const W extends string>(env: string, doc: string, words: readonly W[], fallback: W): Option<W> {
   return {
-    env, doc, fallback,
+    env,
+    doc,
+    fallback,
     parse(raw) {
       const word = words.find((w) => w === raw.trim().toLowerCase())
       if (word === undefined) throw new NotAllowed(`one of ${words.join(', ')}`)
@@ -51,19 +70,34 @@ export function oneOf<const W extends string>(env: string, doc: string, words: r
   }
 }
 export function list(env: string, doc: string, fallback: readonly string[] = []): Option<readonly string[]> {
-  return { env, doc, fallback, parse: (raw) => raw.split(',').map((part) => part.trim()).filter((part) => part !== '') }
+  return {
+    env,
+    doc,
+    fallback,
+    parse: (raw) =>
+      raw
+        .split(',')
+        .map((part) => part.trim())
+        .filter((part) => part !== ''),
+  }
 }
 /** `key=value,key=value`, percent-decoded, as OTEL_RESOURCE_ATTRIBUTES and OTEL_EXPORTER_OTLP_HEADERS are. */
 export function keyValues(env: string, doc: string): Option<Readonly<Record<string, string>>> {
   return {
-    env, doc, fallback: {},
+    env,
+    doc,
+    fallback: {},
     parse(raw) {
       const out: Record<string, string> = Object.create(null)
       for (const pair of raw.split(',')) {
         if (pair.trim() === '') continue
         const at = pair.indexOf('=')
         if (at < 1) throw new NotAllowed('key=value pairs with commas between them')
-        try { out[decodeURIComponent(pair.slice(0, at).trim())] = decodeURIComponent(pair.slice(at + 1).trim()) } catch { throw new NotAllowed('key=value pairs whose percent-escapes are valid') }
+        try {
+          out[decodeURIComponent(pair.slice(0, at).trim())] = decodeURIComponent(pair.slice(at + 1).trim())
+        } catch {
+          throw new NotAllowed('key=value pairs whose percent-escapes are valid')
+        }
       }
       return out
     },
@@ -71,11 +105,18 @@ export function keyValues(env: string, doc: string): Option<Readonly<Record<stri
 }
 export function httpUrl(env: string, doc: string, fallback = ''): Option<string> {
   return {
-    env, doc, fallback,
+    env,
+    doc,
+    fallback,
     parse(raw) {
       let url: URL
-      try { url = new URL(raw) } catch { throw new NotAllowed('an address that starts with http:// or https://') }
-      if (url.protocol !== 'http:' && url.protocol !== 'https:') throw new NotAllowed('an address that starts with http:// or https://')
+      try {
+        url = new URL(raw)
+      } catch {
+        throw new NotAllowed('an address that starts with http:// or https://')
+      }
+      if (url.protocol !== 'http:' && url.protocol !== 'https:')
+        throw new NotAllowed('an address that starts with http:// or https://')
       return raw
     },
   }

@@ -5,7 +5,12 @@ export interface Carrier {
   get(key: string): string | undefined
   set(key: string, value: string): void
 }
-export interface TaskDraft { readonly system: string; readonly destination: string; readonly name: string; readonly deadlineMs?: number }
+export interface TaskDraft {
+  readonly system: string
+  readonly destination: string
+  readonly name: string
+  readonly deadlineMs?: number
+}
 export interface AttemptInfo {
   readonly system: string
   readonly destination: string
@@ -20,7 +25,12 @@ export interface AttemptInfo {
 /** All that an integration may do. Spans, journal, metrics and retries are not its business. */
 export interface TaskKit {
   /** Publishes 'spawned', then calls send; 'confirmed' (with the message id, where `messageIdOf` finds one) when what it returns settles well. */
-  enqueue<R>(draft: TaskDraft, carrier: Carrier, send: () => R, messageIdOf?: (result: Awaited<R>) => string | undefined): R
+  enqueue<R>(
+    draft: TaskDraft,
+    carrier: Carrier,
+    send: () => R,
+    messageIdOf?: (result: Awaited<R>) => string | undefined,
+  ): R
   /** Runs one attempt in the carrier's context: 'started', then how it ended. */
   attempt<R>(info: AttemptInfo, carrier: Carrier, run: () => R): R
   /** A terminal fact that only the broker knew (dead-lettered, returned, expired, removed). */
@@ -40,4 +50,6 @@ export interface Integration<ModuleExports = any> {
   readonly replacesScopes?: readonly string[]
   patch(exports: ModuleExports, kit: TaskKit): void
 }
-export function defineIntegration<E>(integration: Integration<E>): Integration<E> { return integration }
+export function defineIntegration<E>(integration: Integration<E>): Integration<E> {
+  return integration
+}

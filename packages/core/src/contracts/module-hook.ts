@@ -7,5 +7,8 @@ export interface ModuleHook {
   /** Semver range of what is supported; outside it: said once, left alone. '*' for builtins. */
   readonly versions: string
   /** May mutate the exports, or return a replacement. A throw is counted and said; the app gets the exports as they were. */
-  patch(exports: any, loaded: { readonly version: string; readonly baseDir?: string; readonly format: 'commonjs' | 'module' }): unknown
+  patch(
+    exports: any,
+    loaded: { readonly version: string; readonly baseDir?: string; readonly format: 'commonjs' | 'module' },
+  ): unknown
 }

@@ -1,7 +1,11 @@
 import type { EpochMs } from './task.ts'
 
 /** stop() may be called twice, or without start(). Both are harmless. */
-export interface Service { readonly name: string; start(): Promise<void>; stop(): Promise<void> }
+export interface Service {
+  readonly name: string
+  start(): Promise<void>
+  stop(): Promise<void>
+}
 
 export interface Clock {
   now(): EpochMs
@@ -11,7 +15,11 @@ export interface Clock {
 }
 
 /** A service that runs on the side thread: it crosses as a path and plain data, never as a function. The file exports `start(host, data)`. */
-export interface SideService { readonly name: string; readonly entry: string; readonly data: unknown }
+export interface SideService {
+  readonly name: string
+  readonly entry: string
+  readonly data: unknown
+}
 
 /** What `start` gets on the side thread. */
 export interface SideHost {
@@ -26,7 +34,9 @@ export interface SideHost {
   say(code: string, message: string): void
   readonly clock: Clock
 }
-export interface SideModule { start(host: SideHost, data: unknown): Promise<{ stop(): Promise<void> }> }
+export interface SideModule {
+  start(host: SideHost, data: unknown): Promise<{ stop(): Promise<void> }>
+}
 
 export interface AdminRequest {
   readonly method: 'GET' | 'HEAD' | 'POST'
@@ -36,12 +46,23 @@ export interface AdminRequest {
   /** By loopback socket (and no forwarding header), or by the token. Without it: names and statuses only. */
   readonly trusted: boolean
 }
-export interface AdminReply { readonly status: number; readonly headers?: Readonly<Record<string, string>>; readonly body: string | Uint8Array }
+export interface AdminReply {
+  readonly status: number
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body: string | Uint8Array
+}
 export type AdminHandler = (request: AdminRequest) => AdminReply | Promise<AdminReply>
 
 // ---- metrics as plain data: they cross threads ----
-export interface MetricSample { readonly labels: Readonly<Record<string, string>>; readonly value: number }
-export interface Exemplar { readonly labels: Readonly<Record<string, string>>; readonly value: number; readonly at: EpochMs }
+export interface MetricSample {
+  readonly labels: Readonly<Record<string, string>>
+  readonly value: number
+}
+export interface Exemplar {
+  readonly labels: Readonly<Record<string, string>>
+  readonly value: number
+  readonly at: EpochMs
+}
 export interface HistogramSample {
   readonly labels: Readonly<Record<string, string>>
   /** Upper bounds, ascending, without +Inf. */
@@ -55,5 +76,17 @@ export interface HistogramSample {
 }
 /** `name` is the final Prometheus name without the `_total` of counters. */
 export type MetricFamily =
-  | { readonly name: string; readonly type: 'counter' | 'gauge'; readonly help: string; readonly unit?: string; readonly samples: readonly MetricSample[] }
-  | { readonly name: string; readonly type: 'histogram'; readonly help: string; readonly unit?: string; readonly samples: readonly HistogramSample[] }
+  | {
+      readonly name: string
+      readonly type: 'counter' | 'gauge'
+      readonly help: string
+      readonly unit?: string
+      readonly samples: readonly MetricSample[]
+    }
+  | {
+      readonly name: string
+      readonly type: 'histogram'
+      readonly help: string
+      readonly unit?: string
+      readonly samples: readonly HistogramSample[]
+    }

@@ -39,13 +39,33 @@ export interface TaskFailure {
 }
 
 export type TaskState = 'pending' | 'enqueued' | 'running' | 'retrying' | 'succeeded' | 'failed' | 'cancelled' | 'lost'
-export const TASK_STATES: readonly TaskState[] = ['pending', 'enqueued', 'running', 'retrying', 'succeeded', 'failed', 'cancelled', 'lost']
+export const TASK_STATES: readonly TaskState[] = [
+  'pending',
+  'enqueued',
+  'running',
+  'retrying',
+  'succeeded',
+  'failed',
+  'cancelled',
+  'lost',
+]
 
 export type TaskReason =
-  | 'never_enqueued' | 'process_exit' | 'process_killed' | 'worker_terminated' | 'lease_expired' // lost
-  | 'threw' | 'rejected' | 'dead_lettered' | 'unroutable' | 'expired' | 'retries_exhausted' // failed
+  | 'never_enqueued'
+  | 'process_exit'
+  | 'process_killed'
+  | 'worker_terminated'
+  | 'lease_expired' // lost
+  | 'threw'
+  | 'rejected'
+  | 'dead_lettered'
+  | 'unroutable'
+  | 'expired'
+  | 'retries_exhausted' // failed
   | 'vanished_from_broker' // lost, by the broker's own word
-  | 'aborted' | 'rolled_back' | 'handled' // cancelled
+  | 'aborted'
+  | 'rolled_back'
+  | 'handled' // cancelled
 
 /** What the state rests on. 'lost' needs proof; a lease decides only where no proof can be had (another host). */
 export type Evidence = 'own_report' | 'exit_record' | 'process_gone' | 'lock_free' | 'lease' | 'broker'
@@ -59,18 +79,62 @@ export interface TaskDescription {
 
 /** Facts only; appended, never edited. The state of a task is a pure fold over them. */
 export type TaskEvent =
-  | ({ readonly kind: 'spawned'; readonly taskId: TaskId; readonly at: EpochMs; readonly origin: TraceRef; readonly route?: string; readonly parent?: TaskId; readonly deadlineAt?: EpochMs; /** Its request was already counted as kept when this was spawned. */ readonly late?: boolean } & TaskDescription)
+  | ({
+      readonly kind: 'spawned'
+      readonly taskId: TaskId
+      readonly at: EpochMs
+      readonly origin: TraceRef
+      readonly route?: string
+      readonly parent?: TaskId
+      readonly deadlineAt?: EpochMs
+      /** Its request was already counted as kept when this was spawned. */ readonly late?: boolean
+    } & TaskDescription)
   /** The broker has it. */
   | { readonly kind: 'confirmed'; readonly taskId: TaskId; readonly at: EpochMs; readonly messageId?: string }
   /** attempt 0: the library does not tell; the fold counts. `description` is there so that a task whose spawn nobody saw still has a name. */
-  | { readonly kind: 'started'; readonly taskId: TaskId; readonly at: EpochMs; readonly attempt: number; readonly spanId: string; readonly maxAttempts?: number; readonly messageId?: string; readonly description?: TaskDescription; readonly origin?: TraceRef }
+  | {
+      readonly kind: 'started'
+      readonly taskId: TaskId
+      readonly at: EpochMs
+      readonly attempt: number
+      readonly spanId: string
+      readonly maxAttempts?: number
+      readonly messageId?: string
+      readonly description?: TaskDescription
+      readonly origin?: TraceRef
+    }
   | { readonly kind: 'heartbeat'; readonly taskId: TaskId; readonly at: EpochMs; readonly progress?: number }
   | { readonly kind: 'succeeded'; readonly taskId: TaskId; readonly at: EpochMs; readonly attempt: number }
-  | { readonly kind: 'failed'; readonly taskId: TaskId; readonly at: EpochMs; readonly attempt: number; readonly reason: TaskReason; readonly failure: TaskFailure; readonly willRetry: boolean }
+  | {
+      readonly kind: 'failed'
+      readonly taskId: TaskId
+      readonly at: EpochMs
+      readonly attempt: number
+      readonly reason: TaskReason
+      readonly failure: TaskFailure
+      readonly willRetry: boolean
+    }
   | { readonly kind: 'cancelled'; readonly taskId: TaskId; readonly at: EpochMs; readonly reason: TaskReason }
-  | { readonly kind: 'lost'; readonly taskId: TaskId; readonly at: EpochMs; readonly attempt: number; readonly reason: TaskReason; readonly evidence: Evidence; readonly culprit?: TraceRef; readonly failure?: TaskFailure; readonly exitCode?: number; readonly signal?: string }
+  | {
+      readonly kind: 'lost'
+      readonly taskId: TaskId
+      readonly at: EpochMs
+      readonly attempt: number
+      readonly reason: TaskReason
+      readonly evidence: Evidence
+      readonly culprit?: TraceRef
+      readonly failure?: TaskFailure
+      readonly exitCode?: number
+      readonly signal?: string
+    }
   /** A person has seen it. */
-  | { readonly kind: 'acknowledged'; readonly taskId: TaskId; readonly at: EpochMs; readonly by: string; readonly note?: string }
+  | {
+      readonly kind: 'acknowledged'
+      readonly taskId: TaskId
+      readonly at: EpochMs
+      readonly by: string
+      readonly note?: string
+    }
   | { readonly kind: 'reported'; readonly taskId: TaskId; readonly at: EpochMs; readonly spanId: string }
 
 export type RequestOutcome = 'sent' | 'aborted_by_client' | 'aborted_by_server' | 'timed_out' | 'crashed'
@@ -78,14 +142,37 @@ export type RequestOutcome = 'sent' | 'aborted_by_client' | 'aborted_by_server' 
 /** What the journal says of requests themselves: only those that promised something, or all while they are in flight. */
 export type RequestEvent =
   /** `target` is the path without its query; `parentSpanId` is the inbound parent, so that the span can be told by others. */
-  | { readonly kind: 'received'; readonly origin: TraceRef; readonly at: EpochMs; readonly method: string; readonly target?: string; readonly parentSpanId?: string }
+  | {
+      readonly kind: 'received'
+      readonly origin: TraceRef
+      readonly at: EpochMs
+      readonly method: string
+      readonly target?: string
+      readonly parentSpanId?: string
+    }
   /** `promised` is how many tasks the request had spawned when its response ended; 0 only clears 'received'. */
-  | { readonly kind: 'answered'; readonly origin: TraceRef; readonly at: EpochMs; readonly service: string; readonly method: string; readonly promised: number; readonly status?: number; readonly route?: string; readonly outcome: RequestOutcome }
+  | {
+      readonly kind: 'answered'
+      readonly origin: TraceRef
+      readonly at: EpochMs
+      readonly service: string
+      readonly method: string
+      readonly promised: number
+      readonly status?: number
+      readonly route?: string
+      readonly outcome: RequestOutcome
+    }
 
 /** What the journal says of the process that writes it. */
 export type ProcessEvent =
   /** First record of each segment. */
-  | { readonly kind: 'opened'; readonly at: EpochMs; readonly worker: WorkerRef; readonly resource: Readonly<Record<string, string>>; readonly sdkVersion: string }
+  | {
+      readonly kind: 'opened'
+      readonly at: EpochMs
+      readonly worker: WorkerRef
+      readonly resource: Readonly<Record<string, string>>
+      readonly sdkVersion: string
+    }
   /** The process said goodbye: 'exit' ran. */
   | { readonly kind: 'exiting'; readonly at: EpochMs; readonly code: number }
   /** An uncaught error ends the process. The culprit is the request whose context threw, where one could be named. */
@@ -95,7 +182,14 @@ export type JournalEvent = TaskEvent | RequestEvent | ProcessEvent
 
 /** Counted once for each request; a promise that recovers later adds 'recovered'. */
 export type EffectiveOutcome = 'kept' | 'false_success' | 'failed' | 'refused' | 'abandoned' | 'recovered'
-export const EFFECTIVE_OUTCOMES: readonly EffectiveOutcome[] = ['kept', 'false_success', 'failed', 'refused', 'abandoned', 'recovered']
+export const EFFECTIVE_OUTCOMES: readonly EffectiveOutcome[] = [
+  'kept',
+  'false_success',
+  'failed',
+  'refused',
+  'abandoned',
+  'recovered',
+]
 
 /** Flags are not states: a clock alone never decides that work is lost. */
 export interface TaskFlags {
@@ -141,7 +235,14 @@ export interface TaskRecord extends TaskDescription {
 
 export interface Receipt {
   readonly traceId: string
-  readonly request?: { readonly method: string; readonly route?: string; readonly status?: number; readonly at: EpochMs; readonly service?: string; readonly outcome?: RequestOutcome }
+  readonly request?: {
+    readonly method: string
+    readonly route?: string
+    readonly status?: number
+    readonly at: EpochMs
+    readonly service?: string
+    readonly outcome?: RequestOutcome
+  }
   readonly verdict: 'kept' | 'broken' | 'open' | 'promised_nothing' | 'unknown'
   readonly tasks: readonly TaskRecord[]
 }

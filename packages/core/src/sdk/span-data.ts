@@ -24,4 +24,7 @@ export interface SpanData {
   /** W3C trace flags. */
   readonly flags?: number
 }
-export interface SpanScope { readonly name: string; readonly version?: string }
+export interface SpanScope {
+  readonly name: string
+  readonly version?: string
+}
