@@ -33,6 +33,8 @@ export interface SideHost {
   /** Coded lines on stderr, rate-limited, written synchronously. */
   say(code: string, message: string): void
   readonly clock: Clock
+  /** How long the main thread has shown no sign of life, in ms; 0 while it is well, and always where the service runs on the main thread itself. */
+  mainSilentMs(): number
 }
 export interface SideModule {
   start(host: SideHost, data: unknown): Promise<{ stop(): Promise<void> }>

@@ -79,104 +79,146 @@ export interface TaskDescription {
 
 /** Facts only; appended, never edited. The state of a task is a pure fold over them. */
 export type TaskEvent =
-  | ({
-      readonly kind: 'spawned'
-      readonly taskId: TaskId
-      readonly at: EpochMs
-      readonly origin: TraceRef
-      readonly route?: string
-      readonly parent?: TaskId
-      readonly deadlineAt?: EpochMs
-      /** Its request was already counted as kept when this was spawned. */ readonly late?: boolean
-    } & TaskDescription)
-  /** The broker has it. */
-  | { readonly kind: 'confirmed'; readonly taskId: TaskId; readonly at: EpochMs; readonly messageId?: string }
-  /** attempt 0: the library does not tell; the fold counts. `description` is there so that a task whose spawn nobody saw still has a name. */
-  | {
-      readonly kind: 'started'
-      readonly taskId: TaskId
-      readonly at: EpochMs
-      readonly attempt: number
-      readonly spanId: string
-      readonly maxAttempts?: number
-      readonly messageId?: string
-      readonly description?: TaskDescription
-      readonly origin?: TraceRef
-    }
-  | { readonly kind: 'heartbeat'; readonly taskId: TaskId; readonly at: EpochMs; readonly progress?: number }
-  | { readonly kind: 'succeeded'; readonly taskId: TaskId; readonly at: EpochMs; readonly attempt: number }
-  | {
-      readonly kind: 'failed'
-      readonly taskId: TaskId
-      readonly at: EpochMs
-      readonly attempt: number
-      readonly reason: TaskReason
-      readonly failure: TaskFailure
-      readonly willRetry: boolean
-    }
-  | { readonly kind: 'cancelled'; readonly taskId: TaskId; readonly at: EpochMs; readonly reason: TaskReason }
-  | {
-      readonly kind: 'lost'
-      readonly taskId: TaskId
-      readonly at: EpochMs
-      readonly attempt: number
-      readonly reason: TaskReason
-      readonly evidence: Evidence
-      readonly culprit?: TraceRef
-      readonly failure?: TaskFailure
-      readonly exitCode?: number
-      readonly signal?: string
-    }
-  /** A person has seen it. */
-  | {
-      readonly kind: 'acknowledged'
-      readonly taskId: TaskId
-      readonly at: EpochMs
-      readonly by: string
-      readonly note?: string
-    }
-  | { readonly kind: 'reported'; readonly taskId: TaskId; readonly at: EpochMs; readonly spanId: string }
+  | TaskSpawned
+  | TaskConfirmed
+  | TaskStarted
+  | TaskHeartbeat
+  | TaskSucceeded
+  | TaskFailed
+  | TaskCancelled
+  | TaskLost
+  | TaskAcknowledged
+  | TaskReported
+
+interface TaskFact<K extends string> {
+  readonly kind: K
+  readonly taskId: TaskId
+  readonly at: EpochMs
+}
+export interface TaskSpawned extends TaskFact<'spawned'>, TaskDescription {
+  readonly origin: TraceRef
+  readonly route?: string
+  /** The task whose attempt spawned this one. */
+  readonly parent?: TaskId
+  readonly deadlineAt?: EpochMs
+  /** Its request was already counted as kept when this was spawned. */
+  readonly late?: boolean
+}
+/** The broker has it. */
+export interface TaskConfirmed extends TaskFact<'confirmed'> {
+  readonly messageId?: string
+}
+export interface TaskStarted extends TaskFact<'started'> {
+  /** 1 for the first run; 0 where the library does not tell: then the fold counts. */
+  readonly attempt: number
+  /** The attempt's own span: its name in every later event. */
+  readonly spanId: string
+  readonly maxAttempts?: number
+  readonly messageId?: string
+  /** So that a task whose spawn nobody saw still has a name and a trace. */
+  readonly description?: TaskDescription
+  readonly origin?: TraceRef
+}
+export interface TaskHeartbeat extends TaskFact<'heartbeat'> {
+  readonly progress?: number
+}
+export interface TaskSucceeded extends TaskFact<'succeeded'> {
+  readonly attempt: number
+  readonly spanId?: string
+}
+export interface TaskFailed extends TaskFact<'failed'> {
+  readonly attempt: number
+  readonly spanId?: string
+  readonly reason: TaskReason
+  readonly failure: TaskFailure
+  readonly willRetry: boolean
+  /** The attempt's finished span: what is bad news travels in the journal and is told by the patrol, so that no death in between loses it. */
+  readonly span?: EncodedSpan
+}
+export interface TaskCancelled extends TaskFact<'cancelled'> {
+  readonly spanId?: string
+  readonly reason: TaskReason
+}
+export interface TaskLost extends TaskFact<'lost'> {
+  readonly attempt: number
+  readonly spanId?: string
+  readonly reason: TaskReason
+  readonly evidence: Evidence
+  readonly culprit?: TraceRef
+  readonly failure?: TaskFailure
+  readonly exitCode?: number
+  readonly signal?: string
+  readonly span?: EncodedSpan
+}
+/** A person has seen it. */
+export interface TaskAcknowledged extends TaskFact<'acknowledged'> {
+  readonly by: string
+  readonly note?: string
+}
+/** The span was delivered to the collector. */
+export interface TaskReported extends TaskFact<'reported'> {
+  readonly spanId: string
+}
+
+/** One OTLP Span message as base64, and the scope that made it. */
+export interface EncodedSpan {
+  readonly scope: string
+  readonly bytes: string
+}
 
 export type RequestOutcome = 'sent' | 'aborted_by_client' | 'aborted_by_server' | 'timed_out' | 'crashed'
 
 /** What the journal says of requests themselves: only those that promised something, or all while they are in flight. */
-export type RequestEvent =
-  /** `target` is the path without its query; `parentSpanId` is the inbound parent, so that the span can be told by others. */
-  | {
-      readonly kind: 'received'
-      readonly origin: TraceRef
-      readonly at: EpochMs
-      readonly method: string
-      readonly target?: string
-      readonly parentSpanId?: string
-    }
-  /** `promised` is how many tasks the request had spawned when its response ended; 0 only clears 'received'. */
-  | {
-      readonly kind: 'answered'
-      readonly origin: TraceRef
-      readonly at: EpochMs
-      readonly service: string
-      readonly method: string
-      readonly promised: number
-      readonly status?: number
-      readonly route?: string
-      readonly outcome: RequestOutcome
-    }
+export type RequestEvent = RequestReceived | RequestAnswered
+
+export interface RequestReceived {
+  readonly kind: 'received'
+  /** The SERVER span. */
+  readonly origin: TraceRef
+  readonly at: EpochMs
+  readonly method: string
+  /** The path without its query. */
+  readonly target?: string
+  /** The inbound parent, so that the span can be told by others. */
+  readonly parentSpanId?: string
+}
+export interface RequestAnswered {
+  readonly kind: 'answered'
+  readonly origin: TraceRef
+  readonly at: EpochMs
+  readonly service: string
+  readonly method: string
+  /** How many tasks the request had spawned when its response ended; 0 only clears 'received'. */
+  readonly promised: number
+  readonly status?: number
+  readonly route?: string
+  readonly outcome: RequestOutcome
+}
 
 /** What the journal says of the process that writes it. */
-export type ProcessEvent =
-  /** First record of each segment. */
-  | {
-      readonly kind: 'opened'
-      readonly at: EpochMs
-      readonly worker: WorkerRef
-      readonly resource: Readonly<Record<string, string>>
-      readonly sdkVersion: string
-    }
-  /** The process said goodbye: 'exit' ran. */
-  | { readonly kind: 'exiting'; readonly at: EpochMs; readonly code: number }
-  /** An uncaught error ends the process. The culprit is the request whose context threw, where one could be named. */
-  | { readonly kind: 'crashed'; readonly at: EpochMs; readonly failure: TaskFailure; readonly culprit?: TraceRef }
+export type ProcessEvent = ProcessOpened | ProcessExiting | ProcessCrashed
+
+/** First record of each segment. */
+export interface ProcessOpened {
+  readonly kind: 'opened'
+  readonly at: EpochMs
+  readonly worker: WorkerRef
+  readonly resource: Readonly<Record<string, string>>
+  readonly sdkVersion: string
+}
+/** The process said goodbye: 'exit' ran. */
+export interface ProcessExiting {
+  readonly kind: 'exiting'
+  readonly at: EpochMs
+  readonly code: number
+}
+/** An uncaught error ends the process. The culprit is the request whose context threw, where one could be named. */
+export interface ProcessCrashed {
+  readonly kind: 'crashed'
+  readonly at: EpochMs
+  readonly failure: TaskFailure
+  readonly culprit?: TraceRef
+}
 
 export type JournalEvent = TaskEvent | RequestEvent | ProcessEvent
 
