@@ -1,0 +1,76 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { trace } from '@opentelemetry/api'
+import { say } from '../diag.ts'
+import { toFailure } from '../tasks/redact.ts'
+import { observe } from '../tasks/kit.ts'
+
+/**
+ * Wraps a request handler `(req, res[, next])`: a throw or a rejection answers 500 without detail (where nothing was sent yet; else
+ * the connection is ended), puts the exception on the SERVER span, says one line, and the process lives. Works without the preload.
+ */
+export function safeHandler<H extends (...args: never[]) => unknown>(handler: H): H {
+  const safe = function (this: unknown, ...args: never[]): unknown {
+    const response = args.find((arg) => isResponse(arg)) as ServerResponse | undefined
+    let result: unknown
+    try {
+      result = observe(
+        () => handler.apply(this, args),
+        () => {},
+        (error) => {
+          answer(response, error)
+        },
+        () => {},
+      )
+    } catch {
+      return undefined
+    } // answered above
+    return result instanceof Promise ? result.catch(() => {}) : result
+  }
+  Object.defineProperty(safe, 'length', { value: handler.length, configurable: true })
+  Object.defineProperty(safe, 'name', { value: handler.name, configurable: true })
+  return safe as unknown as H
+}
+
+function isResponse(value: unknown): boolean {
+  const candidate = value as Partial<ServerResponse> | null
+  return (
+    typeof candidate === 'object' &&
+    candidate !== null &&
+    typeof candidate.end === 'function' &&
+    typeof candidate.setHeader === 'function' &&
+    'headersSent' in candidate
+  )
+}
+
+function answer(response: ServerResponse | undefined, error: unknown): void {
+  const failure = toFailure(error)
+  trace
+    .getActiveSpan()
+    ?.recordException({
+      name: failure.type,
+      message: failure.message,
+      ...(failure.stack ? { stack: failure.stack } : {}),
+    })
+  const request = (response as { req?: IncomingMessage } | undefined)?.req
+  say(
+    'AFS_HANDLER_FAILED',
+    JSON.stringify({
+      method: request?.method,
+      path: request?.url?.split('?')[0],
+      error: failure.type,
+      message: failure.message,
+    }),
+  )
+  if (!response || response.writableEnded) return
+  try {
+    if (response.headersSent) {
+      response.destroy()
+      return
+    }
+    response.statusCode = 500
+    response.setHeader('content-type', 'application/json; charset=utf-8')
+    response.end('{"error":"Internal Server Error"}')
+  } catch {
+    response.destroy()
+  }
+}

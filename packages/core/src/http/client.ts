@@ -1,0 +1,86 @@
+// CLIENT spans for node:http and node:https from Node's own channels. fetch and undici have channels of their own.
+import { subscribe } from 'node:diagnostics_channel'
+import type { ClientRequest, IncomingMessage } from 'node:http'
+import { context, propagation, SpanKind, SpanStatusCode, trace, type Span, type Tracer } from '@opentelemetry/api'
+import { isTracingSuppressed } from '@opentelemetry/core'
+import { describeException } from '../sdk/request-span.ts'
+import { OWN_REQUEST } from '../sdk/otlp/transport.ts'
+import { redactQuery } from './redact-query.ts'
+
+const SPAN: unique symbol = Symbol('afterspan.client-span')
+interface Marked {
+  [SPAN]?: Span | undefined
+}
+
+export function watchClients(tracer: () => Tracer): void {
+  subscribe('http.client.request.created', (message) => {
+    try {
+      created((message as { request: ClientRequest & Marked }).request, tracer())
+    } catch {
+      /* the request goes on without a span */
+    }
+  })
+  subscribe('http.client.response.finish', (message) => {
+    const { request, response } = message as { request: ClientRequest & Marked; response: IncomingMessage }
+    const span = request[SPAN]
+    if (!span) return
+    const status = response.statusCode ?? 0
+    span.setAttribute('http.response.status_code', status)
+    span.setAttribute('network.protocol.version', response.httpVersion)
+    if (status >= 400) {
+      span.setAttribute('error.type', String(status))
+      span.setStatus({ code: SpanStatusCode.ERROR })
+    }
+    const end = (): void => {
+      finish(request)
+    }
+    response.once('end', end)
+    response.once('close', end)
+  })
+  subscribe('http.client.request.error', (message) => {
+    const { request, error } = message as { request: ClientRequest & Marked; error: unknown }
+    const span = request[SPAN]
+    if (!span) return
+    const { type, message: text } = describeException(error)
+    span.setAttribute('error.type', type)
+    span.setStatus({ code: SpanStatusCode.ERROR, message: text })
+    finish(request)
+  })
+}
+
+function created(request: ClientRequest & Marked, tracer: Tracer): void {
+  if ((request as { agent?: object }).agent && OWN_REQUEST in (request as unknown as { agent: object }).agent) return
+  const active = context.active()
+  if (isTracingSuppressed(active)) return
+  const { host, protocol, method, path } = request
+  const query = path.indexOf('?')
+  const secure = protocol === 'https:'
+  const hostHeader = String(request.getHeader('host') ?? host)
+  const port = Number(/:(\d{1,5})$/.exec(hostHeader)?.[1] ?? (secure ? 443 : 80))
+  const span = tracer.startSpan(method, {
+    kind: SpanKind.CLIENT,
+    attributes: {
+      'http.request.method': method,
+      'server.address': host,
+      'server.port': port,
+      'url.full': `${protocol}//${hostHeader}${query < 0 ? path : `${path.slice(0, query)}?${redactQuery(path.slice(query + 1))}`}`,
+    },
+  })
+  request[SPAN] = span
+  if (!request.headersSent)
+    propagation.inject(trace.setSpan(active, span), request, {
+      set: (carrier, key, value) => {
+        carrier.setHeader(key, value)
+      },
+    })
+  // An upgrade, a CONNECT, or a destroy() without an error ends without the other two channels.
+  request.once('close', () => {
+    finish(request)
+  })
+}
+
+function finish(request: ClientRequest & Marked): void {
+  const span = request[SPAN]
+  request[SPAN] = undefined
+  span?.end()
+}

@@ -1,0 +1,159 @@
+// The route template of Express 4 and 5, from the router's own layers. `req.baseUrl` is concrete ('/api/acme'), so the template
+// of a mounted router is found by walking the tree once for each Route object, and remembered.
+import type { ModuleHook } from '../contracts/module-hook.ts'
+
+interface Layer {
+  readonly route?: Route
+  readonly handle?: unknown
+  readonly name?: string
+  rawPath?: unknown
+  [MOUNT]?: unknown
+}
+interface Route {
+  readonly path?: unknown
+}
+interface Router {
+  readonly stack?: Layer[]
+}
+interface App {
+  readonly router?: Router
+  readonly _router?: Router
+  readonly mountpath?: unknown
+  readonly parent?: App
+}
+interface ExpressRequest {
+  readonly route?: Route
+  readonly app?: App
+  readonly baseUrl?: string
+}
+
+const MOUNT: unique symbol = Symbol.for('afterspan.mount') as never
+const templates = new WeakMap<Route, string>()
+const MOST_LAYERS = 10_000
+
+/** The template of the route that answered, '/api/:tenant/orders/:id'; undefined where Express did not route. */
+export function expressRoute(request: unknown): string | undefined {
+  const { route, app, baseUrl } = request as ExpressRequest
+  if (!route || !app) return undefined
+  const known = templates.get(route)
+  if (known !== undefined) return known
+  const budget = { left: MOST_LAYERS }
+  const root = rootRouter(app)
+  const inside = root ? find(root, route, '', budget) : undefined
+  const template = clean(appPrefix(app) + (inside ?? (baseUrl ?? '') + text(route.path)))
+  if (inside !== undefined) templates.set(route, template)
+  return template
+}
+
+function rootRouter(app: App): Router | undefined {
+  // Express 4 throws from the getter `app.router`: ask for its own field first.
+  if (app._router) return app._router
+  try {
+    return app.router
+  } catch {
+    return undefined
+  }
+}
+
+function find(router: Router, route: Route, prefix: string, budget: { left: number }): string | undefined {
+  for (const layer of router.stack ?? []) {
+    if (budget.left-- <= 0) return undefined
+    if (layer.route === route) return prefix + text(route.path)
+    const handle = layer.handle as Router | undefined
+    if (!layer.route && handle && Array.isArray(handle.stack)) {
+      const inside = find(handle, route, prefix + text(layer[MOUNT] ?? layer.rawPath ?? ''), budget)
+      if (inside !== undefined) return inside
+    }
+  }
+  return undefined
+}
+
+function appPrefix(app: App): string {
+  let prefix = ''
+  for (let at: App | undefined = app, depth = 0; at?.parent && depth < 10; at = at.parent, depth++)
+    prefix = text(at.mountpath) + prefix
+  return prefix
+}
+
+function text(path: unknown): string {
+  if (path === '/') return ''
+  if (typeof path === 'string') return path
+  if (Array.isArray(path)) return text(path[0])
+  return path instanceof RegExp ? String(path) : ''
+}
+
+function clean(path: string): string {
+  const one = path.replace(/\/{2,}/g, '/')
+  return one === '' ? '/' : one.length > 256 ? one.slice(0, 256) : one
+}
+
+/** Remembers mount paths (Express 4 and routers before 2.3 do not) and sees errors, which reach either an error-handling layer or the end of the root router. */
+export function expressHook(onError: (request: unknown, error: unknown) => void): ModuleHook {
+  const patchedLayers = new WeakSet<object>()
+  return {
+    name: 'express',
+    module: 'express',
+    versions: '>=4.0.0 <6',
+    patch(exports) {
+      const Router = exports.Router
+      const proto = typeof Router.use === 'function' ? Router : Router.prototype
+      wrap(
+        proto,
+        'use',
+        (original) =>
+          function (this: Router, ...args: unknown[]) {
+            const before = this.stack?.length ?? 0
+            const result = original.apply(this, args)
+            const path = typeof args[0] === 'function' ? '/' : args[0]
+            for (const layer of (this.stack ?? []).slice(before)) layer[MOUNT] = path
+            watchErrors(this)
+            return result
+          },
+      )
+      wrap(
+        proto,
+        'handle',
+        (original) =>
+          function (this: Router, ...args: unknown[]) {
+            watchErrors(this)
+            const [request, , out] = args
+            if (typeof out === 'function')
+              args[2] = function (this: unknown, error: unknown, ...rest: unknown[]) {
+                if (error && error !== 'route' && error !== 'router') onError(request, error)
+                return out.call(this, error, ...rest)
+              }
+            return original.apply(this, args)
+          },
+      )
+    },
+  }
+
+  function watchErrors(router: Router): void {
+    const first = router.stack?.[0]
+    const layerProto = first && Object.getPrototypeOf(first)
+    if (!layerProto || patchedLayers.has(layerProto)) return
+    patchedLayers.add(layerProto)
+    for (const method of ['handleError', 'handle_error']) {
+      if (typeof layerProto[method] !== 'function') continue
+      wrap(
+        layerProto,
+        method,
+        (original) =>
+          function (this: unknown, error: unknown, request: unknown, ...rest: unknown[]) {
+            if (error && error !== 'route' && error !== 'router') onError(request, error)
+            return original.call(this, error, request, ...rest)
+          },
+      )
+    }
+  }
+}
+
+function wrap(target: any, method: string, replace: (original: (...args: unknown[]) => unknown) => unknown): void {
+  const original = target[method]
+  if (typeof original !== 'function' || original[MOUNT]) return
+  const replacement = replace(original) as object
+  Object.defineProperty(replacement, MOUNT, { value: true })
+  Object.defineProperty(replacement, 'length', { value: original.length, configurable: true })
+  Object.defineProperty(replacement, 'name', { value: original.name, configurable: true })
+  target[method] = replacement
+}

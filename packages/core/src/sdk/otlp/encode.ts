@@ -1,0 +1,228 @@
+// OTLP protobuf by hand. Encoding a span when it ends, into one growing buffer, costs about a seventh of building the object
+// tree of the official serializer for a whole batch, and the span need not be kept alive until then.
+// Field numbers: opentelemetry-proto v1.7, trace.proto, common.proto, resource.proto.
+import type { Attributes, AttributeValue } from '@opentelemetry/api'
+import type { SpanData, SpanScope } from '../span-data.ts'
+
+let buffer = Buffer.allocUnsafe(16 * 1024)
+let at = 0
+
+/** One Span message. The result is a copy: it stays valid. */
+export function encodeSpan(span: SpanData): Uint8Array {
+  at = 0
+  bytesHex(0x0a, span.traceId, 16)
+  bytesHex(0x12, span.spanId, 8)
+  if (span.traceState) string(0x1a, span.traceState)
+  if (span.parentSpanId) bytesHex(0x22, span.parentSpanId, 8)
+  string(0x2a, span.name)
+  byte(0x30)
+  varint(span.kind)
+  fixed64Time(0x39, span.startMs)
+  fixed64Time(0x41, span.endMs)
+  attributes(0x4a, span.attributes)
+  if (span.droppedAttributes) {
+    byte(0x50)
+    varint(span.droppedAttributes)
+  }
+  for (const event of span.events ?? [])
+    message(0x5a, () => {
+      fixed64Time(0x09, event.atMs)
+      string(0x12, event.name)
+      if (event.attributes) attributes(0x1a, event.attributes)
+    })
+  if (span.droppedEvents) {
+    byte(0x60)
+    varint(span.droppedEvents)
+  }
+  for (const link of span.links ?? [])
+    message(0x6a, () => {
+      bytesHex(0x0a, link.traceId, 16)
+      bytesHex(0x12, link.spanId, 8)
+      if (link.attributes) attributes(0x22, link.attributes)
+    })
+  if (span.droppedLinks) {
+    byte(0x70)
+    varint(span.droppedLinks)
+  }
+  if (span.status && span.status.code !== 0) {
+    const { code, message: text } = span.status
+    message(0x7a, () => {
+      if (text) string(0x12, text)
+      byte(0x18)
+      varint(code)
+    })
+  }
+  room(6)
+  buffer[at++] = 0x85
+  buffer[at++] = 0x01 // field 16, fixed32
+  buffer.writeUInt32LE((span.flags ?? 1) & 0xff, at)
+  at += 4
+  return Uint8Array.prototype.slice.call(buffer, 0, at)
+}
+
+/** One ExportTraceServiceRequest: a resource, and encoded spans by scope. */
+export function encodeTraceRequest(
+  resource: Attributes,
+  groups: readonly { readonly scope: SpanScope; readonly spans: readonly Uint8Array[] }[],
+): Buffer {
+  at = 0
+  attributes(0x0a, resource)
+  const resourceBytes = Buffer.from(buffer.subarray(0, at))
+  const scopes = groups.map(({ scope, spans }) => {
+    at = 0
+    message(0x0a, () => {
+      string(0x0a, scope.name)
+      if (scope.version) string(0x12, scope.version)
+    })
+    const head = Buffer.from(buffer.subarray(0, at))
+    const parts: Uint8Array[] = [head]
+    for (const span of spans) parts.push(header(0x12, span.length), span)
+    return { parts, length: parts.reduce((n, p) => n + p.length, 0) }
+  })
+  const body: Uint8Array[] = [header(0x0a, resourceBytes.length), resourceBytes]
+  for (const scope of scopes) body.push(header(0x12, scope.length), ...scope.parts)
+  const length = body.reduce((n, p) => n + p.length, 0)
+  return Buffer.concat([header(0x0a, length), ...body])
+}
+
+function header(tag: number, length: number): Buffer {
+  const start = at
+  room(6)
+  buffer[at++] = tag
+  varint(length)
+  const copy = Buffer.from(buffer.subarray(start, at))
+  at = start
+  return copy
+}
+
+function room(bytes: number): void {
+  if (at + bytes <= buffer.length) return
+  const bigger = Buffer.allocUnsafe(Math.max(buffer.length * 2, at + bytes))
+  buffer.copy(bigger, 0, 0, at)
+  buffer = bigger
+}
+
+function byte(value: number): void {
+  room(1)
+  buffer[at++] = value
+}
+
+function varint(value: number): void {
+  room(10)
+  while (value > 127) {
+    buffer[at++] = (value % 128) | 128
+    value = Math.floor(value / 128)
+  }
+  buffer[at++] = value
+}
+
+function bytesHex(tag: number, hex: string, length: number): void {
+  room(length + 2)
+  buffer[at++] = tag
+  buffer[at++] = length
+  buffer.write(hex, at, length, 'hex')
+  at += length
+}
+
+function string(tag: number, text: string): void {
+  const most = text.length * 3
+  room(most + 6)
+  buffer[at++] = tag
+  if (text.length < 42) {
+    // its length in bytes fits in one byte, so it can be written after the text
+    const written = buffer.write(text, at + 1)
+    buffer[at] = written
+    at += written + 1
+    return
+  }
+  varint(Buffer.byteLength(text))
+  at += buffer.write(text, at)
+}
+
+/** Nanoseconds do not fit a double: seconds and the rest are written apart. */
+function fixed64Time(tag: number, ms: number): void {
+  room(9)
+  buffer[at++] = tag
+  const seconds = Math.floor(ms / 1000)
+  const nanos = Math.round((ms - seconds * 1000) * 1e6)
+  // seconds * 1e9 + nanos, in two halves of 32 bits
+  const lowSeconds = seconds % 0x10000
+  const highSeconds = Math.floor(seconds / 0x10000)
+  const lower = lowSeconds * 1e9 + nanos
+  const upper = highSeconds * 1e9 // times 2^16
+  const low = (lower % 0x100000000) + (upper % 0x10000) * 0x10000
+  buffer.writeUInt32LE(low % 0x100000000, at)
+  buffer.writeUInt32LE(
+    Math.floor(upper / 0x10000) + Math.floor(lower / 0x100000000) + Math.floor(low / 0x100000000),
+    at + 4,
+  )
+  at += 8
+}
+
+/** A length-delimited message whose length is known only after it is written: five bytes are kept for it. */
+function message(tag: number, write: () => void): void {
+  room(2)
+  buffer[at++] = tag
+  const lengthAt = at
+  at += 1
+  const start = at
+  write()
+  const length = at - start
+  if (length < 128) {
+    buffer[lengthAt] = length
+    return
+  }
+  let extra = 0
+  for (let rest = length; rest > 127; rest = Math.floor(rest / 128)) extra++
+  room(extra)
+  buffer.copyWithin(start + extra, start, at)
+  at = lengthAt
+  varint(length)
+  at += length
+}
+
+function attributes(tag: number, values: Attributes): void {
+  for (const key in values) {
+    const value = values[key]
+    if (value === undefined || value === null) continue
+    message(tag, () => {
+      string(0x0a, key)
+      message(0x12, () => anyValue(value))
+    })
+  }
+}
+
+function anyValue(value: AttributeValue): void {
+  if (typeof value === 'string') string(0x0a, value)
+  else if (typeof value === 'number') number(value)
+  else if (typeof value === 'boolean') {
+    byte(0x10)
+    byte(value ? 1 : 0)
+  } else if (Array.isArray(value))
+    message(0x2a, () => {
+      for (const item of value)
+        message(0x0a, () => {
+          if (item !== null && item !== undefined) anyValue(item)
+        })
+    })
+}
+
+function number(value: number): void {
+  room(11)
+  if (Number.isSafeInteger(value)) {
+    buffer[at++] = 0x18
+    if (value >= 0) varint(value)
+    else {
+      // two's complement in ten bytes
+      let rest = BigInt.asUintN(64, BigInt(value))
+      while (rest > 127n) {
+        buffer[at++] = Number(rest & 127n) | 128
+        rest >>= 7n
+      }
+      buffer[at++] = Number(rest)
+    }
+    return
+  }
+  buffer[at++] = 0x21
+  at = buffer.writeDoubleLE(value, at)
+}

@@ -1,0 +1,113 @@
+import { Agent as HttpAgent, request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http'
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
+import { gzipSync } from 'node:zlib'
+import type { OtlpSettings } from './settings.ts'
+
+/** `reason` is a word for a metric label: 'http_503', 'timeout', 'ECONNREFUSED'. */
+export interface OtlpReply {
+  readonly ok: boolean
+  readonly retryable: boolean
+  readonly reason: string
+  readonly retryAfterMs?: number
+}
+
+/** Requests of our own; the client instrumentation leaves them alone. */
+export const OWN_REQUEST: unique symbol = Symbol.for('afterspan.own-request') as never
+
+const agents = new Map<string, HttpAgent | HttpsAgent>()
+const MAX_REPLY_BYTES = 64 * 1024
+
+/** One POST of an ExportTraceServiceRequest. Never rejects. Redirects are not followed; the reply is read to its end, up to 64 KiB. */
+export function postTraces(settings: OtlpSettings, body: Uint8Array): Promise<OtlpReply> {
+  return new Promise((resolve) => {
+    let done = false
+    const finish = (reply: OtlpReply): void => {
+      if (!done) {
+        done = true
+        clearTimeout(timer)
+        resolve(reply)
+      }
+    }
+    let request: ClientRequest | undefined
+    const timer = setTimeout(() => {
+      finish({ ok: false, retryable: true, reason: 'timeout' })
+      request?.destroy()
+    }, settings.timeoutMs)
+    timer.unref()
+    try {
+      request = open(settings, body, (response) => {
+        read(response, finish)
+      })
+      request.on('error', (error: NodeJS.ErrnoException) => {
+        finish({ ok: false, retryable: true, reason: error.code ?? 'network' })
+      })
+    } catch (error) {
+      finish({ ok: false, retryable: false, reason: (error as NodeJS.ErrnoException).code ?? 'invalid' })
+    }
+  })
+}
+
+function open(
+  settings: OtlpSettings,
+  body: Uint8Array,
+  onResponse: (response: IncomingMessage) => void,
+): ClientRequest {
+  const url = new URL(settings.url)
+  const secure = url.protocol === 'https:'
+  const packed = settings.compression === 'gzip' ? gzipSync(body) : body
+  const headers: Record<string, string | number> = {
+    'content-type': 'application/x-protobuf',
+    'user-agent': 'afterspan',
+    ...settings.headers,
+    'content-length': packed.length,
+  }
+  if (settings.compression === 'gzip') headers['content-encoding'] = 'gzip'
+  const options = { method: 'POST', headers, agent: agentFor(url, secure), [OWN_REQUEST]: true }
+  const request = (secure ? httpsRequest : httpRequest)(url, options, onResponse)
+  // An export never keeps the process alive.
+  request.on('socket', (socket) => {
+    socket.unref()
+  })
+  request.end(packed)
+  return request
+}
+
+function agentFor(url: URL, secure: boolean): HttpAgent | HttpsAgent {
+  let agent = agents.get(url.origin)
+  if (!agent) {
+    agent = secure
+      ? new HttpsAgent({ keepAlive: true, maxSockets: 2 })
+      : new HttpAgent({ keepAlive: true, maxSockets: 2 })
+    Object.defineProperty(agent, OWN_REQUEST, { value: true })
+    agents.set(url.origin, agent)
+  }
+  return agent
+}
+
+function read(response: IncomingMessage, finish: (reply: OtlpReply) => void): void {
+  const status = response.statusCode ?? 0
+  let bytes = 0
+  response.on('data', (chunk: Buffer) => {
+    bytes += chunk.length
+    if (bytes > MAX_REPLY_BYTES) response.destroy()
+  })
+  const end = (): void => {
+    if (status >= 200 && status < 300) {
+      finish({ ok: true, retryable: false, reason: 'ok' })
+      return
+    }
+    const retryable = status === 429 || status === 502 || status === 503 || status === 504
+    const retryAfterMs = retryAfter(response.headers['retry-after'])
+    finish({ ok: false, retryable, reason: `http_${status}`, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) })
+  }
+  response.on('end', end)
+  response.on('close', end)
+  response.on('error', end)
+}
+
+/** Seconds or an HTTP date (RFC 9110, 10.2.3), at most five minutes. */
+export function retryAfter(header: string | undefined, now: number = Date.now()): number | undefined {
+  if (header === undefined) return undefined
+  const seconds = /^\d{1,9}$/.test(header.trim()) ? Number(header) * 1000 : Date.parse(header) - now
+  return Number.isNaN(seconds) ? undefined : Math.min(Math.max(0, seconds), 300_000)
+}

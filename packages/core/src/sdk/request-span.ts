@@ -1,0 +1,221 @@
+import {
+  SpanStatusCode,
+  TraceFlags,
+  type Attributes,
+  type AttributeValue,
+  type Exception,
+  type Link,
+  type Span,
+  type SpanContext,
+  type SpanStatus,
+  type TimeInput,
+} from '@opentelemetry/api'
+import { toEpochMs } from './time.ts'
+import { OTLP_KIND, type SpanData } from './span-data.ts'
+
+export interface SpanLimits {
+  readonly attributes: number
+  readonly valueLength: number
+  readonly events: number
+  readonly links: number
+}
+const EXCEPTION = 'exception'
+
+/** A light Span for SERVER spans, encoded once when it ends. It keeps the whole contract of the API; after end() it is inert. */
+export class RequestSpan implements Span {
+  readonly #context: SpanContext
+  readonly #limits: SpanLimits
+  readonly #onEnd: (span: SpanData) => void
+  readonly parentSpanId: string | undefined
+  readonly startMs: number
+  name: string
+  kind: SpanData['kind'] = OTLP_KIND.server
+  ended = false
+  attributes: Attributes
+  #events: { name: string; atMs: number; attributes?: Attributes }[] | undefined
+  #links: { traceId: string; spanId: string; attributes?: Attributes }[] | undefined
+  #status: { code: 0 | 1 | 2; message?: string | undefined } | undefined
+  #attributeCount: number
+  #droppedAttributes = 0
+  #droppedEvents = 0
+  #droppedLinks = 0
+
+  constructor(init: {
+    readonly context: SpanContext
+    readonly parentSpanId?: string | undefined
+    readonly name: string
+    readonly startMs: number
+    readonly attributes: Attributes
+    readonly limits: SpanLimits
+    readonly onEnd: (span: SpanData) => void
+  }) {
+    this.#context = init.context
+    this.#limits = init.limits
+    this.#onEnd = init.onEnd
+    this.parentSpanId = init.parentSpanId
+    this.name = init.name
+    this.startMs = init.startMs
+    this.attributes = init.attributes
+    this.#attributeCount = Object.keys(init.attributes).length
+  }
+
+  get hasException(): boolean {
+    return this.#events?.some((event) => event.name === EXCEPTION) ?? false
+  }
+  get statusCode(): number {
+    return this.#status?.code ?? 0
+  }
+
+  spanContext(): SpanContext {
+    return this.#context
+  }
+  isRecording(): boolean {
+    return !this.ended
+  }
+
+  setAttribute(key: string, value: AttributeValue): this {
+    if (this.ended || value === undefined || value === null || key === '') return this
+    if (this.attributes[key] === undefined) {
+      if (this.#attributeCount >= this.#limits.attributes) {
+        this.#droppedAttributes++
+        return this
+      }
+      this.#attributeCount++
+    }
+    this.attributes[key] = this.#cut(value)
+    return this
+  }
+  setAttributes(values: Attributes): this {
+    for (const [key, value] of Object.entries(values)) if (value !== undefined) this.setAttribute(key, value)
+    return this
+  }
+  addEvent(name: string, attributesOrTime?: Attributes | TimeInput, time?: TimeInput): this {
+    if (this.ended) return this
+    this.#events ??= []
+    if (this.#events.length >= this.#limits.events) {
+      this.#droppedEvents++
+      return this
+    }
+    const isTime =
+      typeof attributesOrTime === 'number' || attributesOrTime instanceof Date || Array.isArray(attributesOrTime)
+    const attributes = isTime ? undefined : (attributesOrTime as Attributes | undefined)
+    const atMs = toEpochMs(isTime ? (attributesOrTime as TimeInput) : time)
+    this.#events.push({ name, atMs, ...(attributes ? { attributes } : {}) })
+    return this
+  }
+  addLink(link: Link): this {
+    if (this.ended) return this
+    this.#links ??= []
+    if (this.#links.length >= this.#limits.links) {
+      this.#droppedLinks++
+      return this
+    }
+    this.#links.push({
+      traceId: link.context.traceId,
+      spanId: link.context.spanId,
+      ...(link.attributes ? { attributes: link.attributes } : {}),
+    })
+    return this
+  }
+  addLinks(links: Link[]): this {
+    for (const link of links) this.addLink(link)
+    return this
+  }
+  setStatus(status: SpanStatus): this {
+    if (this.ended || this.#status?.code === SpanStatusCode.OK) return this
+    this.#status = {
+      code: status.code as 0 | 1 | 2,
+      message: status.code === SpanStatusCode.ERROR && status.message ? String(this.#cut(status.message)) : undefined,
+    }
+    return this
+  }
+  updateName(name: string): this {
+    if (!this.ended) this.name = name
+    return this
+  }
+
+  recordException(exception: Exception, time?: TimeInput): void {
+    const { type, message, stack } = describeException(exception)
+    this.addEvent(
+      EXCEPTION,
+      {
+        'exception.type': type,
+        'exception.message': String(this.#cut(message)),
+        ...(stack ? { 'exception.stacktrace': String(this.#cut(stack)) } : {}),
+      },
+      time,
+    )
+  }
+
+  end(endTime?: TimeInput): void {
+    if (this.ended) return
+    this.ended = true
+    const { traceId, spanId, traceFlags, traceState } = this.#context
+    this.#onEnd({
+      traceId,
+      spanId,
+      parentSpanId: this.parentSpanId,
+      traceState: traceState?.serialize(),
+      name: this.name,
+      kind: this.kind,
+      startMs: this.startMs,
+      endMs: Math.max(this.startMs, toEpochMs(endTime)),
+      attributes: this.attributes,
+      ...(this.#events ? { events: this.#events } : {}),
+      ...(this.#links ? { links: this.#links } : {}),
+      ...(this.#status ? { status: this.#status } : {}),
+      droppedAttributes: this.#droppedAttributes,
+      droppedEvents: this.#droppedEvents,
+      droppedLinks: this.#droppedLinks,
+      flags: traceFlags & TraceFlags.SAMPLED,
+    })
+  }
+
+  #cut(value: AttributeValue): AttributeValue {
+    const most = this.#limits.valueLength
+    if (typeof value === 'string') return value.length > most ? value.slice(0, most) : value
+    if (Array.isArray(value))
+      return value.map((item) =>
+        typeof item === 'string' && item.length > most ? item.slice(0, most) : item,
+      ) as AttributeValue
+    return value
+  }
+}
+
+/** What an exception says of itself, read without trusting it: a getter that throws, a frozen object, null. */
+export function describeException(exception: unknown): {
+  readonly type: string
+  readonly message: string
+  readonly stack?: string
+} {
+  try {
+    if (typeof exception === 'string') return { type: 'string', message: exception }
+    if (exception === null || (typeof exception !== 'object' && typeof exception !== 'function'))
+      return { type: exception === null ? 'null' : typeof exception, message: String(exception) }
+    const error = exception as {
+      name?: unknown
+      message?: unknown
+      stack?: unknown
+      code?: unknown
+      constructor?: { name?: unknown }
+    }
+    const named = read(() => error.constructor?.name) ?? read(() => error.name) ?? 'Error'
+    const stack = read(() => error.stack)
+    const code = read(() => error.code)
+    return {
+      type: named === 'Error' && code ? code : named,
+      message: read(() => error.message) ?? '',
+      ...(stack ? { stack } : {}),
+    }
+  } catch {
+    return { type: 'unknown', message: 'the thrown value could not be read' }
+  }
+}
+function read(get: () => unknown): string | undefined {
+  try {
+    const value = get()
+    return typeof value === 'string' && value !== '' ? value : undefined
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,56 @@
+import { randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { dirname, join } from 'node:path'
+
+export const SDK_VERSION = '0.1.0'
+
+/** Resource attributes, from what is at hand without asking the network: semconv `service.*`, `host.*`, `process.*`, `telemetry.*`. */
+export function describeResource(input: {
+  readonly serviceName: string
+  readonly attributes: Readonly<Record<string, string>>
+  readonly mainScript: string | undefined
+}): Readonly<Record<string, string>> {
+  const found = input.mainScript ? nearestPackage(input.mainScript) : undefined
+  const name = input.serviceName || input.attributes['service.name'] || found?.name || 'unknown_service:node'
+  const version = input.attributes['service.version'] ?? found?.version
+  return {
+    'service.instance.id': randomUUID(),
+    'host.name': safeHostname(),
+    'process.pid': String(process.pid),
+    'process.runtime.name': 'nodejs',
+    'process.runtime.version': process.versions.node,
+    'telemetry.sdk.language': 'nodejs',
+    'telemetry.sdk.name': 'opentelemetry',
+    'telemetry.sdk.version': '3.0.0',
+    'telemetry.distro.name': 'afterspan',
+    'telemetry.distro.version': SDK_VERSION,
+    ...(version ? { 'service.version': version } : {}),
+    ...input.attributes,
+    'service.name': name,
+  }
+}
+
+function nearestPackage(script: string): { readonly name?: string; readonly version?: string } | undefined {
+  for (let dir = dirname(script), depth = 0; depth < 12; depth++) {
+    try {
+      const found = JSON.parse(readFileSync(join(dir, 'package.json'), 'utf8')) as { name?: unknown; version?: unknown }
+      if (typeof found.name === 'string')
+        return { name: found.name, ...(typeof found.version === 'string' ? { version: found.version } : {}) }
+    } catch {
+      /* not here: one folder up */
+    }
+    const up = dirname(dir)
+    if (up === dir) return undefined
+    dir = up
+  }
+  return undefined
+}
+
+function safeHostname(): string {
+  try {
+    return hostname()
+  } catch {
+    return 'unknown'
+  }
+}

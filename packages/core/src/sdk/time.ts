@@ -1,0 +1,23 @@
+import type { TimeInput } from '@opentelemetry/api'
+
+/** Epoch milliseconds with fractions, on the monotonic clock: spans of one process never run backwards. Re-anchored when the wall clock was set (checked at most once a second). */
+let anchor = Date.now() - performance.now()
+let checkedAt = 0
+
+export function nowMs(): number {
+  const mono = performance.now()
+  if (mono - checkedAt > 1000) {
+    checkedAt = mono
+    const drift = Date.now() - (anchor + mono)
+    if (drift > 500 || drift < -500) anchor += drift
+  }
+  return anchor + mono
+}
+
+/** OpenTelemetry's time inputs as epoch milliseconds: a small number is performance.now(), as the API has it. */
+export function toEpochMs(time: TimeInput | undefined): number {
+  if (time === undefined) return nowMs()
+  if (Array.isArray(time)) return time[0] * 1000 + time[1] / 1e6
+  if (time instanceof Date) return time.getTime()
+  return time < performance.timeOrigin ? performance.timeOrigin + time : time
+}

@@ -1,0 +1,138 @@
+import {
+  trace,
+  TraceFlags,
+  type Context,
+  type Span,
+  type SpanContext,
+  type SpanOptions,
+  type Tracer,
+  type TracerProvider as ApiTracerProvider,
+} from '@opentelemetry/api'
+import { resourceFromAttributes } from '@opentelemetry/resources'
+import {
+  AlwaysOffSampler,
+  AlwaysOnSampler,
+  ParentBasedSampler,
+  TraceIdRatioBasedSampler,
+  TracerProvider,
+  type ReadableSpan,
+  type Sampler,
+  type SpanProcessor,
+} from '@opentelemetry/sdk-trace'
+import { context } from '@opentelemetry/api'
+import { ownedScopes } from './owned-scopes.ts'
+import { spanObservers } from './span-observers.ts'
+import type { SpanLimits } from './request-span.ts'
+import type { SpanData, SpanScope } from './span-data.ts'
+
+export type SamplerName =
+  | 'always_on'
+  | 'always_off'
+  | 'traceidratio'
+  | 'parentbased_always_on'
+  | 'parentbased_always_off'
+  | 'parentbased_traceidratio'
+
+export function createSampler(name: SamplerName, argument: number): Sampler {
+  const root = name.endsWith('always_off')
+    ? new AlwaysOffSampler()
+    : name.endsWith('traceidratio')
+      ? new TraceIdRatioBasedSampler(argument)
+      : new AlwaysOnSampler()
+  return name.startsWith('parentbased_') ? new ParentBasedSampler({ root }) : root
+}
+
+/** The official provider for every span that apps and instrumentations make; each is encoded and let go when it ends. */
+export function createTracerProvider(options: {
+  readonly resource: Readonly<Record<string, string>>
+  readonly sampler: Sampler
+  readonly limits: SpanLimits
+  readonly deliver: (scope: SpanScope, span: SpanData) => void
+}): ApiTracerProvider {
+  const provider = new TracerProvider({
+    resource: resourceFromAttributes({ ...options.resource }),
+    sampler: options.sampler,
+    spanLimits: {
+      attributeCountLimit: options.limits.attributes,
+      attributeValueLengthLimit: options.limits.valueLength,
+      eventCountLimit: options.limits.events,
+      linkCountLimit: options.limits.links,
+    },
+    spanProcessors: [deliverer(options.deliver)],
+  })
+  return {
+    getTracer(name, version, settings) {
+      return ownedScopes.has(name) ? passThrough : provider.getTracer(name, version, settings)
+    },
+  }
+}
+
+function deliverer(deliver: (scope: SpanScope, span: SpanData) => void): SpanProcessor {
+  return {
+    onStart(span, parent) {
+      for (const observer of spanObservers) observer.onStart(span as unknown as ReadableSpan, parent)
+    },
+    onEnd(span) {
+      const data = toSpanData(span)
+      for (const observer of spanObservers) observer.onEnd(data)
+      if (span.spanContext().traceFlags & TraceFlags.SAMPLED) deliver(span.instrumentationScope, data)
+    },
+    forceFlush: () => Promise.resolve(),
+    shutdown: () => Promise.resolve(),
+  } as SpanProcessor
+}
+
+function toSpanData(span: ReadableSpan): SpanData {
+  const { traceId, spanId, traceFlags, traceState } = span.spanContext()
+  const ms = ([seconds, nanos]: readonly [number, number]): number => seconds * 1000 + nanos / 1e6
+  return {
+    traceId,
+    spanId,
+    parentSpanId: span.parentSpanContext?.spanId,
+    traceState: traceState?.serialize(),
+    name: span.name,
+    kind: (span.kind + 1) as SpanData['kind'],
+    startMs: ms(span.startTime),
+    endMs: ms(span.endTime),
+    attributes: span.attributes,
+    ...(span.events.length > 0
+      ? {
+          events: span.events.map((e) => ({
+            name: e.name,
+            atMs: ms(e.time),
+            ...(e.attributes ? { attributes: e.attributes } : {}),
+          })),
+        }
+      : {}),
+    ...(span.links.length > 0
+      ? {
+          links: span.links.map((l) => ({
+            traceId: l.context.traceId,
+            spanId: l.context.spanId,
+            ...(l.attributes ? { attributes: l.attributes } : {}),
+          })),
+        }
+      : {}),
+    ...(span.status.code !== 0
+      ? { status: { code: span.status.code as 0 | 1 | 2, message: span.status.message } }
+      : {}),
+    droppedAttributes: span.droppedAttributesCount,
+    droppedEvents: span.droppedEventsCount,
+    droppedLinks: span.droppedLinksCount,
+    flags: traceFlags,
+  }
+}
+
+/** A tracer whose spans record nothing and carry the current span's context: what a replaced scope gets, so that its children keep their parent. */
+const passThrough: Tracer = {
+  startSpan(_name: string, _options?: SpanOptions, parent: Context = context.active()): Span {
+    return trace.wrapSpanContext(trace.getSpanContext(parent) ?? INVALID)
+  },
+  startActiveSpan(...args: unknown[]): any {
+    const run = args[args.length - 1] as (span: Span) => unknown
+    const parent = args.length > 3 ? (args[2] as Context) : context.active()
+    const span = passThrough.startSpan('', {}, parent)
+    return context.with(trace.setSpan(parent, span), run, undefined, span)
+  },
+}
+const INVALID: SpanContext = { traceId: '0'.repeat(32), spanId: '0'.repeat(16), traceFlags: 0 }

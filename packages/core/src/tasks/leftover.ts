@@ -1,0 +1,108 @@
+// Work that no library tells of: a CLIENT or INTERNAL span of a request that is still open when the response has ended, or that
+// starts after it, becomes an in-process task, written at that moment.
+import { SpanKind, type Context } from '@opentelemetry/api'
+import type { ReadableSpan } from '@opentelemetry/sdk-trace'
+import type { EpochMs, TaskId } from '../contracts/task.ts'
+import { activeRequest, type RequestRecord } from '../http/request-record.ts'
+import type { SpanData } from '../sdk/span-data.ts'
+import type { SpanObserver } from '../sdk/span-observers.ts'
+import { taskChannel } from './channel.ts'
+import { redact } from './redact.ts'
+
+interface OpenSpan {
+  readonly span: ReadableSpan
+  readonly record: RequestRecord
+  taskId?: TaskId
+}
+/** Spans that nobody ends would stay for ever: the oldest go first. */
+const MOST_OPEN = 50_000
+
+export interface Leftovers extends SpanObserver {
+  requestEnded(record: RequestRecord): void
+}
+
+export function watchLeftovers(now: () => EpochMs): Leftovers {
+  const open = new Map<string, OpenSpan>()
+  const byRecord = new WeakMap<RequestRecord, Set<OpenSpan>>()
+
+  function becomeTask(entry: OpenSpan): void {
+    const { span, record } = entry
+    const { traceId, spanId } = span.spanContext()
+    const taskId = `${traceId}${spanId}` as TaskId
+    entry.taskId = taskId
+    record.promised++
+    const at = now()
+    const description = { system: 'process', destination: destination(span), name: span.name }
+    taskChannel.publish({
+      kind: 'spawned',
+      taskId,
+      at,
+      origin: record.ref,
+      ...description,
+      ...(record.route ? { route: record.route } : {}),
+      ...(record.counted ? { late: true } : {}),
+    })
+    taskChannel.publish({ kind: 'started', taskId, at, attempt: 1, spanId })
+  }
+  /** A child of an open leftover is part of it. */
+  function isInsideAnother(entry: OpenSpan): boolean {
+    const parent = entry.span.parentSpanContext?.spanId
+    return parent !== undefined && open.has(parent)
+  }
+
+  return {
+    onStart(span: ReadableSpan, parent: Context) {
+      if (span.kind !== SpanKind.CLIENT && span.kind !== SpanKind.INTERNAL) return
+      const record = activeRequest(parent)
+      if (!record) return
+      const entry: OpenSpan = { span, record }
+      if (open.size >= MOST_OPEN) open.delete(open.keys().next().value!)
+      open.set(span.spanContext().spanId, entry)
+      if (record.ended) {
+        if (!isInsideAnother(entry)) becomeTask(entry)
+        return
+      }
+      const set = byRecord.get(record)
+      if (set) set.add(entry)
+      else byRecord.set(record, new Set([entry]))
+    },
+    onEnd(span: SpanData) {
+      const entry = open.get(span.spanId)
+      if (!entry) return
+      open.delete(span.spanId)
+      if (!entry.record.ended) byRecord.get(entry.record)?.delete(entry)
+      const { taskId } = entry
+      if (!taskId) return
+      const at = now()
+      span.attributes['afterspan.task.id'] = taskId
+      if (span.status?.code === 2) {
+        const type = String(span.attributes['error.type'] ?? 'error')
+        span.attributes['error.type'] = type
+        span.attributes['afterspan.task.state'] = 'failed'
+        span.attributes['afterspan.task.reason'] = 'rejected'
+        taskChannel.publish({
+          kind: 'failed',
+          taskId,
+          at,
+          attempt: 1,
+          reason: 'rejected',
+          failure: { type, message: redact(span.status.message ?? '') },
+          willRetry: false,
+        })
+      } else taskChannel.publish({ kind: 'succeeded', taskId, at, attempt: 1 })
+    },
+    requestEnded(record) {
+      const set = byRecord.get(record)
+      if (!set) return
+      byRecord.delete(record)
+      for (const entry of set) if (!isInsideAnother(entry)) becomeTask(entry)
+    },
+  }
+}
+
+function destination(span: ReadableSpan): string {
+  const { attributes } = span
+  const host = attributes['server.address']
+  if (typeof host === 'string') return attributes['server.port'] ? `${host}:${String(attributes['server.port'])}` : host
+  return String(attributes['db.namespace'] ?? attributes['messaging.destination.name'] ?? span.name)
+}
