@@ -16,18 +16,6 @@ if (major < 24) {
   process.exit(1)
 }
 
-const started = performance.now()
-step('generated files', () => run(process.execPath, [join(root, 'scripts/gen.mjs')]))
-step('types and CommonJS', () =>
-  run(process.execPath, [
-    join(root, 'node_modules/typescript/bin/tsc'),
-    '-b',
-    ...(process.argv.includes('--force') ? ['--force'] : []),
-  ]),
-)
-await bundle()
-if (!process.argv.includes('--quiet')) console.error(`built in ${((performance.now() - started) / 1000).toFixed(1)} s`)
-
 function step(name, work) {
   if (!process.argv.includes('--quiet')) console.error(`build: ${name}`)
   work()
@@ -42,23 +30,20 @@ async function bundle() {
   if (!process.argv.includes('--quiet')) console.error('build: bundles')
   const core = join(packages, 'core')
   const all = join(packages, 'afterspan')
-  for (const dir of [core, all]) rmSync(join(dir, 'dist/bundle'), { recursive: true, force: true })
   const jobs = []
   for (const dir of [core, all]) {
+    const into = (name) => join(dir, 'dist/bundle', name)
+    rmSync(into(''), { recursive: true, force: true })
     // The register overwrites what tsc wrote: it must load one file, not the package.
     jobs.push(one(join(dir, 'src/register.ts'), join(dir, 'dist/register.js'), [bundleStaysOutside]))
-    jobs.push(one(join(dir, 'src/preload.ts'), join(dir, 'dist/bundle/preload.js'), []))
+    jobs.push(one(join(dir, 'src/preload.ts'), into('preload.js'), []))
+    jobs.push(one(join(core, 'src/side-thread/main.ts'), into('side-thread.js'), []))
+    jobs.push(one(join(core, 'src/metrics/otel-bridge.ts'), into('otel-metrics.js'), [sharedModules]))
     for (const name of instrumentations())
       jobs.push(
-        one(
-          `@opentelemetry/instrumentation-${name}`,
-          join(dir, `dist/bundle/instrumentation-${name}.js`),
-          [sharedModules],
-          core,
-        ),
+        one(`@opentelemetry/instrumentation-${name}`, into(`instrumentation-${name}.js`), [sharedModules], core),
       )
   }
-  jobs.push(one(join(core, 'src/side-thread/main.ts'), join(all, 'dist/bundle/side-thread.js'), []))
   jobs.push(one(join(packages, 'async-tracker/src/side.ts'), join(all, 'dist/bundle/side-patrol.js'), []))
   jobs.push(one(join(packages, 'health/src/side.ts'), join(all, 'dist/bundle/side-health.js'), []))
   await Promise.all(jobs)
@@ -73,7 +58,7 @@ function instrumentations() {
 
 async function one(entry, outfile, plugins, resolveDir) {
   const input = resolveDir
-    ? { stdin: { contents: `module.exports = require(${JSON.stringify(entry)})`, resolveDir } }
+    ? { stdin: { contents: `export * from ${JSON.stringify(entry)}`, resolveDir } }
     : { entryPoints: [entry] }
   if (!resolveDir && !existsSync(entry)) throw new Error(`build: ${entry} is missing`)
   await build({
@@ -117,7 +102,7 @@ const bundleStaysOutside = {
 const sharedModules = {
   name: 'shared-modules',
   setup(b) {
-    b.onResolve({ filter: /^@opentelemetry\/(api|core|instrumentation|semantic-conventions)$/ }, ({ path }) => ({
+    b.onResolve({ filter: /^@opentelemetry\/(api|core|instrumentation)$/ }, ({ path }) => ({
       path,
       namespace: 'shared',
     }))
@@ -127,3 +112,15 @@ const sharedModules = {
     }))
   },
 }
+
+const started = performance.now()
+step('generated files', () => run(process.execPath, [join(root, 'scripts/gen.mjs')]))
+step('types and CommonJS', () =>
+  run(process.execPath, [
+    join(root, 'node_modules/typescript/bin/tsc'),
+    '-b',
+    ...(process.argv.includes('--force') ? ['--force'] : []),
+  ]),
+)
+await bundle()
+if (!process.argv.includes('--quiet')) console.error(`built in ${((performance.now() - started) / 1000).toFixed(1)} s`)

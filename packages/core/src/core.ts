@@ -2,6 +2,8 @@ import type { Integration, TaskKit } from './contracts/integration.ts'
 import type { ModuleHook } from './contracts/module-hook.ts'
 import type { Clock, SideService } from './contracts/service.ts'
 import type { MetricRegistry } from './metrics/registry.ts'
+import type { EncodedSpan } from './contracts/task.ts'
+import type { Spool } from './guard/last-words.ts'
 import type { OtlpSettings } from './sdk/otlp/settings.ts'
 
 /** What core's boot gives to the packages above it. One per process. */
@@ -17,10 +19,16 @@ export interface Core {
   readonly clock: Clock
   addModuleHook(hook: ModuleHook): void
   addIntegration(integration: Integration): void
-  /** Names a service for the side thread; all must be named before the first turn of the event loop after boot. */
+  /** Names a service for the side thread, before start(). */
   sideService(service: SideService, onMessage?: (message: unknown) => void): SideLink
   /** Asks that the side thread be up soon: there is something to do. Called by the first request, task or probe; cheap when called again. */
   wakeSideThread(): void
+  /** Exports a span that could not be put into the journal after all. */
+  deliver(span: EncodedSpan): void
+  /** Where spans are kept that could not be delivered before the process ended. */
+  setSpool(spool: Spool): void
+  /** Hooks modules, servers, signals and exits. Everything above must have been added by then. */
+  start(): void
 }
 
 export interface SideLink {

@@ -1,6 +1,7 @@
 /** Every code that Afterspan can print or throw. Codes are never reused; docs/errors.md has a paragraph for each (a test compares). */
 export const ERROR_CODES = {
   AFS_ADMIN_PORT_BUSY: 'the admin listener could not take its port; it retries',
+  AFS_API_TAKEN: 'another OpenTelemetry SDK, or another version of its API, was loaded first',
   AFS_BOOT_FAILED: 'a part of Afterspan could not start; the app runs without that part',
   AFS_CONFIG_INVALID: 'a variable has a value that is not allowed; the default is used',
   AFS_CONFIG_UNKNOWN: 'a variable that starts with AFTERSPAN_ is not known',

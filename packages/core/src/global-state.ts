@@ -11,8 +11,8 @@ export interface AfterspanState {
   inert?: string
   /** Set by core's boot. */
   runTask?: <R>(name: string, fn: (scope: TaskScope) => R, options?: TaskOptions) => R
-  track?: <T>(name: string, work: Promise<T> | ((scope: TaskScope) => Promise<T>), options?: TaskOptions) => Promise<T>
-  safeHandler?: (handler: (...args: never[]) => unknown) => unknown
+  /** Puts what a handler threw on the SERVER span of its request. */
+  recordError?: (request: unknown, error: unknown) => void
   /** Set by async-tracker's boot. */
   receipt?: (traceId: string) => Promise<Receipt>
   /** Set by health's boot; probes registered before it wait in `waitingProbes`. */

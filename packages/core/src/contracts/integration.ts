@@ -20,16 +20,22 @@ export interface AttemptInfo {
   /** Runs in all, the first included. Absent: a failure is taken as final. */
   readonly maxAttempts?: number
   readonly messageId?: string
+  /**
+   * What a throw of the handler means where the library gives it a meaning: 'failed' for good, whatever attempts are left;
+   * 'released': the task went back to the queue without a result (delayed, rate-limited, waiting for children).
+   * Undefined: an AbortError cancels, everything else fails and is retried while attempts are left.
+   */
+  readonly outcomeOf?: (error: unknown) => 'failed' | 'released' | 'cancelled' | undefined
 }
 
 /** All that an integration may do. Spans, journal, metrics and retries are not its business. */
 export interface TaskKit {
-  /** Publishes 'spawned', then calls send; 'confirmed' (with the message id, where `messageIdOf` finds one) when what it returns settles well. */
+  /** Publishes 'spawned', then calls send; 'confirmed' (with the message id, where `messageIdOf` finds one) when what it returns settles well. A message id of null: the broker took no new message (deduplicated), and the task is cancelled. */
   enqueue<R>(
     draft: TaskDraft,
     carrier: Carrier,
     send: () => R,
-    messageIdOf?: (result: Awaited<R>) => string | undefined,
+    messageIdOf?: (result: Awaited<R>) => string | null | undefined,
   ): R
   /** Runs one attempt in the carrier's context: 'started', then how it ended. */
   attempt<R>(info: AttemptInfo, carrier: Carrier, run: () => R): R

@@ -64,6 +64,7 @@ export type TaskReason =
   | 'retries_exhausted' // failed
   | 'vanished_from_broker' // lost, by the broker's own word
   | 'aborted'
+  | 'deduplicated'
   | 'rolled_back'
   | 'handled' // cancelled
 
@@ -85,6 +86,7 @@ export type TaskEvent =
   | TaskHeartbeat
   | TaskSucceeded
   | TaskFailed
+  | TaskReleased
   | TaskCancelled
   | TaskLost
   | TaskAcknowledged
@@ -134,6 +136,10 @@ export interface TaskFailed extends TaskFact<'failed'> {
   readonly willRetry: boolean
   /** The attempt's finished span: what is bad news travels in the journal and is told by the patrol, so that no death in between loses it. */
   readonly span?: EncodedSpan
+}
+/** The attempt gave the task back without a result (delayed, rate-limited, waiting for children): it is in the queue again. */
+export interface TaskReleased extends TaskFact<'released'> {
+  readonly spanId?: string
 }
 export interface TaskCancelled extends TaskFact<'cancelled'> {
   readonly spanId?: string
@@ -211,6 +217,8 @@ export interface ProcessExiting {
   readonly kind: 'exiting'
   readonly at: EpochMs
   readonly code: number
+  /** The signal that ends it, where it is one. */
+  readonly signal?: string
 }
 /** An uncaught error ends the process. The culprit is the request whose context threw, where one could be named. */
 export interface ProcessCrashed {

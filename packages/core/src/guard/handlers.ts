@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { trace } from '@opentelemetry/api'
 import { say } from '../diag.ts'
+import { globalState } from '../global-state.ts'
 import { toFailure } from '../tasks/redact.ts'
-import { observe } from '../tasks/kit.ts'
+import { observe } from '../tasks/observe.ts'
 
 /**
  * Wraps a request handler `(req, res[, next])`: a throw or a rejection answers 500 without detail (where nothing was sent yet; else
@@ -13,17 +13,16 @@ export function safeHandler<H extends (...args: never[]) => unknown>(handler: H)
     const response = args.find((arg) => isResponse(arg)) as ServerResponse | undefined
     let result: unknown
     try {
-      result = observe(
-        () => handler.apply(this, args),
-        () => {},
-        (error) => {
+      result = observe(() => handler.apply(this, args), {
+        onSuccess() {},
+        onFailure(error) {
           answer(response, error)
         },
-        () => {},
-      )
+        onError() {},
+      })
     } catch {
-      return undefined
-    } // answered above
+      return undefined // answered above
+    }
     return result instanceof Promise ? result.catch(() => {}) : result
   }
   Object.defineProperty(safe, 'length', { value: handler.length, configurable: true })
@@ -44,22 +43,12 @@ function isResponse(value: unknown): boolean {
 
 function answer(response: ServerResponse | undefined, error: unknown): void {
   const failure = toFailure(error)
-  trace
-    .getActiveSpan()
-    ?.recordException({
-      name: failure.type,
-      message: failure.message,
-      ...(failure.stack ? { stack: failure.stack } : {}),
-    })
   const request = (response as { req?: IncomingMessage } | undefined)?.req
+  if (request) globalState().recordError?.(request, error)
+  const path = request?.url?.split('?')[0]
   say(
     'AFS_HANDLER_FAILED',
-    JSON.stringify({
-      method: request?.method,
-      path: request?.url?.split('?')[0],
-      error: failure.type,
-      message: failure.message,
-    }),
+    JSON.stringify({ method: request?.method, path, error: failure.type, message: failure.message }),
   )
   if (!response || response.writableEnded) return
   try {

@@ -1,8 +1,10 @@
 import type { TraceRef } from '../contracts/task.ts'
+import type { RequestRecord } from './request-record.ts'
 
 /** A request that this process has not answered yet, as the guard sees it. */
 export interface OpenRequest {
   readonly ref: TraceRef
+  readonly record: RequestRecord
   /** Ends the SERVER span because the process ends: with the error where this request is guilty, with a link to the guilty one where it stood by. */
   endForCrash(role: 'culprit' | 'bystander' | 'unattributed', error: unknown, culprit: TraceRef | undefined): void
   /** Ends the SERVER span because the process leaves before it answered. */

@@ -8,12 +8,12 @@ export const SDK_VERSION = '0.1.0'
 /** Resource attributes, from what is at hand without asking the network: semconv `service.*`, `host.*`, `process.*`, `telemetry.*`. */
 export function describeResource(input: {
   readonly serviceName: string
-  readonly attributes: Readonly<Record<string, string>>
+  readonly resourceAttributes: Readonly<Record<string, string>>
   readonly mainScript: string | undefined
 }): Readonly<Record<string, string>> {
   const found = input.mainScript ? nearestPackage(input.mainScript) : undefined
-  const name = input.serviceName || input.attributes['service.name'] || found?.name || 'unknown_service:node'
-  const version = input.attributes['service.version'] ?? found?.version
+  const name = input.serviceName || input.resourceAttributes['service.name'] || found?.name || 'unknown_service:node'
+  const version = input.resourceAttributes['service.version'] ?? found?.version
   return {
     'service.instance.id': randomUUID(),
     'host.name': safeHostname(),
@@ -26,7 +26,7 @@ export function describeResource(input: {
     'telemetry.distro.name': 'afterspan',
     'telemetry.distro.version': SDK_VERSION,
     ...(version ? { 'service.version': version } : {}),
-    ...input.attributes,
+    ...input.resourceAttributes,
     'service.name': name,
   }
 }

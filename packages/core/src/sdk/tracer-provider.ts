@@ -20,6 +20,7 @@ import {
   type SpanProcessor,
 } from '@opentelemetry/sdk-trace'
 import { context } from '@opentelemetry/api'
+import { takeCapture } from './capture.ts'
 import { ownedScopes } from './owned-scopes.ts'
 import { spanObservers } from './span-observers.ts'
 import type { SpanLimits } from './request-span.ts'
@@ -74,8 +75,10 @@ function deliverer(deliver: (scope: SpanScope, span: SpanData) => void): SpanPro
     },
     onEnd(span) {
       const data = toSpanData(span)
-      for (const observer of spanObservers) observer.onEnd(data)
-      if (span.spanContext().traceFlags & TraceFlags.SAMPLED) deliver(span.instrumentationScope, data)
+      const scope = span.instrumentationScope
+      let isTold = takeCapture(data, scope)
+      for (const observer of spanObservers) if (observer.onEnd(data, scope)) isTold = true
+      if (!isTold && span.spanContext().traceFlags & TraceFlags.SAMPLED) deliver(scope, data)
     },
     forceFlush: () => Promise.resolve(),
     shutdown: () => Promise.resolve(),

@@ -1,12 +1,14 @@
 // Work that no library tells of: a CLIENT or INTERNAL span of a request that is still open when the response has ended, or that
 // starts after it, becomes an in-process task, written at that moment.
-import { SpanKind, type Context } from '@opentelemetry/api'
+import { SpanKind, type Context, type Span } from '@opentelemetry/api'
 import type { ReadableSpan } from '@opentelemetry/sdk-trace'
 import type { EpochMs, TaskId } from '../contracts/task.ts'
 import { activeRequest, type RequestRecord } from '../http/request-record.ts'
-import type { SpanData } from '../sdk/span-data.ts'
+import { encodeForJournal } from '../sdk/capture.ts'
+import type { SpanData, SpanScope } from '../sdk/span-data.ts'
 import type { SpanObserver } from '../sdk/span-observers.ts'
 import { taskChannel } from './channel.ts'
+import { patrolTells } from './outcome-teller.ts'
 import { redact } from './redact.ts'
 
 interface OpenSpan {
@@ -30,6 +32,7 @@ export function watchLeftovers(now: () => EpochMs): Leftovers {
     const { traceId, spanId } = span.spanContext()
     const taskId = `${traceId}${spanId}` as TaskId
     entry.taskId = taskId
+    ;(span as unknown as Span).setAttribute('afterspan.task.id', taskId)
     record.promised++
     const at = now()
     const description = { system: 'process', destination: destination(span), name: span.name }
@@ -66,30 +69,12 @@ export function watchLeftovers(now: () => EpochMs): Leftovers {
       if (set) set.add(entry)
       else byRecord.set(record, new Set([entry]))
     },
-    onEnd(span: SpanData) {
+    onEnd(span: SpanData, scope: SpanScope) {
       const entry = open.get(span.spanId)
-      if (!entry) return
+      if (!entry) return false
       open.delete(span.spanId)
       if (!entry.record.ended) byRecord.get(entry.record)?.delete(entry)
-      const { taskId } = entry
-      if (!taskId) return
-      const at = now()
-      span.attributes['afterspan.task.id'] = taskId
-      if (span.status?.code === 2) {
-        const type = String(span.attributes['error.type'] ?? 'error')
-        span.attributes['error.type'] = type
-        span.attributes['afterspan.task.state'] = 'failed'
-        span.attributes['afterspan.task.reason'] = 'rejected'
-        taskChannel.publish({
-          kind: 'failed',
-          taskId,
-          at,
-          attempt: 1,
-          reason: 'rejected',
-          failure: { type, message: redact(span.status.message ?? '') },
-          willRetry: false,
-        })
-      } else taskChannel.publish({ kind: 'succeeded', taskId, at, attempt: 1 })
+      return entry.taskId ? publishEnd(entry.taskId, span, scope, now()) : false
     },
     requestEnded(record) {
       const set = byRecord.get(record)
@@ -98,6 +83,33 @@ export function watchLeftovers(now: () => EpochMs): Leftovers {
       for (const entry of set) if (!isInsideAnother(entry)) becomeTask(entry)
     },
   }
+}
+
+/** Whether the patrol tells the span. */
+function publishEnd(taskId: TaskId, span: SpanData, scope: SpanScope, at: EpochMs): boolean {
+  const { attributes, spanId, status } = span
+  if (status?.code !== 2) {
+    taskChannel.publish({ kind: 'succeeded', taskId, at, attempt: 1, spanId })
+    return false
+  }
+  const type = String(attributes['error.type'] ?? 'error')
+  attributes['error.type'] = type
+  attributes['afterspan.task.state'] = 'failed'
+  attributes['afterspan.task.reason'] = 'rejected'
+  const failure = { type, message: redact(status.message ?? '') }
+  const event = {
+    kind: 'failed',
+    taskId,
+    at,
+    attempt: 1,
+    spanId,
+    reason: 'rejected',
+    failure,
+    willRetry: false,
+  } as const
+  const isTold = patrolTells()
+  taskChannel.publish(isTold ? { ...event, span: encodeForJournal(span, scope) } : event)
+  return isTold
 }
 
 function destination(span: ReadableSpan): string {

@@ -1,9 +1,12 @@
-import { context, SpanKind, SpanStatusCode, trace, TraceFlags, type Span, type Tracer } from '@opentelemetry/api'
+import { context, isSpanContextValid, SpanKind, trace, type Tracer } from '@opentelemetry/api'
 import type { EpochMs, TaskId } from '../contracts/task.ts'
 import { globalState } from '../global-state.ts'
-import { activeRequest, activeTask, REQUEST_KEY, TASK_KEY } from '../http/request-record.ts'
+import { REQUEST_KEY, TASK_KEY } from '../http/request-record.ts'
 import { taskChannel } from './channel.ts'
-import { observe } from './kit.ts'
+import { isAbort } from './consumer.ts'
+import { observe } from './observe.ts'
+import { tellCancelled, tellFailed, tellSucceeded } from './outcome.ts'
+import { publishSpawned } from './producer.ts'
 import { toFailure } from './redact.ts'
 import type { TaskOptions, TaskScope } from './scope.ts'
 
@@ -31,78 +34,67 @@ export function track<T>(
 }
 
 function bareScope(options: TaskOptions | undefined): TaskScope {
-  return {
-    signal: options?.deadlineMs === undefined ? new AbortController().signal : AbortSignal.timeout(options.deadlineMs),
-    heartbeat() {},
-  }
+  const never = new AbortController().signal
+  return { signal: options?.deadlineMs === undefined ? never : AbortSignal.timeout(options.deadlineMs), heartbeat() {} }
 }
 
-/** The implementation that core's boot puts into the global state. */
-export function createRunTask(deps: {
+interface RunTaskDeps {
   readonly tracer: () => Tracer
   readonly now: () => EpochMs
   readonly onError: (error: unknown) => void
-}): NonNullable<ReturnType<typeof globalState>['runTask']> {
+}
+
+/** The implementation that core's boot puts into the global state. */
+export function createRunTask(deps: RunTaskDeps): NonNullable<ReturnType<typeof globalState>['runTask']> {
   return (name, fn, options = {}) => {
     const before = context.active()
-    const span = deps
-      .tracer()
-      .startSpan(
-        name,
-        { kind: SpanKind.INTERNAL, attributes: { ...options.attributes, 'afterspan.task.name': name } },
-        before.deleteValue(REQUEST_KEY),
-      )
-    const { traceId, spanId, traceFlags } = span.spanContext()
+    const attributes = { ...options.attributes, 'afterspan.task.name': name }
+    // Without the request in its context, so that the span itself is not taken for a leftover of it.
+    const parent = before.deleteValue(REQUEST_KEY)
+    const span = deps.tracer().startSpan(name, { kind: SpanKind.INTERNAL, attributes }, parent)
+    const { traceId, spanId } = span.spanContext()
+    if (!isSpanContextValid(span.spanContext())) return fn(bareScope(options))
     const taskId = `${traceId}${spanId}` as TaskId
-    const request = activeRequest(before)
-    const parent = activeTask(before)
-    const sampled = (traceFlags & TraceFlags.SAMPLED) !== 0
-    if (request) request.promised++
-    const at = deps.now()
     span.setAttribute('afterspan.task.id', taskId)
-    taskChannel.publish({
-      kind: 'spawned',
-      taskId,
-      at,
-      system: 'process',
-      destination: name,
-      name,
-      origin: request?.ref ?? { traceId, spanId: trace.getSpanContext(before)?.spanId ?? spanId, sampled },
-      ...(request?.route ? { route: request.route } : {}),
-      ...(parent ? { parent } : {}),
-      ...(request?.counted ? { late: true } : {}),
-      ...(options.deadlineMs === undefined ? {} : { deadlineAt: (at + options.deadlineMs) as EpochMs }),
-    })
+    const at = deps.now()
+    const { deadlineMs } = options
+    const draft = { system: 'process', destination: name, name, ...(deadlineMs === undefined ? {} : { deadlineMs }) }
+    publishSpawned(before, { taskId, span, draft, at })
     taskChannel.publish({ kind: 'started', taskId, at, attempt: 1, spanId })
-    const scope = liveScope(taskId, options, deps.now)
+
+    const ending = { taskId, span, attempt: 1 }
+    const live = liveScope(taskId, options, deps.now)
     const active = trace.setSpan(before, span).setValue(TASK_KEY, taskId).deleteValue(REQUEST_KEY)
-    return observe(
-      () => context.with(active, fn, undefined, scope.scope),
-      () => {
-        scope.end()
-        ended(span, taskId, deps.now())
+    return observe(() => context.with(active, fn, undefined, live.scope), {
+      onSuccess: () => {
+        live.end()
+        tellSucceeded(ending, deps.now())
       },
-      (error, isSync) => {
-        scope.end()
-        failed(span, taskId, deps.now(), error, isSync)
+      onFailure: (error, isSync) => {
+        live.end()
+        if (isAbort(error)) tellCancelled(ending, deps.now(), 'aborted')
+        else
+          tellFailed(ending, deps.now(), {
+            reason: isSync ? 'threw' : 'rejected',
+            failure: toFailure(error),
+            willRetry: false,
+          })
       },
-      deps.onError,
-    )
+      onError: deps.onError,
+    })
   }
 }
 
 function liveScope(
   taskId: TaskId,
-  options: TaskOptions,
+  { deadlineMs }: TaskOptions,
   now: () => EpochMs,
 ): { readonly scope: TaskScope; end(): void } {
   const controller = new AbortController()
-  const timer =
-    options.deadlineMs === undefined
-      ? undefined
-      : setTimeout(() => {
-          controller.abort(new DOMException('the deadline of the task has passed', 'TimeoutError'))
-        }, options.deadlineMs).unref()
+  const abort = (): void => {
+    controller.abort(new DOMException('the deadline of the task has passed', 'TimeoutError'))
+  }
+  const timer = deadlineMs === undefined ? undefined : setTimeout(abort, deadlineMs).unref()
   return {
     scope: {
       signal: controller.signal,
@@ -114,30 +106,4 @@ function liveScope(
       clearTimeout(timer)
     },
   }
-}
-
-function ended(span: Span, taskId: TaskId, at: EpochMs): void {
-  taskChannel.publish({ kind: 'succeeded', taskId, at, attempt: 1 })
-  span.setAttribute('afterspan.task.state', 'succeeded')
-  span.end()
-}
-
-function failed(span: Span, taskId: TaskId, at: EpochMs, error: unknown, isSync: boolean): void {
-  const failure = toFailure(error)
-  if ((error as { name?: unknown } | null)?.name === 'AbortError') {
-    taskChannel.publish({ kind: 'cancelled', taskId, at, reason: 'aborted' })
-    span.setAttributes({ 'afterspan.task.state': 'cancelled', 'afterspan.task.reason': 'aborted' })
-    span.end()
-    return
-  }
-  const reason = isSync ? 'threw' : 'rejected'
-  taskChannel.publish({ kind: 'failed', taskId, at, attempt: 1, reason, failure, willRetry: false })
-  span.recordException({
-    name: failure.type,
-    message: failure.message,
-    ...(failure.stack ? { stack: failure.stack } : {}),
-  })
-  span.setAttributes({ 'error.type': failure.type, 'afterspan.task.state': 'failed', 'afterspan.task.reason': reason })
-  span.setStatus({ code: SpanStatusCode.ERROR, message: failure.message })
-  span.end()
 }

@@ -1,0 +1,58 @@
+// Who may see what on the admin listener. Loopback is decided by the socket alone; behind a local reverse proxy every socket is
+// loopback, so a forwarding header takes the trust away.
+import { createHash, timingSafeEqual } from 'node:crypto'
+import type { IncomingHttpHeaders } from 'node:http'
+
+const LOOPBACK_NAMES = new Set(['localhost', '127.0.0.1', '[::1]', '::1'])
+const FORWARDED = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip', 'via']
+const MOST_FAILURES_A_MINUTE = 10
+
+export interface AccessSettings {
+  /** The address that the listener is bound to. */
+  readonly host: string
+  /** Empty: no token opens anything. */
+  readonly token: string
+  /** More Host names to answer to. */
+  readonly hosts: readonly string[]
+}
+export interface Access {
+  /** A page in a browser must not reach the listener by a name of its own (DNS rebinding). */
+  isHostAllowed(host: string | undefined): boolean
+  isTrusted(remoteAddress: string | undefined, headers: IncomingHttpHeaders): boolean
+}
+
+export function createAccess(settings: AccessSettings, now: () => number = Date.now): Access {
+  const names = new Set([...LOOPBACK_NAMES, settings.host.toLowerCase(), ...settings.hosts.map((h) => h.toLowerCase())])
+  const isOpenToAnyName = settings.host === '0.0.0.0' || settings.host === '::'
+  const expected = settings.token.length >= 16 ? digest(settings.token) : undefined
+  let failures: number[] = []
+  return {
+    isHostAllowed(host) {
+      if (host === undefined) return false
+      const name = host.toLowerCase().replace(/:\d{1,5}$/, '')
+      if (names.has(name)) return true
+      // Bound to every address: scrapers and kubelets come by an IP address, which no web page can rebind.
+      return isOpenToAnyName && /^(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-f:.]+\])$/.test(name)
+    },
+    isTrusted(remoteAddress, headers) {
+      const given = /^Bearer (.{1,4096})$/.exec(headers.authorization ?? '')?.[1]
+      if (given !== undefined) {
+        failures = failures.filter((at) => at > now() - 60_000)
+        if (expected === undefined || failures.length >= MOST_FAILURES_A_MINUTE) return false
+        if (timingSafeEqual(digest(given), expected)) return true
+        failures.push(now())
+        return false
+      }
+      return isLoopback(remoteAddress) && !FORWARDED.some((name) => headers[name] !== undefined)
+    },
+  }
+}
+
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest()
+}
+
+function isLoopback(address: string | undefined): boolean {
+  if (address === undefined) return false
+  return address === '::1' || /^(::ffff:)?127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(address)
+}

@@ -1,0 +1,34 @@
+import type { EpochMs } from '../contracts/task.ts'
+import { inFlight } from '../http/in-flight.ts'
+import { processChannel } from '../tasks/channel.ts'
+
+export interface ExitDeps {
+  readonly now: () => EpochMs
+  readonly endOpenSpans: (errorType: string) => void
+  readonly flushRequests: () => void
+  readonly sendLastWords: () => void
+}
+
+/** Says goodbye: what is in flight ends here, the journal learns how, and what is left is sent. Once. */
+export function createFarewell(deps: ExitDeps): (code: number, signal?: string) => void {
+  let isSaid = false
+  return (code, signal) => {
+    if (isSaid) return
+    isSaid = true
+    try {
+      for (const request of [...inFlight]) request.endForExit()
+      deps.flushRequests()
+      deps.endOpenSpans('process_exit')
+      processChannel.publish({ kind: 'exiting', at: deps.now(), code, ...(signal ? { signal } : {}) })
+    } catch {
+      // an exit is not the moment for an error of ours
+    }
+    deps.sendLastWords()
+  }
+}
+
+export function watchExit(sayFarewell: (code: number) => void): void {
+  process.on('exit', (code) => {
+    sayFarewell(code)
+  })
+}

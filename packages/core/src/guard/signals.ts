@@ -1,0 +1,38 @@
+// A process without a handler of its own dies of a signal at once, and no JavaScript runs. So there is one handler of ours for
+// each of the three, which says goodbye and lets the signal take its course. It is there only while nobody else listens: a
+// library that counts listeners to decide whether it must end the process (signal-exit does) never meets ours.
+import { isMainThread } from 'node:worker_threads'
+
+const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const
+type Name = keyof typeof SIGNALS
+
+export function watchSignals(sayFarewell: (code: number, signal: string) => void): void {
+  if (!isMainThread) return
+  for (const name of Object.keys(SIGNALS) as Name[]) watch(name, sayFarewell)
+}
+
+function watch(name: Name, sayFarewell: (code: number, signal: string) => void): void {
+  const handle = (): void => {
+    sayFarewell(128 + SIGNALS[name], name)
+    process.removeListener(name, handle)
+    process.kill(process.pid, name)
+  }
+  let isOurs = false
+  const add = (): void => {
+    isOurs = true
+    process.on(name, handle)
+  }
+  process.on('newListener', (event, listener) => {
+    if (event !== name || listener === handle || !isOurs) return
+    isOurs = false
+    process.removeListener(name, handle)
+  })
+  process.on('removeListener', (event, listener) => {
+    if (event === name && listener !== handle && process.listenerCount(name) === 0) add()
+  })
+  try {
+    add()
+  } catch {
+    // signals are not to be had here
+  }
+}

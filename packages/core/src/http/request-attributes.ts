@@ -1,0 +1,43 @@
+import type { IncomingMessage } from 'node:http'
+import type { Attributes } from '@opentelemetry/api'
+import { redactQuery } from './redact-query.ts'
+
+const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH', 'QUERY'])
+
+/** What is read of a request when it arrives, semconv http 1.45.0. */
+export interface RequestFacts {
+  /** `_OTHER` for a method that is nobody's. */
+  readonly method: string
+  readonly path: string
+  readonly attributes: Attributes
+}
+
+export function pathOf(target: string): string {
+  const query = target.indexOf('?')
+  return query < 0 ? target : target.slice(0, query)
+}
+
+export function describeRequest(request: IncomingMessage, path: string): RequestFacts {
+  const { headers, socket, url = '/' } = request
+  const method = METHODS.has(request.method ?? '') ? request.method! : '_OTHER'
+  const attributes: Attributes = {
+    'http.request.method': method,
+    'url.path': path,
+    'url.scheme': (socket as { encrypted?: boolean }).encrypted ? 'https' : 'http',
+    'network.protocol.version': request.httpVersion,
+  }
+  if (method === '_OTHER') attributes['http.request.method_original'] = request.method ?? ''
+  if (url.length > path.length + 1) attributes['url.query'] = redactQuery(url.slice(path.length + 1))
+  const host = /^(\[[0-9a-fA-F:.]+\]|[^:/?#@\s]{1,255})(?::(\d{1,5}))?$/.exec(headers.host ?? '')
+  if (host) attributes['server.address'] = host[1]!
+  const port = host?.[2] ? Number(host[2]) : socket.localPort
+  if (port) attributes['server.port'] = port
+  if (socket.remoteAddress) {
+    attributes['client.address'] = socket.remoteAddress
+    attributes['network.peer.address'] = socket.remoteAddress
+  }
+  if (socket.remotePort) attributes['network.peer.port'] = socket.remotePort
+  const agent = headers['user-agent']
+  if (agent) attributes['user_agent.original'] = agent.slice(0, 512)
+  return { method, path, attributes }
+}

@@ -1,0 +1,34 @@
+import { SpanStatusCode } from '@opentelemetry/api'
+import type { RequestOutcome } from '../contracts/task.ts'
+import { describeException } from '../sdk/request-span.ts'
+import type { Open } from './open-request.ts'
+
+const ABORTED_BY: Readonly<Record<Exclude<RequestOutcome, 'sent'>, string>> = {
+  aborted_by_client: 'client',
+  aborted_by_server: 'server',
+  crashed: 'crash',
+  timed_out: 'timeout',
+}
+
+/** Sets status, error.type and the one exception of the SERVER span; returns error.type for the metric. */
+export function giveVerdict(open: Open, outcome: RequestOutcome, status: number | undefined): string | undefined {
+  const { span, error } = open
+  let errorType: string | undefined
+  if (outcome !== 'sent') {
+    errorType = outcome
+    span.setAttribute('afterspan.http.aborted_by', ABORTED_BY[outcome])
+  } else if (status !== undefined && status >= 500) errorType = String(status)
+  if (error !== undefined) {
+    if (!span.hasException) span.recordException(error as Error)
+    if (errorType !== undefined) {
+      const described = describeException(error)
+      if (outcome === 'crashed' || status !== undefined) errorType = described.type
+      span.setStatus({ code: SpanStatusCode.ERROR, message: described.message })
+    } // else the app turned it into an answer below 500: seen, and no error of the request
+  }
+  if (errorType !== undefined) {
+    span.setAttribute('error.type', errorType)
+    if (span.statusCode === 0) span.setStatus({ code: SpanStatusCode.ERROR })
+  }
+  return errorType
+}

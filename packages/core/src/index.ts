@@ -1,0 +1,23 @@
+// The public names of @afterspan/core. They work without the preload too: then nothing is recorded.
+export { AfterspanError, ERROR_CODES, type ErrorCode } from './errors.ts'
+export { runTask, track } from './tasks/run-task.ts'
+export { safeHandler } from './guard/handlers.ts'
+export type { TaskOptions, TaskScope } from './tasks/scope.ts'
+export type { AttemptInfo, Carrier, Integration, TaskDraft, TaskKit } from './contracts/integration.ts'
+export type { Cause, HealthProbe, ProbeResult, ProbeStatus } from './contracts/probe.ts'
+export type { Incident, Reporter } from './contracts/reporter.ts'
+export type {
+  AttemptRecord,
+  EffectiveOutcome,
+  EpochMs,
+  Evidence,
+  Receipt,
+  TaskFailure,
+  TaskFlags,
+  TaskId,
+  TaskReason,
+  TaskRecord,
+  TaskState,
+  TraceRef,
+  WorkerRef,
+} from './contracts/task.ts'

@@ -1,0 +1,19 @@
+import type { Integration, TaskKit } from '../contracts/integration.ts'
+import type { ModuleHook } from '../contracts/module-hook.ts'
+import { ownedScopes } from '../sdk/owned-scopes.ts'
+
+/** An integration as a module hook. */
+export function integrationHook(
+  { name, module, versions, replacesScopes = [], patch }: Integration,
+  kit: TaskKit,
+): ModuleHook {
+  for (const scope of replacesScopes) ownedScopes.add(scope)
+  return {
+    name,
+    module,
+    versions,
+    patch(exports) {
+      patch(exports, kit)
+    },
+  }
+}

@@ -1,0 +1,91 @@
+// What the other packages of Afterspan build on. Not for apps: it changes without notice.
+export { createAccess } from './admin/access.ts'
+export { boot } from './boot.ts'
+export { systemClock } from './clock.ts'
+export { loadSection, nearest, sayUnknown, type Env } from './config/load.ts'
+export { loadConfig, otlpSettings, type CoreConfig } from './config/config.ts'
+export { coreOptions, otelOptions } from './config/options.ts'
+export { flag, httpUrl, integer, keyValues, list, NotAllowed, oneOf, ratio, text } from './config/option.ts'
+export type { ConfigOf, Option, Section } from './config/option.ts'
+export { defineIntegration } from './contracts/integration.ts'
+export type { AttemptInfo, Carrier, Integration, TaskDraft, TaskKit } from './contracts/integration.ts'
+export type { ModuleHook } from './contracts/module-hook.ts'
+export type { Cause, HealthProbe, ProbeResult, ProbeStatus } from './contracts/probe.ts'
+export type { Incident, Reporter } from './contracts/reporter.ts'
+export type {
+  AdminHandler,
+  AdminReply,
+  AdminRequest,
+  Clock,
+  HistogramSample,
+  MetricFamily,
+  MetricSample,
+  Service,
+  SideHost,
+  SideModule,
+  SideService,
+} from './contracts/service.ts'
+export { EFFECTIVE_OUTCOMES, TASK_STATES } from './contracts/task.ts'
+export type {
+  AttemptRecord,
+  EffectiveOutcome,
+  EncodedSpan,
+  EpochMs,
+  Evidence,
+  JournalEvent,
+  ProcessCrashed,
+  ProcessEvent,
+  ProcessExiting,
+  ProcessOpened,
+  Receipt,
+  RequestAnswered,
+  RequestEvent,
+  RequestOutcome,
+  RequestReceived,
+  TaskCancelled,
+  TaskConfirmed,
+  TaskDescription,
+  TaskEvent,
+  TaskFailed,
+  TaskFailure,
+  TaskFlags,
+  TaskId,
+  TaskLost,
+  TaskReason,
+  TaskRecord,
+  TaskReleased,
+  TaskReported,
+  TaskSpawned,
+  TaskStarted,
+  TaskState,
+  TaskSucceeded,
+  TraceRef,
+  WorkerRef,
+} from './contracts/task.ts'
+export type { Core, SideLink } from './core.ts'
+export { printable, say } from './diag.ts'
+export { AfterspanError, ERROR_CODES, type ErrorCode } from './errors.ts'
+export { globalState } from './global-state.ts'
+export type { Spool } from './guard/last-words.ts'
+export { effectiveOutcome } from './http/effective.ts'
+export { inRange } from './instrument/version-range.ts'
+export { OPENMETRICS_TEXT, prefersOpenMetrics, PROMETHEUS_TEXT, renderMetrics } from './metrics/exposition.ts'
+export {
+  createMetricRegistry,
+  type Counter,
+  type Gauge,
+  type Histogram,
+  type MetricRegistry,
+} from './metrics/registry.ts'
+export { mayPreload, SIDE_THREAD_MARK } from './preload-guard.ts'
+export { encodeSpan, encodeTraceRequest } from './sdk/otlp/encode.ts'
+export type { OtlpSettings } from './sdk/otlp/settings.ts'
+export { OWN_REQUEST, postTraces, type OtlpReply } from './sdk/otlp/transport.ts'
+export { SDK_VERSION } from './sdk/resource.ts'
+export { OTLP_KIND, type SpanData, type SpanScope } from './sdk/span-data.ts'
+export { withoutTracing } from './sdk/suppress.ts'
+export { processChannel, requestChannel, taskChannel } from './tasks/channel.ts'
+export { createKit, type KitDeps } from './tasks/kit.ts'
+export { letPatrolTell } from './tasks/outcome-teller.ts'
+export { redact, toFailure } from './tasks/redact.ts'
+export type { TaskOptions, TaskScope } from './tasks/scope.ts'

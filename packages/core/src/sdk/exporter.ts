@@ -1,0 +1,45 @@
+import type { EncodedSpan } from '../contracts/task.ts'
+import type { CoreConfig } from '../config/config.ts'
+import type { MetricRegistry } from '../metrics/registry.ts'
+import { encodeSpan } from './otlp/encode.ts'
+import { createSpanQueue, type SpanQueue } from './otlp/queue.ts'
+import type { SpanData, SpanScope } from './span-data.ts'
+
+/** Where finished spans go: by OTEL_TRACES_EXPORTER to a collector, to stdout, or nowhere. */
+export interface Exporter {
+  readonly queue: SpanQueue | undefined
+  deliver(scope: SpanScope, span: SpanData): void
+  deliverEncoded(span: EncodedSpan): void
+}
+
+export function createExporter(
+  { exporter, otlp, queue: limits }: CoreConfig,
+  resource: Readonly<Record<string, string>>,
+  metrics: MetricRegistry,
+): Exporter {
+  if (exporter === 'otlp') {
+    const queue = createSpanQueue({ settings: otlp, resource, limits, metrics })
+    return {
+      queue,
+      deliver(scope, span) {
+        queue.add(scope, encodeSpan(span))
+      },
+      deliverEncoded({ scope, bytes }) {
+        queue.add({ name: scope }, Buffer.from(bytes, 'base64'))
+      },
+    }
+  }
+  return {
+    queue: undefined,
+    deliver: exporter === 'console' ? print : () => {},
+    deliverEncoded() {},
+  }
+}
+
+function print(scope: SpanScope, span: SpanData): void {
+  try {
+    process.stdout.write(`${JSON.stringify({ scope: scope.name, ...span })}\n`)
+  } catch {
+    // stdout is closed
+  }
+}

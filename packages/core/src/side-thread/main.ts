@@ -1,0 +1,116 @@
+// The side thread. It owns nothing of the app: it has the admin listener and the services' side halves, and it sends what is
+// left at a crash while the main thread waits a bounded moment.
+import { parentPort, workerData } from 'node:worker_threads'
+import { createAdminServer } from '../admin/server.ts'
+import { metricsRoute } from '../admin/metrics-route.ts'
+import { systemClock } from '../clock.ts'
+import type { MetricFamily, SideHost, SideModule } from '../contracts/service.ts'
+import { say } from '../diag.ts'
+import type { ErrorCode } from '../errors.ts'
+import { SIDE_THREAD_MARK } from '../preload-guard.ts'
+import { postTraces } from '../sdk/otlp/transport.ts'
+import { watchHeartbeat } from './heartbeat.ts'
+import { NOT_SENT, SENT, type LastWords, type Port, type SideThreadData, type ToMain, type ToSide } from './protocol.ts'
+
+const data = workerData as ((SideThreadData | LastWords) & { readonly [SIDE_THREAD_MARK]?: true }) | null
+if (parentPort && data?.[SIDE_THREAD_MARK]) {
+  // node:sqlite announces itself on Node 22; the app's stderr is not the place.
+  process.removeAllListeners('warning')
+  if ('kind' in data) void sendLastWords(data)
+  else runSide(parentPort, data)
+}
+
+/** Starts the listener and every service. A service that cannot start is said and left out. */
+export function runSide(port: Port<ToMain, ToSide>, { admin, services, heartbeat }: SideThreadData): void {
+  const server = createAdminServer(admin, say)
+  const listeners = new Map<string, (message: unknown) => void>()
+  const held = new Map<string, unknown[]>()
+  const collectors: (() => Promise<readonly MetricFamily[]> | readonly MetricFamily[])[] = []
+  const mainSilentMs = watchHeartbeat(heartbeat)
+  const families = askMain(port)
+
+  port.on('message', (message) => {
+    if (message.kind === 'service') {
+      const listen = listeners.get(message.name)
+      if (listen) listen(message.message)
+      else held.set(message.name, [...(held.get(message.name) ?? []), message.message])
+    } else if (message.kind === 'families') families.came(message.families)
+    else void sendLastWords(message)
+  })
+  server.route(
+    '/metrics',
+    metricsRoute(families.ask, async () => (await Promise.all(collectors.map(safely))).flat()),
+  )
+
+  const starting = services.map((service) => {
+    const host: SideHost = {
+      route: server.route,
+      metrics: (collect) => {
+        collectors.push(collect)
+      },
+      post: (message) => {
+        port.postMessage({ kind: 'service', name: service.name, message })
+      },
+      onMessage(listen) {
+        listeners.set(service.name, listen)
+        for (const message of held.get(service.name) ?? []) listen(message)
+        held.delete(service.name)
+      },
+      say: (code, message) => {
+        say(code as ErrorCode, message)
+      },
+      clock: systemClock,
+      mainSilentMs,
+    }
+    return startService(service.entry, host, service.data, service.name)
+  })
+  // The listener opens when every service has mounted its routes: nobody sees a 404 that will be a 200 a moment later.
+  void Promise.all(starting).then(() => {
+    server.start()
+  })
+}
+
+async function startService(entry: string, host: SideHost, data: unknown, name: string): Promise<void> {
+  try {
+    await (require(entry) as SideModule).start(host, data)
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    say('AFS_BOOT_FAILED', `${name} could not start on the side thread: ${why}. The app runs without it.`, name)
+  }
+}
+
+async function safely(
+  collect: () => Promise<readonly MetricFamily[]> | readonly MetricFamily[],
+): Promise<readonly MetricFamily[]> {
+  try {
+    return await collect()
+  } catch {
+    return []
+  }
+}
+
+async function sendLastWords({ body, settings, done }: LastWords): Promise<void> {
+  const reply = await postTraces(settings, body)
+  const flag = new Int32Array(done)
+  Atomics.store(flag, 0, reply.ok ? SENT : NOT_SENT)
+  Atomics.notify(flag, 0)
+}
+
+/** Families of the main thread, on request; askers that come together share one answer. */
+function askMain(port: Port<ToMain, ToSide>): {
+  ask(): Promise<readonly MetricFamily[]>
+  came(families: readonly MetricFamily[]): void
+} {
+  let waiting: ((families: readonly MetricFamily[]) => void)[] = []
+  return {
+    ask: () =>
+      new Promise((resolve) => {
+        if (waiting.push(resolve) === 1) port.postMessage({ kind: 'families' })
+      }),
+    came(families) {
+      const all = waiting
+      waiting = []
+      for (const resolve of all) resolve(families)
+    },
+  }
+}

@@ -1,0 +1,38 @@
+import type { AdminSettings } from '../admin/server.ts'
+import type { MetricFamily, SideService } from '../contracts/service.ts'
+import type { OtlpSettings } from '../sdk/otlp/settings.ts'
+
+/** What the side thread is started with. Plain data. */
+export interface SideThreadData {
+  readonly admin: AdminSettings
+  readonly services: readonly SideService[]
+  /** One 64-bit number: the monotonic clock, in ns, when the main thread last turned. */
+  readonly heartbeat: SharedArrayBuffer
+}
+
+export type ToSide =
+  | { readonly kind: 'service'; readonly name: string; readonly message: unknown }
+  | { readonly kind: 'families'; readonly families: readonly MetricFamily[] }
+  | LastWords
+
+/** Bytes to be sent at once, while the main thread waits for `done` and will then be gone. */
+export interface LastWords {
+  readonly kind: 'last-words'
+  readonly body: Uint8Array
+  readonly settings: OtlpSettings
+  readonly done: SharedArrayBuffer
+}
+
+export type ToMain =
+  | { readonly kind: 'service'; readonly name: string; readonly message: unknown }
+  | { readonly kind: 'families' }
+
+/** The two ends of a MessageChannel, or of a Worker. */
+export interface Port<Out, In> {
+  postMessage(message: Out): void
+  on(event: 'message', listen: (message: In) => void): unknown
+}
+
+/** What `done` is set to. */
+export const SENT = 1
+export const NOT_SENT = 2

@@ -1,0 +1,104 @@
+// The running half of the kit: a CONSUMER span in the producer's trace, 'started' before the handler runs, then how it ended.
+import {
+  context,
+  isSpanContextValid,
+  propagation,
+  ROOT_CONTEXT,
+  SpanKind,
+  trace,
+  type Attributes,
+  type Context,
+} from '@opentelemetry/api'
+import { isTracingSuppressed } from '@opentelemetry/core'
+import type { AttemptInfo, Carrier } from '../contracts/integration.ts'
+import type { TaskId, TaskReason } from '../contracts/task.ts'
+import { REQUEST_KEY, TASK_KEY } from '../http/request-record.ts'
+import { taskChannel } from './channel.ts'
+import type { KitDeps } from './kit.ts'
+import { messaging } from './messaging.ts'
+import { tellCancelled, tellFailed, tellReleased, tellSucceeded, type Ending } from './outcome.ts'
+import { refOf } from './producer.ts'
+import { toFailure } from './redact.ts'
+
+export interface Attempt extends Ending {
+  readonly active: Context
+  readonly info: AttemptInfo
+}
+
+const getter = {
+  get: (carrier: Carrier, key: string) => carrier.get(key),
+  keys: () => ['traceparent', 'tracestate', 'baggage'],
+}
+
+export function start(deps: KitDeps, info: AttemptInfo, carrier: Carrier): Attempt | undefined {
+  if (isTracingSuppressed(context.active())) return undefined
+  const extracted = propagation.extract(ROOT_CONTEXT, carrier, getter)
+  const producer = trace.getSpan(extracted)
+  const span = deps.tracer().startSpan(
+    `process ${info.destination}`,
+    {
+      kind: SpanKind.CONSUMER,
+      attributes: describe(info),
+      // The child relation puts the attempt into the request's trace; the link says so to backends that follow links.
+      ...(producer ? { links: [{ context: producer.spanContext() }] } : {}),
+    },
+    extracted,
+  )
+  const own = span.spanContext()
+  if (!isSpanContextValid(own)) return undefined
+  const origin = refOf(producer ?? span)
+  const taskId = `${origin.traceId}${origin.spanId}` as TaskId
+  span.setAttribute('afterspan.task.id', taskId)
+  const active = trace.setSpan(extracted, span).setValue(TASK_KEY, taskId).deleteValue(REQUEST_KEY)
+  const { system, destination, name, attempt, maxAttempts, messageId } = info
+  taskChannel.publish({
+    kind: 'started',
+    taskId,
+    at: deps.now(),
+    attempt,
+    spanId: own.spanId,
+    description: { system, destination, name },
+    origin,
+    ...(maxAttempts === undefined ? {} : { maxAttempts }),
+    ...(messageId ? { messageId } : {}),
+  })
+  return { taskId, span, active, info, attempt }
+}
+
+function describe({ attempt, maxAttempts, messageId, ...info }: AttemptInfo): Attributes {
+  return {
+    ...messaging(info, 'process'),
+    'afterspan.task.name': info.name,
+    ...(messageId ? { 'messaging.message.id': messageId } : {}),
+    ...(attempt > 0 ? { 'afterspan.task.attempt': attempt } : {}),
+    ...(maxAttempts === undefined ? {} : { 'afterspan.task.attempts': maxAttempts }),
+  }
+}
+
+export function succeed(deps: KitDeps, attempt: Attempt): void {
+  tellSucceeded(attempt, deps.now())
+}
+
+export function fail(deps: KitDeps, attempt: Attempt, error: unknown, isSync: boolean): void {
+  const { info } = attempt
+  const at = deps.now()
+  const outcome = info.outcomeOf?.(error) ?? (isAbort(error) ? 'cancelled' : undefined)
+  if (outcome === 'released') tellReleased(attempt, at)
+  else if (outcome === 'cancelled') tellCancelled(attempt, at, 'aborted')
+  else {
+    const isLast = info.maxAttempts === undefined || (info.attempt > 0 && info.attempt >= info.maxAttempts)
+    const willRetry = outcome !== 'failed' && !isLast
+    const isExhausted = outcome !== 'failed' && isLast && (info.maxAttempts ?? 1) > 1
+    const reason: TaskReason = isExhausted ? 'retries_exhausted' : isSync ? 'threw' : 'rejected'
+    tellFailed(attempt, at, { reason, failure: toFailure(error), willRetry })
+  }
+}
+
+/** An abort is somebody's wish, not a failure. */
+export function isAbort(error: unknown): boolean {
+  try {
+    return (error as { name?: unknown } | null | undefined)?.name === 'AbortError'
+  } catch {
+    return false
+  }
+}

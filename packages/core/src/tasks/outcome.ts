@@ -1,0 +1,89 @@
+// How the end of an attempt becomes an event and a span. The event is published first or carries the span, so that what the
+// journal holds is never behind what the collector has.
+import { SpanStatusCode, type Span } from '@opentelemetry/api'
+import type { EpochMs, Evidence, TaskFailure, TaskId, TaskReason, TraceRef } from '../contracts/task.ts'
+import { endCaptured } from '../sdk/capture.ts'
+import { taskChannel } from './channel.ts'
+import { patrolTells } from './outcome-teller.ts'
+
+/** What ends: one attempt of one task, and its span. */
+export interface Ending {
+  readonly taskId: TaskId
+  readonly span: Span
+  readonly attempt: number
+}
+
+export function tellSucceeded({ taskId, span, attempt }: Ending, at: EpochMs): void {
+  taskChannel.publish({ kind: 'succeeded', taskId, at, attempt, spanId: span.spanContext().spanId })
+  span.setAttribute('afterspan.task.state', 'succeeded')
+  span.end()
+}
+
+export function tellCancelled({ taskId, span }: Ending, at: EpochMs, reason: TaskReason): void {
+  taskChannel.publish({ kind: 'cancelled', taskId, at, spanId: span.spanContext().spanId, reason })
+  span.setAttributes({ 'afterspan.task.state': 'cancelled', 'afterspan.task.reason': reason })
+  span.end()
+}
+
+/** The attempt gave the task back without a result: delayed, rate-limited, waiting for children. */
+export function tellReleased({ taskId, span }: Ending, at: EpochMs): void {
+  taskChannel.publish({ kind: 'released', taskId, at, spanId: span.spanContext().spanId })
+  span.setAttribute('afterspan.task.state', 'enqueued')
+  span.end()
+}
+
+export function tellFailed(
+  { taskId, span, attempt }: Ending,
+  at: EpochMs,
+  how: { readonly reason: TaskReason; readonly failure: TaskFailure; readonly willRetry: boolean },
+): void {
+  const { reason, failure, willRetry } = how
+  markFailed(span, failure, willRetry ? 'retrying' : 'failed', reason)
+  const event = {
+    kind: 'failed',
+    taskId,
+    at,
+    attempt,
+    spanId: span.spanContext().spanId,
+    reason,
+    failure,
+    willRetry,
+  } as const
+  if (!patrolTells()) {
+    taskChannel.publish(event)
+    span.end()
+    return
+  }
+  const told = endCaptured(span)
+  taskChannel.publish(told ? { ...event, span: told } : event)
+}
+
+/** A task that ends as lost by this process's own word: its message never reached the broker. */
+export function tellLost(
+  { taskId, span, attempt }: Ending,
+  at: EpochMs,
+  how: {
+    readonly reason: TaskReason
+    readonly evidence: Evidence
+    readonly failure: TaskFailure
+    readonly culprit?: TraceRef
+  },
+): void {
+  markFailed(span, how.failure, 'lost', how.reason)
+  span.setAttribute('afterspan.task.evidence', how.evidence)
+  const event = { kind: 'lost', taskId, at, attempt, ...how } as const
+  if (!patrolTells()) {
+    taskChannel.publish(event)
+    span.end()
+    return
+  }
+  const told = endCaptured(span)
+  taskChannel.publish(told ? { ...event, span: told } : event)
+}
+
+function markFailed(span: Span, failure: TaskFailure, state: string, reason: TaskReason): void {
+  const { type, message, stack } = failure
+  span.recordException({ name: type, message, ...(stack ? { stack } : {}) })
+  span.setAttributes({ 'error.type': type, 'afterspan.task.state': state, 'afterspan.task.reason': reason })
+  span.setStatus({ code: SpanStatusCode.ERROR, message })
+}
