@@ -8,6 +8,7 @@ export function preload(bundleDir: string): void {
   if (!core) return
   part('async-tracker', () => bootTracker(core, { bundleDir }))
   part('health', () => bootHealth(core, { bundleDir }))
+  core.start()
 }
 
 function part(name: string, start: () => void): void {

@@ -2,7 +2,7 @@
 export { createAccess } from './admin/access.ts'
 export { boot } from './boot.ts'
 export { systemClock } from './clock.ts'
-export { loadSection, nearest, sayUnknown, type Env } from './config/load.ts'
+export { environment, loadSection, nearest, sayUnknown, type Env } from './config/load.ts'
 export { loadConfig, otlpSettings, type CoreConfig } from './config/config.ts'
 export { coreOptions, otelOptions } from './config/options.ts'
 export { flag, httpUrl, integer, keyValues, list, NotAllowed, oneOf, ratio, text } from './config/option.ts'
@@ -44,6 +44,7 @@ export type {
   RequestReceived,
   TaskCancelled,
   TaskConfirmed,
+  LateSpawn,
   TaskDescription,
   TaskEvent,
   TaskFailed,

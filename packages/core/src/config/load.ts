@@ -3,6 +3,11 @@ import { NotAllowed, type ConfigOf, type Section } from './option.ts'
 
 export type Env = Readonly<Record<string, string | undefined>>
 
+/** The process's environment. Read here and nowhere else. */
+export function environment(): Env {
+  return process.env
+}
+
 /** Values of one section. A bad value is said once, with the variable, the value and what is allowed, and the default is used. An empty value counts as unset, as OpenTelemetry has it. */
 export function loadSection<S extends Section>(section: S, env: Env = process.env): ConfigOf<S> {
   const out: Record<string, unknown> = {}

@@ -11,7 +11,7 @@ export interface Clock {
   now(): EpochMs
   monotonicMs(): number
   /** Ticks never overlap; the returned function ends them. Timers are unref'd. */
-  every(ms: number, tick: () => Promise<void>): () => void
+  every(ms: number, tick: () => Promise<unknown>): () => void
 }
 
 /** A service that runs on the side thread: it crosses as a path and plain data, never as a function. The file exports `start(host, data)`. */

@@ -103,8 +103,14 @@ export interface TaskSpawned extends TaskFact<'spawned'>, TaskDescription {
   /** The task whose attempt spawned this one. */
   readonly parent?: TaskId
   readonly deadlineAt?: EpochMs
-  /** Its request was already counted as kept when this was spawned. */
-  readonly late?: boolean
+  /** Its request had been answered when this was spawned: what the patrol then needs to know of it. */
+  readonly late?: LateSpawn
+}
+export interface LateSpawn {
+  readonly method: string
+  readonly status?: number
+  /** Its own process had counted the request already. */
+  readonly isCounted: boolean
 }
 /** The broker has it. */
 export interface TaskConfirmed extends TaskFact<'confirmed'> {

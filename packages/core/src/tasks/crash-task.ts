@@ -1,10 +1,10 @@
-import { SpanKind, trace, type Tracer } from '@opentelemetry/api'
+import { context, SpanKind, trace, type Tracer } from '@opentelemetry/api'
 import type { EpochMs, TaskId } from '../contracts/task.ts'
 import type { Culprit } from '../guard/attribution.ts'
 import { taskChannel } from './channel.ts'
 import { tellFailed } from './outcome.ts'
+import { publishSpawned } from './producer.ts'
 import { toFailure } from './redact.ts'
-import { context } from '@opentelemetry/api'
 
 /**
  * A request was answered, and code that it left behind then threw and ends the process: that code is a task of the request,
@@ -24,17 +24,8 @@ export function createCrashTask(
     span.setAttributes({ 'afterspan.task.id': taskId, 'afterspan.crash.role': 'culprit' })
     const at = now()
     const failure = toFailure(error)
-    const description = { system: 'process', destination: origin, name: failure.type }
-    record.promised++
-    taskChannel.publish({
-      kind: 'spawned',
-      taskId,
-      at,
-      origin: ref,
-      ...description,
-      ...(record.route ? { route: record.route } : {}),
-      ...(record.counted ? { late: true } : {}),
-    })
+    const draft = { system: 'process', destination: origin, name: failure.type }
+    publishSpawned({ request: record, origin: ref }, taskId, draft, at)
     taskChannel.publish({ kind: 'started', taskId, at, attempt: 1, spanId: own.spanId })
     const reason = origin === 'unhandledRejection' ? 'rejected' : 'threw'
     tellFailed({ taskId, span, attempt: 1 }, at, { reason, failure, willRetry: false })

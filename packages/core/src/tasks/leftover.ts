@@ -1,6 +1,6 @@
 // Work that no library tells of: a CLIENT or INTERNAL span of a request that is still open when the response has ended, or that
 // starts after it, becomes an in-process task, written at that moment.
-import { SpanKind, type Context, type Span } from '@opentelemetry/api'
+import { SpanKind, trace, type Context, type Span } from '@opentelemetry/api'
 import type { ReadableSpan } from '@opentelemetry/sdk-trace'
 import type { EpochMs, TaskId } from '../contracts/task.ts'
 import { activeRequest, type RequestRecord } from '../http/request-record.ts'
@@ -8,12 +8,15 @@ import { encodeForJournal } from '../sdk/capture.ts'
 import type { SpanData, SpanScope } from '../sdk/span-data.ts'
 import type { SpanObserver } from '../sdk/span-observers.ts'
 import { taskChannel } from './channel.ts'
-import { patrolTells } from './outcome-teller.ts'
+import { publishSpawned } from './producer.ts'
+import { isTaskSpan, patrolTells } from './outcome-teller.ts'
 import { redact } from './redact.ts'
 
 interface OpenSpan {
   readonly span: ReadableSpan
   readonly record: RequestRecord
+  /** Part of other work: a child of an open leftover, or of a task's own span. */
+  readonly isInside: boolean
   taskId?: TaskId
 }
 /** Spans that nobody ends would stay for ever: the oldest go first. */
@@ -33,36 +36,23 @@ export function watchLeftovers(now: () => EpochMs): Leftovers {
     const taskId = `${traceId}${spanId}` as TaskId
     entry.taskId = taskId
     ;(span as unknown as Span).setAttribute('afterspan.task.id', taskId)
-    record.promised++
     const at = now()
-    const description = { system: 'process', destination: destination(span), name: span.name }
-    taskChannel.publish({
-      kind: 'spawned',
-      taskId,
-      at,
-      origin: record.ref,
-      ...description,
-      ...(record.route ? { route: record.route } : {}),
-      ...(record.counted ? { late: true } : {}),
-    })
+    const draft = { system: 'process', destination: destination(span), name: span.name }
+    publishSpawned({ request: record, origin: record.ref }, taskId, draft, at)
     taskChannel.publish({ kind: 'started', taskId, at, attempt: 1, spanId })
   }
-  /** A child of an open leftover is part of it. */
-  function isInsideAnother(entry: OpenSpan): boolean {
-    const parent = entry.span.parentSpanContext?.spanId
-    return parent !== undefined && open.has(parent)
-  }
-
   return {
     onStart(span: ReadableSpan, parent: Context) {
       if (span.kind !== SpanKind.CLIENT && span.kind !== SpanKind.INTERNAL) return
       const record = activeRequest(parent)
       if (!record) return
-      const entry: OpenSpan = { span, record }
+      const parentSpan = trace.getSpan(parent)
+      const isInside = parentSpan !== undefined && (isTaskSpan(parentSpan) || open.has(parentSpan.spanContext().spanId))
+      const entry: OpenSpan = { span, record, isInside }
       if (open.size >= MOST_OPEN) open.delete(open.keys().next().value!)
       open.set(span.spanContext().spanId, entry)
       if (record.ended) {
-        if (!isInsideAnother(entry)) becomeTask(entry)
+        if (!isInside) becomeTask(entry)
         return
       }
       const set = byRecord.get(record)
@@ -80,7 +70,7 @@ export function watchLeftovers(now: () => EpochMs): Leftovers {
       const set = byRecord.get(record)
       if (!set) return
       byRecord.delete(record)
-      for (const entry of set) if (!isInsideAnother(entry)) becomeTask(entry)
+      for (const entry of set) if (!entry.isInside) becomeTask(entry)
     },
   }
 }

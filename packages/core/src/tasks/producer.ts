@@ -10,8 +10,8 @@ import {
   type Span,
 } from '@opentelemetry/api'
 import type { Carrier, TaskDraft } from '../contracts/integration.ts'
-import type { EpochMs, TaskId, TraceRef } from '../contracts/task.ts'
-import { activeRequest, activeTask } from '../http/request-record.ts'
+import type { EpochMs, LateSpawn, TaskId, TraceRef } from '../contracts/task.ts'
+import { activeRequest, activeTask, type RequestRecord } from '../http/request-record.ts'
 import { taskChannel } from './channel.ts'
 import type { KitDeps } from './kit.ts'
 import { messaging } from './messaging.ts'
@@ -41,36 +41,48 @@ export function spawn(deps: KitDeps, draft: TaskDraft, carrier: Carrier): Spawn 
   span.setAttribute('afterspan.task.id', taskId)
   const active = trace.setSpan(before, span)
   propagation.inject(active, carrier, setter)
-  publishSpawned(before, { taskId, span, draft, at: deps.now() })
+  publishSpawned(activePromiser(before, span), taskId, draft, deps.now())
   return { taskId, span, active }
 }
 
-/** Says that the active request, or the active task, promises this work; before anything of it happens. */
-export function publishSpawned(
-  before: Context,
-  {
-    taskId,
-    span,
-    draft,
-    at,
-  }: { readonly taskId: TaskId; readonly span: Span; readonly draft: TaskDraft; readonly at: EpochMs },
-): void {
+/** Who promises: the active request, or the task that runs. */
+export interface Promiser {
+  readonly request?: RequestRecord | undefined
+  readonly parent?: TaskId | undefined
+  readonly origin: TraceRef
+}
+
+export function activePromiser(before: Context, span: Span): Promiser {
   const request = activeRequest(before)
-  const parent = activeTask(before)
+  return { request, parent: activeTask(before), origin: request?.ref ?? refOf(trace.getSpan(before) ?? span) }
+}
+
+/** Says that work is promised, before anything of it happens. */
+export function publishSpawned(
+  { request, parent, origin }: Promiser,
+  taskId: TaskId,
+  draft: TaskDraft,
+  at: EpochMs,
+): void {
   if (request) request.promised++
+  const { system, destination, name, deadlineMs } = draft
   taskChannel.publish({
     kind: 'spawned',
     taskId,
     at,
-    system: draft.system,
-    destination: draft.destination,
-    name: draft.name,
-    origin: request?.ref ?? refOf(trace.getSpan(before) ?? span),
+    system,
+    destination,
+    name,
+    origin,
     ...(request?.route ? { route: request.route } : {}),
+    ...(request?.ended ? { late: lateSpawn(request) } : {}),
     ...(parent ? { parent } : {}),
-    ...(request?.counted ? { late: true } : {}),
-    ...(draft.deadlineMs === undefined ? {} : { deadlineAt: (at + draft.deadlineMs) as EpochMs }),
+    ...(deadlineMs === undefined ? {} : { deadlineAt: (at + deadlineMs) as EpochMs }),
   })
+}
+
+function lateSpawn({ method, status, counted }: RequestRecord): LateSpawn {
+  return { method, isCounted: counted, ...(status === undefined ? {} : { status }) }
 }
 
 /** `messageId` null: the broker took no new message (deduplicated). */

@@ -6,7 +6,7 @@ import { taskChannel } from './channel.ts'
 import { isAbort } from './consumer.ts'
 import { observe } from './observe.ts'
 import { tellCancelled, tellFailed, tellSucceeded } from './outcome.ts'
-import { publishSpawned } from './producer.ts'
+import { activePromiser, publishSpawned } from './producer.ts'
 import { toFailure } from './redact.ts'
 import type { TaskOptions, TaskScope } from './scope.ts'
 
@@ -59,7 +59,7 @@ export function createRunTask(deps: RunTaskDeps): NonNullable<ReturnType<typeof 
     const at = deps.now()
     const { deadlineMs } = options
     const draft = { system: 'process', destination: name, name, ...(deadlineMs === undefined ? {} : { deadlineMs }) }
-    publishSpawned(before, { taskId, span, draft, at })
+    publishSpawned(activePromiser(before, span), taskId, draft, at)
     taskChannel.publish({ kind: 'started', taskId, at, attempt: 1, spanId })
 
     const ending = { taskId, span, attempt: 1 }

@@ -1,0 +1,38 @@
+import { join } from 'node:path'
+import { isMainThread } from 'node:worker_threads'
+import { environment, globalState, loadSection, say, type Core } from '@afterspan/core/internal'
+import { integrations } from './integrations/index.gen.ts'
+import { nameLedgerDir, openLedgerDir } from './ledger-dir.ts'
+import { trackerOptions } from './options.ts'
+import { askReceipt } from './query/receipt-client.ts'
+import { startRecorder } from './recorder.ts'
+import type { SideData } from './side.ts'
+
+/** The tracker's half on the main thread: integrations, journal, and the patrol named as a service of the side thread. */
+export function bootTracker(core: Core, { bundleDir }: { readonly bundleDir: string }): void {
+  const env = environment()
+  const config = loadSection(trackerOptions, env)
+  for (const integration of integrations) core.addIntegration(integration)
+  const place = openLedgerDir(nameLedgerDir(config.ledgerDir, env))
+  if ('trouble' in place) {
+    say(
+      'AFS_LEDGER_DIR',
+      `${place.trouble}. Outcomes are not kept, and what a killed process leaves open is not found; spans and metrics go on.`,
+    )
+    core.metrics.counter('afterspan_ledger_write_errors', 'Times that the journal could not be written.').add(1)
+    return
+  }
+  const { dir } = place
+  startRecorder(core, dir, config.patrol !== 'off')
+  globalState().receipt = (traceId) => askReceipt(dir, traceId)
+  if (!isMainThread) return // the main thread's side thread patrols for all of them
+  const data: SideData = {
+    dir,
+    otlp: core.otlp,
+    serviceName: core.serviceName,
+    isInline: config.patrol === 'inline',
+    retentionDays: config.retentionDays,
+    maxBytes: config.ledgerMegabytes * 1024 * 1024,
+  }
+  core.sideService({ name: 'patrol', entry: join(bundleDir, 'side-patrol.js'), data })
+}

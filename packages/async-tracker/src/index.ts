@@ -1,0 +1,2 @@
+// The public names of @afterspan/async-tracker.
+export { tasks } from './tasks.ts'

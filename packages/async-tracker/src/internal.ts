@@ -1,0 +1,11 @@
+// What the package `afterspan`, the benches and the tests build on. Not for apps: it changes without notice.
+export { bootTracker } from './boot.ts'
+export { JournalWriter, type JournalSettings } from './journal/writer.ts'
+export { readRecords } from './journal/reader.ts'
+export { encodeRecord } from './journal/record.ts'
+export { nameLedgerDir, openLedgerDir } from './ledger-dir.ts'
+export { trackerOptions } from './options.ts'
+export { PatrolService, type PatrolServiceSettings } from './patrol/service.ts'
+export { answer, toFlatRow, type Answer, type FlatTask } from './query/answer.ts'
+export { askPatrol } from './query/socket.ts'
+export { sayLost } from './told-span.ts'

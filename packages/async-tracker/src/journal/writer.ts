@@ -1,0 +1,135 @@
+// The journal of one process and thread. An event is on its way to the disk when `append` returns: the bytes are with the
+// kernel, so they survive SIGKILL, abort and a full heap; they do not survive a power cut.
+import { closeSync, fstatSync, mkdirSync, openSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import type { JournalEvent } from '@afterspan/core/internal'
+import { encodeRecord } from './record.ts'
+import { journalDir, segmentFile } from './segment.ts'
+
+export interface JournalSettings {
+  readonly dir: string
+  /** `<nonce>.<thread>`. */
+  readonly key: string
+  /** The first record of each segment: who writes. */
+  readonly opened: () => JournalEvent
+  /** Said once for each kind of trouble by whoever made the writer. */
+  readonly onTrouble: (error: NodeJS.ErrnoException) => void
+}
+const SEGMENT_BYTES = 4 * 1024 * 1024
+const MOST_HELD = 10_000
+const RETRY_MS = 1_000
+const LOOK_MS = 2_000
+/** Two writes in a row slower than this open the breaker: a sick disk must not stop the app's event loop. */
+const SLOW_MS = 50
+
+export class JournalWriter {
+  /** Events that could not be kept, since the start. */
+  dropped = 0
+  /** Times that the file could not be written. */
+  errors = 0
+  readonly #settings: JournalSettings
+  #fd: number | undefined
+  #number = 0
+  #bytes = 0
+  #lookedAt = 0
+  #retryAt = 0
+  #slowWrites = 0
+  #held: JournalEvent[] = []
+
+  constructor(settings: JournalSettings) {
+    this.#settings = settings
+  }
+
+  get hasWritten(): boolean {
+    return this.#number > 0
+  }
+
+  /** False: the event is not in the journal, and not held in memory for it either. Never throws. */
+  append(event: JournalEvent): boolean {
+    const now = performance.now()
+    if (this.#fd === undefined && now < this.#retryAt) return this.#hold(event)
+    try {
+      this.#makeReady(now)
+      return this.#write(event)
+    } catch (error) {
+      this.#trouble(error as NodeJS.ErrnoException, now)
+      return error instanceof SlowWrite || this.#hold(event)
+    }
+  }
+
+  close(): void {
+    if (this.#fd === undefined) return
+    const closing = this.#fd
+    this.#fd = undefined
+    try {
+      closeSync(closing)
+    } catch {
+      // its bytes are with the kernel already
+    }
+  }
+
+  #makeReady(now: number): void {
+    if (this.#fd !== undefined && (this.#bytes >= SEGMENT_BYTES || this.#isGone(now))) this.close()
+    if (this.#fd === undefined) this.#open(now)
+    while (this.#held.length > 0) {
+      this.#write(this.#held[0]!)
+      this.#held.shift()
+    }
+  }
+
+  #open(now: number): void {
+    const { dir, key, opened } = this.#settings
+    const folder = journalDir(dir)
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    this.#number++
+    // Never an existing file, never through a symbolic link.
+    this.#fd = openSync(join(folder, segmentFile({ key, number: this.#number })), 'ax', 0o600)
+    this.#bytes = 0
+    this.#lookedAt = now
+    this.#write(opened())
+  }
+
+  /** False: too large for a record. */
+  #write(event: JournalEvent): boolean {
+    const record = encodeRecord(event)
+    if (!record) return false
+    const from = performance.now()
+    const written = writeSync(this.#fd!, record, 0, record.length)
+    const tookMs = performance.now() - from
+    this.#bytes += written
+    // Without an error: the disk filled up in the middle. The reader finds its way over what is torn.
+    if (written < record.length) throw Object.assign(new Error('a write was cut short'), { code: 'ENOSPC' })
+    this.#slowWrites = tookMs > SLOW_MS ? this.#slowWrites + 1 : 0
+    if (this.#slowWrites >= 2) throw new SlowWrite(`a write took ${Math.round(tookMs)} ms`)
+    return true
+  }
+
+  /** A cleaner may have taken the file away under the writer: writes would succeed into nothing. */
+  #isGone(now: number): boolean {
+    if (now - this.#lookedAt < LOOK_MS) return false
+    this.#lookedAt = now
+    return fstatSync(this.#fd!).nlink === 0
+  }
+
+  #trouble(error: NodeJS.ErrnoException, now: number): void {
+    this.errors++
+    this.close()
+    this.#slowWrites = 0
+    this.#retryAt = now + RETRY_MS
+    this.#settings.onTrouble(error)
+  }
+
+  #hold(event: JournalEvent): boolean {
+    if (this.#held.length >= MOST_HELD) {
+      this.dropped++
+      return false
+    }
+    this.#held.push(event)
+    return true
+  }
+}
+
+/** The record is written; the disk is not to be trusted with the next one. */
+class SlowWrite extends Error {
+  readonly code = 'ESLOW'
+}

@@ -1,0 +1,34 @@
+import { accessSync, constants, lstatSync, mkdirSync } from 'node:fs'
+import { isAbsolute, join, resolve } from 'node:path'
+import type { Env } from '@afterspan/core/internal'
+
+/** Where journals and ledger are, or why they can be nowhere. */
+export type LedgerDir = { readonly dir: string } | { readonly trouble: string }
+
+/** The folder by AFTERSPAN_LEDGER_DIR, else in the user's state folder; undefined where there is none to be named. */
+export function nameLedgerDir(given: string, env: Env): string | undefined {
+  if (given) return resolve(given)
+  const state = env['XDG_STATE_HOME']
+  if (state && isAbsolute(state)) return join(state, 'afterspan')
+  const home = env['HOME']
+  return home && isAbsolute(home) ? join(home, '.local', 'state', 'afterspan') : undefined
+}
+
+/** Makes the folder (0700) and looks whether it can be trusted: our own, and nobody else may write to it. */
+export function openLedgerDir(dir: string | undefined): LedgerDir {
+  if (dir === undefined)
+    return { trouble: 'no folder for the ledger: AFTERSPAN_LEDGER_DIR, XDG_STATE_HOME and HOME are not set' }
+  try {
+    mkdirSync(dir, { recursive: true, mode: 0o700 })
+    const { mode, uid } = lstatSync(dir)
+    const isOurs = process.getuid === undefined || uid === process.getuid()
+    if (!lstatSync(dir).isDirectory()) return { trouble: `${dir} is not a folder` }
+    if (!isOurs) return { trouble: `${dir} belongs to another user (uid ${uid})` }
+    if ((mode & 0o022) !== 0)
+      return { trouble: `others may write to ${dir} (mode ${(mode & 0o777).toString(8)}): allowed is 700` }
+    accessSync(dir, constants.R_OK | constants.W_OK | constants.X_OK)
+    return { dir }
+  } catch (error) {
+    return { trouble: `${dir} cannot be used: ${(error as Error).message}` }
+  }
+}

@@ -1,0 +1,41 @@
+/** One step a version; a ledger that is older is brought up to date when it is opened, a newer one is refused. */
+export const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE task (
+    task_id TEXT PRIMARY KEY,
+    trace_id TEXT NOT NULL,
+    request_key TEXT,
+    parent TEXT,
+    depth INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    owner TEXT,
+    other_owner TEXT,
+    route TEXT,
+    spawned_at INTEGER NOT NULL,
+    settled_at INTEGER,
+    row TEXT NOT NULL
+  ) WITHOUT ROWID;
+  CREATE INDEX task_trace ON task (trace_id);
+  CREATE INDEX task_request ON task (request_key) WHERE request_key IS NOT NULL;
+  CREATE INDEX task_owner ON task (owner) WHERE owner IS NOT NULL;
+  CREATE INDEX task_other_owner ON task (other_owner) WHERE other_owner IS NOT NULL;
+  CREATE INDEX task_orphan ON task (parent) WHERE parent IS NOT NULL AND request_key IS NULL;
+  CREATE INDEX task_bad ON task (spawned_at) WHERE state IN ('failed', 'lost');
+  CREATE INDEX task_spawned ON task (spawned_at);
+  CREATE TABLE request (
+    key TEXT PRIMARY KEY,
+    trace_id TEXT NOT NULL,
+    open_by TEXT,
+    at INTEGER NOT NULL,
+    row TEXT NOT NULL
+  ) WITHOUT ROWID;
+  CREATE INDEX request_trace ON request (trace_id);
+  CREATE INDEX request_open ON request (open_by) WHERE open_by IS NOT NULL;
+  CREATE INDEX request_at ON request (at);
+  CREATE TABLE process (key TEXT PRIMARY KEY, dead_at INTEGER, row TEXT NOT NULL) WITHOUT ROWID;
+  CREATE TABLE segment (file TEXT PRIMARY KEY, offset INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE TABLE outbox (span_id TEXT PRIMARY KEY, task_id TEXT, body BLOB NOT NULL, tries INTEGER NOT NULL, next_at INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE INDEX outbox_due ON outbox (next_at);
+  CREATE TABLE counter (name TEXT NOT NULL, labels TEXT NOT NULL, value REAL NOT NULL, PRIMARY KEY (name, labels)) WITHOUT ROWID;
+  `,
+]

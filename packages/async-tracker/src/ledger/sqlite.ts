@@ -1,0 +1,270 @@
+// The ledger in one SQLite file, opened by the patrol alone. Exclusive locking keeps the index of the WAL in memory: with a shared
+// -shm file, somebody's truncation of it would kill the process by SIGBUS.
+import { renameSync } from 'node:fs'
+import { join } from 'node:path'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import { TASK_STATES, type EpochMs, type TaskId, type TaskState } from '@afterspan/core/internal'
+import { ownersOf } from '../task-owner.ts'
+import { MIGRATIONS } from './schema.ts'
+import type {
+  CounterRow,
+  LedgerChange,
+  LedgerStore,
+  OutboxRow,
+  ProcessRow,
+  RequestRow,
+  TaskQuery,
+  TaskRow,
+} from './store.ts'
+
+type Row = Record<string, unknown>
+
+export function createSqliteLedger(dir: string, onQuarantine: (file: string) => void = () => {}): LedgerStore {
+  const file = join(dir, 'ledger.db')
+  let db: DatabaseSync | undefined
+  let prepared = new Map<string, StatementSync>()
+
+  const statement = (sql: string): StatementSync => {
+    const known = prepared.get(sql)
+    if (known) return known
+    const made = db!.prepare(sql)
+    prepared.set(sql, made)
+    return made
+  }
+  const all = (sql: string, ...values: (string | number | null)[]): Row[] => statement(sql).all(...values) as Row[]
+  /** In groups: SQLite has a limit of bound values. */
+  const allOf = (sql: (marks: string) => string, values: readonly string[]): Row[] => {
+    const rows: Row[] = []
+    for (let i = 0; i < values.length; i += 100) {
+      const some = values.slice(i, i + 100)
+      rows.push(...all(sql(some.map(() => '?').join()), ...some))
+    }
+    return rows
+  }
+
+  return {
+    name: 'sqlite',
+    async open() {
+      if (db) return
+      try {
+        db = openFile(file)
+      } catch (error) {
+        if (!isDamage(error)) throw error
+        // A ledger that cannot be read is set aside, whole, and rebuilt from the journals that are still there.
+        const aside = `${file}.damaged-${Date.now()}`
+        renameSync(file, aside)
+        onQuarantine(aside)
+        db = openFile(file)
+      }
+    },
+    async close() {
+      prepared = new Map()
+      db?.close()
+      db = undefined
+    },
+    async commit(change) {
+      db!.exec('BEGIN')
+      try {
+        write(statement, change)
+        db!.exec('COMMIT')
+      } catch (error) {
+        db!.exec('ROLLBACK')
+        throw error
+      }
+    },
+    async tasks(ids) {
+      const rows = allOf((marks) => `SELECT row FROM task WHERE task_id IN (${marks})`, ids).map(parse<TaskRow>)
+      return new Map(rows.map((row) => [row.facts.taskId, row]))
+    },
+    async openTasksOf(keys) {
+      const owned = allOf((marks) => `SELECT row FROM task WHERE owner IN (${marks})`, keys)
+      const shared = allOf((marks) => `SELECT row FROM task WHERE other_owner IN (${marks})`, keys)
+      return [...owned, ...shared].map(parse<TaskRow>)
+    },
+    async tasksOfRequests(keys) {
+      return allOf((marks) => `SELECT row FROM task WHERE request_key IN (${marks})`, keys).map(parse<TaskRow>)
+    },
+    async orphans() {
+      const children = new Map<TaskId, TaskId[]>()
+      for (const row of all('SELECT task_id, parent FROM task WHERE parent IS NOT NULL AND request_key IS NULL')) {
+        const parent = row['parent'] as TaskId
+        children.set(parent, [...(children.get(parent) ?? []), row['task_id'] as TaskId])
+      }
+      return children
+    },
+    async find(query) {
+      const { sql, values } = findSql(query)
+      return all(sql, ...values).map(parse<TaskRow>)
+    },
+    async requests(keys) {
+      const rows = allOf((marks) => `SELECT row FROM request WHERE key IN (${marks})`, keys).map(parse<RequestRow>)
+      return new Map(rows.map((row) => [row.key, row]))
+    },
+    async requestsOfTrace(traceId) {
+      return all('SELECT row FROM request WHERE trace_id = ? ORDER BY at', traceId).map(parse<RequestRow>)
+    },
+    async openRequestsOf(keys) {
+      return allOf((marks) => `SELECT row FROM request WHERE open_by IN (${marks})`, keys).map(parse<RequestRow>)
+    },
+    async processes() {
+      return all('SELECT row FROM process').map(parse<ProcessRow>)
+    },
+    async segments() {
+      const rows = all('SELECT file, offset FROM segment')
+      return new Map(rows.map((row) => [row['file'] as string, Number(row['offset'])]))
+    },
+    async dueOutbox(now, limit) {
+      return all('SELECT * FROM outbox WHERE next_at <= ? ORDER BY next_at LIMIT ?', now, limit).map(toOutbox)
+    },
+    async counters() {
+      return all('SELECT name, labels, value FROM counter').map((row): CounterRow => ({
+        name: row['name'] as string,
+        labels: JSON.parse(row['labels'] as string) as Record<string, string>,
+        value: Number(row['value']),
+      }))
+    },
+    async countsByState() {
+      const counts = Object.fromEntries(TASK_STATES.map((state) => [state, 0])) as Record<TaskState, number>
+      for (const row of all('SELECT state, count(*) AS n FROM task GROUP BY state'))
+        counts[row['state'] as TaskState] = Number(row['n'])
+      return counts
+    },
+    async prune({ before, maxBytes }) {
+      return prune(db!, before, maxBytes)
+    },
+  }
+}
+
+function openFile(file: string): DatabaseSync {
+  const { DatabaseSync: Database } = require('node:sqlite') as typeof import('node:sqlite')
+  const db = new Database(file)
+  try {
+    db.exec(
+      'PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA auto_vacuum = INCREMENTAL;',
+    )
+    const version = Number((db.prepare('PRAGMA user_version').get() as Row)['user_version'])
+    if (version > MIGRATIONS.length)
+      throw new Error(`the ledger is of a newer version (${version}) than this Afterspan knows (${MIGRATIONS.length})`)
+    for (let v = version; v < MIGRATIONS.length; v++)
+      db.exec(`BEGIN; ${MIGRATIONS[v]!} PRAGMA user_version = ${v + 1}; COMMIT;`)
+    return db
+  } catch (error) {
+    db.close()
+    throw error
+  }
+}
+
+function isDamage(error: unknown): boolean {
+  const code = (error as { errcode?: number }).errcode
+  return code === 11 || code === 26 // SQLITE_CORRUPT, SQLITE_NOTADB
+}
+
+function write(statement: (sql: string) => StatementSync, change: LedgerChange): void {
+  for (const row of change.tasks ?? []) {
+    const { facts, derived, requestKey, depth } = row
+    const [owner = null, otherOwner = null] = ownersOf(facts, derived.state)
+    statement('INSERT OR REPLACE INTO task VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)').run(
+      facts.taskId,
+      facts.origin?.traceId ?? facts.taskId.slice(0, 32),
+      requestKey ?? null,
+      facts.spawned?.parent ?? null,
+      depth,
+      derived.state,
+      owner,
+      otherOwner,
+      facts.spawned?.route ?? null,
+      facts.spawned?.at ?? facts.attempts[0]?.startedAt ?? 0,
+      derived.settledAt ?? null,
+      JSON.stringify(row),
+    )
+  }
+  for (const row of change.requests ?? []) {
+    const at = row.answered?.at ?? row.received?.at ?? 0
+    const openBy = row.answered ? null : row.by
+    statement('INSERT OR REPLACE INTO request VALUES (?, ?, ?, ?, ?)').run(
+      row.key,
+      row.key.slice(0, 32),
+      openBy,
+      at,
+      JSON.stringify(row),
+    )
+  }
+  for (const key of change.forgottenRequests ?? []) statement('DELETE FROM request WHERE key = ?').run(key)
+  for (const row of change.processes ?? [])
+    statement('INSERT OR REPLACE INTO process VALUES (?, ?, ?)').run(row.key, row.deadAt ?? null, JSON.stringify(row))
+  for (const { file, offset } of change.segments ?? [])
+    statement('INSERT OR REPLACE INTO segment VALUES (?, ?)').run(file, offset)
+  for (const file of change.forgottenSegments ?? []) statement('DELETE FROM segment WHERE file = ?').run(file)
+  for (const row of change.outbox ?? [])
+    statement(
+      `INSERT INTO outbox VALUES (?, ?, ?, ?, ?)
+       ON CONFLICT (span_id) DO UPDATE SET tries = excluded.tries, next_at = excluded.next_at`,
+    ).run(row.spanId, row.taskId ?? null, row.body, row.tries, row.nextAt)
+  for (const spanId of change.deliveredSpans ?? []) statement('DELETE FROM outbox WHERE span_id = ?').run(spanId)
+  for (const { name, labels, value } of change.counters ?? [])
+    statement(
+      'INSERT INTO counter VALUES (?, ?, ?) ON CONFLICT (name, labels) DO UPDATE SET value = value + excluded.value',
+    ).run(name, JSON.stringify(labels, Object.keys(labels).sort()), value)
+}
+
+function findSql({ traceId, states, route, since, limit }: TaskQuery): { sql: string; values: (string | number)[] } {
+  const where: string[] = []
+  const values: (string | number)[] = []
+  if (traceId) {
+    where.push('trace_id = ?')
+    values.push(traceId)
+  }
+  if (states?.length) {
+    where.push(`state IN (${states.map(() => '?').join()})`)
+    values.push(...states)
+  }
+  if (route) {
+    where.push("(route = ? OR request_key IN (SELECT key FROM request WHERE row ->> '$.answered.route' = ?))")
+    values.push(route, route)
+  }
+  if (since !== undefined) {
+    where.push('spawned_at >= ?')
+    values.push(since)
+  }
+  const filter = where.length > 0 ? `WHERE ${where.join(' AND ')}` : ''
+  return { sql: `SELECT row FROM task ${filter} ORDER BY spawned_at DESC LIMIT ?`, values: [...values, limit] }
+}
+
+function prune(db: DatabaseSync, before: EpochMs, maxBytes: number): number {
+  let removed = Number(db.prepare('DELETE FROM task WHERE settled_at < ?').run(before).changes)
+  db.prepare(
+    'DELETE FROM request WHERE at < ? AND NOT EXISTS (SELECT 1 FROM task WHERE request_key = request.key)',
+  ).run(before)
+  db.prepare('DELETE FROM process WHERE dead_at < ?').run(before)
+  const bytes = (): number => {
+    const { page_count: pages } = db.prepare('PRAGMA page_count').get() as { page_count: number }
+    const { freelist_count: free } = db.prepare('PRAGMA freelist_count').get() as { freelist_count: number }
+    const { page_size: size } = db.prepare('PRAGMA page_size').get() as { page_size: number }
+    return (pages - free) * size
+  }
+  for (const states of ["'succeeded', 'cancelled'", "'failed', 'lost'"]) {
+    while (bytes() > maxBytes) {
+      const some = `SELECT task_id FROM task WHERE state IN (${states}) ORDER BY spawned_at LIMIT 1000`
+      const { changes } = db.prepare(`DELETE FROM task WHERE task_id IN (${some})`).run()
+      if (Number(changes) === 0) break
+      removed += Number(changes)
+    }
+  }
+  db.exec('PRAGMA incremental_vacuum')
+  return removed
+}
+
+function parse<T>(row: Row): T {
+  return JSON.parse(row['row'] as string) as T
+}
+
+function toOutbox(row: Row): OutboxRow {
+  const taskId = row['task_id'] as TaskId | null
+  return {
+    spanId: row['span_id'] as string,
+    ...(taskId ? { taskId } : {}),
+    body: row['body'] as Uint8Array,
+    tries: Number(row['tries']),
+    nextAt: Number(row['next_at']) as EpochMs,
+  }
+}

@@ -1,0 +1,120 @@
+// Where outcomes are kept. The patrol reads what it needs, decides (patrol/digest.ts, without I/O), and commits one change:
+// everything of it or nothing, the place in the journals included. So a patrol that dies at any moment is taken up from there.
+import type {
+  EffectiveOutcome,
+  EpochMs,
+  ProcessCrashed,
+  ProcessExiting,
+  RequestAnswered,
+  RequestReceived,
+  TaskId,
+  TaskState,
+  WorkerRef,
+} from '@afterspan/core/internal'
+import type { TaskFacts } from '../task-facts.ts'
+import type { DerivedState } from '../task-state.ts'
+
+export interface TaskRow {
+  readonly facts: TaskFacts
+  /** Derived from the facts when the row was written. */
+  readonly derived: DerivedState
+  /** The request that this work was promised by, itself or through other tasks. */
+  readonly requestKey?: RequestKey
+  readonly depth: number
+}
+
+/** Trace id and span id of a SERVER span. */
+export type RequestKey = string
+
+export interface RequestRow {
+  readonly key: RequestKey
+  /** Writer of the journal that tells of it. */
+  readonly by: string
+  readonly received?: RequestReceived
+  readonly answered?: RequestAnswered
+  readonly counted?: EffectiveOutcome | 'own'
+  readonly isRecovered: boolean
+}
+
+export interface ProcessRow {
+  readonly key: string
+  readonly worker: WorkerRef
+  readonly resource: Readonly<Record<string, string>>
+  readonly sdkVersion: string
+  readonly openedAt: EpochMs
+  readonly crashed?: ProcessCrashed
+  readonly exiting?: ProcessExiting
+  /** Proven dead, all that it wrote was read, and what it left open was settled. */
+  readonly deadAt?: EpochMs
+}
+
+/** How far a segment of a journal was read. */
+export interface SegmentRow {
+  readonly file: string
+  readonly offset: number
+}
+
+/** A span on its way to the collector: always the same bytes, so that a second delivery is the same span. */
+export interface OutboxRow {
+  readonly spanId: string
+  readonly taskId?: TaskId
+  /** A whole ExportTraceServiceRequest. */
+  readonly body: Uint8Array
+  readonly tries: number
+  readonly nextAt: EpochMs
+}
+
+export interface CounterRow {
+  readonly name: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly value: number
+}
+
+export interface LedgerChange {
+  readonly tasks?: readonly TaskRow[]
+  readonly requests?: readonly RequestRow[]
+  readonly forgottenRequests?: readonly RequestKey[]
+  readonly processes?: readonly ProcessRow[]
+  readonly segments?: readonly SegmentRow[]
+  readonly forgottenSegments?: readonly string[]
+  readonly outbox?: readonly OutboxRow[]
+  readonly deliveredSpans?: readonly string[]
+  /** Added to what is there. */
+  readonly counters?: readonly CounterRow[]
+}
+
+export interface TaskQuery {
+  readonly traceId?: string
+  readonly states?: readonly TaskState[]
+  readonly route?: string
+  readonly since?: EpochMs
+  readonly limit: number
+}
+
+export interface LedgerStore {
+  readonly name: string
+  /** Idempotent; runs migrations. */
+  open(): Promise<void>
+  close(): Promise<void>
+  commit(change: LedgerChange): Promise<void>
+
+  tasks(ids: readonly TaskId[]): Promise<ReadonlyMap<TaskId, TaskRow>>
+  /** Open tasks whose attempt, or whose sending, is in the hands of one of these writers. */
+  openTasksOf(keys: readonly string[]): Promise<readonly TaskRow[]>
+  tasksOfRequests(keys: readonly RequestKey[]): Promise<readonly TaskRow[]>
+  /** Tasks whose parent task had not been seen when they were written, by the parent. */
+  orphans(): Promise<ReadonlyMap<TaskId, readonly TaskId[]>>
+  /** Newest first. */
+  find(query: TaskQuery): Promise<readonly TaskRow[]>
+  requests(keys: readonly RequestKey[]): Promise<ReadonlyMap<RequestKey, RequestRow>>
+  requestsOfTrace(traceId: string): Promise<readonly RequestRow[]>
+  /** Received by one of these writers, and never answered. */
+  openRequestsOf(keys: readonly string[]): Promise<readonly RequestRow[]>
+  processes(): Promise<readonly ProcessRow[]>
+  segments(): Promise<ReadonlyMap<string, number>>
+  dueOutbox(now: EpochMs, limit: number): Promise<readonly OutboxRow[]>
+  counters(): Promise<readonly CounterRow[]>
+  countsByState(): Promise<Readonly<Record<TaskState, number>>>
+  /** Removes settled tasks and what belongs to them; succeeded ones go first when it is the size that forces it. Returns how many. */
+  prune(limits: { readonly before: EpochMs; readonly maxBytes: number }): Promise<number>
+}

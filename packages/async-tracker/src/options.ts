@@ -1,0 +1,24 @@
+import { integer, oneOf, text } from '@afterspan/core/internal'
+
+export const trackerOptions = {
+  ledgerDir: text(
+    'AFTERSPAN_LEDGER_DIR',
+    'Folder of the journals and the embedded ledger, one for all services of a user on a host. Default: $XDG_STATE_HOME/afterspan, else ~/.local/state/afterspan.',
+  ),
+  patrol: oneOf(
+    'AFTERSPAN_PATROL',
+    'Who patrols. inline: the side thread of whichever process holds the lock; external: `afterspan patrol`; off: nobody.',
+    ['inline', 'external', 'off'],
+    'inline',
+  ),
+  retentionDays: integer('AFTERSPAN_LEDGER_DAYS', 'Days that settled tasks are kept.', 14, { min: 1, max: 3650 }),
+  ledgerMegabytes: integer(
+    'AFTERSPAN_LEDGER_MB',
+    'Most megabytes of the ledger; the oldest succeeded tasks go first.',
+    512,
+    {
+      min: 8,
+      max: 1_000_000,
+    },
+  ),
+}

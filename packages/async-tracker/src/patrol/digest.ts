@@ -1,0 +1,274 @@
+// What a batch of events changes. No I/O: what is known goes in, the change to commit comes out; so every decision of the patrol
+// can be tested without a disk, and a patrol that dies in between decides the same again.
+import type {
+  EpochMs,
+  JournalEvent,
+  LateSpawn,
+  RequestAnswered,
+  TaskEvent,
+  TaskId,
+  TaskSpawned,
+} from '@afterspan/core/internal'
+import type {
+  CounterRow,
+  LedgerChange,
+  OutboxRow,
+  ProcessRow,
+  RequestKey,
+  RequestRow,
+  TaskRow,
+} from '../ledger/store.ts'
+import { judgeRequest } from '../request-outcome.ts'
+import { gather, type TaskFacts } from '../task-facts.ts'
+import { deriveState } from '../task-state.ts'
+import { countRequest, countTask } from './counting.ts'
+import { answeredSpan } from '../told-span.ts'
+import { request, spansToTell } from './telling.ts'
+
+export interface Batch {
+  /** Writer of the events. */
+  readonly by: string
+  readonly events: readonly JournalEvent[]
+}
+
+/** Everything that the events of a batch touch, as far as it is there. */
+export interface Known {
+  readonly now: EpochMs
+  readonly tasks: ReadonlyMap<TaskId, TaskRow>
+  readonly requests: ReadonlyMap<RequestKey, RequestRow>
+  readonly tasksOfRequests: readonly TaskRow[]
+  readonly processes: ReadonlyMap<string, ProcessRow>
+  /** Children that were seen before their parents, by the parent. */
+  readonly orphans: ReadonlyMap<TaskId, readonly TaskId[]>
+}
+
+export function requestKeyOf({ traceId, spanId }: { readonly traceId: string; readonly spanId: string }): RequestKey {
+  return traceId + spanId
+}
+
+/** Ids that `digest` will ask for. */
+export function touchedBy(batches: readonly Batch[]): {
+  readonly tasks: readonly TaskId[]
+  readonly requests: readonly RequestKey[]
+} {
+  const tasks = new Set<TaskId>()
+  const requests = new Set<RequestKey>()
+  for (const { events } of batches)
+    for (const event of events) {
+      if ('taskId' in event) tasks.add(event.taskId)
+      if (event.kind === 'spawned' && event.parent) tasks.add(event.parent)
+      if ('origin' in event && event.origin) requests.add(requestKeyOf(event.origin))
+    }
+  return { tasks: [...tasks], requests: [...requests] }
+}
+
+export function digest(batches: readonly Batch[], known: Known): LedgerChange {
+  const work = createWork(known)
+  for (const { by, events } of batches) for (const event of events) take(work, event, by)
+  settleTasks(work)
+  settleRequests(work)
+  return {
+    tasks: [...work.tasks.values()],
+    requests: [...work.requests.values()].filter((row) => row !== undefined),
+    forgottenRequests: [...work.requests]
+      .filter(([key, row]) => row === undefined && known.requests.has(key))
+      .map(([key]) => key),
+    processes: [...work.processes.values()],
+    outbox: [...work.outbox.values()],
+    counters: [...work.counters.values()],
+  }
+}
+
+interface Work {
+  readonly known: Known
+  /** Facts as they grow; rows when they are settled. */
+  readonly facts: Map<TaskId, TaskFacts>
+  readonly told: Map<TaskId, { readonly event: TaskEvent; readonly by: string }[]>
+  readonly late: Map<RequestKey, { readonly by: string; readonly event: TaskSpawned; readonly late: LateSpawn }>
+  readonly tasks: Map<TaskId, TaskRow>
+  /** Undefined: to be forgotten. */
+  readonly requests: Map<RequestKey, RequestRow | undefined>
+  readonly processes: Map<string, ProcessRow>
+  readonly outbox: Map<string, OutboxRow>
+  readonly counters: Map<string, CounterRow>
+}
+
+function createWork(known: Known): Work {
+  return {
+    known,
+    facts: new Map(),
+    told: new Map(),
+    late: new Map(),
+    tasks: new Map(),
+    requests: new Map(),
+    processes: new Map(),
+    outbox: new Map(),
+    counters: new Map(),
+  }
+}
+
+function take(work: Work, event: JournalEvent, by: string): void {
+  if ('taskId' in event) {
+    takeTask(work, event, by)
+    return
+  }
+  switch (event.kind) {
+    case 'received': {
+      const key = requestKeyOf(event.origin)
+      work.requests.set(key, { isRecovered: false, ...requestOf(work, key), key, by, received: event })
+      return
+    }
+    case 'answered': {
+      const key = requestKeyOf(event.origin)
+      // A request that promised nothing is its own process's to count: from here on it is no news.
+      if (event.promised === 0 && event.outcome !== 'crashed') work.requests.set(key, undefined)
+      else work.requests.set(key, { isRecovered: false, ...requestOf(work, key), key, by, answered: event })
+      return
+    }
+    case 'opened': {
+      const { worker, resource, sdkVersion, at } = event
+      const row = processOf(work, by)
+      if (!row) work.processes.set(by, { key: by, worker, resource, sdkVersion, openedAt: at })
+      return
+    }
+    default: {
+      const row = processOf(work, by)
+      if (row) work.processes.set(by, { ...row, [event.kind]: event })
+    }
+  }
+}
+
+function takeTask(work: Work, event: TaskEvent, by: string): void {
+  const { taskId } = event
+  const before = work.facts.get(taskId) ?? work.known.tasks.get(taskId)?.facts
+  work.facts.set(taskId, gather(before, event, by))
+  if (event.kind === 'failed' || event.kind === 'lost') {
+    const told = work.told.get(taskId)
+    if (told) told.push({ event, by })
+    else work.told.set(taskId, [{ event, by }])
+  }
+  if (event.kind === 'spawned' && event.late) work.late.set(requestKeyOf(event.origin), { by, event, late: event.late })
+}
+
+function requestOf(work: Work, key: RequestKey): RequestRow | undefined {
+  return work.requests.has(key) ? work.requests.get(key) : work.known.requests.get(key)
+}
+
+function processOf(work: Work, key: string): ProcessRow | undefined {
+  return work.processes.get(key) ?? work.known.processes.get(key)
+}
+
+function settleTasks(work: Work): void {
+  for (const [taskId, facts] of work.facts) {
+    const before = work.known.tasks.get(taskId)
+    const derived = deriveState(facts)
+    work.tasks.set(taskId, { facts, derived, ...placeOf(work, facts) })
+    countTask(work.counters, facts, before?.derived, derived)
+    for (const { event, by } of work.told.get(taskId) ?? []) tellBadNews(work, facts, event, by)
+  }
+  for (const taskId of work.facts.keys()) adopt(work, taskId)
+}
+
+/** The request that a task belongs to, itself or through its parents, and how far down it is. */
+function placeOf(work: Work, facts: TaskFacts): { readonly requestKey?: RequestKey; readonly depth: number } {
+  const parent = facts.spawned?.parent
+  if (!parent)
+    return facts.spawned && facts.origin ? { requestKey: requestKeyOf(facts.origin), depth: 0 } : { depth: 0 }
+  const row = work.tasks.get(parent) ?? work.known.tasks.get(parent)
+  if (row?.requestKey) return { requestKey: row.requestKey, depth: row.depth + 1 }
+  // A parent of the same batch whose turn comes later.
+  const waiting = work.facts.get(parent)
+  if (!row && waiting && waiting !== facts && !isAncestor(work, facts.taskId, waiting)) {
+    const place = placeOf(work, waiting)
+    return { ...place, depth: place.depth + 1 }
+  }
+  return { depth: 1 }
+}
+
+function isAncestor(work: Work, taskId: TaskId, of: TaskFacts): boolean {
+  let at: TaskFacts | undefined = of
+  for (let steps = 0; at && steps < 100; steps++) {
+    if (at.taskId === taskId) return true
+    const up: TaskId | undefined = at.spawned?.parent
+    at = up ? work.facts.get(up) : undefined
+  }
+  return at !== undefined
+}
+
+/** Children that came before their parent get their place now. */
+function adopt(work: Work, parent: TaskId): void {
+  const row = work.tasks.get(parent)
+  if (!row?.requestKey) return
+  for (const child of work.known.orphans.get(parent) ?? []) {
+    const known = work.tasks.get(child) ?? work.known.tasks.get(child)
+    if (!known || known.requestKey) continue
+    work.tasks.set(child, { ...known, requestKey: row.requestKey, depth: row.depth + 1 })
+    adopt(work, child)
+  }
+}
+
+function tellBadNews(work: Work, facts: TaskFacts, event: TaskEvent, by: string): void {
+  const worker = processOf(work, by)
+  for (const row of spansToTell(facts, event, worker, work.known.now))
+    if (!work.outbox.has(row.spanId)) work.outbox.set(row.spanId, row)
+}
+
+function settleRequests(work: Work): void {
+  for (const [key, { by, event, late }] of work.late)
+    if (!requestOf(work, key)) work.requests.set(key, lateRequest(key, by, event, late))
+  const touched = new Set<RequestKey>()
+  for (const { requestKey } of work.tasks.values()) if (requestKey) touched.add(requestKey)
+  for (const [key, row] of work.requests) if (row) touched.add(key)
+  const tasksOf = tasksByRequest(work, touched)
+  for (const key of touched) {
+    const row = requestOf(work, key)
+    if (!row) continue
+    const tasks = tasksOf.get(key) ?? []
+    const verdict = judgeRequest(
+      row,
+      tasks.map(({ derived }) => derived.state),
+      tasks.filter(({ depth }) => depth === 0).length,
+    )
+    if (!verdict) continue
+    countRequest(work.counters, row.answered!, verdict)
+    if (verdict === 'false_success' && !row.answered!.origin.sampled) tellAgain(work, row)
+    work.requests.set(key, verdict === 'recovered' ? { ...row, isRecovered: true } : { ...row, counted: verdict })
+  }
+}
+
+function tellAgain(work: Work, row: RequestRow): void {
+  const span = answeredSpan(row)
+  if (!span) return
+  const body = request(span, processOf(work, row.by))
+  work.outbox.set(span.spanId, { spanId: span.spanId, body, tries: 0, nextAt: work.known.now })
+}
+
+/** A request that was answered, and promised nothing then: what a later promise says of it. */
+function lateRequest(key: RequestKey, by: string, { origin, at, route }: TaskSpawned, late: LateSpawn): RequestRow {
+  const { method, status, isCounted } = late
+  const answered: RequestAnswered = {
+    kind: 'answered',
+    origin,
+    at,
+    service: '',
+    method,
+    promised: 0,
+    outcome: 'sent',
+    ...(status === undefined ? {} : { status }),
+    ...(route ? { route } : {}),
+  }
+  return { key, by, answered, isRecovered: false, ...(isCounted ? { counted: 'own' as const } : {}) }
+}
+
+function tasksByRequest(work: Work, touched: ReadonlySet<RequestKey>): Map<RequestKey, TaskRow[]> {
+  const byRequest = new Map<RequestKey, TaskRow[]>()
+  const add = (row: TaskRow): void => {
+    if (!row.requestKey || !touched.has(row.requestKey)) return
+    const rows = byRequest.get(row.requestKey)
+    if (rows) rows.push(row)
+    else byRequest.set(row.requestKey, [row])
+  }
+  for (const row of work.known.tasksOfRequests) if (!work.tasks.has(row.facts.taskId)) add(row)
+  for (const row of work.tasks.values()) add(row)
+  return byRequest
+}

@@ -1,0 +1,75 @@
+// What the death of a process means for what it had open. Pure: the dead and its open work in, events out.
+import type {
+  EpochMs,
+  Evidence,
+  JournalEvent,
+  TaskEvent,
+  TaskReason,
+  TraceRef,
+  TaskFailure,
+} from '@afterspan/core/internal'
+import type { ProcessRow, RequestRow, TaskRow } from '../ledger/store.ts'
+
+interface Death {
+  readonly reason: TaskReason
+  readonly evidence: Evidence
+  readonly failure?: TaskFailure
+  readonly culprit?: TraceRef
+  readonly exitCode?: number
+  readonly signal?: string
+}
+
+/** How a process died, as far as it could still say. */
+export function deathOf({ crashed, exiting }: ProcessRow, evidence: Evidence): Death {
+  if (crashed) {
+    const { failure, culprit } = crashed
+    return {
+      reason: 'process_exit',
+      evidence: 'exit_record',
+      failure,
+      exitCode: exiting?.code ?? 1,
+      ...(culprit ? { culprit } : {}),
+    }
+  }
+  if (exiting) {
+    const { code, signal } = exiting
+    return { reason: 'process_exit', evidence: 'exit_record', exitCode: code, ...(signal ? { signal } : {}) }
+  }
+  return { reason: 'process_killed', evidence }
+}
+
+/** Attempts that it ran, messages that it was sending and requests that it was serving end with it. */
+export function lossesOf(
+  process: ProcessRow,
+  open: { readonly tasks: readonly TaskRow[]; readonly requests: readonly RequestRow[] },
+  evidence: Evidence,
+  at: EpochMs,
+): JournalEvent[] {
+  const death = deathOf(process, evidence)
+  return [
+    ...open.tasks.flatMap(({ facts, derived }) => {
+      const losses: TaskEvent[] = []
+      for (const { by, end, lost, n, spanId } of facts.attempts)
+        if (by === process.key && !end && !lost)
+          losses.push({ kind: 'lost', taskId: facts.taskId, at, attempt: n, spanId, ...death })
+      if (derived.state === 'pending' && facts.spawned?.by === process.key)
+        losses.push({ kind: 'lost', taskId: facts.taskId, at, attempt: 0, ...death, reason: 'never_enqueued' })
+      return losses
+    }),
+    ...open.requests.flatMap(({ received }): JournalEvent[] =>
+      received
+        ? [
+            {
+              kind: 'answered',
+              origin: received.origin,
+              at,
+              service: process.worker.service,
+              method: received.method,
+              promised: 0,
+              outcome: 'crashed',
+            },
+          ]
+        : [],
+    ),
+  ]
+}

@@ -1,0 +1,66 @@
+import { createMetricRegistry, type MetricFamily } from '@afterspan/core/internal'
+import type { CounterRow } from '../ledger/store.ts'
+import { REQUESTS_COUNTER, TASKS_COUNTER } from './counting.ts'
+import type { PatrolService } from './service.ts'
+
+const HELP: Readonly<Record<string, string>> = {
+  [TASKS_COUNTER]: 'Tasks that have settled, by how. A task that was lost and then succeeded counts as both.',
+  [REQUESTS_COUNTER]: 'Requests by what their users really got.',
+}
+const DETECTION_BOUNDS = [0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30, 60, 300]
+
+/** What the patrol adds to /metrics of the process that it runs in. Nothing where somebody else patrols. */
+export function patrolMetrics(service: PatrolService): () => Promise<readonly MetricFamily[]> {
+  const registry = createMetricRegistry()
+  const detection = registry.histogram(
+    'afterspan_patrol_detection_seconds',
+    'Time from the last sign of life of a process to the proof of its death.',
+    'seconds',
+    DETECTION_BOUNDS,
+  )
+  return async () => {
+    const { patrol, ledger } = service
+    if (!patrol || !ledger) return []
+    for (const seconds of patrol.totals.detectionSeconds.splice(0)) detection.record(seconds)
+    const open = await ledger.countsByState()
+    const { torn, undelivered, lastRunAt } = patrol.totals
+    return [
+      ...counterFamilies(await ledger.counters()),
+      gauge(
+        'afterspan_tasks_open',
+        'Tasks that have not settled.',
+        (['pending', 'enqueued', 'running', 'retrying'] as const).map((state) => ({
+          labels: { state },
+          value: open[state],
+        })),
+      ),
+      gauge('afterspan_patrol_last_run_timestamp_seconds', 'When the patrol last finished a sweep.', [
+        { labels: {}, value: lastRunAt / 1000 },
+      ]),
+      counter('afterspan_ledger_torn_records', 'Damaged stretches that were skipped in journals.', torn),
+      counter('afterspan_patrol_undelivered_spans', 'Spans that the collector refused for good.', undelivered),
+      ...(await registry.collect()),
+    ]
+  }
+}
+
+function counterFamilies(rows: readonly CounterRow[]): MetricFamily[] {
+  return [TASKS_COUNTER, REQUESTS_COUNTER].map((name) => ({
+    name,
+    type: 'counter',
+    help: HELP[name] ?? '',
+    samples: rows.filter((row) => row.name === name).map(({ labels, value }) => ({ labels, value })),
+  }))
+}
+
+function gauge(
+  name: string,
+  help: string,
+  samples: { readonly labels: Record<string, string>; readonly value: number }[],
+): MetricFamily {
+  return { name, type: 'gauge', help, samples }
+}
+
+function counter(name: string, help: string, value: number): MetricFamily {
+  return { name, type: 'counter', help, samples: [{ labels: {}, value }] }
+}

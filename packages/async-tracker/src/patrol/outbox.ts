@@ -1,0 +1,61 @@
+// Brings what the ledger has to tell to the collector, at least once, always with the same bytes.
+import { postTraces, type EpochMs, type OtlpReply, type OtlpSettings } from '@afterspan/core/internal'
+import type { LedgerChange, LedgerStore, OutboxRow } from '../ledger/store.ts'
+import { gather } from '../task-facts.ts'
+
+const BATCH = 100
+const FIRST_RETRY_MS = 1_000
+const MOST_RETRY_MS = 60_000
+const MOST_REFUSALS = 5
+
+export interface Outbox {
+  /** One round; how many spans were delivered. Never rejects because of the collector. */
+  deliver(now: EpochMs): Promise<number>
+}
+
+export function createOutbox(options: {
+  readonly ledger: LedgerStore
+  readonly settings: OtlpSettings
+  readonly onFailure: (reply: OtlpReply) => void
+  readonly onDropped: (spans: number) => void
+  readonly post?: (settings: OtlpSettings, body: Uint8Array) => Promise<OtlpReply>
+}): Outbox {
+  const { ledger, settings, onFailure, onDropped, post = postTraces } = options
+  return {
+    async deliver(now) {
+      const due = await ledger.dueOutbox(now, BATCH)
+      if (due.length === 0) return 0
+      // Requests of the same kind, one after the other, are one request: that is how protobuf merges repeated fields.
+      const reply = await post(settings, Buffer.concat(due.map((row) => row.body)))
+      if (reply.ok) {
+        await ledger.commit(await delivered(ledger, due, now))
+        return due.length
+      }
+      onFailure(reply)
+      const given = reply.retryable ? [] : due.filter((row) => row.tries + 1 >= MOST_REFUSALS)
+      if (given.length > 0) onDropped(given.length)
+      await ledger.commit({
+        deliveredSpans: given.map((row) => row.spanId),
+        outbox: due.filter((row) => !given.includes(row)).map((row) => later(row, now, reply)),
+      })
+      return 0
+    },
+  }
+}
+
+function later(row: OutboxRow, now: EpochMs, reply: OtlpReply): OutboxRow {
+  const wait = reply.retryAfterMs ?? Math.min(MOST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(row.tries, 10))
+  // What is refused for good is tried a few times: a collector that is being set up refuses too.
+  return { ...row, tries: row.tries + 1, nextAt: (now + wait) as EpochMs }
+}
+
+async function delivered(ledger: LedgerStore, rows: readonly OutboxRow[], now: EpochMs): Promise<LedgerChange> {
+  const ids = rows.map((row) => row.taskId).filter((id) => id !== undefined)
+  const tasks = new Map(await ledger.tasks(ids))
+  for (const { taskId, spanId } of rows) {
+    const task = taskId && tasks.get(taskId)
+    if (!task) continue
+    tasks.set(taskId, { ...task, facts: gather(task.facts, { kind: 'reported', taskId, at: now, spanId }, 'patrol') })
+  }
+  return { tasks: [...tasks.values()], deliveredSpans: rows.map((row) => row.spanId) }
+}

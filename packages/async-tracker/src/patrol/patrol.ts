@@ -1,0 +1,234 @@
+// The patrol: reads the journals, finds the dead, settles what they left open, and tells it. One for each ledger folder. It only
+// ever appends facts; readers ask it and never write.
+import {
+  postTraces,
+  type Clock,
+  type EpochMs,
+  type OtlpReply,
+  type OtlpSettings,
+  type TaskId,
+} from '@afterspan/core/internal'
+import type { LedgerChange, LedgerStore, OutboxRow, ProcessRow, RequestRow } from '../ledger/store.ts'
+import { requestSpan } from '../told-span.ts'
+import { digest, touchedBy, type Batch, type Known } from './digest.ts'
+import type { Liveness } from './liveness.ts'
+import { deathOf, lossesOf } from './losses.ts'
+import { createOutbox, type Outbox } from './outbox.ts'
+import { readSpool, removeSpooled } from './spool.ts'
+import { listSegments, removeSegment, tail } from './tail.ts'
+import { request } from './telling.ts'
+
+export interface SweepSummary {
+  /** Events read from journals. */
+  readonly ingested: number
+  /** Processes that were looked at. */
+  readonly examined: number
+  /** Tasks and requests whose owner was proven dead. */
+  readonly lost: number
+  /** Spans that the collector took. */
+  readonly reported: number
+}
+export interface PatrolSettings {
+  readonly dir: string
+  readonly ledger: LedgerStore
+  readonly clock: Clock
+  readonly look: (process: ProcessRow) => Liveness
+  /** Undefined: nothing is told, only kept. */
+  readonly otlp: OtlpSettings | undefined
+  readonly post?: (settings: OtlpSettings, body: Uint8Array) => Promise<OtlpReply>
+  readonly onExportFailure: (reply: OtlpReply) => void
+}
+export interface PatrolTotals {
+  torn: number
+  undelivered: number
+  lastRunAt: EpochMs
+  /** Seconds from the last sign of life to the proof of death, not yet taken by the metrics; at most 1,000. */
+  detectionSeconds: number[]
+}
+
+const MOST_DETECTIONS = 1_000
+
+export class Patrol {
+  readonly totals: PatrolTotals = { torn: 0, undelivered: 0, lastRunAt: 0 as EpochMs, detectionSeconds: [] }
+  readonly #settings: PatrolSettings
+  readonly #ledger: LedgerStore
+  readonly #processes = new Map<string, ProcessRow>()
+  readonly #seenAlive = new Map<string, number>()
+  readonly #stalled = new Set<string>()
+  #offsets = new Map<string, number>()
+  #orphans: ReadonlyMap<TaskId, readonly TaskId[]> = new Map()
+  #outbox: Outbox | undefined
+
+  constructor(settings: PatrolSettings) {
+    this.#settings = settings
+    this.#ledger = settings.ledger
+  }
+
+  async open(): Promise<void> {
+    const { otlp, onExportFailure: onFailure, post } = this.#settings
+    await this.#ledger.open()
+    this.#offsets = new Map(await this.#ledger.segments())
+    this.#orphans = await this.#ledger.orphans()
+    for (const row of await this.#ledger.processes()) this.#processes.set(row.key, row)
+    const onDropped = (spans: number): void => {
+      this.totals.undelivered += spans
+    }
+    if (otlp)
+      this.#outbox = createOutbox({
+        ledger: this.#ledger,
+        settings: otlp,
+        onFailure,
+        onDropped,
+        ...(post ? { post } : {}),
+      })
+  }
+
+  /** One pass: read, find the dead, tell. Public, so that tests and the command line need no timers. */
+  async sweepOnce(): Promise<SweepSummary> {
+    const ingested = await this.#ingest(() => false)
+    const dead = this.#findDead()
+    const lost = dead.length > 0 ? await this.#bury(dead) : 0
+    await this.#forgetReadSegments([])
+    const reported = (await this.#outbox?.deliver(this.#settings.clock.now())) ?? 0
+    await this.#deliverSpool()
+    this.totals.lastRunAt = this.#settings.clock.now()
+    return { ingested, examined: this.#processes.size, lost, reported }
+  }
+
+  isStalled(key: string): boolean {
+    return this.#stalled.has(key)
+  }
+
+  process(key: string): ProcessRow | undefined {
+    return this.#processes.get(key)
+  }
+
+  close(): Promise<void> {
+    return this.#ledger.close()
+  }
+
+  async #ingest(isFinal: (key: string) => boolean): Promise<number> {
+    const { dir } = this.#settings
+    let ingested = 0
+    for (;;) {
+      const { batches, segments, torn, hasMore } = tail(dir, listSegments(dir), this.#offsets, isFinal)
+      if (segments.length === 0) return ingested
+      await this.#apply(batches, { segments })
+      for (const { file, offset } of segments) this.#offsets.set(file, offset)
+      this.totals.torn += torn
+      for (const { events } of batches) ingested += events.length
+      if (!hasMore) return ingested
+    }
+  }
+
+  /** Decides what the batches change and commits it, with `beside`, as one. */
+  async #apply(batches: readonly Batch[], beside: LedgerChange): Promise<void> {
+    const change = digest(batches, await this.#knownOf(batches))
+    const outbox = this.#settings.otlp ? [...(change.outbox ?? []), ...(beside.outbox ?? [])] : []
+    const processes = [...(change.processes ?? []), ...(beside.processes ?? [])]
+    await this.#ledger.commit({ ...change, ...beside, outbox, processes })
+    for (const row of processes) this.#processes.set(row.key, row)
+    const hasOrphan = change.tasks?.some(({ requestKey, facts }) => !requestKey && facts.spawned?.parent)
+    if (hasOrphan || this.#orphans.size > 0) this.#orphans = await this.#ledger.orphans()
+  }
+
+  async #knownOf(batches: readonly Batch[]): Promise<Known> {
+    const touched = touchedBy(batches)
+    const orphaned = touched.tasks.flatMap((id) => this.#orphans.get(id) ?? [])
+    const tasks = await this.#ledger.tasks([...touched.tasks, ...orphaned])
+    const keys = new Set(touched.requests)
+    for (const { requestKey } of tasks.values()) if (requestKey) keys.add(requestKey)
+    return {
+      now: this.#settings.clock.now(),
+      tasks,
+      requests: await this.#ledger.requests([...keys]),
+      tasksOfRequests: await this.#ledger.tasksOfRequests([...keys]),
+      processes: this.#processes,
+      orphans: this.#orphans,
+    }
+  }
+
+  /** Processes that are proven dead now, and were not before. */
+  #findDead(): ProcessRow[] {
+    const dead: ProcessRow[] = []
+    const now = this.#settings.clock.monotonicMs()
+    for (const row of this.#processes.values()) {
+      if (row.deadAt !== undefined) continue
+      const liveness = this.#settings.look(row)
+      if (liveness === 'dead') {
+        dead.push(row)
+        continue
+      }
+      if (liveness === 'stalled') this.#stalled.add(row.key)
+      else this.#stalled.delete(row.key)
+      this.#seenAlive.set(row.key, now)
+    }
+    return dead
+  }
+
+  /** Settles what the dead left open. Everything that they wrote comes first: what looks open may have been closed with their last breath. */
+  async #bury(dead: readonly ProcessRow[]): Promise<number> {
+    const keys = new Set(dead.map((row) => row.key))
+    await this.#ingest((key) => keys.has(key))
+    const tasks = await this.#ledger.openTasksOf([...keys])
+    const requests = await this.#ledger.openRequestsOf([...keys])
+    const now = this.#settings.clock.now()
+    const batches: Batch[] = []
+    const processes: ProcessRow[] = []
+    const outbox: OutboxRow[] = []
+    for (const key of keys) {
+      const row = this.#processes.get(key)!
+      const open = requests.filter(({ by }) => by === key)
+      const events = lossesOf(row, { tasks, requests: open }, 'process_gone', now)
+      if (events.length > 0) batches.push({ by: key, events })
+      outbox.push(...open.flatMap((lost) => crashedRequest(lost, row, now)))
+      processes.push({ ...row, deadAt: now })
+    }
+    await this.#apply(batches, { processes, outbox })
+    for (const key of keys) {
+      this.#stalled.delete(key)
+      this.#noteDetection(key)
+    }
+    await this.#forgetReadSegments([...keys])
+    return batches.reduce((n, { events }) => n + events.length, 0)
+  }
+
+  #noteDetection(key: string): void {
+    const seen = this.#seenAlive.get(key)
+    this.#seenAlive.delete(key)
+    const { detectionSeconds } = this.totals
+    if (seen === undefined || detectionSeconds.length >= MOST_DETECTIONS) return
+    detectionSeconds.push((this.#settings.clock.monotonicMs() - seen) / 1000)
+  }
+
+  /** Removes the segments of the dead, and those of the living that are read and have a successor. */
+  async #forgetReadSegments(dead: readonly string[]): Promise<void> {
+    const { dir } = this.#settings
+    const segments = listSegments(dir)
+    const done = segments.filter(
+      ({ key, file }, i) => dead.includes(key) || (segments[i + 1]?.key === key && this.#offsets.has(file)),
+    )
+    if (done.length === 0) return
+    await this.#ledger.commit({ forgottenSegments: done.map(({ file }) => file) })
+    for (const { file } of done) {
+      removeSegment(dir, file)
+      this.#offsets.delete(file)
+    }
+  }
+
+  async #deliverSpool(): Promise<void> {
+    const { dir, otlp, clock, post = postTraces } = this.#settings
+    if (!otlp) return
+    for (const { file, body } of readSpool(dir, clock.now())) {
+      const reply = await post(otlp, body)
+      if (!reply.ok && reply.retryable) return
+      removeSpooled(dir, file)
+    }
+  }
+}
+
+function crashedRequest({ received, key }: RequestRow, row: ProcessRow, now: EpochMs): OutboxRow[] {
+  if (!received) return []
+  const span = requestSpan(received, { at: now, ...deathOf(row, 'process_gone') })
+  return [{ spanId: key.slice(32), body: request(span, row), tries: 0, nextAt: now }]
+}

@@ -1,0 +1,133 @@
+// The patrol as a service: takes the lock when it is free, then sweeps four times a second and answers on its socket. Beside the
+// app on the side thread, or as `afterspan patrol`.
+import type { Server } from 'node:http'
+import type { Clock, EpochMs, ErrorCode, OtlpSettings } from '@afterspan/core/internal'
+import { createSqliteLedger } from '../ledger/sqlite.ts'
+import { answer, type Answer } from '../query/answer.ts'
+import { serveSocket } from '../query/socket.ts'
+import { ownWorkerRef } from '../worker-ref.ts'
+import { look, ownVantage } from './liveness.ts'
+import { createPatrolLock, type PatrolLock } from './lock.ts'
+import { Patrol, type SweepSummary } from './patrol.ts'
+
+/** Plain data: it crosses threads. */
+export interface PatrolServiceSettings {
+  readonly dir: string
+  readonly otlp: OtlpSettings | undefined
+  readonly serviceName: string
+  readonly retentionDays: number
+  readonly maxBytes: number
+}
+export type Say = (code: ErrorCode, message: string) => void
+
+const SWEEP_MS = 250
+const LOCK_MS = 500
+const PRUNE_MS = 3_600_000
+const DAY_MS = 86_400_000
+
+export class PatrolService {
+  readonly #settings: PatrolServiceSettings
+  readonly #clock: Clock
+  readonly #say: Say
+  readonly #lock: PatrolLock
+  #patrol: Patrol | undefined
+  #ledger: ReturnType<typeof createSqliteLedger> | undefined
+  #server: Server | undefined
+  #stop: (() => void) | undefined
+  #lastLockTry = -Infinity
+  #lastPrune = -Infinity
+
+  constructor(settings: PatrolServiceSettings, clock: Clock, say: Say) {
+    this.#settings = settings
+    this.#clock = clock
+    this.#say = say
+    this.#lock = createPatrolLock(settings.dir)
+  }
+
+  /** The patrol, while this process is it. */
+  get patrol(): Patrol | undefined {
+    return this.#patrol
+  }
+  get ledger(): ReturnType<typeof createSqliteLedger> | undefined {
+    return this.#patrol && this.#ledger
+  }
+
+  start(): void {
+    this.#stop ??= this.#clock.every(SWEEP_MS, () => this.tick())
+  }
+
+  async stop(): Promise<void> {
+    this.#stop?.()
+    this.#stop = undefined
+    const patrol = this.#patrol
+    this.#patrol = undefined
+    this.#server?.close()
+    await patrol?.close()
+    this.#lock.release()
+  }
+
+  /** Takes the lock where it is free, and sweeps. Undefined: somebody else patrols. */
+  async tick(): Promise<SweepSummary | undefined> {
+    try {
+      if (!this.#patrol && !(await this.#takeOver())) return undefined
+      await this.#prune()
+      return await this.#patrol?.sweepOnce()
+    } catch (error) {
+      this.#say(
+        'AFS_PATROL_FAILED',
+        `a sweep failed and is tried again: ${error instanceof Error ? error.message : String(error)}`,
+      )
+      return undefined
+    }
+  }
+
+  ask(path: string, query: URLSearchParams): Promise<Answer> {
+    const patrol = this.#patrol
+    const ledger = this.#ledger
+    if (!patrol || !ledger) return Promise.resolve({ status: 503, body: { error: 'this process does not patrol' } })
+    return answer(path, query, {
+      ledger,
+      now: () => this.#clock.now(),
+      process: (key) => patrol.process(key),
+      isStalled: (key) => patrol.isStalled(key),
+    })
+  }
+
+  async #takeOver(): Promise<boolean> {
+    const now = this.#clock.monotonicMs()
+    if (now - this.#lastLockTry < LOCK_MS) return false
+    this.#lastLockTry = now
+    if (!this.#lock.tryTake()) return false
+    const { dir, otlp, serviceName } = this.#settings
+    const ledger = createSqliteLedger(dir, (file) => {
+      this.#say('AFS_LEDGER_FAILED', `the ledger was damaged; it is kept as ${file} and a new one is begun.`)
+    })
+    const vantage = ownVantage(ownWorkerRef(serviceName).bootId)
+    const patrol = new Patrol({
+      dir,
+      ledger,
+      clock: this.#clock,
+      otlp,
+      look: ({ worker }) => look(worker, vantage),
+      onExportFailure: ({ reason }) => {
+        this.#say(
+          'AFS_EXPORT_FAILED',
+          `outcomes cannot be told: ${reason}. They wait in the ledger and are sent when the collector is back.`,
+        )
+      },
+    })
+    await patrol.open()
+    this.#ledger = ledger
+    this.#patrol = patrol
+    this.#server = await serveSocket(dir, (path, query) => this.ask(path, query))
+    return true
+  }
+
+  async #prune(): Promise<void> {
+    const now = this.#clock.monotonicMs()
+    if (now - this.#lastPrune < PRUNE_MS) return
+    this.#lastPrune = now
+    const { retentionDays, maxBytes } = this.#settings
+    await this.#ledger?.prune({ before: (this.#clock.now() - retentionDays * DAY_MS) as EpochMs, maxBytes })
+  }
+}

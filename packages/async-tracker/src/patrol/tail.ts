@@ -1,0 +1,105 @@
+// Reads what is new in the journals. The place is kept in the ledger, with what was read: nothing is read twice, nothing is missed.
+import { closeSync, constants, fstatSync, openSync, readdirSync, readSync, unlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { readRecords } from '../journal/reader.ts'
+import { journalDir, parseSegmentFile } from '../journal/segment.ts'
+import type { SegmentRow } from '../ledger/store.ts'
+import type { Batch } from './digest.ts'
+
+const ROUND_BYTES = 1024 * 1024
+const MOST_FILES = 10_000
+
+export interface Tailed {
+  readonly batches: readonly Batch[]
+  readonly segments: readonly SegmentRow[]
+  readonly torn: number
+  /** More is there than one round takes. */
+  readonly hasMore: boolean
+}
+export interface Segment {
+  readonly file: string
+  readonly key: string
+  readonly number: number
+}
+
+/** Segments that are there, oldest first for each writer. */
+export function listSegments(dir: string): readonly Segment[] {
+  let files: string[]
+  try {
+    files = readdirSync(journalDir(dir))
+  } catch {
+    return []
+  }
+  const segments: Segment[] = []
+  for (const file of files) {
+    const name = parseSegmentFile(file)
+    if (name && segments.length < MOST_FILES) segments.push({ file, ...name })
+  }
+  return segments.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : a.number - b.number))
+}
+
+/** One round over the segments, of bounded size. `isFinal` says of a writer that it is gone: then a torn end is damage. */
+export function tail(
+  dir: string,
+  segments: readonly Segment[],
+  offsets: ReadonlyMap<string, number>,
+  isFinal: (key: string) => boolean,
+): Tailed {
+  const batches: Batch[] = []
+  const moved: SegmentRow[] = []
+  let torn = 0
+  let hasMore = false
+  let left = ROUND_BYTES
+  for (const [i, { file, key }] of segments.entries()) {
+    if (left <= 0) {
+      hasMore = true
+      break
+    }
+    const offset = offsets.get(file) ?? 0
+    const isClosed = segments[i + 1]?.key === key || isFinal(key)
+    const read = readFrom(join(journalDir(dir), file), offset, left)
+    if (!read || read.bytes.length === 0) continue
+    const { events, consumed, torn: damaged } = readRecords(read.bytes, isClosed && read.isEnd)
+    left -= read.bytes.length
+    torn += damaged
+    if (!read.isEnd) hasMore = true
+    if (events.length > 0) batches.push({ by: key, events })
+    if (consumed > 0) moved.push({ file, offset: offset + consumed })
+  }
+  return { batches, segments: moved, torn, hasMore }
+}
+
+/** Only regular files of our own user: the folder is ours, but what is in it may not be. */
+function readFrom(
+  path: string,
+  offset: number,
+  most: number,
+): { readonly bytes: Buffer; readonly isEnd: boolean } | undefined {
+  let fd: number
+  try {
+    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+  } catch {
+    return undefined
+  }
+  try {
+    const { size, uid } = fstatSync(fd)
+    if (!fstatSync(fd).isFile() || (process.getuid && uid !== process.getuid())) return undefined
+    const length = Math.min(size - offset, Math.max(most, 128 * 1024))
+    if (length <= 0) return undefined
+    const bytes = Buffer.allocUnsafe(length)
+    const read = readSync(fd, bytes, 0, length, offset)
+    return { bytes: bytes.subarray(0, read), isEnd: offset + read >= size }
+  } catch {
+    return undefined
+  } finally {
+    closeSync(fd)
+  }
+}
+
+export function removeSegment(dir: string, file: string): void {
+  try {
+    unlinkSync(join(journalDir(dir), file))
+  } catch {
+    // gone already
+  }
+}

@@ -1,0 +1,54 @@
+import {
+  encodeSpan,
+  encodeTraceRequest,
+  type EncodedSpan,
+  type EpochMs,
+  type SpanData,
+  type TaskEvent,
+  type TaskFailed,
+  type TaskLost,
+} from '@afterspan/core/internal'
+import type { OutboxRow, ProcessRow } from '../ledger/store.ts'
+import type { TaskFacts } from '../task-facts.ts'
+import { attemptSpan, outcomeSpan, producerSpan } from '../told-span.ts'
+
+const SCOPE = { name: 'afterspan' }
+
+/** Which spans an event of bad news puts on their way to the collector. At most one for each event; its id is always the same. */
+export function spansToTell(
+  facts: TaskFacts,
+  event: TaskEvent,
+  process: ProcessRow | undefined,
+  now: EpochMs,
+): OutboxRow[] {
+  if (event.kind !== 'failed' && event.kind !== 'lost') return []
+  const spanId = event.spanId ?? facts.taskId.slice(32)
+  if (event.span) return [row(spanId, facts, encoded(event.span, process), now)]
+  const span = spanOf(facts, event, process)
+  return span ? [row(span.spanId, facts, request(span, process), now)] : []
+}
+
+function spanOf(facts: TaskFacts, event: TaskFailed | TaskLost, process: ProcessRow | undefined): SpanData | undefined {
+  if (event.spanId !== undefined) {
+    const attempt = facts.attempts.find((a) => a.spanId === event.spanId)
+    return attempt && attemptSpan(facts, attempt, process?.worker)
+  }
+  const end = facts.ends.find((known) => known.state === event.kind && known.reason === event.reason)
+  if (!end) return undefined
+  return end.state === 'lost' && end.reason === 'never_enqueued' ? producerSpan(facts, end) : outcomeSpan(facts, end)
+}
+
+/** A span of the patrol's making, in the name of the process that it is about. */
+export function request(span: SpanData, process: ProcessRow | undefined): Uint8Array {
+  return encodeTraceRequest(process?.resource ?? {}, [{ scope: SCOPE, spans: [encodeSpan(span)] }])
+}
+
+function encoded({ scope, bytes }: EncodedSpan, process: ProcessRow | undefined): Uint8Array {
+  return encodeTraceRequest(process?.resource ?? {}, [
+    { scope: { name: scope }, spans: [Buffer.from(bytes, 'base64')] },
+  ])
+}
+
+function row(spanId: string, { taskId }: TaskFacts, body: Uint8Array, nextAt: EpochMs): OutboxRow {
+  return { spanId, taskId, body, tries: 0, nextAt }
+}

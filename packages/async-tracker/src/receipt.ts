@@ -1,0 +1,67 @@
+import type { EpochMs, Receipt, TaskRecord } from '@afterspan/core/internal'
+import type { LedgerStore, RequestRow, TaskRow } from './ledger/store.ts'
+import { toRecord } from './task-record.ts'
+import { BAD_STATES, OPEN_STATES } from './task-state.ts'
+
+/** What readers need of the patrol beside its ledger. */
+export interface RecordSource {
+  readonly ledger: LedgerStore
+  readonly now: () => EpochMs
+  process(key: string): { readonly worker: TaskRecord['attempts'][number]['worker'] } | undefined
+  isStalled(key: string): boolean
+}
+
+const MOST_TASKS = 10_000
+
+/** Everything that the ledger knows about one trace. */
+export async function makeReceipt(traceId: string, source: RecordSource): Promise<Receipt> {
+  const rows = await source.ledger.find({ traceId, limit: MOST_TASKS })
+  const requests = await source.ledger.requestsOfTrace(traceId)
+  const tasks = recordsOf(rows.toReversed(), requests, source)
+  const request = describeRequest(requests, rows)
+  return { traceId, ...(request ? { request } : {}), verdict: verdictOf(tasks, requests), tasks }
+}
+
+export function recordsOf(
+  rows: readonly TaskRow[],
+  requests: readonly RequestRow[],
+  source: RecordSource,
+): TaskRecord[] {
+  const byKey = new Map(requests.map((row) => [row.key, row]))
+  return rows.map(({ facts, depth, requestKey }) => {
+    const answered = requestKey === undefined ? undefined : byKey.get(requestKey)?.answered
+    return toRecord(facts, {
+      now: source.now(),
+      depth,
+      ...(answered?.route ? { route: answered.route } : {}),
+      ...(answered?.status === undefined ? {} : { requestStatus: answered.status }),
+      worker: (key) => source.process(key)?.worker,
+      isStalled: source.isStalled,
+    })
+  })
+}
+
+/** The request that promised the tasks; of several in one trace (services calling each other) the first. */
+function describeRequest(requests: readonly RequestRow[], rows: readonly TaskRow[]): Receipt['request'] {
+  const promised = new Set(rows.map((row) => row.requestKey))
+  const row = requests.find(({ key }) => promised.has(key)) ?? requests[0]
+  if (!row) return undefined
+  const { received, answered } = row
+  const { route, status, service, outcome } = answered ?? {}
+  return {
+    method: answered?.method ?? received?.method ?? '',
+    ...(route ? { route } : {}),
+    ...(status === undefined ? {} : { status }),
+    at: received?.at ?? answered?.at ?? (0 as EpochMs),
+    ...(service ? { service } : {}),
+    ...(outcome ? { outcome } : {}),
+  }
+}
+
+function verdictOf(tasks: readonly TaskRecord[], requests: readonly RequestRow[]): Receipt['verdict'] {
+  if (tasks.some(({ state }) => BAD_STATES.has(state))) return 'broken'
+  if (tasks.some(({ state }) => OPEN_STATES.has(state))) return 'open'
+  if (tasks.length > 0) return 'kept'
+  if (requests.length === 0) return 'unknown'
+  return requests.some(({ answered }) => answered && answered.outcome !== 'sent') ? 'broken' : 'promised_nothing'
+}

@@ -1,0 +1,193 @@
+// What is known of one task, gathered from its events. Gathering does not depend on the order in which journals are read: each
+// fact has its own place, and the state is derived from all of them (task-state.ts).
+import type {
+  EpochMs,
+  Evidence,
+  TaskDescription,
+  TaskEvent,
+  TaskFailure,
+  TaskId,
+  TaskReason,
+  TraceRef,
+} from '@afterspan/core/internal'
+
+export interface TaskFacts {
+  readonly taskId: TaskId
+  readonly description?: TaskDescription
+  readonly origin?: TraceRef
+  readonly spawned?: {
+    readonly at: EpochMs
+    readonly by: string
+    readonly route?: string
+    readonly parent?: TaskId
+    readonly deadlineAt?: EpochMs
+  }
+  readonly confirmed?: { readonly at: EpochMs; readonly messageId?: string }
+  readonly attempts: readonly AttemptFacts[]
+  /** Ends of the task as a whole, by the producer's or the broker's word. */
+  readonly ends: readonly TaskEnd[]
+  readonly reported: readonly string[]
+  readonly acknowledged?: { readonly at: EpochMs; readonly by: string; readonly note?: string }
+  readonly heartbeat?: { readonly at: EpochMs; readonly progress?: number }
+}
+
+export interface AttemptFacts {
+  readonly spanId: string
+  /** 0 where the library does not tell. */
+  readonly n: number
+  /** Key of the process and thread that runs it. */
+  readonly by: string
+  readonly startedAt: EpochMs
+  readonly maxAttempts?: number
+  readonly messageId?: string
+  /** By its own report. */
+  readonly end?: AttemptEnd
+  /** By proof that its owner is dead. Its own report, where one turns up, weighs more. */
+  readonly lost?: LostMark
+}
+export interface AttemptEnd {
+  readonly state: 'succeeded' | 'failed' | 'released' | 'cancelled'
+  readonly at: EpochMs
+  readonly reason?: TaskReason
+  readonly failure?: TaskFailure
+  readonly willRetry?: boolean
+}
+export interface LostMark {
+  readonly at: EpochMs
+  readonly reason: TaskReason
+  readonly evidence: Evidence
+  readonly culprit?: TraceRef
+  readonly failure?: TaskFailure
+  readonly exitCode?: number
+  readonly signal?: string
+}
+export type TaskEnd =
+  | {
+      readonly state: 'failed' | 'cancelled'
+      readonly at: EpochMs
+      readonly reason: TaskReason
+      readonly failure?: TaskFailure
+    }
+  | ({ readonly state: 'lost' } & LostMark)
+
+/** Adds what an event says. Pure, and at-least-once safe: the same event again changes nothing. */
+export function gather(known: TaskFacts | undefined, event: TaskEvent, by: string): TaskFacts {
+  const facts = known ?? { taskId: event.taskId, attempts: [], ends: [], reported: [] }
+  switch (event.kind) {
+    case 'spawned':
+      return facts.spawned ? facts : spawn(facts, event, by)
+    case 'confirmed': {
+      if (facts.confirmed) return facts
+      const { at, messageId } = event
+      return { ...facts, confirmed: { at, ...(messageId ? { messageId } : {}) } }
+    }
+    case 'started':
+      return start(facts, event, by)
+    case 'heartbeat': {
+      const { at, progress } = event
+      return { ...facts, heartbeat: { at, ...(progress === undefined ? {} : { progress }) } }
+    }
+    case 'succeeded':
+    case 'released':
+      return end(facts, event, by, { state: event.kind, at: event.at })
+    case 'failed': {
+      const { at, reason, failure, willRetry } = event
+      return end(facts, event, by, { state: 'failed', at, reason, failure, willRetry })
+    }
+    case 'cancelled':
+      return end(facts, event, by, { state: 'cancelled', at: event.at, reason: event.reason })
+    case 'lost':
+      return lose(facts, event)
+    case 'acknowledged': {
+      const { at, by: who, note } = event
+      return { ...facts, acknowledged: { at, by: who, ...(note ? { note } : {}) } }
+    }
+    case 'reported':
+      return facts.reported.includes(event.spanId) ? facts : { ...facts, reported: [...facts.reported, event.spanId] }
+  }
+}
+
+type EventOf<K extends TaskEvent['kind']> = Extract<TaskEvent, { readonly kind: K }>
+
+function spawn(facts: TaskFacts, event: EventOf<'spawned'>, by: string): TaskFacts {
+  const { at, system, destination, name, origin, route, parent, deadlineAt } = event
+  return {
+    ...facts,
+    description: { system, destination, name },
+    origin,
+    spawned: {
+      at,
+      by,
+      ...(route ? { route } : {}),
+      ...(parent ? { parent } : {}),
+      ...(deadlineAt === undefined ? {} : { deadlineAt }),
+    },
+  }
+}
+
+function start(facts: TaskFacts, event: EventOf<'started'>, by: string): TaskFacts {
+  if (facts.attempts.some((attempt) => attempt.spanId === event.spanId)) return facts
+  const { at, attempt, spanId, maxAttempts, messageId, description, origin } = event
+  const started: AttemptFacts = {
+    spanId,
+    n: attempt,
+    by,
+    startedAt: at,
+    ...(maxAttempts === undefined ? {} : { maxAttempts }),
+    ...(messageId ? { messageId } : {}),
+  }
+  return {
+    ...facts,
+    // The spawn's own word on the origin is better: it names the request, an attempt only the message's span.
+    ...(facts.description || !description ? {} : { description }),
+    ...(facts.origin || !origin ? {} : { origin }),
+    attempts: [...facts.attempts, started].sort(byStart),
+  }
+}
+
+function byStart(a: AttemptFacts, b: AttemptFacts): number {
+  return a.startedAt - b.startedAt || (a.spanId < b.spanId ? -1 : 1)
+}
+
+/** The attempt that an event means: by its span, else the newest open one of that writer. */
+function find(facts: TaskFacts, spanId: string | undefined, by: string): AttemptFacts | undefined {
+  if (spanId !== undefined) return facts.attempts.find((attempt) => attempt.spanId === spanId)
+  return facts.attempts.findLast((attempt) => attempt.by === by && !attempt.end)
+}
+
+function replace(facts: TaskFacts, old: AttemptFacts, now: AttemptFacts): TaskFacts {
+  return { ...facts, attempts: facts.attempts.map((attempt) => (attempt === old ? now : attempt)) }
+}
+
+function end(facts: TaskFacts, event: { readonly spanId?: string }, by: string, how: AttemptEnd): TaskFacts {
+  const attempt = find(facts, event.spanId, by)
+  if (attempt) return attempt.end ? facts : replace(facts, attempt, { ...attempt, end: how })
+  if (how.state !== 'failed' && how.state !== 'cancelled') return facts // an end without a start says nothing
+  return addEnd(facts, {
+    state: how.state,
+    at: how.at,
+    reason: how.reason ?? 'threw',
+    ...(how.failure ? { failure: how.failure } : {}),
+  })
+}
+
+function lose(facts: TaskFacts, event: EventOf<'lost'>): TaskFacts {
+  const { at, reason, evidence, culprit, failure, exitCode, signal } = event
+  const mark: LostMark = {
+    at,
+    reason,
+    evidence,
+    ...(culprit ? { culprit } : {}),
+    ...(failure ? { failure } : {}),
+    ...(exitCode === undefined ? {} : { exitCode }),
+    ...(signal ? { signal } : {}),
+  }
+  if (event.spanId === undefined) return addEnd(facts, { state: 'lost', ...mark })
+  const attempt = find(facts, event.spanId, '')
+  return !attempt || attempt.lost ? facts : replace(facts, attempt, { ...attempt, lost: mark })
+}
+
+function addEnd(facts: TaskFacts, how: TaskEnd): TaskFacts {
+  if (facts.ends.some((known) => known.state === how.state && known.reason === how.reason)) return facts
+  return { ...facts, ends: [...facts.ends, how] }
+}

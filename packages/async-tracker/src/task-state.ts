@@ -1,0 +1,109 @@
+// The state of a task: a pure function of what is known of it. docs/task-states.md draws it; a test compares the two.
+import type { EpochMs, Evidence, TaskReason, TaskState } from '@afterspan/core/internal'
+import type { AttemptFacts, LostMark, TaskFacts } from './task-facts.ts'
+
+export interface DerivedState {
+  readonly state: TaskState
+  readonly reason?: TaskReason
+  readonly evidence?: Evidence
+  readonly settledAt?: EpochMs
+  /** Was lost, and a later attempt took it up. */
+  readonly recovered: boolean
+  /** Ran to success twice, or twice at once. */
+  readonly duplicate: boolean
+  /** Ended for good in two different ways; the first counts. */
+  readonly conflict: boolean
+}
+
+/** Where a task can go from each state. `lost` is provisional: a later attempt reopens it. */
+export const TRANSITIONS: Readonly<Record<TaskState, readonly TaskState[]>> = {
+  pending: ['enqueued', 'running', 'cancelled', 'lost', 'failed'],
+  enqueued: ['running', 'failed', 'cancelled', 'lost'],
+  running: ['succeeded', 'retrying', 'failed', 'cancelled', 'lost', 'enqueued'],
+  retrying: ['running', 'failed', 'cancelled', 'lost'],
+  succeeded: [],
+  failed: [],
+  cancelled: [],
+  lost: ['running', 'succeeded', 'failed', 'cancelled', 'enqueued', 'retrying'],
+}
+
+export const OPEN_STATES: ReadonlySet<TaskState> = new Set(['pending', 'enqueued', 'running', 'retrying'])
+export const BAD_STATES: ReadonlySet<TaskState> = new Set(['failed', 'lost'])
+
+export function deriveState(facts: TaskFacts): DerivedState {
+  const terminals = terminalsOf(facts)
+  const flags = {
+    recovered: isRecovered(facts),
+    duplicate: isDuplicate(facts.attempts),
+    conflict: terminals.some((end) => end.state !== terminals[0]!.state),
+  }
+  const first = terminals[0]
+  if (first) {
+    const { state, at, reason } = first
+    return { state, settledAt: at, ...(reason ? { reason } : {}), ...flags }
+  }
+  return { ...openState(facts), ...flags }
+}
+
+interface Terminal {
+  readonly state: 'succeeded' | 'failed' | 'cancelled'
+  readonly at: EpochMs
+  readonly reason?: TaskReason
+}
+
+/** Ends that are final, the earliest first. */
+function terminalsOf({ attempts, ends }: TaskFacts): Terminal[] {
+  const all: Terminal[] = []
+  for (const { end } of attempts) {
+    if (!end || end.state === 'released' || (end.state === 'failed' && end.willRetry)) continue
+    all.push({ state: end.state, at: end.at, ...(end.reason ? { reason: end.reason } : {}) })
+  }
+  for (const end of ends) if (end.state !== 'lost') all.push({ state: end.state, at: end.at, reason: end.reason })
+  return all.sort((a, b) => a.at - b.at || (a.state < b.state ? -1 : a.state > b.state ? 1 : 0))
+}
+
+function openState({
+  attempts,
+  ends,
+  confirmed,
+}: TaskFacts): Omit<DerivedState, 'recovered' | 'duplicate' | 'conflict'> {
+  if (attempts.some((attempt) => !attempt.end && !attempt.lost)) return { state: 'running' }
+  const last = attempts.at(-1)
+  const taskLost = lostEnd(ends)
+  if (taskLost && (!last || taskLost.at >= last.startedAt)) return lost(taskLost)
+  if (!last) return { state: confirmed ? 'enqueued' : 'pending' }
+  if (last.end)
+    return {
+      state: last.end.state === 'released' ? 'enqueued' : 'retrying',
+      ...(last.end.reason ? { reason: last.end.reason } : {}),
+    }
+  return lost(last.lost!)
+}
+
+function lost({ at, reason, evidence }: LostMark): Pick<DerivedState, 'state' | 'reason' | 'evidence' | 'settledAt'> {
+  return { state: 'lost', reason, evidence, settledAt: at }
+}
+
+function lostEnd(ends: TaskFacts['ends']): LostMark | undefined {
+  let latest: LostMark | undefined
+  for (const end of ends) if (end.state === 'lost' && (!latest || end.at > latest.at)) latest = end
+  return latest
+}
+
+/** Lost once, and then an attempt that is not the lost one; or the lost one itself spoke after all. */
+function isRecovered({ attempts, ends }: TaskFacts): boolean {
+  if (lostEnd(ends) && attempts.length > 0) return true
+  return attempts.some((a, i) => a.lost !== undefined && (a.end !== undefined || i < attempts.length - 1))
+}
+
+function isDuplicate(attempts: readonly AttemptFacts[]): boolean {
+  if (attempts.length < 2) return false
+  let successes = 0
+  let busyUntil = -Infinity
+  for (const attempt of attempts) {
+    if (attempt.end?.state === 'succeeded') successes++
+    if (attempt.startedAt < busyUntil) return true
+    if (!attempt.lost || attempt.end) busyUntil = Math.max(busyUntil, attempt.end?.at ?? Infinity)
+  }
+  return successes > 1
+}
