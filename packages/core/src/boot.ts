@@ -60,7 +60,7 @@ function assemble(bundleDir: string, config: CoreConfig): Core {
   })
   const { now } = systemClock
   const resource = describeResource(config)
-  const serviceName = resource['service.name']!
+  const serviceName = String(resource['service.name'])
   const metrics = createMetricRegistry()
   const sampler = createSampler(config.sampler, config.samplerRatio)
   const exporter = createExporter(config, resource, metrics)

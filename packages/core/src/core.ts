@@ -2,7 +2,7 @@ import type { Integration, TaskKit } from './contracts/integration.ts'
 import type { ModuleHook } from './contracts/module-hook.ts'
 import type { Clock, SideService } from './contracts/service.ts'
 import type { MetricRegistry } from './metrics/registry.ts'
-import type { EncodedSpan } from './contracts/task.ts'
+import type { EncodedSpan, ResourceAttributes } from './contracts/task.ts'
 import type { Spool } from './guard/last-words.ts'
 import type { OtlpSettings } from './sdk/otlp/settings.ts'
 
@@ -10,8 +10,8 @@ import type { OtlpSettings } from './sdk/otlp/settings.ts'
 export interface Core {
   readonly serviceName: string
   readonly sdkVersion: string
-  /** Resource attributes as strings, for the journal and for spans that others tell in this process's name. */
-  readonly resource: Readonly<Record<string, string>>
+  /** For the journal, and for spans that others tell in this process's name. */
+  readonly resource: ResourceAttributes
   /** Where spans go; undefined where OTEL_TRACES_EXPORTER does not name otlp. Plain data: it may cross threads. */
   readonly otlp: OtlpSettings | undefined
   readonly metrics: MetricRegistry

@@ -42,6 +42,7 @@ export type {
   RequestEvent,
   RequestOutcome,
   RequestReceived,
+  ResourceAttributes,
   TaskCancelled,
   TaskConfirmed,
   LateSpawn,

@@ -7,6 +7,7 @@ import type {
   ProcessExiting,
   RequestAnswered,
   RequestReceived,
+  ResourceAttributes,
   TaskId,
   TaskState,
   WorkerRef,
@@ -39,7 +40,7 @@ export interface RequestRow {
 export interface ProcessRow {
   readonly key: string
   readonly worker: WorkerRef
-  readonly resource: Readonly<Record<string, string>>
+  readonly resource: ResourceAttributes
   readonly sdkVersion: string
   readonly openedAt: EpochMs
   readonly crashed?: ProcessCrashed

@@ -210,12 +210,15 @@ export interface RequestAnswered {
 /** What the journal says of the process that writes it. */
 export type ProcessEvent = ProcessOpened | ProcessExiting | ProcessCrashed
 
+/** Of the resource that a process is, in OpenTelemetry's words. */
+export type ResourceAttributes = Readonly<Record<string, string | number>>
+
 /** First record of each segment. */
 export interface ProcessOpened {
   readonly kind: 'opened'
   readonly at: EpochMs
   readonly worker: WorkerRef
-  readonly resource: Readonly<Record<string, string>>
+  readonly resource: ResourceAttributes
   readonly sdkVersion: string
 }
 /** The process said goodbye: 'exit' ran. */

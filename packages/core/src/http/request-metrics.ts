@@ -22,7 +22,7 @@ export function createRequestMetrics(metrics: MetricRegistry): RequestMetrics {
   const duration = metrics.histogram(
     'http_server_request_duration_seconds',
     'Duration of HTTP server requests.',
-    's',
+    'seconds',
     BOUNDS,
     DURATION_LABELS,
   )

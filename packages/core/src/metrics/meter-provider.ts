@@ -1,3 +1,4 @@
+import type { ResourceAttributes } from '../contracts/task.ts'
 import { createNoopMeter, type Meter, type MeterOptions, type MeterProvider } from '@opentelemetry/api'
 import { join } from 'node:path'
 import type { MetricRegistry } from './registry.ts'
@@ -6,7 +7,7 @@ import type { createOtelMetrics } from './otel-bridge.ts'
 /** The global meter provider from boot on: a meter that is taken before a provider is set stays silent for ever. The SDK behind it is loaded at the first meter. */
 export function createMeterProvider(
   bundleDir: string,
-  resource: Readonly<Record<string, string>>,
+  resource: ResourceAttributes,
   registry: MetricRegistry,
 ): MeterProvider {
   let real: MeterProvider | undefined

@@ -1,4 +1,5 @@
 // The official meter provider, in a bundle of its own: loaded at the first getMeter(), so that nobody pays who has no meters.
+import type { ResourceAttributes } from '../contracts/task.ts'
 import type { MeterProvider as ApiMeterProvider } from '@opentelemetry/api'
 import { resourceFromAttributes } from '@opentelemetry/resources'
 import {
@@ -24,7 +25,7 @@ class PullReader extends MetricReader {
 }
 
 /** A provider, and what it has measured as plain families. A callback that throws costs only its own series. */
-export function createOtelMetrics(resource: Readonly<Record<string, string>>): {
+export function createOtelMetrics(resource: ResourceAttributes): {
   readonly provider: ApiMeterProvider
   collect(): Promise<readonly MetricFamily[]>
 } {

@@ -20,7 +20,7 @@ export function addProcessMetrics(registry: MetricRegistry): void {
   const gc = registry.histogram(
     'v8js_gc_duration_seconds',
     'Garbage collection pauses by kind.',
-    's',
+    'seconds',
     [0.01, 0.1, 1, 10],
     ['v8js_gc_type'],
   )

@@ -1,4 +1,4 @@
-import type { EncodedSpan } from '../contracts/task.ts'
+import type { EncodedSpan, ResourceAttributes } from '../contracts/task.ts'
 import type { CoreConfig } from '../config/config.ts'
 import type { MetricRegistry } from '../metrics/registry.ts'
 import { encodeSpan } from './otlp/encode.ts'
@@ -14,15 +14,20 @@ export interface Exporter {
 
 export function createExporter(
   { exporter, otlp, queue: limits }: CoreConfig,
-  resource: Readonly<Record<string, string>>,
+  resource: ResourceAttributes,
   metrics: MetricRegistry,
 ): Exporter {
   if (exporter === 'otlp') {
+    const dropped = metrics.counter('afterspan_spans_dropped', 'Spans that were not delivered, by reason.', ['reason'])
     const queue = createSpanQueue({ settings: otlp, resource, limits, metrics })
     return {
       queue,
       deliver(scope, span) {
-        queue.add(scope, encodeSpan(span))
+        try {
+          queue.add(scope, encodeSpan(span))
+        } catch {
+          dropped.add(1, 'unencodable') // an app's span may hold anything, and its end() must not throw
+        }
       },
       deliverEncoded({ scope, bytes }) {
         queue.add({ name: scope }, Buffer.from(bytes, 'base64'))

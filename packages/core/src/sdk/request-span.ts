@@ -33,7 +33,7 @@ export class RequestSpan implements Span {
   ended = false
   attributes: Attributes
   #events: { name: string; atMs: number; attributes?: Attributes }[] | undefined
-  #links: { traceId: string; spanId: string; attributes?: Attributes }[] | undefined
+  #links: { traceId: string; spanId: string; traceState?: string | undefined; attributes?: Attributes }[] | undefined
   #status: { code: 0 | 1 | 2; message?: string | undefined } | undefined
   #attributeCount: number
   #droppedAttributes = 0
@@ -113,6 +113,7 @@ export class RequestSpan implements Span {
     this.#links.push({
       traceId: link.context.traceId,
       spanId: link.context.spanId,
+      traceState: link.context.traceState?.serialize(),
       ...(link.attributes ? { attributes: link.attributes } : {}),
     })
     return this

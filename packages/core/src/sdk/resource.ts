@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
 
+import type { ResourceAttributes } from '../contracts/task.ts'
+
 export const SDK_VERSION = '0.1.0'
 
 /** Resource attributes, from what is at hand without asking the network: semconv `service.*`, `host.*`, `process.*`, `telemetry.*`. */
@@ -10,14 +12,14 @@ export function describeResource(input: {
   readonly serviceName: string
   readonly resourceAttributes: Readonly<Record<string, string>>
   readonly mainScript: string | undefined
-}): Readonly<Record<string, string>> {
+}): ResourceAttributes {
   const found = input.mainScript ? nearestPackage(input.mainScript) : undefined
   const name = input.serviceName || input.resourceAttributes['service.name'] || found?.name || 'unknown_service:node'
   const version = input.resourceAttributes['service.version'] ?? found?.version
   return {
     'service.instance.id': randomUUID(),
     'host.name': safeHostname(),
-    'process.pid': String(process.pid),
+    'process.pid': process.pid,
     'process.runtime.name': 'nodejs',
     'process.runtime.version': process.versions.node,
     'telemetry.sdk.language': 'nodejs',

@@ -15,7 +15,12 @@ export interface SpanData {
   readonly endMs: number
   readonly attributes: Attributes
   readonly events?: readonly { readonly name: string; readonly atMs: number; readonly attributes?: Attributes }[]
-  readonly links?: readonly { readonly traceId: string; readonly spanId: string; readonly attributes?: Attributes }[]
+  readonly links?: readonly {
+    readonly traceId: string
+    readonly spanId: string
+    readonly traceState?: string | undefined
+    readonly attributes?: Attributes
+  }[]
   /** 0 unset, 1 ok, 2 error. */
   readonly status?: { readonly code: 0 | 1 | 2; readonly message?: string | undefined }
   readonly droppedAttributes?: number

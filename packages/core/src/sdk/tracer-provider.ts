@@ -1,3 +1,4 @@
+import type { ResourceAttributes } from '../contracts/task.ts'
 import {
   trace,
   TraceFlags,
@@ -45,7 +46,7 @@ export function createSampler(name: SamplerName, argument: number): Sampler {
 
 /** The official provider for every span that apps and instrumentations make; each is encoded and let go when it ends. */
 export function createTracerProvider(options: {
-  readonly resource: Readonly<Record<string, string>>
+  readonly resource: ResourceAttributes
   readonly sampler: Sampler
   readonly limits: SpanLimits
   readonly deliver: (scope: SpanScope, span: SpanData) => void
@@ -112,6 +113,7 @@ function toSpanData(span: ReadableSpan): SpanData {
           links: span.links.map((l) => ({
             traceId: l.context.traceId,
             spanId: l.context.spanId,
+            traceState: l.context.traceState?.serialize(),
             ...(l.attributes ? { attributes: l.attributes } : {}),
           })),
         }

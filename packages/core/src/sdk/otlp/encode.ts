@@ -14,7 +14,7 @@ export function encodeSpan(span: SpanData): Uint8Array {
   bytesHex(0x12, span.spanId, 8)
   if (span.traceState) string(0x1a, span.traceState)
   if (span.parentSpanId) bytesHex(0x22, span.parentSpanId, 8)
-  string(0x2a, span.name)
+  string(0x2a, String(span.name))
   byte(0x30)
   varint(span.kind)
   fixed64Time(0x39, span.startMs)
@@ -38,6 +38,7 @@ export function encodeSpan(span: SpanData): Uint8Array {
     message(0x6a, () => {
       bytesHex(0x0a, link.traceId, 16)
       bytesHex(0x12, link.spanId, 8)
+      if (link.traceState) string(0x1a, link.traceState)
       if (link.attributes) attributes(0x22, link.attributes)
     })
   if (span.droppedLinks) {
@@ -119,8 +120,13 @@ function varint(value: number): void {
 function bytesHex(tag: number, hex: string, length: number): void {
   room(length + 2)
   buffer[at++] = tag
+  if (hex.length !== length * 2) {
+    buffer[at++] = 0 // an id that is not valid is empty: the bytes that stand there already are not ours to send
+    return
+  }
   buffer[at++] = length
-  buffer.write(hex, at, length, 'hex')
+  const written = buffer.write(hex, at, length, 'hex')
+  if (written < length) buffer.fill(0, at + written, at + length) // not hex
   at += length
 }
 
@@ -143,6 +149,7 @@ function string(tag: number, text: string): void {
 function fixed64Time(tag: number, ms: number): void {
   room(9)
   buffer[at++] = tag
+  ms = ms > 0 ? Math.min(ms, 18_446_744_073_709) : 0 // what 64 bits of nanoseconds hold; an app may pass any time
   const seconds = Math.floor(ms / 1000)
   const nanos = Math.round((ms - seconds * 1000) * 1e6)
   // seconds * 1e9 + nanos, in two halves of 32 bits
@@ -184,25 +191,41 @@ function message(tag: number, write: () => void): void {
 function attributes(tag: number, values: Attributes): void {
   for (const key in values) {
     const value = values[key]
-    if (value === undefined || value === null) continue
+    if (value === undefined) continue
     message(tag, () => {
       string(0x0a, key)
-      message(0x12, () => anyValue(value))
+      message(0x12, () => anyValue(value, 0))
     })
   }
 }
 
-function anyValue(value: AttributeValue): void {
+const MAX_DEPTH = 32
+
+/** null, what OTLP has no type for and what is nested too deeply are an empty value. */
+function anyValue(value: AttributeValue, depth: number): void {
   if (typeof value === 'string') string(0x0a, value)
   else if (typeof value === 'number') number(value)
   else if (typeof value === 'boolean') {
     byte(0x10)
     byte(value ? 1 : 0)
-  } else if (Array.isArray(value))
+  } else if (depth >= MAX_DEPTH) return
+  else if (Array.isArray(value))
     message(0x2a, () => {
-      for (const item of value)
+      for (const item of value) message(0x0a, () => anyValue(item, depth + 1))
+    })
+  else if (value instanceof Uint8Array) {
+    room(value.length + 6)
+    buffer[at++] = 0x3a
+    varint(value.length)
+    room(value.length)
+    buffer.set(value, at)
+    at += value.length
+  } else if (typeof value === 'object' && value !== null)
+    message(0x32, () => {
+      for (const [key, of] of Object.entries(value))
         message(0x0a, () => {
-          if (item !== null && item !== undefined) anyValue(item)
+          string(0x0a, key)
+          message(0x12, () => anyValue(of, depth + 1))
         })
     })
 }

@@ -1,0 +1,81 @@
+import type { FlatTask } from '@afterspan/async-tracker/internal'
+import { printable } from '@afterspan/core/internal'
+import { UsageError, type Command } from '../command.ts'
+import { askLedger, ledgerFolder } from '../ledger-question.ts'
+
+const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+const COLUMNS = [
+  'spawned_at',
+  'state',
+  'reason',
+  'system',
+  'name',
+  'attempt',
+  'route',
+  'error_message',
+  'trace_id',
+] as const
+
+export const tasks: Command = {
+  name: 'tasks',
+  summary: 'the work behind requests, newest first',
+  usage: '[--trace ID] [--state failed,lost] [--route R] [--since 1h] [--limit N] [--json] [--dir FOLDER]',
+  details: [
+    '  --trace ID      of one trace',
+    '  --state WORDS   pending, enqueued, running, retrying, succeeded, failed, cancelled, lost; commas between them',
+    '  --route R       promised by requests to this route',
+    '  --since 1h      spawned within the last seconds (30s), minutes (15m), hours or days',
+    '  --limit N       at most so many rows (default 100, most 1000)',
+    '  --json          an array of flat rows',
+    '  --dir FOLDER    the ledger folder',
+  ].join('\n'),
+  options: {
+    trace: { type: 'string' },
+    state: { type: 'string' },
+    route: { type: 'string' },
+    since: { type: 'string' },
+    limit: { type: 'string' },
+    json: { type: 'boolean' },
+    dir: { type: 'string' },
+  },
+  async run({ values, positionals, print, complain }) {
+    if (positionals.length > 0) throw new UsageError(`${JSON.stringify(positionals[0])} is not understood`)
+    const query = new URLSearchParams()
+    for (const name of ['trace', 'state', 'route', 'limit']) {
+      const value = values[name]
+      if (typeof value === 'string') query.set(name, value)
+    }
+    if (typeof values['since'] === 'string') query.set('since', String(Date.now() - durationMs(values['since'])))
+    const { status, body } = await askLedger(ledgerFolder(values['dir']), '/tasks', query)
+    if (status !== 200) {
+      complain(`afterspan tasks: ${(body as { error?: string }).error ?? status}`)
+      return status === 400 ? 2 : 1
+    }
+    const rows = (body as { readonly tasks: readonly FlatTask[] }).tasks
+    print(values['json'] ? JSON.stringify(rows, null, 2) : table(rows))
+    return 0
+  },
+}
+
+function durationMs(text: string): number {
+  const found = /^(\d{1,9})([smhd])$/.exec(text)
+  if (!found) throw new UsageError(`--since ${JSON.stringify(text)}: allowed is a number with s, m, h or d, like 15m`)
+  return Number(found[1]) * UNITS[found[2]!]!
+}
+
+function table(rows: readonly FlatTask[]): string {
+  if (rows.length === 0) return 'no tasks'
+  const cells = [
+    COLUMNS.map(String),
+    ...rows.map((row) => COLUMNS.map((column) => printable(String(row[column] ?? '')))),
+  ]
+  const widths = COLUMNS.map((_, i) => Math.min(60, Math.max(...cells.map((line) => line[i]!.length))))
+  return cells
+    .map((line) =>
+      line
+        .map((cell, i) => cell.slice(0, 60).padEnd(widths[i]!))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n')
+}

@@ -1,0 +1,59 @@
+import {
+  askPatrol,
+  nameLedgerDir,
+  openLedgerDir,
+  PatrolService,
+  trackerOptions,
+  type Answer,
+} from '@afterspan/async-tracker/internal'
+import {
+  AfterspanError,
+  environment,
+  loadConfig,
+  loadSection,
+  otlpSettings,
+  say,
+  systemClock,
+} from '@afterspan/core/internal'
+
+/** The ledger folder that the command line speaks of: `--dir`, else what the preload would take. */
+export function ledgerFolder(given: string | boolean | undefined): string {
+  const env = environment()
+  const config = loadSection(trackerOptions, env)
+  const place = openLedgerDir(nameLedgerDir(typeof given === 'string' ? given : config.ledgerDir, env))
+  if ('trouble' in place) throw new AfterspanError('AFS_LEDGER_DIR', place.trouble)
+  return place.dir
+}
+
+/** A patrol of this process's own. */
+export function ownPatrol(dir: string): PatrolService {
+  const { retentionDays, ledgerMegabytes } = loadSection(trackerOptions)
+  const settings = {
+    dir,
+    otlp: otlpSettings(loadConfig()),
+    serviceName: 'afterspan',
+    retentionDays,
+    maxBytes: ledgerMegabytes * 1024 * 1024,
+  }
+  return new PatrolService(settings, systemClock, say)
+}
+
+/** Asks whoever patrols the folder; where nobody does (everything is dead), takes the lock, sweeps once and answers. */
+export async function askLedger(dir: string, path: string, query: URLSearchParams): Promise<Answer> {
+  const given = await askPatrol(dir, `${path}?${query.toString()}`)
+  if (given) return given
+  const service = ownPatrol(dir)
+  try {
+    await service.tick()
+    if (service.patrol) return await service.ask(path, query)
+    // Somebody took the lock between the two: ask it.
+    return (
+      (await askPatrol(dir, `${path}?${query.toString()}`)) ?? {
+        status: 503,
+        body: { error: `nobody answers for ${dir}` },
+      }
+    )
+  } finally {
+    await service.stop()
+  }
+}

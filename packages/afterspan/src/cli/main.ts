@@ -1,0 +1,83 @@
+import { parseArgs, type ParseArgsOptionsConfig } from 'node:util'
+import { SDK_VERSION } from '@afterspan/core/internal'
+import { UsageError, type Command, type CommandInput } from './command.ts'
+import { patrol } from './commands/patrol.ts'
+import { path } from './commands/path.ts'
+import { receipt } from './commands/receipt.ts'
+import { run } from './commands/run.ts'
+import { sink } from './commands/sink.ts'
+import { tasks } from './commands/tasks.ts'
+
+const COMMANDS: readonly Command[] = [receipt, tasks, run, patrol, sink, path]
+const HELP: ParseArgsOptionsConfig = { help: { type: 'boolean', short: 'h' } }
+
+/** The command line. Resolves with the exit code: 0 well, 1 not found or failed, 2 not understood. */
+export async function main(args: readonly string[]): Promise<number> {
+  process.removeAllListeners('warning') // node:sqlite announces itself on Node 22
+  const [name, ...rest] = args
+  if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
+    print(overview())
+    return name === undefined ? 2 : 0
+  }
+  if (name === '--version' || name === '-v') {
+    print(SDK_VERSION)
+    return 0
+  }
+  const command = COMMANDS.find((known) => known.name === name)
+  if (!command) {
+    complain(
+      `afterspan: there is no command ${JSON.stringify(name)}; allowed are ${COMMANDS.map((known) => known.name).join(', ')}`,
+    )
+    return 2
+  }
+  try {
+    return await execute(command, rest)
+  } catch (error) {
+    complain(`afterspan ${name}: ${error instanceof Error ? error.message : String(error)}`)
+    if (error instanceof UsageError || isParseError(error)) {
+      complain(`Usage: afterspan ${name} ${command.usage}`)
+      return 2
+    }
+    return 1
+  }
+}
+
+async function execute(command: Command, args: readonly string[]): Promise<number> {
+  if (command.passesOn && args[0] !== '--help' && args[0] !== '-h')
+    return command.run({ values: {}, positionals: args[0] === '--' ? args.slice(1) : args, print, complain })
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    options: { ...HELP, ...command.options },
+    allowPositionals: true,
+  })
+  if (values['help']) {
+    print(`Usage: afterspan ${command.name} ${command.usage}\n\n${command.details}`)
+    return 0
+  }
+  return command.run({ values: values as CommandInput['values'], positionals, print, complain })
+}
+
+function overview(): string {
+  const width = Math.max(...COMMANDS.map(({ name }) => name.length))
+  return [
+    'Afterspan: a 200 is a promise.',
+    '',
+    'Usage: afterspan <command> [options]',
+    '',
+    ...COMMANDS.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`),
+    '',
+    'afterspan <command> --help tells more. Start an app with it: node --require afterspan/register app.js',
+  ].join('\n')
+}
+
+function isParseError(error: unknown): boolean {
+  return String((error as { code?: unknown }).code ?? '').startsWith('ERR_PARSE_ARGS')
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`)
+}
+
+function complain(text: string): void {
+  process.stderr.write(`${text}\n`)
+}
