@@ -1,0 +1,43 @@
+import { block, chapter, claim, say, until } from './stage.mjs'
+
+/** /health, /metrics, and where to look. */
+export async function showEnd({ admin, workerAdmin, url, traces, ledgerDir }) {
+  chapter('GET /health')
+  const health = await (await fetch(`${admin}/health`)).json()
+  block(JSON.stringify(health, null, 2))
+  claim(health.status === 'pass', 'health says pass')
+
+  chapter('GET /metrics: afterspan_* and http_server_*')
+  const text = await until(
+    async () => (await fetch(`${admin}/metrics`)).text(),
+    (now) => outcome(now, 'false_success') >= 3 && outcome(now, 'recovered') >= 1,
+    10,
+  )
+  block(
+    text
+      .split('\n')
+      .filter((line) => /^(afterspan_|http_server_)/.test(line) && !/_bucket/.test(line))
+      .join('\n'),
+  )
+  claim(
+    outcome(text, 'false_success') === 3,
+    'afterspan_requests_effective_total counts three false successes: 200s whose work failed',
+  )
+  claim(outcome(text, 'recovered') === 1, 'one of them recovered')
+  claim(outcome(text, 'kept') === 1, 'one promise was kept from the start')
+
+  chapter('Where to look')
+  say(`   shop      ${url}`)
+  say(`   health    ${admin}/health   /readyz   /livez`)
+  say(`   metrics   ${admin}/metrics  (worker: ${workerAdmin}/metrics)`)
+  say(`   traces    ${traces.page('<trace id>')}`)
+  say(`   receipts  AFTERSPAN_LEDGER_DIR=${ledgerDir} npx afterspan receipt <trace id>`)
+}
+
+function outcome(text, word) {
+  const found = new RegExp(
+    `^afterspan_requests_effective_total\\{[^}]*http_route="/orders"[^}]*outcome="${word}"[^}]*\\} (\\d+)$`,
+    'm',
+  ).exec(text)
+  return found ? Number(found[1]) : 0
+}
