@@ -1,0 +1,4 @@
+/* oxlint-disable -- planted for test/runner.test.ts */
+import { test } from 'vitest'
+
+test('passes', () => {})

@@ -1,0 +1,2 @@
+/* oxlint-disable -- planted for test/runner.test.ts */
+import './not-there.ts'

@@ -1,0 +1,42 @@
+import { fileURLToPath } from 'node:url'
+import { configDefaults, defineConfig } from 'vitest/config'
+
+const testing = fileURLToPath(new URL('packages/testing/src/index.ts', import.meta.url))
+
+// Two kinds of tests: decisions, read from the sources in this process; and everything that patches modules or dies, in child
+// processes against the built packages.
+export default defineConfig({
+  // From its sources: vitest cannot be required, so that the CommonJS build could not offer `bothFormats`.
+  resolve: { alias: [{ find: /^@afterspan\/testing$/, replacement: testing }] },
+  test: {
+    // Built packages are taken as Node takes them. They would be rewritten like sources, since a workspace's links lead out of node_modules.
+    server: { deps: { external: [/\/packages\/[^/]+\/dist\//] } },
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['packages/*/test/**/*.test.ts'],
+          exclude: excluded(),
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'black-box',
+          include: ['test/**/*.test.ts'],
+          exclude: excluded(),
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+          maxWorkers: 2,
+          globalSetup: ['test/setup.ts'],
+        },
+      },
+    ],
+  },
+})
+
+/** *.long.test.ts are for `pnpm test:all`. */
+function excluded(): string[] {
+  return [...configDefaults.exclude, ...(process.env['AFTERSPAN_TEST_LONG'] === '1' ? [] : ['**/*.long.test.ts'])]
+}
