@@ -1,0 +1,137 @@
+import {
+  bothFormats,
+  get,
+  present,
+  service,
+  startPreloaded,
+  tempDir,
+  type MissingServer,
+  type ServerOf,
+} from '@afterspan/testing'
+import type { Receipt } from 'afterspan'
+import { drawTrace, startOtlpSink, type OtlpSink } from 'afterspan/internal'
+import { afterAll, beforeAll, describe, expect } from 'vitest'
+import { appFile, listening } from './app.ts'
+import { settledReceipt } from './receipts.ts'
+
+let postgres: ServerOf['postgres'] | MissingServer
+beforeAll(async () => {
+  postgres = await service('postgres')
+})
+afterAll(async () => {
+  if (!('missing' in postgres)) await postgres.stop()
+})
+
+describe('a service whose work goes to pg-boss', () => {
+  bothFormats(
+    'succeeded, failed, lost and recovered work stands in the receipt and in the request’s own trace',
+    { cjs: appFile('pg-boss.cjs'), mjs: appFile('pg-boss.mjs') },
+    async ({ app, node, context }) => {
+      const { url: DATABASE_URL } = present(postgres, context)
+      const sink = await startOtlpSink()
+      const ledgerDir = tempDir('ledger')
+      const start = (role: string, env: Record<string, string> = {}): ReturnType<typeof startPreloaded> =>
+        startPreloaded({
+          app,
+          node: node.path,
+          sink,
+          ledgerDir,
+          env: { DATABASE_URL, ROLE: role, OTEL_SERVICE_NAME: role, ...env },
+        })
+      const web = start('web')
+      const url = await listening(web)
+      const admin = await web.adminUrl()
+      const worker = start('worker')
+      await worker.waitForLine(/^ready$/)
+
+      const send = async (how: string): Promise<string> =>
+        (await get(`${url}/send/${how}`)).headers['traceresponse']!.split('-')[1]!
+      const receipt = (traceId: string, isEnough: (found: Receipt) => boolean): Promise<Receipt> =>
+        settledReceipt(admin, traceId, isEnough)
+
+      const good = await send('succeeds')
+      expect((await receipt(good, ({ verdict }) => verdict === 'kept')).tasks).toMatchObject([
+        { state: 'succeeded', attempts: [{ n: 1 }] },
+      ])
+
+      const bad = await send('fails')
+      const failed = await receipt(bad, ({ tasks }) => tasks[0]?.state === 'failed')
+      expect(failed).toMatchObject({
+        verdict: 'broken',
+        request: { method: 'GET', route: '/send/:how', status: 200 },
+        tasks: [
+          {
+            state: 'failed',
+            reason: 'retries_exhausted',
+            system: 'pg-boss',
+            destination: 'mail',
+            attempts: [
+              { n: 1, state: 'retrying' },
+              { n: 2, state: 'failed' },
+            ],
+          },
+        ],
+      })
+      expect(await drawn(sink, bad, 'failed')).toMatchInlineSnapshot(`
+        "· GET /send/:how  SERVER web
+        └─ · send mail  PRODUCER
+           ├─ ✗ process mail  CONSUMER worker
+           │    TypeError: the mail server said no
+           │    task.state=retrying task.reason=rejected task.attempt=1
+           └─ ✗ process mail  CONSUMER worker
+                TypeError: the mail server said no
+                task.state=failed task.reason=retries_exhausted task.attempt=2"
+      `)
+
+      const doomed = await send('hangs')
+      await worker.waitForLine(/^job \{"hangs":true\}$/)
+      await worker.stop()
+      const lost = await receipt(doomed, ({ tasks }) => tasks[0]?.state === 'lost')
+      expect(lost).toMatchObject({
+        verdict: 'broken',
+        tasks: [{ state: 'lost', reason: 'process_killed', evidence: 'process_gone', flags: { recovered: false } }],
+      })
+      expect(await drawn(sink, doomed, 'lost')).toMatchInlineSnapshot(`
+        "· GET /send/:how  SERVER web
+        └─ · send mail  PRODUCER
+           └─ ✗ process mail  CONSUMER worker
+                process_killed: the process is gone and left no exit record: SIGKILL, out of memory or alike
+                task.state=lost task.reason=process_killed task.evidence=process_gone task.attempt=1"
+      `)
+
+      const next = start('worker', { FAST: '1' })
+      const recovered = await receipt(doomed, ({ tasks }) => tasks[0]?.state === 'succeeded')
+      expect(recovered).toMatchObject({
+        verdict: 'kept',
+        tasks: [
+          { flags: { recovered: true, duplicate: false }, attempts: [{ state: 'lost' }, { n: 2, state: 'succeeded' }] },
+        ],
+      })
+
+      const metrics = (await get(`${admin}/metrics`)).text
+      for (const [outcome, n] of Object.entries({ kept: 1, false_success: 2, recovered: 1 }))
+        expect(metrics).toContain(
+          `afterspan_requests_effective_total{http_request_method="GET",http_route="/send/:how",outcome="${outcome}"} ${n}\n`,
+        )
+
+      expect(web.stderr + worker.stderr + next.stderr).toBe('')
+      await Promise.all([web.stop(), next.stop(), sink.close()])
+    },
+  )
+})
+
+/** The trace once it has a span of that state, without the spans of the database. */
+async function drawn(sink: OtlpSink, traceId: string, state: string): Promise<string> {
+  const isTold = (): boolean => {
+    const spans = sink.trace(traceId)
+    return (
+      spans.some((span) => span.kind === 'server') &&
+      spans.some((span) => span.attributes['afterspan.task.state'] === state)
+    )
+  }
+  await sink.waitFor(isTold)
+  return drawTrace(
+    sink.trace(traceId).filter((span) => !span.name.startsWith('pg')),
+    { stable: true },
+  )
+}

@@ -1,0 +1,163 @@
+import {
+  get,
+  nodesUnderTest,
+  runApp,
+  startPreloaded,
+  type AppExit,
+  type NodeUnderTest,
+  type RunningApp,
+} from '@afterspan/testing'
+import { startOtlpSink, type OtlpSink, type StoredSpan } from 'afterspan/internal'
+import { describe, expect, test } from 'vitest'
+import { appFile, listening } from './app.ts'
+
+const APP = appFile('ways-to-end.cjs')
+const CRASHES: Readonly<Record<string, { readonly type: string; readonly message: string }>> = {
+  timer: { type: 'RangeError', message: 'in a timer' },
+  tick: { type: 'RangeError', message: 'in a tick' },
+  callback: { type: 'RangeError', message: 'in a callback' },
+  emitter: { type: 'RangeError', message: 'from an emitter' },
+  rejection: { type: 'RangeError', message: 'nobody awaits this' },
+  null: { type: 'null', message: 'null' },
+  string: { type: 'string', message: 'a string' },
+  frozen: { type: 'RangeError', message: 'frozen' },
+  getter: { type: 'RangeError', message: '' },
+}
+
+/** Three requests: one that is answered, one that hangs, and the one that ends the process. */
+async function drive(app: RunningApp): Promise<AppExit> {
+  const url = await listening(app)
+  await get(`${url}/done`)
+  const ignore = (): void => {}
+  get(`${url}/bystander`).catch(ignore)
+  await app.waitForLine(/^bystander$/)
+  get(`${url}/act`).catch(ignore)
+  return app.exit
+}
+
+function of(sink: OtlpSink, path: string): StoredSpan | undefined {
+  return sink.spans().find((span) => span.kind === 'server' && span.attributes['url.path'] === path)
+}
+
+/** Without the frames of Node's own that its async context adds: every AsyncLocalStorage does. */
+function frames(stderr: string): string {
+  return stderr.replace(/^ +at .*\(?node:(?:internal|async_hooks).*\n/gm, '')
+}
+
+/** Enough for a busy machine: what is asked here is that everything arrives. */
+const env = { AFTERSPAN_EXIT_HOLD_MS: '5000' }
+
+/** The same act without Afterspan: what exit code and stderr must be. */
+async function bare(node: NodeUnderTest, act: string): Promise<{ readonly how: AppExit; readonly stderr: string }> {
+  const app = runApp({ args: [APP, act], node: node.path })
+  return { how: await drive(app), stderr: app.stderr }
+}
+
+describe.each(nodesUnderTest())('on Node $major', (node) => {
+  test.each(Object.keys(CRASHES))(
+    'a crash (%s) names the guilty request and keeps exit code and stderr',
+    async (act) => {
+      const plain = await bare(node, act)
+      const sink = await startOtlpSink()
+      const app = startPreloaded({ app: APP, args: [act], node: node.path, sink, env })
+      expect(await drive(app)).toEqual(plain.how)
+      expect(frames(app.stderr)).toBe(frames(plain.stderr))
+
+      const { type, message } = CRASHES[act]!
+      const culprit = of(sink, '/act')!
+      const bystander = of(sink, '/bystander')!
+      expect(culprit.attributes).toMatchObject({ 'afterspan.crash.role': 'culprit', 'error.type': type })
+      expect(culprit.status).toEqual({ code: 'error', ...(message ? { message } : {}) })
+      expect(bystander.attributes['afterspan.crash.role']).toBe('bystander')
+      expect(bystander.links.map((link) => link.spanId)).toEqual([culprit.spanId])
+      expect(of(sink, '/done')!.status.code).toBe('unset')
+      await sink.close()
+    },
+  )
+
+  test.each(['microtask', 'overflow'])(
+    'a crash (%s) whose context is lost delivers every span all the same',
+    async (act) => {
+      const plain = await bare(node, act)
+      const sink = await startOtlpSink()
+      const app = startPreloaded({ app: APP, args: [act], node: node.path, sink, env })
+      expect(await drive(app)).toEqual(plain.how)
+      expect(frames(app.stderr)).toBe(frames(plain.stderr))
+      for (const path of ['/act', '/bystander']) expect(of(sink, path)!.status.code).toBe('error')
+      expect(of(sink, '/done')!.status.code).toBe('unset')
+      await sink.close()
+    },
+  )
+
+  test.each(['exit', 'sigterm', 'sigint', 'sighup'])(
+    'an end by %s delivers what is finished and what is in flight',
+    async (act) => {
+      const plain = await bare(node, act)
+      const sink = await startOtlpSink()
+      const app = startPreloaded({ app: APP, args: [act], node: node.path, sink, env })
+      expect(await drive(app)).toEqual(plain.how)
+      expect(frames(app.stderr)).toBe(frames(plain.stderr))
+      expect(of(sink, '/done')!.status.code).toBe('unset')
+      for (const path of ['/act', '/bystander'])
+        expect(of(sink, path)!.attributes['afterspan.http.aborted_by']).toBe('server')
+      await sink.close()
+    },
+  )
+
+  test.each(['kill', 'abort'])('after %s the next process on the folder tells what was in flight', async (act) => {
+    const sink = await startOtlpSink()
+    const app = startPreloaded({ app: APP, args: [act], node: node.path, sink, env })
+    const how = await drive(app)
+    expect(how.signal).toBe(act === 'kill' ? 'SIGKILL' : 'SIGABRT')
+    const next = startPreloaded({ app: APP, args: ['none'], node: node.path, sink, ledgerDir: app.ledgerDir })
+    await get(`${await listening(next)}/done`)
+    await sink.waitFor(() => of(sink, '/act') !== undefined && of(sink, '/bystander') !== undefined)
+    for (const path of ['/act', '/bystander'])
+      expect(of(sink, path)!.attributes).toMatchObject({
+        'afterspan.http.aborted_by': 'crash',
+        'error.type': 'process_killed',
+      })
+    await next.stop()
+    await sink.close()
+  })
+
+  test.each(['uncaughtException', 'unhandledRejection'])('an app that handles %s itself goes on', async (own) => {
+    const sink = await startOtlpSink()
+    const act = own === 'uncaughtException' ? 'timer' : 'rejection'
+    const app = startPreloaded({ app: APP, args: [act], node: node.path, sink, env: { OWN_HANDLER: own } })
+    const url = await listening(app)
+    get(`${url}/act`).catch(() => {})
+    await app.waitForLine(/^handled /)
+    expect((await get(`${url}/done`)).status).toBe(200)
+    expect(app.stderr).toBe('')
+    await app.stop()
+    await sink.close()
+  })
+
+  test('an app that handles SIGTERM itself ends in its own way', async () => {
+    const sink = await startOtlpSink()
+    const app = startPreloaded({
+      app: APP,
+      args: ['sigterm'],
+      node: node.path,
+      sink,
+      env: { ...env, OWN_HANDLER: 'SIGTERM' },
+    })
+    expect(await drive(app)).toEqual({ code: 0, signal: null })
+    expect(app.stdout).toContain('handled SIGTERM')
+    expect(of(sink, '/done')).toBeDefined()
+    await sink.close()
+  })
+})
+
+test('a collector that hangs does not hold an exit for half a second', async () => {
+  const sink = await startOtlpSink({ answer: () => ({ status: 200, delayMs: Infinity }) })
+  const app = startPreloaded({ app: APP, args: ['exit'], sink })
+  const url = await listening(app)
+  await get(`${url}/done`)
+  const from = performance.now()
+  get(`${url}/act`).catch(() => {})
+  expect(await app.exit).toEqual({ code: 3, signal: null })
+  expect(performance.now() - from).toBeLessThan(1_500)
+  await sink.close()
+})
