@@ -30,6 +30,8 @@ export async function main(args: readonly string[]): Promise<number> {
     )
     return 2
   }
+  // What the library does for an app never keeps a process alive; here it is the work itself.
+  const keepAlive = setInterval(() => {}, 60_000)
   try {
     return await execute(command, rest)
   } catch (error) {
@@ -39,6 +41,8 @@ export async function main(args: readonly string[]): Promise<number> {
       return 2
     }
     return 1
+  } finally {
+    clearInterval(keepAlive)
   }
 }
 

@@ -25,7 +25,11 @@ function watch(name: Name, sayFarewell: (code: number, signal: string) => void):
   process.on('newListener', (event, listener) => {
     if (event !== name || listener === handle || !isOurs) return
     isOurs = false
-    process.removeListener(name, handle)
+    // Not before the other one is in place: Node stops to listen for a signal with its last listener.
+    process.nextTick(() => {
+      if (process.listenerCount(name) > 1) process.removeListener(name, handle)
+      else isOurs = process.listenerCount(name) === 1
+    })
   })
   process.on('removeListener', (event, listener) => {
     if (event === name && listener !== handle && process.listenerCount(name) === 0) add()

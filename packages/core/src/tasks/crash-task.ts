@@ -1,6 +1,7 @@
 import { context, SpanKind, trace, type Tracer } from '@opentelemetry/api'
 import type { EpochMs, TaskId } from '../contracts/task.ts'
 import type { Culprit } from '../guard/attribution.ts'
+import { REQUEST_KEY } from '../http/request-record.ts'
 import { taskChannel } from './channel.ts'
 import { tellFailed } from './outcome.ts'
 import { publishSpawned } from './producer.ts'
@@ -17,7 +18,8 @@ export function createCrashTask(
   return ({ ref, record }, error, origin) => {
     if (!record) return
     const { traceId, spanId, sampled } = ref
-    const parent = trace.setSpanContext(context.active(), { traceId, spanId, traceFlags: sampled ? 1 : 0 })
+    // Without the request in its context, so that the span is not taken for a leftover of it too.
+    const parent = trace.setSpanContext(context.active().deleteValue(REQUEST_KEY), { traceId, spanId, traceFlags: sampled ? 1 : 0 })
     const span = tracer().startSpan(origin, { kind: SpanKind.INTERNAL }, parent)
     const own = span.spanContext()
     const taskId = `${own.traceId}${own.spanId}` as TaskId
