@@ -4,8 +4,9 @@ import * as api from '@opentelemetry/api'
 import * as otelCore from '@opentelemetry/core'
 import * as instrumentation from '@opentelemetry/instrumentation'
 import type { Tracer } from '@opentelemetry/api'
+import type { Sampler } from '@opentelemetry/sdk-trace'
 import { isMainThread } from 'node:worker_threads'
-import { createAdminServer, type AdminSettings } from './admin/server.ts'
+import { AdminServer, type AdminSettings } from './admin/server.ts'
 import { metricsRoute } from './admin/metrics-route.ts'
 import { systemClock } from './clock.ts'
 import { loadConfig, otlpSettings, type CoreConfig } from './config/config.ts'
@@ -19,19 +20,19 @@ import { createEffectiveCounter } from './http/effective.ts'
 import { expressHook } from './http/express-route.ts'
 import { watchServers } from './http/server.ts'
 import { setGlobals } from './instrument/api-check.ts'
-import { createModuleHooks } from './instrument/hooks.ts'
+import { createModuleHooks, type ModuleHooks } from './instrument/hooks.ts'
 import { integrationHook } from './instrument/integration-hook.ts'
 import { createMeterProvider } from './metrics/meter-provider.ts'
 import { addProcessMetrics } from './metrics/process.ts'
-import { createMetricRegistry } from './metrics/registry.ts'
+import { createMetricRegistry, type MetricRegistry } from './metrics/registry.ts'
 import { AsyncContextManager } from './sdk/context-manager.ts'
-import { createExporter } from './sdk/exporter.ts'
+import { createExporter, type Exporter } from './sdk/exporter.ts'
 import { createOpenSpans } from './sdk/open-spans.ts'
 import { createPropagator } from './sdk/propagator.ts'
 import { describeResource, SDK_VERSION } from './sdk/resource.ts'
 import { addSpanObserver } from './sdk/span-observers.ts'
 import { createSampler, createTracerProvider } from './sdk/tracer-provider.ts'
-import { createSideThread } from './side-thread/host.ts'
+import { SideThread } from './side-thread/host.ts'
 import { wakeWhenListening } from './side-thread/wake.ts'
 import { createKit } from './tasks/kit.ts'
 import { watchLeftovers } from './tasks/leftover.ts'
@@ -53,14 +54,8 @@ export function boot({ bundleDir }: { readonly bundleDir: string }): Core | unde
 }
 
 function assemble(bundleDir: string, config: CoreConfig): Core {
-  Object.assign(globalState().shared, {
-    '@opentelemetry/api': api,
-    '@opentelemetry/core': otelCore,
-    '@opentelemetry/instrumentation': instrumentation,
-  })
-  const { now } = systemClock
+  shareModules()
   const resource = describeResource(config)
-  const serviceName = String(resource['service.name'])
   const metrics = createMetricRegistry()
   const sampler = createSampler(config.sampler, config.samplerRatio)
   const exporter = createExporter(config, resource, metrics)
@@ -70,27 +65,24 @@ function assemble(bundleDir: string, config: CoreConfig): Core {
   setGlobals({ manager, meterProvider, propagator: createPropagator(config.propagators), tracerProvider: provider })
 
   const tracer = (): Tracer => provider.getTracer(SCOPE.name, SCOPE.version)
-  const onError = (error: unknown): void => {
-    say(
-      'AFS_HOOK_FAILED',
-      `an event could not be recorded: ${error instanceof Error ? error.message : String(error)}`,
-      'kit',
-    )
-  }
-  const openSpans = createOpenSpans()
-  const leftovers = watchLeftovers(now)
-  addSpanObserver(openSpans)
-  addSpanObserver(leftovers)
-
-  const admin = adminSettings(config)
-  const sideThread = createSideThread({ bundleDir, admin, collect: metrics.collect })
+  const sideThread = new SideThread({ bundleDir, admin: adminSettings(config), collect: metrics.collect })
   const hooks = createModuleHooks({ bundleDir, isMuted: () => false })
-  const kit = createKit({ tracer, now, onError })
+  const kit = createKit({ tracer, now: systemClock.now, onError })
+  const parts: Parts = {
+    config,
+    serviceName: String(resource['service.name']),
+    metrics,
+    sampler,
+    exporter,
+    manager,
+    tracer,
+    sideThread,
+    hooks,
+  }
   let spool: Spool | undefined
-  let hasSideServices = false
 
   return {
-    serviceName,
+    serviceName: parts.serviceName,
     sdkVersion: SDK_VERSION,
     resource,
     otlp: otlpSettings(config),
@@ -101,46 +93,83 @@ function assemble(bundleDir: string, config: CoreConfig): Core {
     addIntegration(integration) {
       hooks.add(integrationHook(integration, kit))
     },
-    sideService(service, onMessage) {
-      hasSideServices = true
-      return sideThread.service(service, onMessage)
+    sideService: (service, onMessage) => sideThread.service(service, onMessage),
+    wakeSideThread() {
+      sideThread.wake()
     },
-    wakeSideThread: sideThread.wake,
     deliver: exporter.deliverEncoded,
     setSpool(keep) {
       spool = keep
     },
     start() {
-      const servers = watchServers({
-        manager,
-        sampler,
-        limits: config.limits,
-        metrics,
-        effective: createEffectiveCounter(metrics),
-        serviceName,
-        ignorePaths: new Set(config.ignorePaths),
-        traceResponse: config.traceResponse,
-        flight: config.flight,
-        deliver: (span) => {
-          exporter.deliver(SCOPE, span)
-        },
-        requestStarted: sideThread.wake,
-        requestEnded: leftovers.requestEnded,
-      })
-      watchClients(tracer)
-      hooks.add(expressHook(servers.recordError))
-      hooks.start()
-      metrics.callback(hooks.status.collect)
-      addProcessMetrics(metrics)
-      Object.assign(globalState(), {
-        runTask: createRunTask({ tracer, now, onError }),
-        recordError: servers.recordError,
-      })
-      guardProcess({ config, exporter, servers, openSpans, sideThread, tracer, now, spool: () => spool })
-      if (!isMainThread) return // one listener a process: the main thread's
-      wakeWhenListening(hasSideServices ? sideThread.wake : listenHere(admin, metrics.collect))
+      start(parts, () => spool)
     },
   }
+}
+
+/** What boot has made, and start needs. */
+interface Parts {
+  readonly config: CoreConfig
+  readonly serviceName: string
+  readonly metrics: MetricRegistry
+  readonly sampler: Sampler
+  readonly exporter: Exporter
+  readonly manager: AsyncContextManager
+  readonly tracer: () => Tracer
+  readonly sideThread: SideThread
+  readonly hooks: ModuleHooks
+}
+
+/** Hooks modules, servers, signals and exits. */
+function start(parts: Parts, spool: () => Spool | undefined): void {
+  const { config, metrics, exporter, tracer, sideThread, hooks } = parts
+  const { now } = systemClock
+  const openSpans = createOpenSpans()
+  const leftovers = watchLeftovers(now)
+  addSpanObserver(openSpans)
+  addSpanObserver(leftovers)
+  const wake = (): void => {
+    sideThread.wake()
+  }
+  const servers = watchServers({
+    ...parts,
+    limits: config.limits,
+    effective: createEffectiveCounter(metrics),
+    ignorePaths: new Set(config.ignorePaths),
+    traceResponse: config.traceResponse,
+    flight: config.flight,
+    deliver: (span) => {
+      exporter.deliver(SCOPE, span)
+    },
+    requestStarted: wake,
+    requestEnded: leftovers.requestEnded,
+  })
+  watchClients(tracer)
+  hooks.add(expressHook(servers.recordError))
+  hooks.start()
+  metrics.callback(hooks.status.collect)
+  addProcessMetrics(metrics)
+  Object.assign(globalState(), { runTask: createRunTask({ tracer, now, onError }), recordError: servers.recordError })
+  guardProcess({ config, exporter, servers, openSpans, sideThread, tracer, now, spool })
+  if (!isMainThread) return // one listener a process: the main thread's
+  wakeWhenListening(sideThread.hasServices ? wake : listenHere(adminSettings(config), metrics.collect))
+}
+
+/** The instrumentation bundles take the OpenTelemetry base from here: one copy of it in the process. */
+function shareModules(): void {
+  Object.assign(globalState().shared, {
+    '@opentelemetry/api': api,
+    '@opentelemetry/core': otelCore,
+    '@opentelemetry/instrumentation': instrumentation,
+  })
+}
+
+function onError(error: unknown): void {
+  say(
+    'AFS_HOOK_FAILED',
+    `an event could not be recorded: ${error instanceof Error ? error.message : String(error)}`,
+    'kit',
+  )
 }
 
 function adminSettings(config: CoreConfig): AdminSettings {
@@ -159,7 +188,7 @@ function listenHere(admin: AdminSettings, collect: Parameters<typeof metricsRout
   return () => {
     if (isUp) return
     isUp = true
-    const server = createAdminServer(admin, say)
+    const server = new AdminServer(admin, say)
     server.route(
       '/metrics',
       metricsRoute(collect, () => Promise.resolve([])),

@@ -20,118 +20,143 @@ import type {
 type Row = Record<string, unknown>
 
 export function createSqliteLedger(dir: string, onQuarantine: (file: string) => void = () => {}): LedgerStore {
-  const file = join(dir, 'ledger.db')
-  let db: DatabaseSync | undefined
-  let prepared = new Map<string, StatementSync>()
+  return new SqliteLedger(join(dir, 'ledger.db'), onQuarantine)
+}
 
-  const statement = (sql: string): StatementSync => {
-    const known = prepared.get(sql)
+class SqliteLedger implements LedgerStore {
+  readonly name = 'sqlite'
+  readonly #file: string
+  readonly #onQuarantine: (file: string) => void
+  readonly #prepared = new Map<string, StatementSync>()
+  #db: DatabaseSync | undefined
+
+  constructor(file: string, onQuarantine: (file: string) => void) {
+    this.#file = file
+    this.#onQuarantine = onQuarantine
+  }
+
+  async open(): Promise<void> {
+    if (this.#db) return
+    try {
+      this.#db = openFile(this.#file)
+    } catch (error) {
+      if (!isDamage(error)) throw error
+      // A ledger that cannot be read is set aside, whole, and rebuilt from the journals that are still there.
+      const aside = `${this.#file}.damaged-${Date.now()}`
+      renameSync(this.#file, aside)
+      this.#onQuarantine(aside)
+      this.#db = openFile(this.#file)
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#prepared.clear()
+    this.#db?.close()
+    this.#db = undefined
+  }
+
+  async commit(change: LedgerChange): Promise<void> {
+    const db = this.#db!
+    db.exec('BEGIN')
+    try {
+      write((sql) => this.#statement(sql), change)
+      db.exec('COMMIT')
+    } catch (error) {
+      db.exec('ROLLBACK')
+      throw error
+    }
+  }
+
+  async tasks(ids: readonly TaskId[]): Promise<ReadonlyMap<TaskId, TaskRow>> {
+    const rows = this.#allOf((marks) => `SELECT row FROM task WHERE task_id IN (${marks})`, ids).map(parse<TaskRow>)
+    return new Map(rows.map((row) => [row.facts.taskId, row]))
+  }
+
+  async openTasksOf(keys: readonly string[]): Promise<readonly TaskRow[]> {
+    const owned = this.#allOf((marks) => `SELECT row FROM task WHERE owner IN (${marks})`, keys)
+    const shared = this.#allOf((marks) => `SELECT row FROM task WHERE other_owner IN (${marks})`, keys)
+    return [...owned, ...shared].map(parse<TaskRow>)
+  }
+
+  async tasksOfRequests(keys: readonly string[]): Promise<readonly TaskRow[]> {
+    return this.#allOf((marks) => `SELECT row FROM task WHERE request_key IN (${marks})`, keys).map(parse<TaskRow>)
+  }
+
+  async orphans(): Promise<ReadonlyMap<TaskId, readonly TaskId[]>> {
+    const children = new Map<TaskId, TaskId[]>()
+    for (const row of this.#all('SELECT task_id, parent FROM task WHERE parent IS NOT NULL AND request_key IS NULL')) {
+      const parent = row['parent'] as TaskId
+      children.set(parent, [...(children.get(parent) ?? []), row['task_id'] as TaskId])
+    }
+    return children
+  }
+
+  async find(query: TaskQuery): Promise<readonly TaskRow[]> {
+    const { sql, values } = findSql(query)
+    return this.#all(sql, ...values).map(parse<TaskRow>)
+  }
+
+  async requests(keys: readonly string[]): Promise<ReadonlyMap<string, RequestRow>> {
+    const rows = this.#allOf((marks) => `SELECT row FROM request WHERE key IN (${marks})`, keys).map(parse<RequestRow>)
+    return new Map(rows.map((row) => [row.key, row]))
+  }
+
+  async requestsOfTrace(traceId: string): Promise<readonly RequestRow[]> {
+    return this.#all('SELECT row FROM request WHERE trace_id = ? ORDER BY at', traceId).map(parse<RequestRow>)
+  }
+
+  async openRequestsOf(keys: readonly string[]): Promise<readonly RequestRow[]> {
+    return this.#allOf((marks) => `SELECT row FROM request WHERE open_by IN (${marks})`, keys).map(parse<RequestRow>)
+  }
+
+  async processes(): Promise<readonly ProcessRow[]> {
+    return this.#all('SELECT row FROM process').map(parse<ProcessRow>)
+  }
+
+  async segments(): Promise<ReadonlyMap<string, number>> {
+    const rows = this.#all('SELECT file, offset FROM segment')
+    return new Map(rows.map((row) => [row['file'] as string, Number(row['offset'])]))
+  }
+
+  async dueOutbox(now: EpochMs, limit: number): Promise<readonly OutboxRow[]> {
+    return this.#all('SELECT * FROM outbox WHERE next_at <= ? ORDER BY next_at LIMIT ?', now, limit).map(toOutbox)
+  }
+
+  async counters(): Promise<readonly CounterRow[]> {
+    return this.#all('SELECT name, labels, value FROM counter').map(toCounter)
+  }
+
+  async countsByState(): Promise<Readonly<Record<TaskState, number>>> {
+    const counts = Object.fromEntries(TASK_STATES.map((state) => [state, 0])) as Record<TaskState, number>
+    for (const row of this.#all('SELECT state, count(*) AS n FROM task GROUP BY state'))
+      counts[row['state'] as TaskState] = Number(row['n'])
+    return counts
+  }
+
+  async prune({ before, maxBytes }: { readonly before: EpochMs; readonly maxBytes: number }): Promise<number> {
+    return prune(this.#db!, before, maxBytes)
+  }
+
+  #statement(sql: string): StatementSync {
+    const known = this.#prepared.get(sql)
     if (known) return known
-    const made = db!.prepare(sql)
-    prepared.set(sql, made)
+    const made = this.#db!.prepare(sql)
+    this.#prepared.set(sql, made)
     return made
   }
-  const all = (sql: string, ...values: (string | number | null)[]): Row[] => statement(sql).all(...values) as Row[]
+
+  #all(sql: string, ...values: (string | number | null)[]): Row[] {
+    return this.#statement(sql).all(...values) as Row[]
+  }
+
   /** In groups: SQLite has a limit of bound values. */
-  const allOf = (sql: (marks: string) => string, values: readonly string[]): Row[] => {
+  #allOf(sql: (marks: string) => string, values: readonly string[]): Row[] {
     const rows: Row[] = []
     for (let i = 0; i < values.length; i += 100) {
       const some = values.slice(i, i + 100)
-      rows.push(...all(sql(some.map(() => '?').join()), ...some))
+      rows.push(...this.#all(sql(some.map(() => '?').join()), ...some))
     }
     return rows
-  }
-
-  return {
-    name: 'sqlite',
-    async open() {
-      if (db) return
-      try {
-        db = openFile(file)
-      } catch (error) {
-        if (!isDamage(error)) throw error
-        // A ledger that cannot be read is set aside, whole, and rebuilt from the journals that are still there.
-        const aside = `${file}.damaged-${Date.now()}`
-        renameSync(file, aside)
-        onQuarantine(aside)
-        db = openFile(file)
-      }
-    },
-    async close() {
-      prepared = new Map()
-      db?.close()
-      db = undefined
-    },
-    async commit(change) {
-      db!.exec('BEGIN')
-      try {
-        write(statement, change)
-        db!.exec('COMMIT')
-      } catch (error) {
-        db!.exec('ROLLBACK')
-        throw error
-      }
-    },
-    async tasks(ids) {
-      const rows = allOf((marks) => `SELECT row FROM task WHERE task_id IN (${marks})`, ids).map(parse<TaskRow>)
-      return new Map(rows.map((row) => [row.facts.taskId, row]))
-    },
-    async openTasksOf(keys) {
-      const owned = allOf((marks) => `SELECT row FROM task WHERE owner IN (${marks})`, keys)
-      const shared = allOf((marks) => `SELECT row FROM task WHERE other_owner IN (${marks})`, keys)
-      return [...owned, ...shared].map(parse<TaskRow>)
-    },
-    async tasksOfRequests(keys) {
-      return allOf((marks) => `SELECT row FROM task WHERE request_key IN (${marks})`, keys).map(parse<TaskRow>)
-    },
-    async orphans() {
-      const children = new Map<TaskId, TaskId[]>()
-      for (const row of all('SELECT task_id, parent FROM task WHERE parent IS NOT NULL AND request_key IS NULL')) {
-        const parent = row['parent'] as TaskId
-        children.set(parent, [...(children.get(parent) ?? []), row['task_id'] as TaskId])
-      }
-      return children
-    },
-    async find(query) {
-      const { sql, values } = findSql(query)
-      return all(sql, ...values).map(parse<TaskRow>)
-    },
-    async requests(keys) {
-      const rows = allOf((marks) => `SELECT row FROM request WHERE key IN (${marks})`, keys).map(parse<RequestRow>)
-      return new Map(rows.map((row) => [row.key, row]))
-    },
-    async requestsOfTrace(traceId) {
-      return all('SELECT row FROM request WHERE trace_id = ? ORDER BY at', traceId).map(parse<RequestRow>)
-    },
-    async openRequestsOf(keys) {
-      return allOf((marks) => `SELECT row FROM request WHERE open_by IN (${marks})`, keys).map(parse<RequestRow>)
-    },
-    async processes() {
-      return all('SELECT row FROM process').map(parse<ProcessRow>)
-    },
-    async segments() {
-      const rows = all('SELECT file, offset FROM segment')
-      return new Map(rows.map((row) => [row['file'] as string, Number(row['offset'])]))
-    },
-    async dueOutbox(now, limit) {
-      return all('SELECT * FROM outbox WHERE next_at <= ? ORDER BY next_at LIMIT ?', now, limit).map(toOutbox)
-    },
-    async counters() {
-      return all('SELECT name, labels, value FROM counter').map((row): CounterRow => ({
-        name: row['name'] as string,
-        labels: JSON.parse(row['labels'] as string) as Record<string, string>,
-        value: Number(row['value']),
-      }))
-    },
-    async countsByState() {
-      const counts = Object.fromEntries(TASK_STATES.map((state) => [state, 0])) as Record<TaskState, number>
-      for (const row of all('SELECT state, count(*) AS n FROM task GROUP BY state'))
-        counts[row['state'] as TaskState] = Number(row['n'])
-      return counts
-    },
-    async prune({ before, maxBytes }) {
-      return prune(db!, before, maxBytes)
-    },
   }
 }
 
@@ -266,5 +291,13 @@ function toOutbox(row: Row): OutboxRow {
     body: row['body'] as Uint8Array,
     tries: Number(row['tries']),
     nextAt: Number(row['next_at']) as EpochMs,
+  }
+}
+
+function toCounter(row: Row): CounterRow {
+  return {
+    name: row['name'] as string,
+    labels: JSON.parse(row['labels'] as string) as Record<string, string>,
+    value: Number(row['value']),
   }
 }

@@ -12,11 +12,7 @@ export interface AdminSettings extends AccessSettings {
   /** Into this file goes the address once the listener has it; '' for none. */
   readonly addressFile: string
 }
-export interface AdminServer {
-  route(path: string, handle: AdminHandler): void
-  start(): void
-  stop(): Promise<void>
-}
+type Say = (code: ErrorCode, message: string, onceFor?: string) => void
 
 /** Servers of our own: the request instrumentation leaves them alone. */
 export const OWN_SERVER: unique symbol = Symbol.for('afterspan.own-server') as never
@@ -25,69 +21,84 @@ const RETRY_MS = 5_000
 const HANDLER_MS = 5_000
 
 /** A busy port is said once and tried again every five seconds; another port is never taken silently. */
-export function createAdminServer(
-  settings: AdminSettings,
-  say: (code: ErrorCode, message: string, onceFor?: string) => void,
-): AdminServer {
-  const routes = new Map<string, AdminHandler>()
-  const access = createAccess(settings)
-  let server: Server | undefined
-  let retry: NodeJS.Timeout | undefined
-  let isStopped = false
+export class AdminServer {
+  readonly #settings: AdminSettings
+  readonly #say: Say
+  readonly #routes = new Map<string, AdminHandler>()
+  readonly #access: Access
+  #server: Server | undefined
+  #retry: NodeJS.Timeout | undefined
+  #isStopped = false
 
-  function listen(): void {
-    if (isStopped) return
-    const own = createServer({
-      headersTimeout: 5_000,
-      requestTimeout: 10_000,
-      keepAliveTimeout: 5_000,
-      maxHeaderSize: 8_192,
-    })
-    Object.defineProperty(own, OWN_SERVER, { value: true })
-    own.maxConnections = 64
-    own.on('request', (request, response) => {
-      void answer(routes, access, request, response)
-    })
-    own.on('clientError', (_error, socket) => {
-      if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n')
-      else socket.destroy()
-    })
-    own.on('error', (error: NodeJS.ErrnoException) => {
-      own.close()
-      const address = `${settings.host}:${settings.port}`
-      say(
-        'AFS_ADMIN_PORT_BUSY',
-        `the admin listener cannot have ${address} (${error.code ?? error.message}): /metrics and /health are not served by this process until it can. ` +
-          `OTEL_EXPORTER_PROMETHEUS_PORT gives it another port.`,
-        address,
-      )
-      retry = setTimeout(listen, RETRY_MS)
-      retry.unref()
-    })
-    own.listen(settings.port, settings.host, () => {
-      server = own
-      announce(settings, own)
-    })
-    own.unref()
+  constructor(settings: AdminSettings, say: Say) {
+    this.#settings = settings
+    this.#say = say
+    this.#access = createAccess(settings)
   }
 
-  return {
-    route(path, handle) {
-      routes.set(path, handle)
-    },
-    start: listen,
-    stop() {
-      isStopped = true
-      clearTimeout(retry)
-      const own = server
-      server = undefined
-      if (!own) return Promise.resolve()
-      own.closeAllConnections()
-      return new Promise((resolve) => {
-        own.close(() => resolve())
-      })
-    },
+  /** A path that ends in '/' is a prefix. */
+  route(path: string, handle: AdminHandler): void {
+    this.#routes.set(path, handle)
   }
+
+  start(): void {
+    if (this.#isStopped) return
+    const { host, port } = this.#settings
+    const server = guardedServer((request, response) => {
+      void answer(this.#routes, this.#access, request, response)
+    })
+    server.on('error', (error: NodeJS.ErrnoException) => {
+      server.close()
+      this.#portIsBusy(error)
+    })
+    server.listen(port, host, () => {
+      this.#server = server
+      announce(this.#settings, server)
+    })
+    server.unref()
+  }
+
+  stop(): Promise<void> {
+    this.#isStopped = true
+    clearTimeout(this.#retry)
+    const server = this.#server
+    this.#server = undefined
+    if (!server) return Promise.resolve()
+    server.closeAllConnections()
+    return new Promise((resolve) => {
+      server.close(() => resolve())
+    })
+  }
+
+  #portIsBusy(error: NodeJS.ErrnoException): void {
+    const { host, port } = this.#settings
+    const address = `${host}:${port}`
+    const text =
+      `the admin listener cannot have ${address} (${error.code ?? error.message}): /metrics and /health are not served by this process until it can. ` +
+      `OTEL_EXPORTER_PROMETHEUS_PORT gives it another port.`
+    this.#say('AFS_ADMIN_PORT_BUSY', text, address)
+    this.#retry = setTimeout(() => {
+      this.start()
+    }, RETRY_MS)
+    this.#retry.unref()
+  }
+}
+
+function guardedServer(onRequest: (request: IncomingMessage, response: ServerResponse) => void): Server {
+  const server = createServer({
+    headersTimeout: 5_000,
+    requestTimeout: 10_000,
+    keepAliveTimeout: 5_000,
+    maxHeaderSize: 8_192,
+  })
+  Object.defineProperty(server, OWN_SERVER, { value: true })
+  server.maxConnections = 64
+  server.on('request', onRequest)
+  server.on('clientError', (_error, socket) => {
+    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n')
+    else socket.destroy()
+  })
+  return server
 }
 
 function announce(settings: AdminSettings, server: Server): void {

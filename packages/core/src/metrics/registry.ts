@@ -1,4 +1,5 @@
-import type { HistogramSample, MetricFamily, MetricSample } from '../contracts/service.ts'
+import type { MetricFamily } from '../contracts/service.ts'
+import { createSeries } from './series.ts'
 
 /** Afterspan's own instruments: label values by position, no allocation on a known series, bounded cardinality. */
 export interface Counter {
@@ -22,90 +23,25 @@ export interface MetricRegistry {
   collect(): Promise<readonly MetricFamily[]>
 }
 
-/** OpenTelemetry's default: at most 2,000 series of one instrument, the last of them for what overflows. */
-const MOST_SERIES = 2000
-const OVERFLOW = 'otel_metric_overflow'
+type Collect = () => readonly MetricFamily[] | Promise<readonly MetricFamily[]>
 
 export function createMetricRegistry(): MetricRegistry {
-  const collectors: (() => readonly MetricFamily[] | Promise<readonly MetricFamily[]>)[] = []
+  const collectors: Collect[] = []
   const byName = new Map<string, unknown>()
-  const once = <T>(name: string, make: () => T): T => {
-    if (!byName.has(name)) byName.set(name, make())
-    return byName.get(name) as T
+  /** One instrument for each name: who asks again gets the same. */
+  const once = <T extends { readonly collect: Collect }>(name: string, make: () => T): T => {
+    const known = byName.get(name) as T | undefined
+    if (known) return known
+    const made = make()
+    byName.set(name, made)
+    collectors.push(made.collect)
+    return made
   }
   return {
-    counter: (name, help, labels = [], born = []) =>
-      once(name, () => {
-        const series = createSeries(labels, () => ({ value: 0 }))
-        for (const values of born) series.of(values)
-        collectors.push(() => [
-          {
-            name,
-            type: 'counter',
-            help,
-            samples: series.samples((labelSet, { value }): MetricSample => ({ labels: labelSet, value })),
-          },
-        ])
-        return {
-          add: (value, ...values) => {
-            if (value >= 0) series.of(values).value += value
-          },
-        }
-      }),
-    gauge: (name, help, labels = [], unit) =>
-      once(name, () => {
-        const series = createSeries(labels, () => ({ value: 0 }))
-        collectors.push(() => [
-          {
-            name,
-            type: 'gauge',
-            help,
-            ...(unit ? { unit } : {}),
-            samples: series.samples((labelSet, { value }): MetricSample => ({ labels: labelSet, value })),
-          },
-        ])
-        return {
-          set: (value, ...values) => {
-            series.of(values).value = value
-          },
-          remove: (...values) => {
-            series.remove(values)
-          },
-        }
-      }),
+    counter: (name, help, labels = [], born = []) => once(name, () => makeCounter(name, help, labels, born)),
+    gauge: (name, help, labels = [], unit) => once(name, () => makeGauge(name, help, labels, unit)),
     histogram: (name, help, unit, bounds, labels = []) =>
-      once(name, () => {
-        const series = createSeries(labels, () => ({
-          counts: new Array<number>(bounds.length + 1).fill(0),
-          sum: 0,
-          count: 0,
-        }))
-        collectors.push(() => [
-          {
-            name,
-            type: 'histogram',
-            help,
-            unit,
-            samples: series.samples((labelSet, h): HistogramSample => ({
-              labels: labelSet,
-              bounds,
-              counts: [...h.counts],
-              sum: h.sum,
-              count: h.count,
-            })),
-          },
-        ])
-        return {
-          record(value, ...values) {
-            const h = series.of(values)
-            let bucket = 0
-            while (bucket < bounds.length && value > bounds[bucket]!) bucket++
-            h.counts[bucket]!++
-            h.sum += value
-            h.count++
-          },
-        }
-      }),
+      once(name, () => makeHistogram({ name, help, unit, bounds, labels })),
     callback(collect) {
       collectors.push(collect)
     },
@@ -115,7 +51,7 @@ export function createMetricRegistry(): MetricRegistry {
         try {
           families.push(...(await collect()))
         } catch {
-          /* costs only its own families */
+          // costs only its own families
         }
       }
       return families
@@ -123,46 +59,76 @@ export function createMetricRegistry(): MetricRegistry {
   }
 }
 
-function createSeries<V>(
-  names: readonly string[],
-  make: () => V,
-): {
-  of(values: readonly string[]): V
-  remove(values: readonly string[]): void
-  samples<S>(draw: (labels: Record<string, string>, value: V) => S): S[]
-} {
-  const all = new Map<string, { readonly values: readonly string[]; readonly state: V }>()
-  let overflow: V | undefined
-  let only: V | undefined
+interface Made {
+  readonly collect: Collect
+}
+
+function makeCounter(
+  name: string,
+  help: string,
+  labels: readonly string[],
+  born: readonly (readonly string[])[],
+): Counter & Made {
+  const series = createSeries(labels, () => ({ value: 0 }))
+  for (const values of born) series.of(values)
   return {
-    of(values) {
-      if (names.length === 0) return (only ??= add('', values))
-      let key = values[0] ?? ''
-      for (let i = 1; i < names.length; i++) key += `\u0000${values[i] ?? ''}`
-      const known = all.get(key)
-      if (known) return known.state
-      if (all.size >= MOST_SERIES - 1) return (overflow ??= make())
-      return add(key, values)
+    add(value, ...values) {
+      if (value >= 0) series.of(values).value += value
     },
-    remove(values) {
-      all.delete(names.map((_, i) => values[i] ?? '').join('\u0000'))
+    collect: () => [
+      { name, type: 'counter', help, samples: series.samples((set, { value }) => ({ labels: set, value })) },
+    ],
+  }
+}
+
+function makeGauge(name: string, help: string, labels: readonly string[], unit: string | undefined): Gauge & Made {
+  const series = createSeries(labels, () => ({ value: 0 }))
+  return {
+    set(value, ...values) {
+      series.of(values).value = value
     },
-    samples(draw) {
-      const out = [...all.values()].map(({ values, state }) => {
-        const labels: Record<string, string> = {}
-        // An empty label value is no label, to Prometheus: it is left out.
-        names.forEach((name, i) => {
-          if (values[i]) labels[name] = values[i]
-        })
-        return draw(labels, state)
-      })
-      if (overflow !== undefined) out.push(draw({ [OVERFLOW]: 'true' }, overflow))
-      return out
+    remove(...values) {
+      series.remove(values)
+    },
+    collect() {
+      const samples = series.samples((set, { value }) => ({ labels: set, value }))
+      return [{ name, type: 'gauge', help, ...(unit ? { unit } : {}), samples }]
     },
   }
-  function add(key: string, values: readonly string[]): V {
-    const state = make()
-    all.set(key, { values: values.map(String), state })
-    return state
+}
+
+interface HistogramInit {
+  readonly name: string
+  readonly help: string
+  readonly unit: string
+  readonly bounds: readonly number[]
+  readonly labels: readonly string[]
+}
+
+function makeHistogram({ name, help, unit, bounds, labels }: HistogramInit): Histogram & Made {
+  const series = createSeries(labels, () => ({
+    counts: new Array<number>(bounds.length + 1).fill(0),
+    sum: 0,
+    count: 0,
+  }))
+  return {
+    record(value, ...values) {
+      const h = series.of(values)
+      let bucket = 0
+      while (bucket < bounds.length && value > bounds[bucket]!) bucket++
+      h.counts[bucket]!++
+      h.sum += value
+      h.count++
+    },
+    collect() {
+      const samples = series.samples((set, { counts, sum, count }) => ({
+        labels: set,
+        bounds,
+        counts: [...counts],
+        sum,
+        count,
+      }))
+      return [{ name, type: 'histogram', help, unit, samples }]
+    },
   }
 }

@@ -2,7 +2,7 @@ import type { EncodedSpan, ResourceAttributes } from '../contracts/task.ts'
 import type { CoreConfig } from '../config/config.ts'
 import type { MetricRegistry } from '../metrics/registry.ts'
 import { encodeSpan } from './otlp/encode.ts'
-import { createSpanQueue, type SpanQueue } from './otlp/queue.ts'
+import { SpanQueue } from './otlp/queue.ts'
 import type { SpanData, SpanScope } from './span-data.ts'
 
 /** Where finished spans go: by OTEL_TRACES_EXPORTER to a collector, to stdout, or nowhere. */
@@ -19,7 +19,7 @@ export function createExporter(
 ): Exporter {
   if (exporter === 'otlp') {
     const dropped = metrics.counter('afterspan_spans_dropped', 'Spans that were not delivered, by reason.', ['reason'])
-    const queue = createSpanQueue({ settings: otlp, resource, limits, metrics })
+    const queue = new SpanQueue({ settings: otlp, resource, limits, metrics })
     return {
       queue,
       deliver(scope, span) {

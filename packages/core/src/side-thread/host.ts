@@ -11,93 +11,115 @@ import { startHeartbeat } from './heartbeat.ts'
 import type { runSide } from './main.ts'
 import { SENT, type LastWords, type Port, type SideThreadData, type ToMain, type ToSide } from './protocol.ts'
 
-export interface SideThread {
-  service(service: SideService, onMessage?: (message: unknown) => void): SideLink
-  /** Cheap when called again; does nothing where no service was named. */
-  wake(): void
-  /** Blocks for at most `holdMs`; whether the collector took the bytes. */
-  lastWords(body: Uint8Array, settings: OtlpSettings, holdMs: number): boolean
+export interface SideThreadSettings {
+  readonly bundleDir: string
+  readonly admin: AdminSettings
+  readonly collect: () => Promise<readonly MetricFamily[]>
 }
 
 const MOST_HELD = 1_000
 const MOST_RESTARTS = 3
 
-export function createSideThread(options: {
-  readonly bundleDir: string
-  readonly admin: AdminSettings
-  readonly collect: () => Promise<readonly MetricFamily[]>
-}): SideThread {
-  const entry = join(options.bundleDir, 'side-thread.js')
-  const services: SideService[] = []
-  const listeners = new Map<string, (message: unknown) => void>()
-  let held: ToSide[] = []
-  let port: Port<ToSide, ToMain> | undefined
-  let isAwake = false
-  let restarts = 0
+export class SideThread {
+  readonly #settings: SideThreadSettings
+  readonly #entry: string
+  readonly #services: SideService[] = []
+  readonly #listeners = new Map<string, (message: unknown) => void>()
+  #heartbeat: SharedArrayBuffer | undefined
+  #held: ToSide[] = []
+  #port: Port<ToSide, ToMain> | undefined
+  /** No thread could be had: the services run on this one. */
+  #isHere = false
+  #isAwake = false
+  #restarts = 0
 
-  function hear(message: ToMain): void {
-    if (message.kind === 'service') listeners.get(message.name)?.(message.message)
-    else
-      void options.collect().then((families) => {
-        post({ kind: 'families', families })
-      })
+  constructor(settings: SideThreadSettings) {
+    this.#settings = settings
+    this.#entry = join(settings.bundleDir, 'side-thread.js')
   }
-  function post(message: ToSide): void {
-    try {
-      if (port) port.postMessage(message)
-      else if (held.length < MOST_HELD) held.push(message)
-    } catch {
-      // not plain data, or the thread has just ended: nothing that the app should hear of
+
+  get hasServices(): boolean {
+    return this.#services.length > 0
+  }
+
+  service(service: SideService, onMessage?: (message: unknown) => void): SideLink {
+    this.#services.push(service)
+    if (onMessage) this.#listeners.set(service.name, onMessage)
+    return {
+      post: (message) => {
+        this.#send({ kind: 'service', name: service.name, message })
+      },
     }
   }
-  function start(): void {
-    const data: SideThreadData = { admin: options.admin, services, heartbeat: startHeartbeat() }
+
+  /** Cheap when called again; does nothing where no service was named. */
+  wake(): void {
+    if (this.#isAwake || this.#services.length === 0) return
+    this.#isAwake = true
+    // Not in the turn that woke it: starting a thread costs some milliseconds of this one.
+    setImmediate(() => {
+      this.#start()
+    }).unref()
+  }
+
+  /** Blocks for at most `holdMs`; whether the collector took the bytes. */
+  lastWords(body: Uint8Array, settings: OtlpSettings, holdMs: number): boolean {
+    if (!this.#port || this.#isHere) return sendByOwnThread(this.#entry, body, settings, holdMs)
+    return waitFor((done) => {
+      this.#send({ kind: 'last-words', body, settings, done })
+    }, holdMs)
+  }
+
+  #start(): void {
+    this.#heartbeat ??= startHeartbeat()
+    const data: SideThreadData = { admin: this.#settings.admin, services: this.#services, heartbeat: this.#heartbeat }
+    const hear = (message: ToMain): void => {
+      this.#hear(message)
+    }
     try {
-      port = startWorker(entry, data, hear, (why) => {
-        port = undefined
-        if (restarts++ < MOST_RESTARTS) {
-          say('AFS_SIDE_THREAD', `the side thread has ended (${why}) and is started again.`)
-          setTimeout(start, 1_000 * restarts).unref()
-        } else
-          say(
-            'AFS_SIDE_THREAD',
-            `the side thread has ended ${restarts} times (${why}): metrics, health and the patrol of this process are off.`,
-          )
+      this.#port = startWorker(this.#entry, data, hear, (why) => {
+        this.#ended(why)
       })
     } catch (error) {
       // No thread can be had (limits, --permission): everything runs on the main thread.
       const why = error instanceof Error ? error.message : String(error)
       say('AFS_SIDE_THREAD', `no side thread can be started (${why}): its work is done on the main thread.`)
-      port = startHere(entry, data, hear)
+      this.#isHere = true
+      this.#port = startHere(this.#entry, data, hear)
     }
-    const waiting = held
-    held = []
-    for (const message of waiting) post(message)
+    for (const message of this.#held.splice(0)) this.#send(message)
   }
 
-  return {
-    service(service, onMessage) {
-      services.push(service)
-      if (onMessage) listeners.set(service.name, onMessage)
-      return {
-        post: (message) => {
-          post({ kind: 'service', name: service.name, message })
-        },
-      }
-    },
-    wake() {
-      if (isAwake || services.length === 0) return
-      isAwake = true
-      // Not in the turn that woke it: starting a thread costs some milliseconds of this one.
-      setImmediate(start).unref()
-    },
-    lastWords(body, settings, holdMs) {
-      return port
-        ? waitFor((done) => {
-            post({ kind: 'last-words', body, settings, done })
-          }, holdMs)
-        : sendByOwnThread(entry, body, settings, holdMs)
-    },
+  #ended(why: string): void {
+    this.#port = undefined
+    if (this.#restarts++ >= MOST_RESTARTS) {
+      say(
+        'AFS_SIDE_THREAD',
+        `the side thread has ended ${this.#restarts} times (${why}): metrics, health and the patrol of this process are off.`,
+      )
+      return
+    }
+    say('AFS_SIDE_THREAD', `the side thread has ended (${why}) and is started again.`)
+    setTimeout(() => {
+      this.#start()
+    }, 1_000 * this.#restarts).unref()
+  }
+
+  #hear(message: ToMain): void {
+    if (message.kind === 'service') this.#listeners.get(message.name)?.(message.message)
+    else
+      void this.#settings.collect().then((families) => {
+        this.#send({ kind: 'families', families })
+      })
+  }
+
+  #send(message: ToSide): void {
+    try {
+      if (this.#port) this.#port.postMessage(message)
+      else if (this.#held.length < MOST_HELD) this.#held.push(message)
+    } catch {
+      // not plain data, or the thread has just ended: nothing that the app should hear of
+    }
   }
 }
 

@@ -1,7 +1,7 @@
 // The side thread. It owns nothing of the app: it has the admin listener and the services' side halves, and it sends what is
 // left at a crash while the main thread waits a bounded moment.
 import { parentPort, workerData } from 'node:worker_threads'
-import { createAdminServer } from '../admin/server.ts'
+import { AdminServer } from '../admin/server.ts'
 import { metricsRoute } from '../admin/metrics-route.ts'
 import { systemClock } from '../clock.ts'
 import type { MetricFamily, SideHost, SideModule } from '../contracts/service.ts'
@@ -22,7 +22,7 @@ if (parentPort && data?.[SIDE_THREAD_MARK]) {
 
 /** Starts the listener and every service. A service that cannot start is said and left out. */
 export function runSide(port: Port<ToMain, ToSide>, { admin, services, heartbeat }: SideThreadData): void {
-  const server = createAdminServer(admin, say)
+  const server = new AdminServer(admin, say)
   const listeners = new Map<string, (message: unknown) => void>()
   const held = new Map<string, unknown[]>()
   const collectors: (() => Promise<readonly MetricFamily[]> | readonly MetricFamily[])[] = []
@@ -44,7 +44,9 @@ export function runSide(port: Port<ToMain, ToSide>, { admin, services, heartbeat
 
   const starting = services.map((service) => {
     const host: SideHost = {
-      route: server.route,
+      route: (path, handle) => {
+        server.route(path, handle)
+      },
       metrics: (collect) => {
         collectors.push(collect)
       },
@@ -90,7 +92,9 @@ async function safely(
 }
 
 async function sendLastWords({ body, settings, done }: LastWords): Promise<void> {
+  const keepAlive = setInterval(() => {}, 1_000) // the request itself never keeps a thread
   const reply = await postTraces(settings, body)
+  clearInterval(keepAlive)
   const flag = new Int32Array(done)
   Atomics.store(flag, 0, reply.ok ? SENT : NOT_SENT)
   Atomics.notify(flag, 0)

@@ -19,7 +19,11 @@ export function createCrashTask(
     if (!record) return
     const { traceId, spanId, sampled } = ref
     // Without the request in its context, so that the span is not taken for a leftover of it too.
-    const parent = trace.setSpanContext(context.active().deleteValue(REQUEST_KEY), { traceId, spanId, traceFlags: sampled ? 1 : 0 })
+    const parent = trace.setSpanContext(context.active().deleteValue(REQUEST_KEY), {
+      traceId,
+      spanId,
+      traceFlags: sampled ? 1 : 0,
+    })
     const span = tracer().startSpan(origin, { kind: SpanKind.INTERNAL }, parent)
     const own = span.spanContext()
     const taskId = `${own.traceId}${own.spanId}` as TaskId

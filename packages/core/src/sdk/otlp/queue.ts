@@ -1,5 +1,5 @@
 import type { Attributes } from '@opentelemetry/api'
-import type { MetricRegistry } from '../../metrics/registry.ts'
+import type { Counter, MetricRegistry } from '../../metrics/registry.ts'
 import { say } from '../../diag.ts'
 import type { SpanScope } from '../span-data.ts'
 import { encodeTraceRequest } from './encode.ts'
@@ -12,12 +12,6 @@ export interface QueueLimits {
   readonly batchSpans: number
   readonly delayMs: number
 }
-export interface SpanQueue {
-  add(scope: SpanScope, span: Uint8Array): void
-  /** Everything unsent, also what is under way without an answer, as one request; the queue is empty afterwards. For the crash and exit path. */
-  takeAll(): Buffer | undefined
-  flush(): Promise<void>
-}
 interface Entry {
   readonly scope: SpanScope
   readonly span: Uint8Array
@@ -26,122 +20,134 @@ interface Entry {
 const RETRY_FIRST_MS = 1_000
 const RETRY_MOST_MS = 30_000
 
-/** Encoded spans on their way out: bounded by number and bytes, retried inside those bounds, every drop counted by reason. */
-export function createSpanQueue(options: {
+export interface QueueSettings {
   readonly settings: OtlpSettings
   readonly resource: Attributes
   readonly limits: QueueLimits
   readonly metrics: MetricRegistry
   readonly post?: (settings: OtlpSettings, body: Uint8Array) => Promise<OtlpReply>
-}): SpanQueue {
-  const { settings, resource, limits, metrics } = options
-  const post = options.post ?? postTraces
-  const dropped = metrics.counter(
-    'afterspan_spans_dropped',
-    'Spans that were not delivered, by reason.',
-    ['reason'],
-    [['queue_full'], ['rejected']],
-  )
-  const failures = metrics.counter(
-    'afterspan_export_failures',
-    'Exports that failed, by reason. A failed export is retried where that can help.',
-    ['reason'],
-  )
-  const exported = metrics.counter('afterspan_spans_exported', 'Spans that the collector took.', [], [[]])
-  let waiting: Entry[] = []
-  let waitingBytes = 0
-  let underWay: Entry[] = []
-  let timer: NodeJS.Timeout | undefined
-  let backoffMs = 0
-  let sending: Promise<void> | undefined
+}
 
-  function add(scope: SpanScope, span: Uint8Array): void {
-    if (waiting.length + underWay.length >= limits.maxSpans || waitingBytes + span.length > limits.maxBytes) {
-      dropped.add(1, 'queue_full')
-      say(
-        'AFS_EXPORT_FAILED',
-        `spans are dropped: ${limits.maxSpans} wait for ${settings.url.replace(/\/\/[^/@]*@/, '//')} already. afterspan_spans_dropped_total counts them.`,
-        'queue_full',
-      )
+/** Encoded spans on their way out: bounded by number and bytes, retried inside those bounds, every drop counted by reason. */
+export class SpanQueue {
+  readonly #settings: OtlpSettings
+  readonly #resource: Attributes
+  readonly #limits: QueueLimits
+  readonly #post: NonNullable<QueueSettings['post']>
+  readonly #counters: ReturnType<typeof exportCounters>
+  /** The collector's address as it may be shown. */
+  readonly #shownUrl: string
+  #waiting: Entry[] = []
+  #waitingBytes = 0
+  #underWay: Entry[] = []
+  #timer: NodeJS.Timeout | undefined
+  #backoffMs = 0
+  #sending: Promise<void> | undefined
+
+  constructor({ settings, resource, limits, metrics, post = postTraces }: QueueSettings) {
+    this.#settings = settings
+    this.#resource = resource
+    this.#limits = limits
+    this.#post = post
+    this.#counters = exportCounters(metrics)
+    this.#shownUrl = settings.url.replace(/\/\/[^/@]*@/, '//')
+  }
+
+  add(scope: SpanScope, span: Uint8Array): void {
+    const { maxSpans, maxBytes, batchSpans, delayMs } = this.#limits
+    const isFull = this.#waiting.length + this.#underWay.length >= maxSpans
+    if (isFull || this.#waitingBytes + span.length > maxBytes) {
+      this.#counters.dropped.add(1, 'queue_full')
+      const text = `spans are dropped: ${maxSpans} wait for ${this.#shownUrl} already. afterspan_spans_dropped_total counts them.`
+      say('AFS_EXPORT_FAILED', text, 'queue_full')
       return
     }
-    waiting.push({ scope, span })
-    waitingBytes += span.length
-    if (waiting.length >= limits.batchSpans && backoffMs === 0) void send()
-    else schedule(limits.delayMs)
+    this.#waiting.push({ scope, span })
+    this.#waitingBytes += span.length
+    if (this.#waiting.length >= batchSpans && this.#backoffMs === 0) void this.#send()
+    else this.#schedule(delayMs)
   }
 
-  function schedule(ms: number): void {
-    if (timer || sending) return
-    timer = setTimeout(() => {
-      timer = undefined
-      void send()
+  /** Everything unsent, also what is under way without an answer, as one request; the queue is empty afterwards. For the crash and exit path. */
+  takeAll(): Buffer | undefined {
+    const all = [...this.#underWay, ...this.#waiting]
+    this.#underWay = []
+    this.#waiting = []
+    this.#waitingBytes = 0
+    return all.length === 0 ? undefined : encodeTraceRequest(this.#resource, grouped(all))
+  }
+
+  #schedule(ms: number): void {
+    if (this.#timer || this.#sending) return
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined
+      void this.#send()
     }, ms)
-    timer.unref()
+    this.#timer.unref()
   }
 
-  function send(): Promise<void> {
-    if (sending) return sending
-    if (waiting.length === 0) return Promise.resolve()
-    if (timer) {
-      clearTimeout(timer)
-      timer = undefined
-    }
-    underWay = waiting.splice(0, limits.batchSpans)
-    for (const { span } of underWay) waitingBytes -= span.length
-    const batch = underWay
-    sending = post(settings, encodeTraceRequest(resource, grouped(batch))).then((reply) => {
-      sending = undefined
-      if (underWay !== batch) return // taken by the crash path meanwhile
-      underWay = []
-      settle(batch, reply)
+  #send(): Promise<void> {
+    if (this.#sending) return this.#sending
+    if (this.#waiting.length === 0) return Promise.resolve()
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    const batch = this.#waiting.splice(0, this.#limits.batchSpans)
+    this.#underWay = batch
+    for (const { span } of batch) this.#waitingBytes -= span.length
+    const body = encodeTraceRequest(this.#resource, grouped(batch))
+    this.#sending = this.#post(this.#settings, body).then((reply) => {
+      this.#sending = undefined
+      if (this.#underWay !== batch) return // taken by the crash path meanwhile
+      this.#underWay = []
+      if (reply.ok) this.#taken(batch)
+      else this.#refused(batch, reply)
+      if (this.#waiting.length > 0) this.#schedule(this.#delay())
     })
-    return sending
+    return this.#sending
   }
 
-  function settle(batch: Entry[], reply: OtlpReply): void {
-    if (reply.ok) {
-      exported.add(batch.length)
-      backoffMs = 0
-    } else {
-      failures.add(1, reply.reason)
-      say(
-        'AFS_EXPORT_FAILED',
-        `${settings.url.replace(/\/\/[^/@]*@/, '//')}: ${reply.reason}. ${reply.retryable ? 'Retrying; up to ' + limits.maxSpans + ' spans are kept meanwhile.' : 'Those spans are dropped.'}`,
-        reply.reason,
-      )
-      if (reply.retryable) {
-        waiting = [...batch, ...waiting]
-        for (const { span } of batch) waitingBytes += span.length
-        backoffMs = reply.retryAfterMs ?? Math.min(RETRY_MOST_MS, Math.max(RETRY_FIRST_MS, backoffMs * 2))
-      } else {
-        dropped.add(batch.length, 'rejected')
-        backoffMs = 0
-      }
+  #taken(batch: readonly Entry[]): void {
+    this.#counters.exported.add(batch.length)
+    this.#backoffMs = 0
+  }
+
+  #refused(batch: readonly Entry[], { reason, retryable, retryAfterMs }: OtlpReply): void {
+    const { failures, dropped } = this.#counters
+    failures.add(1, reason)
+    const next = retryable
+      ? `Retrying; up to ${this.#limits.maxSpans} spans are kept meanwhile.`
+      : 'Those spans are dropped.'
+    say('AFS_EXPORT_FAILED', `${this.#shownUrl}: ${reason}. ${next}`, reason)
+    if (!retryable) {
+      dropped.add(batch.length, 'rejected')
+      this.#backoffMs = 0
+      return
     }
-    if (waiting.length > 0)
-      schedule(
-        backoffMs > 0
-          ? backoffMs * (0.75 + Math.random() * 0.5)
-          : waiting.length >= limits.batchSpans
-            ? 0
-            : limits.delayMs,
-      )
+    this.#waiting = [...batch, ...this.#waiting]
+    for (const { span } of batch) this.#waitingBytes += span.length
+    this.#backoffMs = retryAfterMs ?? Math.min(RETRY_MOST_MS, Math.max(RETRY_FIRST_MS, this.#backoffMs * 2))
   }
 
+  #delay(): number {
+    if (this.#backoffMs > 0) return this.#backoffMs * (0.75 + Math.random() * 0.5)
+    return this.#waiting.length >= this.#limits.batchSpans ? 0 : this.#limits.delayMs
+  }
+}
+
+function exportCounters(metrics: MetricRegistry): {
+  readonly dropped: Counter
+  readonly failures: Counter
+  readonly exported: Counter
+} {
+  const born = [['queue_full'], ['rejected'], ['unencodable']]
   return {
-    add,
-    takeAll() {
-      const all = [...underWay, ...waiting]
-      underWay = []
-      waiting = []
-      waitingBytes = 0
-      return all.length === 0 ? undefined : encodeTraceRequest(resource, grouped(all))
-    },
-    async flush() {
-      while (waiting.length > 0 && backoffMs === 0) await send()
-      await sending
-    },
+    dropped: metrics.counter('afterspan_spans_dropped', 'Spans that were not delivered, by reason.', ['reason'], born),
+    failures: metrics.counter(
+      'afterspan_export_failures',
+      'Exports that failed, by reason. A failed export is retried where that can help.',
+      ['reason'],
+    ),
+    exported: metrics.counter('afterspan_spans_exported', 'Spans that the collector took.', [], [[]]),
   }
 }
 
