@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { createRequire } from 'node:module'
 import { interleaved, median, spread } from './statistics.mjs'
 
-const { createJournalWriter } = createRequire(import.meta.url)('@afterspan/async-tracker/internal')
+const { JournalWriter } = createRequire(import.meta.url)('@afterspan/async-tracker/internal')
 const EVENTS = 20_000
 
 /** One task event on the app's thread, through the writer that the recorder uses, against a bare writeSync of as many bytes. */
@@ -42,7 +42,8 @@ function bare(dir) {
 }
 
 function journal(dir) {
-  const writer = createJournalWriter({ dir })
+  const opened = () => ({ kind: 'exiting', at: 1763900000000, code: 0 })
+  const writer = new JournalWriter({ dir, key: '0123456789abcdef.0', opened, onTrouble: (error) => { throw error } })
   const event = (i) => ({
     kind: 'started',
     taskId: `4bf92f3577b34da6a3ce929d0e0e4736${(0x1000000000 + i).toString(16).padStart(16, '0')}`,
@@ -56,7 +57,7 @@ function journal(dir) {
   const from = performance.now()
   for (let i = 0; i < EVENTS; i++) writer.append(event(i))
   const us = ((performance.now() - from) * 1000) / EVENTS
-  writer.close?.()
+  writer.close()
   const bytes = size(dir) / (EVENTS + 1)
   bytesPerEvent = Math.round(bytes)
   return { us, bytes }

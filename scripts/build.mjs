@@ -64,7 +64,7 @@ async function one(entry, outfile, plugins, resolveDir) {
   await build({
     ...input,
     outfile,
-    plugins: [...plugins, workspaceSources],
+    plugins: [...plugins, workspaceSources, silentDebug],
     absWorkingDir: root,
     bundle: true,
     platform: 'node',
@@ -87,6 +87,17 @@ const workspaceSources = {
       const [, name, sub] = /^@afterspan\/([^/]+)(?:\/(.*))?$/.exec(path)
       return { path: join(packages, name, 'src', `${sub ?? 'index'}.ts`) }
     })
+  },
+}
+
+/** `debug` brings colours, tty and a look at the environment into every start, for lines that nobody asks for. */
+const silentDebug = {
+  name: 'silent-debug',
+  setup(b) {
+    b.onResolve({ filter: /^debug$/ }, ({ path }) => ({ path, namespace: 'silent' }))
+    b.onLoad({ filter: /.*/, namespace: 'silent' }, () => ({
+      contents: 'module.exports = () => Object.assign(() => {}, { enabled: false })',
+    }))
   },
 }
 

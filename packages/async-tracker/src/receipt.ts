@@ -46,15 +46,15 @@ function describeRequest(requests: readonly RequestRow[], rows: readonly TaskRow
   const promised = new Set(rows.map((row) => row.requestKey))
   const row = requests.find(({ key }) => promised.has(key)) ?? requests[0]
   if (!row) return undefined
-  const { received, answered } = row
-  const { route, status, service, outcome } = answered ?? {}
+  if (!row.answered) return undefined
+  const { method, route, status, startedAt, service, outcome } = row.answered
   return {
-    method: answered?.method ?? received?.method ?? '',
+    method,
     ...(route ? { route } : {}),
     ...(status === undefined ? {} : { status }),
-    at: received?.at ?? answered?.at ?? (0 as EpochMs),
+    at: startedAt,
     ...(service ? { service } : {}),
-    ...(outcome ? { outcome } : {}),
+    outcome,
   }
 }
 

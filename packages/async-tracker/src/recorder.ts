@@ -10,6 +10,7 @@ import {
   type JournalEvent,
   type ProcessOpened,
 } from '@afterspan/core/internal'
+import { createFlightFile } from './journal/flight.ts'
 import { JournalWriter } from './journal/writer.ts'
 import { createSpool } from './patrol/spool.ts'
 import { keyOf, ownWorkerRef } from './worker-ref.ts'
@@ -29,17 +30,27 @@ export function startRecorder(core: Core, dir: string, tell: boolean): Recorder 
     resource: core.resource,
     sdkVersion: core.sdkVersion,
   })
+  const onTrouble = (error: NodeJS.ErrnoException): void => {
+    say(
+      'AFS_JOURNAL_FAILED',
+      `${dir}: ${error.code ?? ''} ${error.message}. Up to 10,000 events are kept in memory until it can be written again; afterspan_ledger_write_errors_total counts.`,
+      error.code ?? 'error',
+    )
+  }
   const writer = new JournalWriter({
     dir,
     key,
     opened,
-    onTrouble: (error) => {
-      say(
-        'AFS_JOURNAL_FAILED',
-        `${dir}: ${error.code ?? ''} ${error.message}. Up to 10,000 events are kept in memory until it can be written again; afterspan_ledger_write_errors_total counts.`,
-        error.code ?? 'error',
-      )
+    onTrouble,
+  })
+  const flight = createFlightFile(dir, key, onTrouble)
+  core.setFlightLog({
+    open(request) {
+      // Whoever reads the flight log must know the process: its journal says who it is.
+      if (!writer.hasWritten) writer.open()
+      return flight.open(request)
     },
+    close: flight.close,
   })
   const record = (event: JournalEvent): void => {
     if (writer.append(event) || !('span' in event) || !event.span) return
@@ -56,6 +67,7 @@ export function startRecorder(core: Core, dir: string, tell: boolean): Recorder 
     record(event as JournalEvent)
   })
   processChannel.subscribe((event) => {
+    if ((event as JournalEvent).kind === 'exiting') flight.remove()
     // A process that never wrote anything needs no journal to say that it ends.
     if (writer.hasWritten) record(event as JournalEvent)
   })

@@ -85,6 +85,7 @@ export function gather(known: TaskFacts | undefined, event: TaskEvent, by: strin
       return start(facts, event, by)
     case 'heartbeat': {
       const { at, progress } = event
+      if (facts.heartbeat && facts.heartbeat.at > at) return facts
       return { ...facts, heartbeat: { at, ...(progress === undefined ? {} : { progress }) } }
     }
     case 'succeeded':
@@ -100,6 +101,7 @@ export function gather(known: TaskFacts | undefined, event: TaskEvent, by: strin
       return lose(facts, event)
     case 'acknowledged': {
       const { at, by: who, note } = event
+      if (facts.acknowledged && facts.acknowledged.at > at) return facts
       return { ...facts, acknowledged: { at, by: who, ...(note ? { note } : {}) } }
     }
     case 'reported':
@@ -160,15 +162,29 @@ function replace(facts: TaskFacts, old: AttemptFacts, now: AttemptFacts): TaskFa
 }
 
 function end(facts: TaskFacts, event: { readonly spanId?: string }, by: string, how: AttemptEnd): TaskFacts {
+  if (event.spanId === undefined && isTold(facts, by, how)) return facts
   const attempt = find(facts, event.spanId, by)
-  if (attempt) return attempt.end ? facts : replace(facts, attempt, { ...attempt, end: how })
-  if (how.state !== 'failed' && how.state !== 'cancelled') return facts // an end without a start says nothing
+  if (attempt) {
+    if (!attempt.end) return replace(facts, attempt, { ...attempt, end: how })
+    // A rejection that was handled after all: what ended then was no failure.
+    const isHandled = how.reason === 'handled' && attempt.end.reason === 'rejected' && !attempt.end.willRetry
+    return isHandled ? replace(facts, attempt, { ...attempt, end: { ...how, at: attempt.end.at } }) : facts
+  }
+  // An end without a start says nothing, unless it is one for good.
+  if ((how.state !== 'failed' && how.state !== 'cancelled') || how.willRetry) return facts
   return addEnd(facts, {
     state: how.state,
     at: how.at,
     reason: how.reason ?? 'threw',
     ...(how.failure ? { failure: how.failure } : {}),
   })
+}
+
+/** The same nameless end again: not that of the attempt which is open now. */
+function isTold({ attempts, ends }: TaskFacts, by: string, { state, reason, at }: AttemptEnd): boolean {
+  const isSame = (known: AttemptEnd | TaskEnd | undefined): boolean =>
+    known !== undefined && known.state === state && known.reason === reason && known.at === at
+  return attempts.some((attempt) => attempt.by === by && isSame(attempt.end)) || ends.some(isSame)
 }
 
 function lose(facts: TaskFacts, event: EventOf<'lost'>): TaskFacts {
@@ -187,7 +203,11 @@ function lose(facts: TaskFacts, event: EventOf<'lost'>): TaskFacts {
   return !attempt || attempt.lost ? facts : replace(facts, attempt, { ...attempt, lost: mark })
 }
 
+/** Of ends for good that say the same, the earliest: brokers tell several processes. A task may be lost again and again. */
 function addEnd(facts: TaskFacts, how: TaskEnd): TaskFacts {
-  if (facts.ends.some((known) => known.state === how.state && known.reason === how.reason)) return facts
-  return { ...facts, ends: [...facts.ends, how] }
+  const same = facts.ends.find(
+    ({ state, reason, at }) => state === how.state && reason === how.reason && (state !== 'lost' || at === how.at),
+  )
+  if (!same) return { ...facts, ends: [...facts.ends, how] }
+  return same.at <= how.at ? facts : { ...facts, ends: facts.ends.map((known) => (known === same ? how : known)) }
 }

@@ -15,14 +15,14 @@ export interface DerivedState {
   readonly conflict: boolean
 }
 
-/** Where a task can go from each state. `lost` is provisional: a later attempt reopens it. */
+/** Where a task can go from each state. `lost` is provisional: a later attempt reopens it, or the lost one speaks after all, whatever others did since. */
 export const TRANSITIONS: Readonly<Record<TaskState, readonly TaskState[]>> = {
   pending: ['enqueued', 'running', 'cancelled', 'lost', 'failed'],
-  enqueued: ['running', 'failed', 'cancelled', 'lost'],
+  enqueued: ['running', 'succeeded', 'failed', 'cancelled', 'lost'],
   running: ['succeeded', 'retrying', 'failed', 'cancelled', 'lost', 'enqueued'],
-  retrying: ['running', 'failed', 'cancelled', 'lost'],
+  retrying: ['running', 'succeeded', 'failed', 'cancelled', 'lost'],
   succeeded: [],
-  failed: [],
+  failed: ['cancelled'],
   cancelled: [],
   lost: ['running', 'succeeded', 'failed', 'cancelled', 'enqueued', 'retrying'],
 }
@@ -69,7 +69,7 @@ function openState({
 }: TaskFacts): Omit<DerivedState, 'recovered' | 'duplicate' | 'conflict'> {
   if (attempts.some((attempt) => !attempt.end && !attempt.lost)) return { state: 'running' }
   const last = attempts.at(-1)
-  const taskLost = lostEnd(ends)
+  const taskLost = lostEnd(ends, attempts)
   if (taskLost && (!last || taskLost.at >= last.startedAt)) return lost(taskLost)
   if (!last) return { state: confirmed ? 'enqueued' : 'pending' }
   if (last.end)
@@ -84,15 +84,21 @@ function lost({ at, reason, evidence }: LostMark): Pick<DerivedState, 'state' | 
   return { state: 'lost', reason, evidence, settledAt: at }
 }
 
-function lostEnd(ends: TaskFacts['ends']): LostMark | undefined {
+/** The latest word that the task as a whole is lost. An attempt refutes `never_enqueued`, whenever it began: the broker had it. */
+function lostEnd(ends: TaskFacts['ends'], attempts: readonly AttemptFacts[]): LostMark | undefined {
   let latest: LostMark | undefined
-  for (const end of ends) if (end.state === 'lost' && (!latest || end.at > latest.at)) latest = end
+  for (const end of ends) {
+    if (end.state !== 'lost' || (end.reason === 'never_enqueued' && attempts.length > 0)) continue
+    if (!latest || end.at > latest.at) latest = end
+  }
   return latest
 }
 
 /** Lost once, and then an attempt that is not the lost one; or the lost one itself spoke after all. */
 function isRecovered({ attempts, ends }: TaskFacts): boolean {
-  if (lostEnd(ends) && attempts.length > 0) return true
+  for (const end of ends)
+    if (end.state === 'lost' && attempts.some((a) => end.reason === 'never_enqueued' || a.startedAt > end.at))
+      return true
   return attempts.some((a, i) => a.lost !== undefined && (a.end !== undefined || i < attempts.length - 1))
 }
 

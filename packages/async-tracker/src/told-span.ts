@@ -3,13 +3,13 @@
 import { createHash } from 'node:crypto'
 import {
   OTLP_KIND,
+  type RequestAnswered,
   type RequestReceived,
   type SpanData,
   type TaskFailure,
   type TraceRef,
   type WorkerRef,
 } from '@afterspan/core/internal'
-import type { RequestRow } from './ledger/store.ts'
 import type { AttemptFacts, LostMark, TaskEnd, TaskFacts } from './task-facts.ts'
 
 const IN_PROCESS = 'process'
@@ -93,20 +93,19 @@ export function requestSpan(received: RequestReceived, lost: LostMark): SpanData
 }
 
 /** A request that nobody sampled, told again because a promise of it is broken: what failed needs something to hang on. */
-export function answeredSpan({ received, answered }: RequestRow): SpanData | undefined {
-  if (!answered) return undefined
-  const { origin, method, route, status, at } = answered
+export function answeredSpan(answered: RequestAnswered): SpanData {
+  const { origin, method, route, status, at, startedAt, target, parentSpanId } = answered
   return {
     traceId: origin.traceId,
     spanId: origin.spanId,
-    parentSpanId: received?.parentSpanId,
+    parentSpanId,
     name: route ? `${method} ${route}` : method,
     kind: OTLP_KIND.server,
-    startMs: received?.at ?? at,
-    endMs: at,
+    startMs: startedAt,
+    endMs: Math.max(startedAt, at),
     attributes: {
       'http.request.method': method,
-      ...(received?.target ? { 'url.path': received.target } : {}),
+      ...(target ? { 'url.path': target } : {}),
       ...(route ? { 'http.route': route } : {}),
       ...(status === undefined ? {} : { 'http.response.status_code': status }),
     },

@@ -10,6 +10,7 @@ import { AdminServer, type AdminSettings } from './admin/server.ts'
 import { metricsRoute } from './admin/metrics-route.ts'
 import { systemClock } from './clock.ts'
 import { loadConfig, otlpSettings, type CoreConfig } from './config/config.ts'
+import type { FlightLog } from './contracts/flight-log.ts'
 import type { Core } from './core.ts'
 import { say } from './diag.ts'
 import { globalState } from './global-state.ts'
@@ -80,6 +81,7 @@ function assemble(bundleDir: string, config: CoreConfig): Core {
     hooks,
   }
   let spool: Spool | undefined
+  let flight: FlightLog | undefined
 
   return {
     serviceName: parts.serviceName,
@@ -98,11 +100,14 @@ function assemble(bundleDir: string, config: CoreConfig): Core {
       sideThread.wake()
     },
     deliver: exporter.deliverEncoded,
+    setFlightLog(log) {
+      flight = log
+    },
     setSpool(keep) {
       spool = keep
     },
     start() {
-      start(parts, () => spool)
+      start(parts, { spool: () => spool, flight: () => flight })
     },
   }
 }
@@ -120,8 +125,14 @@ interface Parts {
   readonly hooks: ModuleHooks
 }
 
+/** What the packages above may have given by then. */
+interface Kept {
+  readonly spool: () => Spool | undefined
+  readonly flight: () => FlightLog | undefined
+}
+
 /** Hooks modules, servers, signals and exits. */
-function start(parts: Parts, spool: () => Spool | undefined): void {
+function start(parts: Parts, { spool, flight }: Kept): void {
   const { config, metrics, exporter, tracer, sideThread, hooks } = parts
   const { now } = systemClock
   const openSpans = createOpenSpans()
@@ -137,7 +148,7 @@ function start(parts: Parts, spool: () => Spool | undefined): void {
     effective: createEffectiveCounter(metrics),
     ignorePaths: new Set(config.ignorePaths),
     traceResponse: config.traceResponse,
-    flight: config.flight,
+    flight: config.flight ? flight() : undefined,
     deliver: (span) => {
       exporter.deliver(SCOPE, span)
     },
@@ -150,7 +161,7 @@ function start(parts: Parts, spool: () => Spool | undefined): void {
   metrics.callback(hooks.status.collect)
   addProcessMetrics(metrics)
   Object.assign(globalState(), { runTask: createRunTask({ tracer, now, onError }), recordError: servers.recordError })
-  guardProcess({ config, exporter, servers, openSpans, sideThread, tracer, now, spool })
+  guardProcess({ config, exporter, openSpans, sideThread, tracer, now, spool })
   if (!isMainThread) return // one listener a process: the main thread's
   wakeWhenListening(sideThread.hasServices ? wake : listenHere(adminSettings(config), metrics.collect))
 }

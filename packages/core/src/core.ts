@@ -1,3 +1,4 @@
+import type { FlightLog } from './contracts/flight-log.ts'
 import type { Integration, TaskKit } from './contracts/integration.ts'
 import type { ModuleHook } from './contracts/module-hook.ts'
 import type { Clock, SideService } from './contracts/service.ts'
@@ -25,6 +26,8 @@ export interface Core {
   wakeSideThread(): void
   /** Exports a span that could not be put into the journal after all. */
   deliver(span: EncodedSpan): void
+  /** Where requests in flight are noted. Without one they are not. */
+  setFlightLog(log: FlightLog): void
   /** Where spans are kept that could not be delivered before the process ended. */
   setSpool(spool: Spool): void
   /** Hooks modules, servers, signals and exits. Everything above must have been added by then. */

@@ -68,9 +68,9 @@ describe('our encoder and the official one', () => {
   })
 })
 
-// Faults of the encoder, each to be fixed in core: then the test fails, and `.fails` goes.
-describe('our encoder does not yet', () => {
-  test.fails.each([
+// Each was once a fault of the encoder.
+describe('our encoder does what it once failed to do:', () => {
+  test.each([
     ['maps', { a: { b: 1, c: ['d'] } }],
     ['bytes', { a: new Uint8Array([1, 2, 3]) }],
     ['maps in lists', { a: [{ b: 1 }] }],
@@ -91,7 +91,7 @@ describe('our encoder does not yet', () => {
     expect(Buffer.from(found?.links[0]?.traceId ?? '', 'hex').toString()).not.toContain('secret')
   })
 
-  test.fails.each([
+  test.each([
     ['before 1970', { startMs: -1 }],
     ['after 2554', { endMs: 1e15 }],
   ])('take a time %s', (_when, times) => {

@@ -44,6 +44,17 @@ export class JournalWriter {
     return this.#number > 0
   }
 
+  /** Makes the file, so that who writes is known; without an event yet. Never throws. */
+  open(): void {
+    const now = performance.now()
+    if (this.#fd !== undefined || now < this.#retryAt) return
+    try {
+      this.#open(now)
+    } catch (error) {
+      this.#trouble(error as NodeJS.ErrnoException, now)
+    }
+  }
+
   /** False: the event is not in the journal, and not held in memory for it either. Never throws. */
   append(event: JournalEvent): boolean {
     const now = performance.now()

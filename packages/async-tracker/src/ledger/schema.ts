@@ -25,12 +25,10 @@ export const MIGRATIONS: readonly string[] = [
   CREATE TABLE request (
     key TEXT PRIMARY KEY,
     trace_id TEXT NOT NULL,
-    open_by TEXT,
     at INTEGER NOT NULL,
     row TEXT NOT NULL
   ) WITHOUT ROWID;
   CREATE INDEX request_trace ON request (trace_id);
-  CREATE INDEX request_open ON request (open_by) WHERE open_by IS NOT NULL;
   CREATE INDEX request_at ON request (at);
   CREATE TABLE process (key TEXT PRIMARY KEY, dead_at INTEGER, row TEXT NOT NULL) WITHOUT ROWID;
   CREATE TABLE segment (file TEXT PRIMARY KEY, offset INTEGER NOT NULL) WITHOUT ROWID;

@@ -105,10 +105,6 @@ class SqliteLedger implements LedgerStore {
     return this.#all('SELECT row FROM request WHERE trace_id = ? ORDER BY at', traceId).map(parse<RequestRow>)
   }
 
-  async openRequestsOf(keys: readonly string[]): Promise<readonly RequestRow[]> {
-    return this.#allOf((marks) => `SELECT row FROM request WHERE open_by IN (${marks})`, keys).map(parse<RequestRow>)
-  }
-
   async processes(): Promise<readonly ProcessRow[]> {
     return this.#all('SELECT row FROM process').map(parse<ProcessRow>)
   }
@@ -203,17 +199,13 @@ function write(statement: (sql: string) => StatementSync, change: LedgerChange):
       JSON.stringify(row),
     )
   }
-  for (const row of change.requests ?? []) {
-    const at = row.answered?.at ?? row.received?.at ?? 0
-    const openBy = row.answered ? null : row.by
-    statement('INSERT OR REPLACE INTO request VALUES (?, ?, ?, ?, ?)').run(
+  for (const row of change.requests ?? [])
+    statement('INSERT OR REPLACE INTO request VALUES (?, ?, ?, ?)').run(
       row.key,
       row.key.slice(0, 32),
-      openBy,
-      at,
+      row.answered?.at ?? 0,
       JSON.stringify(row),
     )
-  }
   for (const key of change.forgottenRequests ?? []) statement('DELETE FROM request WHERE key = ?').run(key)
   for (const row of change.processes ?? [])
     statement('INSERT OR REPLACE INTO process VALUES (?, ?, ?)').run(row.key, row.deadAt ?? null, JSON.stringify(row))

@@ -6,7 +6,6 @@ import type {
   ProcessCrashed,
   ProcessExiting,
   RequestAnswered,
-  RequestReceived,
   ResourceAttributes,
   TaskId,
   TaskState,
@@ -31,7 +30,6 @@ export interface RequestRow {
   readonly key: RequestKey
   /** Writer of the journal that tells of it. */
   readonly by: string
-  readonly received?: RequestReceived
   readonly answered?: RequestAnswered
   readonly counted?: EffectiveOutcome | 'own'
   readonly isRecovered: boolean
@@ -109,8 +107,6 @@ export interface LedgerStore {
   find(query: TaskQuery): Promise<readonly TaskRow[]>
   requests(keys: readonly RequestKey[]): Promise<ReadonlyMap<RequestKey, RequestRow>>
   requestsOfTrace(traceId: string): Promise<readonly RequestRow[]>
-  /** Received by one of these writers, and never answered. */
-  openRequestsOf(keys: readonly string[]): Promise<readonly RequestRow[]>
   processes(): Promise<readonly ProcessRow[]>
   segments(): Promise<ReadonlyMap<string, number>>
   dueOutbox(now: EpochMs, limit: number): Promise<readonly OutboxRow[]>

@@ -113,16 +113,12 @@ function take(work: Work, event: JournalEvent, by: string): void {
     return
   }
   switch (event.kind) {
-    case 'received': {
-      const key = requestKeyOf(event.origin)
-      work.requests.set(key, { isRecovered: false, ...requestOf(work, key), key, by, received: event })
-      return
-    }
     case 'answered': {
       const key = requestKeyOf(event.origin)
-      // A request that promised nothing is its own process's to count: from here on it is no news.
-      if (event.promised === 0 && event.outcome !== 'crashed') work.requests.set(key, undefined)
-      else work.requests.set(key, { isRecovered: false, ...requestOf(work, key), key, by, answered: event })
+      const known = requestOf(work, key)
+      // What was answered stays so: a death after it may still have left its note in the flight log.
+      if (known?.answered && event.outcome === 'crashed') return
+      work.requests.set(key, { isRecovered: false, ...known, key, by, answered: event })
       return
     }
     case 'opened': {
@@ -237,8 +233,7 @@ function settleRequests(work: Work): void {
 }
 
 function tellAgain(work: Work, row: RequestRow): void {
-  const span = answeredSpan(row)
-  if (!span) return
+  const span = answeredSpan(row.answered!)
   const body = request(span, processOf(work, row.by))
   work.outbox.set(span.spanId, { spanId: span.spanId, body, tries: 0, nextAt: work.known.now })
 }
@@ -250,6 +245,7 @@ function lateRequest(key: RequestKey, by: string, { origin, at, route }: TaskSpa
     kind: 'answered',
     origin,
     at,
+    startedAt: at,
     service: '',
     method,
     promised: 0,

@@ -7,8 +7,9 @@ import type {
   TaskReason,
   TraceRef,
   TaskFailure,
+  RequestReceived,
 } from '@afterspan/core/internal'
-import type { ProcessRow, RequestRow, TaskRow } from '../ledger/store.ts'
+import type { ProcessRow, TaskRow } from '../ledger/store.ts'
 
 interface Death {
   readonly reason: TaskReason
@@ -41,7 +42,7 @@ export function deathOf({ crashed, exiting }: ProcessRow, evidence: Evidence): D
 /** Attempts that it ran, messages that it was sending and requests that it was serving end with it. */
 export function lossesOf(
   process: ProcessRow,
-  open: { readonly tasks: readonly TaskRow[]; readonly requests: readonly RequestRow[] },
+  open: { readonly tasks: readonly TaskRow[]; readonly requests: readonly RequestReceived[] },
   evidence: Evidence,
   at: EpochMs,
 ): JournalEvent[] {
@@ -56,20 +57,17 @@ export function lossesOf(
         losses.push({ kind: 'lost', taskId: facts.taskId, at, attempt: 0, ...death, reason: 'never_enqueued' })
       return losses
     }),
-    ...open.requests.flatMap(({ received }): JournalEvent[] =>
-      received
-        ? [
-            {
-              kind: 'answered',
-              origin: received.origin,
-              at,
-              service: process.worker.service,
-              method: received.method,
-              promised: 0,
-              outcome: 'crashed',
-            },
-          ]
-        : [],
-    ),
+    ...open.requests.map(({ origin, at: startedAt, method, target, parentSpanId }): JournalEvent => ({
+      kind: 'answered',
+      origin,
+      at,
+      startedAt,
+      service: process.worker.service,
+      method,
+      target,
+      ...(parentSpanId ? { parentSpanId } : {}),
+      promised: 0,
+      outcome: 'crashed',
+    })),
   ]
 }

@@ -6,11 +6,13 @@ import {
   type EpochMs,
   type OtlpReply,
   type OtlpSettings,
+  type RequestReceived,
   type TaskId,
 } from '@afterspan/core/internal'
-import type { LedgerChange, LedgerStore, OutboxRow, ProcessRow, RequestRow } from '../ledger/store.ts'
+import { readFlightFile, removeFlightFile } from '../journal/flight.ts'
+import type { LedgerChange, LedgerStore, OutboxRow, ProcessRow } from '../ledger/store.ts'
 import { requestSpan } from '../told-span.ts'
-import { digest, touchedBy, type Batch, type Known } from './digest.ts'
+import { digest, requestKeyOf, touchedBy, type Batch, type Known } from './digest.ts'
 import type { Liveness } from './liveness.ts'
 import { deathOf, lossesOf } from './losses.ts'
 import { createOutbox, type Outbox } from './outbox.ts'
@@ -171,26 +173,33 @@ export class Patrol {
     const keys = new Set(dead.map((row) => row.key))
     await this.#ingest((key) => keys.has(key))
     const tasks = await this.#ledger.openTasksOf([...keys])
-    const requests = await this.#ledger.openRequestsOf([...keys])
     const now = this.#settings.clock.now()
     const batches: Batch[] = []
     const processes: ProcessRow[] = []
     const outbox: OutboxRow[] = []
     for (const key of keys) {
       const row = this.#processes.get(key)!
-      const open = requests.filter(({ by }) => by === key)
+      const open = await this.#inFlightOf(key)
       const events = lossesOf(row, { tasks, requests: open }, 'process_gone', now)
       if (events.length > 0) batches.push({ by: key, events })
-      outbox.push(...open.flatMap((lost) => crashedRequest(lost, row, now)))
+      outbox.push(...open.map((lost) => crashedRequest(lost, row, now)))
       processes.push({ ...row, deadAt: now })
     }
     await this.#apply(batches, { processes, outbox })
     for (const key of keys) {
       this.#stalled.delete(key)
       this.#noteDetection(key)
+      removeFlightFile(this.#settings.dir, key)
     }
     await this.#forgetReadSegments([...keys])
     return batches.reduce((n, { events }) => n + events.length, 0)
+  }
+
+  /** What a dead process had in flight, but for what it had answered with its last breath. */
+  async #inFlightOf(key: string): Promise<RequestReceived[]> {
+    const requests = readFlightFile(this.#settings.dir, key)
+    const known = await this.#ledger.requests(requests.map(({ origin }) => requestKeyOf(origin)))
+    return requests.filter(({ origin }) => !known.get(requestKeyOf(origin))?.answered)
   }
 
   #noteDetection(key: string): void {
@@ -227,8 +236,7 @@ export class Patrol {
   }
 }
 
-function crashedRequest({ received, key }: RequestRow, row: ProcessRow, now: EpochMs): OutboxRow[] {
-  if (!received) return []
+function crashedRequest(received: RequestReceived, row: ProcessRow, now: EpochMs): OutboxRow {
   const span = requestSpan(received, { at: now, ...deathOf(row, 'process_gone') })
-  return [{ spanId: key.slice(32), body: request(span, row), tries: 0, nextAt: now }]
+  return { spanId: span.spanId, body: request(span, row), tries: 0, nextAt: now }
 }

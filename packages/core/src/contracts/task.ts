@@ -180,31 +180,35 @@ export interface EncodedSpan {
 
 export type RequestOutcome = 'sent' | 'aborted_by_client' | 'aborted_by_server' | 'timed_out' | 'crashed'
 
-/** What the journal says of requests themselves: only those that promised something, or all while they are in flight. */
-export type RequestEvent = RequestReceived | RequestAnswered
+/** What the journal says of a request: only of one that promised something, or that its process did not live to answer. */
+export type RequestEvent = RequestAnswered
 
-export interface RequestReceived {
-  readonly kind: 'received'
+export interface RequestAnswered {
+  readonly kind: 'answered'
   /** The SERVER span. */
   readonly origin: TraceRef
   readonly at: EpochMs
+  readonly startedAt: EpochMs
+  readonly service: string
   readonly method: string
   /** The path without its query. */
   readonly target?: string
   /** The inbound parent, so that the span can be told by others. */
   readonly parentSpanId?: string
-}
-export interface RequestAnswered {
-  readonly kind: 'answered'
-  readonly origin: TraceRef
-  readonly at: EpochMs
-  readonly service: string
-  readonly method: string
-  /** How many tasks the request had spawned when its response ended; 0 only clears 'received'. */
+  /** How many tasks the request had spawned when its response ended. */
   readonly promised: number
   readonly status?: number
   readonly route?: string
   readonly outcome: RequestOutcome
+}
+
+/** A request in flight. Noted from its first byte until its response has ended, beside the journal: see FlightLog. */
+export interface RequestReceived {
+  readonly origin: TraceRef
+  readonly at: EpochMs
+  readonly method: string
+  readonly target: string
+  readonly parentSpanId?: string
 }
 
 /** What the journal says of the process that writes it. */

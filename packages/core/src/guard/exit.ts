@@ -5,7 +5,6 @@ import { processChannel } from '../tasks/channel.ts'
 export interface ExitDeps {
   readonly now: () => EpochMs
   readonly endOpenSpans: (errorType: string) => void
-  readonly flushRequests: () => void
   readonly sendLastWords: () => void
 }
 
@@ -17,7 +16,6 @@ export function createFarewell(deps: ExitDeps): (code: number, signal?: string) 
     isSaid = true
     try {
       for (const request of [...inFlight]) request.endForExit()
-      deps.flushRequests()
       deps.endOpenSpans('process_exit')
       processChannel.publish({ kind: 'exiting', at: deps.now(), code, ...(signal ? { signal } : {}) })
     } catch {

@@ -1,7 +1,6 @@
 import type { Tracer } from '@opentelemetry/api'
 import type { CoreConfig } from '../config/config.ts'
 import type { EpochMs } from '../contracts/task.ts'
-import type { WatchedServers } from '../http/server.ts'
 import type { Exporter } from '../sdk/exporter.ts'
 import type { OpenSpans } from '../sdk/open-spans.ts'
 import type { SideThread } from '../side-thread/host.ts'
@@ -16,14 +15,13 @@ import { watchSignals } from './signals.ts'
 export function guardProcess(deps: {
   readonly config: CoreConfig
   readonly exporter: Exporter
-  readonly servers: WatchedServers
   readonly openSpans: OpenSpans
   readonly sideThread: SideThread
   readonly tracer: () => Tracer
   readonly now: () => EpochMs
   readonly spool: () => Spool | undefined
 }): void {
-  const { config, exporter, servers, openSpans, sideThread, tracer, now, spool } = deps
+  const { config, exporter, openSpans, sideThread, tracer, now, spool } = deps
   const { queue } = exporter
   const lastWords = queue
     ? createLastWords({ queue, settings: config.otlp, sideThread, spool, holdMs: config.exitHoldMs })
@@ -36,7 +34,7 @@ export function guardProcess(deps: {
     openSpans.endAll(errorType, (span) => patrolTells() && isTaskSpan(span))
   }
   watchCrashes({ now, endOpenSpans, breakPromise: createCrashTask(tracer, now), sendLastWords })
-  const farewell = createFarewell({ now, endOpenSpans, flushRequests: servers.flush, sendLastWords })
+  const farewell = createFarewell({ now, endOpenSpans, sendLastWords })
   watchExit(farewell)
   watchSignals(farewell)
 }

@@ -6,6 +6,8 @@ import { REQUEST_KEY } from './request-record.ts'
 type Listener = ((...args: unknown[]) => void) & { listener?: unknown }
 type On = (event: string | symbol, listener: Listener) => unknown
 
+/** Added by Node itself to every request once its response has ended. */
+const NODES_OWN = 'clearIncoming'
 const LATE = new Set<string | symbol>(['data', 'end', 'close', 'error', 'readable'])
 
 /** Listeners that the app adds to a request run in that request's context, whichever event of the parser fires them: raw `req.on('end')` listeners lose it on Node 24 and 26. */
@@ -20,7 +22,7 @@ export function bindLateListeners(): void {
 function bound(original: On): On {
   return function (this: IncomingMessage & Marked, event, listener) {
     const open = this[OPEN]
-    if (open === undefined || !LATE.has(event) || typeof listener !== 'function')
+    if (open === undefined || !LATE.has(event) || typeof listener !== 'function' || listener.name === NODES_OWN)
       return original.call(this, event, listener)
     const now = context.active()
     const own = now.getValue(REQUEST_KEY) === open.record ? now : open.context

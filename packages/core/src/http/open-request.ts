@@ -17,17 +17,20 @@ export class Open implements OpenRequest {
   readonly span: RequestSpan
   readonly context: Context
   readonly request: IncomingMessage
+  /** In the flight log. */
+  readonly slot: number
   readonly settle: (open: Open, outcome: RequestOutcome, status: number | undefined) => void
   /** What the app threw while it served this request. */
   error: unknown
   done = false
 
-  constructor(init: Pick<Open, 'record' | 'span' | 'context' | 'request' | 'settle'>) {
+  constructor(init: Pick<Open, 'record' | 'span' | 'context' | 'request' | 'settle' | 'slot'>) {
     this.record = init.record
     this.span = init.span
     this.context = init.context
     this.request = init.request
     this.settle = init.settle
+    this.slot = init.slot
   }
   get ref(): TraceRef {
     return this.record.ref

@@ -28,9 +28,9 @@ export function describeRequest(request: IncomingMessage, path: string): Request
   }
   if (method === '_OTHER') attributes['http.request.method_original'] = request.method ?? ''
   if (url.length > path.length + 1) attributes['url.query'] = redactQuery(url.slice(path.length + 1))
-  const host = /^(\[[0-9a-fA-F:.]+\]|[^:/?#@\s]{1,255})(?::(\d{1,5}))?$/.exec(headers.host ?? '')
-  if (host) attributes['server.address'] = host[1]!
-  const port = host?.[2] ? Number(host[2]) : socket.localPort
+  const host = parseHost(headers.host ?? '')
+  if (host.address) attributes['server.address'] = host.address
+  const port = host.port ?? socket.localPort
   if (port) attributes['server.port'] = port
   if (socket.remoteAddress) {
     attributes['client.address'] = socket.remoteAddress
@@ -40,4 +40,19 @@ export function describeRequest(request: IncomingMessage, path: string): Request
   const agent = headers['user-agent']
   if (agent) attributes['user_agent.original'] = agent.slice(0, 512)
   return { method, path, attributes }
+}
+
+interface Host {
+  readonly header: string
+  readonly address?: string
+  readonly port?: number
+}
+/** Clients of a service mostly say the same name. */
+let lastHost: Host = { header: '' }
+
+function parseHost(header: string): Host {
+  if (header === lastHost.header) return lastHost
+  const found = /^(\[[0-9a-fA-F:.]+\]|[^:/?#@\s]{1,255})(?::(\d{1,5}))?$/.exec(header)
+  lastHost = found ? { header, address: found[1]!, ...(found[2] ? { port: Number(found[2]) } : {}) } : { header }
+  return lastHost
 }

@@ -31,31 +31,57 @@ export function createRequestMetrics(metrics: MetricRegistry): RequestMetrics {
     'url_scheme',
   ])
   const counts = new Map<string, number>()
-  const count = (open: Open, by: number): string => {
-    const { method } = open.record
-    const scheme = String(open.span.attributes['url.scheme'])
-    const key = `${method} ${scheme}`
+  const count = ({ record, span }: Open, by: number): void => {
+    const { method } = record
+    const scheme = span.attributes['url.scheme'] === 'https' ? 'https' : 'http'
+    const key = method + scheme
     const now = (counts.get(key) ?? 0) + by
     counts.set(key, now)
     active.set(now, method, scheme)
-    return scheme
+  }
+  const recorders = new Map<string, Recorder[]>()
+  /** Most routes are answered in one or two ways: those are compared field by field, and no key is built. */
+  const recorderOf = (open: Open, status: string, errorType: string): Recorder => {
+    const { method, route = '' } = open.record
+    const scheme = String(open.span.attributes['url.scheme'])
+    const version = open.request.httpVersion
+    let known = recorders.get(route)
+    if (!known) {
+      if (recorders.size >= MOST_ROUTES) recorders.clear()
+      recorders.set(route, (known = []))
+    }
+    for (const r of known)
+      if (
+        r.status === status &&
+        r.method === method &&
+        r.errorType === errorType &&
+        r.scheme === scheme &&
+        r.version === version
+      )
+        return r
+    const record = duration.bind(method, status, route, scheme, version, errorType)
+    const made = { method, status, scheme, version, errorType, record }
+    if (known.length < MOST_WAYS) known.push(made)
+    return made
   }
   return {
     started(open) {
       count(open, 1)
     },
     ended(open, seconds, status, errorType) {
-      const scheme = count(open, -1)
-      const { method, route = '' } = open.record
-      duration.record(
-        seconds,
-        method,
-        status === undefined ? '' : String(status),
-        route,
-        scheme,
-        open.request.httpVersion,
-        errorType ?? '',
-      )
+      count(open, -1)
+      recorderOf(open, status === undefined ? '' : String(status), errorType ?? '').record(seconds)
     },
   }
 }
+
+interface Recorder {
+  readonly method: string
+  readonly status: string
+  readonly scheme: string
+  readonly version: string
+  readonly errorType: string
+  readonly record: (seconds: number) => void
+}
+const MOST_ROUTES = 1_000
+const MOST_WAYS = 16

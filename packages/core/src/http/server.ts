@@ -15,15 +15,16 @@ import {
 import { suppressTracing } from '@opentelemetry/core'
 import { SamplingDecision, type Sampler } from '@opentelemetry/sdk-trace'
 import { OWN_SERVER } from '../admin/server.ts'
-import type { EpochMs, RequestOutcome } from '../contracts/task.ts'
+import type { FlightLog } from '../contracts/flight-log.ts'
+import type { EpochMs, RequestOutcome, RequestReceived } from '../contracts/task.ts'
 import type { MetricRegistry } from '../metrics/registry.ts'
 import type { AsyncContextManager } from '../sdk/context-manager.ts'
 import { spanId, traceId } from '../sdk/ids.ts'
+import { RequestContext } from '../sdk/request-context.ts'
 import { RequestSpan, type SpanLimits } from '../sdk/request-span.ts'
 import type { SpanData } from '../sdk/span-data.ts'
 import { nowMs } from '../sdk/time.ts'
 import { requestChannel } from '../tasks/channel.ts'
-import { createAnsweredGroup, type AnsweredGroup } from './answered.ts'
 import type { createEffectiveCounter } from './effective.ts'
 import { expressRoute } from './express-route.ts'
 import { inFlight } from './in-flight.ts'
@@ -32,7 +33,7 @@ import { Open, OPEN, type Marked } from './open-request.ts'
 import { abortOutcome } from './outcome.ts'
 import { describeRequest, pathOf, type RequestFacts } from './request-attributes.ts'
 import { createRequestMetrics, type RequestMetrics } from './request-metrics.ts'
-import { REQUEST_KEY, type RequestRecord } from './request-record.ts'
+import type { RequestRecord } from './request-record.ts'
 import { giveVerdict } from './request-verdict.ts'
 
 export interface ServerSettings {
@@ -44,8 +45,7 @@ export interface ServerSettings {
   readonly serviceName: string
   readonly ignorePaths: ReadonlySet<string>
   readonly traceResponse: boolean
-  /** 'received' is published for every request. */
-  readonly flight: boolean
+  readonly flight: FlightLog | undefined
   deliver(span: SpanData): void
   requestStarted(): void
   /** The response has ended; work of the request that is still open becomes tasks of its own. */
@@ -54,12 +54,9 @@ export interface ServerSettings {
 export interface WatchedServers {
   recordError(request: unknown, error: unknown): void
   setRoute(request: unknown, route: string): void
-  /** Publishes the ends that are grouped until the next turn of the loop. */
-  flush(): void
 }
 interface Serving extends ServerSettings {
   readonly requestMetrics: RequestMetrics
-  readonly answered: AnsweredGroup
 }
 
 /** Watches every server of this process. Nothing is patched but `on` of incoming messages; nothing of ours throws into the app. */
@@ -67,7 +64,6 @@ export function watchServers(settings: ServerSettings): WatchedServers {
   const serving: Serving = {
     ...settings,
     requestMetrics: createRequestMetrics(settings.metrics),
-    answered: createAnsweredGroup(),
   }
   const settle: Open['settle'] = (open, outcome, status) => {
     end(serving, open, outcome, status)
@@ -95,7 +91,6 @@ export function watchServers(settings: ServerSettings): WatchedServers {
       const open = (request as Marked)[OPEN]
       if (open && !open.done) open.record.route = route
     },
-    flush: serving.answered.flush,
   }
 }
 
@@ -130,8 +125,9 @@ function start(
     ended: false,
     counted: false,
   }
-  const active = trace.setSpan(inbound, span).setValue(REQUEST_KEY, record)
-  const open = new Open({ record, span, context: active, request, settle })
+  const active = new RequestContext(inbound, span, record)
+  const slot = serving.flight ? serving.flight.open(received(record, path, span.parentSpanId)) : -1
+  const open = new Open({ record, span, context: active, request, settle, slot })
   request[OPEN] = open
   response[OPEN] = open
   inFlight.add(open)
@@ -142,7 +138,6 @@ function start(
     response.setHeader('traceresponse', value)
     response.setHeader('server-timing', `traceparent;desc="${value}"`)
   }
-  if (serving.flight && requestChannel.hasSubscribers) publishReceived(record, path, span.parentSpanId)
   serving.requestStarted()
   serving.manager.enter(active)
 }
@@ -180,17 +175,18 @@ function startSpan(serving: Serving, inbound: Context, { method, attributes }: R
   })
 }
 
-function publishReceived({ ref, method }: RequestRecord, path: string, parentSpanId: string | undefined): void {
-  const at = Date.now() as EpochMs
-  const target = path.slice(0, 256)
-  requestChannel.publish({
-    kind: 'received',
+function received(
+  { ref, method, startedAt }: RequestRecord,
+  target: string,
+  parentSpanId: string | undefined,
+): RequestReceived {
+  return {
     origin: ref,
-    at,
+    at: Math.round(startedAt) as EpochMs,
     method,
     target,
     ...(parentSpanId ? { parentSpanId } : {}),
-  })
+  }
 }
 
 function onClose(this: ServerResponse & Marked): void {
@@ -226,20 +222,24 @@ function end(serving: Serving, open: Open, outcome: RequestOutcome, status: numb
   serving.requestMetrics.ended(open, (nowMs() - span.startMs) / 1000, status, errorType)
   serving.requestEnded(record)
   serving.effective.ended(record, outcome)
-  if (requestChannel.hasSubscribers && (serving.flight || record.promised > 0))
-    publishAnswered(serving, record, outcome)
+  if (record.promised > 0 || outcome === 'crashed') publishAnswered(serving.serviceName, open, outcome)
+  // Last of all: until here a death of the process leaves the request's name.
+  if (open.slot >= 0) serving.flight?.close(open.slot)
 }
 
-function publishAnswered({ answered, serviceName }: Serving, record: RequestRecord, outcome: RequestOutcome): void {
-  const { ref, method, promised, status, route } = record
-  answered.add({
+function publishAnswered(service: string, { record, span, request }: Open, outcome: RequestOutcome): void {
+  const { ref, method, promised, startedAt, status, route } = record
+  requestChannel.publish({
     kind: 'answered',
     origin: ref,
     at: Date.now() as EpochMs,
-    service: serviceName,
+    startedAt: Math.round(startedAt) as EpochMs,
+    service,
     method,
+    target: pathOf(request.url ?? '/'),
     promised,
     outcome,
+    ...(span.parentSpanId ? { parentSpanId: span.parentSpanId } : {}),
     ...(status === undefined ? {} : { status }),
     ...(route === undefined ? {} : { route }),
   })

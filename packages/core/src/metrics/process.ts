@@ -1,6 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
-import { constants, monitorEventLoopDelay, PerformanceObserver, type IntervalHistogram } from 'node:perf_hooks'
-import { getHeapStatistics } from 'node:v8'
+import type { IntervalHistogram } from 'node:perf_hooks'
 import type { MetricFamily } from '../contracts/service.ts'
 import type { MetricRegistry } from './registry.ts'
 
@@ -16,7 +15,7 @@ const one = (
 export function addProcessMetrics(registry: MetricRegistry): void {
   const startedAt = Date.now() / 1000 - process.uptime()
   let loop: IntervalHistogram | undefined
-  let utilization = performance.eventLoopUtilization()
+  let utilization: ReturnType<typeof performance.eventLoopUtilization> | undefined
   const gc = registry.histogram(
     'v8js_gc_duration_seconds',
     'Garbage collection pauses by kind.',
@@ -26,14 +25,14 @@ export function addProcessMetrics(registry: MetricRegistry): void {
   )
   registry.callback(() => {
     if (!loop) {
-      loop = monitorEventLoopDelay({ resolution: 20 })
+      loop = perfHooks().monitorEventLoopDelay({ resolution: 20 })
       loop.enable()
       watchCollections(gc.record)
     }
-    const since = performance.eventLoopUtilization(utilization)
+    const since = utilization ? performance.eventLoopUtilization(utilization) : performance.eventLoopUtilization()
     utilization = performance.eventLoopUtilization()
     const cpu = process.cpuUsage()
-    const heap = getHeapStatistics()
+    const heap = (require('node:v8') as typeof import('node:v8')).getHeapStatistics()
     const families: MetricFamily[] = [
       one('process_resident_memory_bytes', 'Resident memory.', process.memoryUsage.rss(), 'bytes'),
       {
@@ -68,6 +67,11 @@ export function addProcessMetrics(registry: MetricRegistry): void {
   })
 }
 
+/** Loaded at the first scrape. */
+function perfHooks(): typeof import('node:perf_hooks') {
+  return require('node:perf_hooks') as typeof import('node:perf_hooks')
+}
+
 function loopDelay(loop: IntervalHistogram): MetricFamily[] {
   const seconds = (nanos: number): number => (Number.isFinite(nanos) ? nanos / 1e9 : 0)
   const none = loop.count === 0
@@ -92,6 +96,7 @@ function loopDelay(loop: IntervalHistogram): MetricFamily[] {
 }
 
 function watchCollections(record: (value: number, kind: string) => void): void {
+  const { constants, PerformanceObserver } = perfHooks()
   const kinds: Record<number, string> = {
     [constants.NODE_PERFORMANCE_GC_MAJOR]: 'major',
     [constants.NODE_PERFORMANCE_GC_MINOR]: 'minor',

@@ -11,6 +11,8 @@ export interface Gauge {
 }
 export interface Histogram {
   record(value: number, ...labels: readonly string[]): void
+  /** The same for one series, without looking it up each time. */
+  bind(...labels: readonly string[]): (value: number) => void
 }
 export interface MetricRegistry {
   /** `name` without `_total`. Series named in `born` exist from the start at 0. */
@@ -111,14 +113,20 @@ function makeHistogram({ name, help, unit, bounds, labels }: HistogramInit): His
     sum: 0,
     count: 0,
   }))
-  return {
-    record(value, ...values) {
-      const h = series.of(values)
+  const bind = (...values: readonly string[]): ((value: number) => void) => {
+    const h = series.of(values)
+    return (value) => {
       let bucket = 0
       while (bucket < bounds.length && value > bounds[bucket]!) bucket++
       h.counts[bucket]!++
       h.sum += value
       h.count++
+    }
+  }
+  return {
+    bind,
+    record(value, ...values) {
+      bind(...values)(value)
     },
     collect() {
       const samples = series.samples((set, { counts, sum, count }) => ({

@@ -166,37 +166,50 @@ function fixed64Time(tag: number, ms: number): void {
   at += 8
 }
 
-/** A length-delimited message whose length is known only after it is written: five bytes are kept for it. */
-function message(tag: number, write: () => void): void {
+/** Begins a length-delimited message: one byte is kept for its length, which is known only when it is written. Returns where it begins. */
+function open(tag: number): number {
   room(2)
   buffer[at++] = tag
-  const lengthAt = at
-  at += 1
-  const start = at
-  write()
+  return ++at
+}
+
+/** Ends it: what takes more than one byte of length is moved on. */
+function close(start: number): void {
   const length = at - start
   if (length < 128) {
-    buffer[lengthAt] = length
+    buffer[start - 1] = length
     return
   }
   let extra = 0
   for (let rest = length; rest > 127; rest = Math.floor(rest / 128)) extra++
   room(extra)
   buffer.copyWithin(start + extra, start, at)
-  at = lengthAt
+  at = start - 1
   varint(length)
   at += length
+}
+
+function message(tag: number, write: () => void): void {
+  const start = open(tag)
+  write()
+  close(start)
 }
 
 function attributes(tag: number, values: Attributes): void {
   for (const key in values) {
     const value = values[key]
-    if (value === undefined) continue
-    message(tag, () => {
-      string(0x0a, key)
-      message(0x12, () => anyValue(value, 0))
-    })
+    if (value !== undefined) attribute(tag, key, value)
   }
+}
+
+/** A KeyValue. By hand and not by `message`: there are a dozen in every span, and a closure for each is felt. */
+function attribute(tag: number, key: string, value: AttributeValue): void {
+  const start = open(tag)
+  string(0x0a, key)
+  const valueStart = open(0x12)
+  anyValue(value, 0)
+  close(valueStart)
+  close(start)
 }
 
 const MAX_DEPTH = 32

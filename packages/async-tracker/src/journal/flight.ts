@@ -1,0 +1,150 @@
+// Requests in flight, one fixed slot each, in one small file of the process: <dir>/flight/<nonce>.<thread>.slots. A slot is
+// overwritten by the next request, so the file does not grow with traffic, and nobody reads it before the process is dead.
+import { closeSync, mkdirSync, openSync, readFileSync, readdirSync, unlinkSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import type { EpochMs, FlightLog, RequestReceived } from '@afterspan/core/internal'
+
+const SLOT_BYTES = 256
+const MOST_SLOTS = 16_384
+const EMPTY = Buffer.from([0])
+
+export interface FlightFile extends FlightLog {
+  /** Takes the file away where nothing is in flight: for an orderly end. */
+  remove(): void
+}
+
+/** A file that cannot be written is told once to `onTrouble`, and requests are not noted from then on. */
+export function createFlightFile(
+  dir: string,
+  key: string,
+  onTrouble: (error: NodeJS.ErrnoException) => void,
+): FlightFile {
+  const path = flightPath(dir, key)
+  const slot = Buffer.alloc(SLOT_BYTES)
+  const free: number[] = []
+  /** Ended, but not yet overwritten: at the latest in the next turn of the loop. */
+  const ended = new Set<number>()
+  let used = 0
+  let fd: number | undefined
+  let isBroken = false
+
+  const write = (bytes: Buffer, length: number, number: number): void => {
+    if (fd === undefined) {
+      mkdirSync(join(dir, 'flight'), { recursive: true, mode: 0o700 })
+      fd = openSync(path, 'wx', 0o600)
+    }
+    writeSync(fd, bytes, 0, length, number * SLOT_BYTES)
+  }
+  const attempt = (work: () => number): number => {
+    if (isBroken) return -1
+    try {
+      return work()
+    } catch (error) {
+      isBroken = true
+      onTrouble(error as NodeJS.ErrnoException)
+      return -1
+    }
+  }
+  const clearEnded = (): void => {
+    attempt(() => {
+      for (const number of ended) {
+        write(EMPTY, 1, number)
+        free.push(number)
+      }
+      return 0
+    })
+    ended.clear()
+  }
+  return {
+    open: (request) =>
+      attempt(() => {
+        const number = takeSlot()
+        if (number >= 0) write(slot, encode(slot, request), number)
+        return number
+      }),
+    close(number) {
+      ended.add(number)
+      if (ended.size === 1) setImmediate(clearEnded).unref()
+    },
+    remove() {
+      clearEnded()
+      if (fd === undefined || free.length < used) return
+      attempt(() => {
+        closeSync(fd!)
+        fd = undefined
+        unlinkSync(path)
+        return 0
+      })
+    },
+  }
+
+  /** Best one that has just ended: then its end costs no write of its own. */
+  function takeSlot(): number {
+    for (const number of ended) {
+      ended.delete(number)
+      return number
+    }
+    return free.pop() ?? (used < MOST_SLOTS ? used++ : -1)
+  }
+}
+
+function flightPath(dir: string, key: string): string {
+  return join(dir, 'flight', `${key}.slots`)
+}
+
+/** One line of latin1: trace id, span id, sampled, time, parent or '-', method, target; a byte of length before it. */
+function encode(into: Buffer, { origin, at, parentSpanId, method, target }: RequestReceived): number {
+  const line = `${origin.traceId} ${origin.spanId} ${origin.sampled ? 1 : 0} ${at} ${parentSpanId ?? '-'} ${method} ${target}`
+  const length = into.write(line, 1, SLOT_BYTES - 1, 'latin1')
+  into[0] = length
+  return length + 1
+}
+
+/** Requests that a process had in flight when it ended. For a process that is gone: of a living one it is a glance. */
+export function readFlightFile(dir: string, key: string): RequestReceived[] {
+  let bytes: Buffer
+  try {
+    bytes = readFileSync(flightPath(dir, key))
+  } catch {
+    return []
+  }
+  const requests: RequestReceived[] = []
+  for (let at = 0; at + 1 < bytes.length; at += SLOT_BYTES) {
+    const length = bytes[at]!
+    const request = length > 0 ? parse(bytes.toString('latin1', at + 1, at + 1 + length)) : undefined
+    if (request) requests.push(request)
+  }
+  return requests
+}
+
+function parse(line: string): RequestReceived | undefined {
+  const found = /^([0-9a-f]{32}) ([0-9a-f]{16}) ([01]) (\d{1,16}) (-|[0-9a-f]{16}) (\S{1,32}) (.*)$/s.exec(line)
+  if (!found) return undefined
+  const [, traceId = '', spanId = '', sampled, at, parent = '-', method = '', target = ''] = found
+  return {
+    origin: { traceId, spanId, sampled: sampled === '1' },
+    at: Number(at) as EpochMs,
+    method,
+    target,
+    ...(parent === '-' ? {} : { parentSpanId: parent }),
+  }
+}
+
+export function removeFlightFile(dir: string, key: string): void {
+  try {
+    unlinkSync(flightPath(dir, key))
+  } catch {
+    // there is none
+  }
+}
+
+/** Keys of the processes that have one. */
+export function listFlightFiles(dir: string): string[] {
+  try {
+    return readdirSync(join(dir, 'flight'))
+      .filter((file) => file.endsWith('.slots'))
+      .map((file) => file.slice(0, -'.slots'.length))
+  } catch {
+    return []
+  }
+}

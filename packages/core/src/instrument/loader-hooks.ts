@@ -1,0 +1,94 @@
+// The in-thread hooks of Node's module loader. What is imported goes through import-in-the-middle, which is loaded by the first
+// import: an app that only requires does not pay for it. What is required goes through require-in-the-middle and is only looked at here.
+import * as nodeModule from 'node:module'
+import { pathToFileURL } from 'node:url'
+import { say } from '../diag.ts'
+
+interface HookContext {
+  /** An array; on Node 22.15 a Set, where something is required. */
+  readonly conditions?: readonly string[] | ReadonlySet<string>
+}
+type Next = (target: string, context: HookContext) => unknown
+type Resolve = (specifier: string, context: HookContext, next: Next) => unknown
+type Load = (url: string, context: HookContext, next: Next) => unknown
+interface ImportHooks {
+  applyOptions(options: { include: string[] }): void
+  resolveSync: Resolve
+  loadSync: Load
+}
+
+/** `onSpecifier` hears of every module before it is resolved; `modules` are those whose imports the instrumentations want to see. */
+export function hookLoaders(
+  modules: readonly string[],
+  onSpecifier: (specifier: string) => void,
+  onError: (error: unknown) => void,
+): void {
+  if (!canHookImports(process.versions.node)) {
+    nodeModule.registerHooks({ resolve: watchOnly(onSpecifier) as never })
+    return
+  }
+  const imports = lazyImportHooks(modules, onError)
+  const resolve: Resolve = (specifier, context, next) => {
+    onSpecifier(specifier)
+    const hooks = isImport(context) ? imports() : undefined
+    return hooks ? hooks.resolveSync(specifier, context, next) : next(specifier, context)
+  }
+  const load: Load = (url, context, next) => {
+    const hooks = isImport(context) ? imports() : undefined
+    return hooks ? hooks.loadSync(url, context, next) : next(url, context)
+  }
+  nodeModule.registerHooks({ resolve: resolve as never, load: load as never })
+}
+
+/** `node -e` and `-p` load their text by hooks too, with other conditions: import-in-the-middle must not see it. */
+function isImport({ conditions }: HookContext): boolean {
+  return Array.isArray(conditions)
+    ? conditions.includes('import')
+    : (conditions as ReadonlySet<string> | undefined)?.has('import') === true
+}
+
+/**
+ * Whether this Node takes synchronous load hooks for imports: nodejs/node#59929, in 22.22.3, 24.11.1, 25.1 and 26. The same rule as
+ * import-in-the-middle's own, which cannot be asked without loading an ES module.
+ */
+export function canHookImports(version: string): boolean {
+  const [major = 0, minor = 0, patch = 0] = version.split('.').map((part) => Number.parseInt(part, 10))
+  if (major === 22) return minor > 22 || (minor === 22 && patch >= 3)
+  if (major === 24) return minor > 11 || (minor === 11 && patch >= 1)
+  return major === 25 ? minor >= 1 : major > 25
+}
+
+/** CommonJS is complete without them; that imports are not seen is said at the first one. */
+function watchOnly(onSpecifier: (specifier: string) => void): Resolve {
+  return (specifier, context, next) => {
+    onSpecifier(specifier)
+    if (isImport(context) && !specifier.startsWith('node:'))
+      say(
+        'AFS_HOOK_UNSUPPORTED',
+        `Node ${process.version} cannot instrument what is imported: of ES modules only HTTP and fetch are seen. Node 22.22.3, 24.11.1 or 26 can; CommonJS is complete.`,
+        'imports',
+      )
+    return next(specifier, context)
+  }
+}
+
+/** It stays outside of the bundle: the code that it generates imports it by path. */
+function lazyImportHooks(modules: readonly string[], onError: (error: unknown) => void): () => ImportHooks | undefined {
+  let hooks: ImportHooks | undefined
+  let isAsked = false
+  return () => {
+    if (isAsked) return hooks // undefined while its own modules are being loaded: it must not see those
+    isAsked = true
+    try {
+      const { createHook } = require('import-in-the-middle/create-hook.mjs') as {
+        createHook(meta: { url: string }): ImportHooks
+      }
+      const made = createHook({ url: pathToFileURL(require.resolve('import-in-the-middle/register-hooks.mjs')).href })
+      made.applyOptions({ include: [...modules] })
+      hooks = made
+    } catch (error) {
+      onError(error)
+    }
+    return hooks
+  }
+}
