@@ -1,0 +1,69 @@
+/** Every code that a body may show to everybody, beside SQLSTATEs. Whatever a driver says beyond these stays inside. */
+const CODES: ReadonlySet<string> = new Set([
+  // the engine's own
+  'error',
+  'invalid_result',
+  'pending',
+  'stale',
+  'starting',
+  'timeout',
+  // PostgreSQL
+  'auth_failed',
+  'connection_lost',
+  'in_recovery',
+  'pool_exhausted',
+  'read_only',
+  'tls',
+  // Redis: its refusals by their own names, and the client's states
+  'CLUSTERDOWN',
+  'CROSSSLOT',
+  'LOADING',
+  'MASTERDOWN',
+  'MISCONF',
+  'MOVED',
+  'NOAUTH',
+  'NOPERM',
+  'NOREPLICAS',
+  'OOM',
+  'READONLY',
+  'TRYAGAIN',
+  'WRONGPASS',
+  'client_ended',
+  'not_connected',
+  'round_trip_mismatch',
+  // the process
+  'event_loop_delay',
+  'event_loop_saturated',
+  'heap_near_limit',
+  'memory_near_limit',
+  // the network
+  'EAI_AGAIN',
+  'ECONNABORTED',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EHOSTDOWN',
+  'EHOSTUNREACH',
+  'EMFILE',
+  'ENETDOWN',
+  'ENETUNREACH',
+  'ENOENT',
+  'ENOTFOUND',
+  'EPIPE',
+  'EPROTO',
+  'ETIMEDOUT',
+])
+
+/** Five characters of which one at least is a digit: no word of a person's language looks like that. */
+export const SQLSTATE = /^(?=[0-9A-Z]{5}$)[0-9A-Z]*\d[0-9A-Z]*$/
+
+/** The code if it is in the table, else 'error': a name, host or user can never pass as one. */
+export function publicCode(code: unknown): string | undefined {
+  if (code === undefined || code === null) return undefined
+  return typeof code === 'string' && (CODES.has(code) || SQLSTATE.test(code)) ? code : 'error'
+}
+
+/** The code of a network error where it is one of the table: what Node calls it, without host and port. */
+export function networkCode(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | null | undefined)?.code
+  return typeof code === 'string' && /^E[A-Z_]+$/.test(code) && CODES.has(code) ? code : undefined
+}

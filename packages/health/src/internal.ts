@@ -1,0 +1,118 @@
+// The main thread's half of health: what the preload boots.
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { join } from 'node:path'
+import { isMainThread } from 'node:worker_threads'
+import { globalState, say, withoutTracing, type Core, type HealthProbe } from '@afterspan/core/internal'
+import { madeBy } from './made-at.ts'
+import { createHealthMetrics } from './metrics.ts'
+import { healthSettings, type HealthSettings } from './options.ts'
+import { eventLoopProbe } from './probes/event-loop.ts'
+import { memoryProbe } from './probes/memory.ts'
+import { postgresqlHook } from './probes/postgresql.ts'
+import { redisHook } from './probes/redis.ts'
+import { Registry, type FoundProbe } from './registry.ts'
+import { Scheduler } from './scheduler.ts'
+import type { HealthSideData } from './snapshot.ts'
+import { nodeTimer } from './timer.ts'
+
+export { healthOptions } from './options.ts'
+
+/** A process that lives this long gets the probes of itself. */
+const OWN_PROBES_AFTER_MS = 2000
+
+/**
+ * Starts the main half of health: finds clients as they are made, takes over the probes that were registered before, runs them and posts
+ * what they say to the side thread. Until the first probe exists it only waits; nothing of it keeps the process alive. A worker thread of
+ * the app has no listener, so there it does nothing.
+ */
+export function bootHealth(core: Core, { bundleDir }: { readonly bundleDir: string }): void {
+  if (!isMainThread) return
+  const settings = healthSettings()
+  // Clients are made in the middle of requests: nothing of a request may stay with the rounds that follow.
+  const detached = AsyncLocalStorage.snapshot()
+  const timer = nodeTimer(detached, onError)
+  const link = core.sideService(
+    { name: 'health', entry: join(bundleDir, 'side-health.js'), data: sideData(core, settings) },
+    () => {
+      link.post(registry.snapshot())
+    },
+  )
+  const registry = new Registry({
+    clock: core.clock,
+    timer,
+    scheduler: new Scheduler({
+      clock: core.clock,
+      timer,
+      onError,
+      isolate: (fn) => detached(() => withoutTracing(fn)),
+    }),
+    metrics: () => createHealthMetrics(core.metrics),
+    settings,
+    publish: (snapshot) => {
+      link.post(snapshot)
+    },
+    onFirst: () => {
+      timer.after(0, addOwnProbes)
+    },
+    onRejected,
+  })
+  const add = (probe: HealthProbe | FoundProbe, madeAt: string | undefined): (() => void) =>
+    detached(() => {
+      const remove = registry.register(probe, madeAt)
+      core.wakeSideThread()
+      return remove
+    })
+  // These wake nobody: a tool that runs for a while needs no listener.
+  const addOwnProbes = once(() => {
+    detached(() => {
+      registry.register(eventLoopProbe())
+      registry.register(memoryProbe({ oldSpaceLimitMb: settings.oldSpaceLimitMb }))
+    })
+  })
+
+  core.addModuleHook(postgresqlHook(add, core.clock, onRejected))
+  core.addModuleHook(redisHook(add, onRejected))
+  takeOver(add)
+  timer.after(OWN_PROBES_AFTER_MS, addOwnProbes)
+}
+
+function onRejected(why: string): void {
+  say('AFS_PROBE_REJECTED', `a health probe was left out: ${why}.`, why)
+}
+
+/** An error of health itself: said, never thrown into the app. */
+function onError(error: unknown): void {
+  say('AFS_BOOT_FAILED', `health: ${error instanceof Error ? error.message : String(error)}`, 'health')
+}
+
+function sideData(core: Core, settings: HealthSettings): HealthSideData {
+  return { serviceName: core.serviceName, everyMs: settings.intervalMs, stallMs: settings.stallMs }
+}
+
+/** From now on registerProbe() comes here, with what was registered before. */
+function takeOver(add: (probe: HealthProbe, madeAt: string | undefined) => () => void): void {
+  const state = globalState()
+  const safely = (probe: HealthProbe, madeAt?: string): (() => void) => {
+    try {
+      return add(probe, madeAt)
+    } catch (error) {
+      onError(error)
+      return () => {}
+    }
+  }
+  const register = (probe: HealthProbe): (() => void) => {
+    const by = madeBy(register, /\bregisterProbe \(/)
+    return safely(probe, by.kind === 'app' ? by.at : undefined)
+  }
+  state.registerProbe = register
+  for (const probe of state.waitingProbes.splice(0)) safely(probe)
+}
+
+function once(fn: () => void): () => void {
+  let done = false
+  return () => {
+    if (done) return
+    done = true
+    fn()
+  }
+}

@@ -1,0 +1,60 @@
+/** Where a client was made: by the app (or a library that it uses), inside of the client's own library, or nobody knows. */
+export type MadeBy =
+  | { readonly kind: 'app'; readonly at: string }
+  | { readonly kind: 'library' }
+  | { readonly kind: 'unknown' }
+
+/**
+ * Who called the constructor in which `boundary` runs, as `file:line` relative to the working folder; `own` matches the frames of the
+ * client's library. A stack that leads from the library straight into Node means that the library made the client for itself.
+ */
+export function madeBy(boundary: (...args: never[]) => unknown, own: RegExp): MadeBy {
+  try {
+    return firstCaller(stackAbove(boundary), own)
+  } catch {
+    // a working folder that is gone, a stack of another form: nothing that the app should hear of
+    return { kind: 'unknown' }
+  }
+}
+
+function firstCaller(frames: readonly string[], own: RegExp): MadeBy {
+  if (frames.length === 0) return { kind: 'unknown' }
+  // Instrumentations wrap the methods that a constructor calls: what lies below it is nobody's caller.
+  const constructor = frames.findIndex((frame) => /^\s*at new /.test(frame) && own.test(frame))
+  for (const frame of frames.slice(constructor + 1)) {
+    if (own.test(frame) || frame.endsWith('(<anonymous>)')) continue
+    const at = /^\s*at (?:async )?(?:.*\()?(.+?):(\d+):\d+\)?$/.exec(frame)
+    if (!at) continue
+    const [, file, line] = at as unknown as [string, string, string]
+    if (file.startsWith('node:')) return { kind: 'library' }
+    return { kind: 'app', at: `${relative(file)}:${line}` }
+  }
+  return { kind: 'library' }
+}
+
+function stackAbove(boundary: (...args: never[]) => unknown): string[] {
+  const limit = Error.stackTraceLimit
+  const holder: { stack?: unknown } = {}
+  try {
+    Error.stackTraceLimit = 50
+    Error.captureStackTrace(holder, boundary)
+    return typeof holder.stack === 'string' ? holder.stack.split('\n').filter((line) => /^\s+at /.test(line)) : []
+  } catch {
+    return []
+  } finally {
+    try {
+      Error.stackTraceLimit = limit
+    } catch {
+      // frozen intrinsics: it was never changed
+    }
+  }
+}
+
+/** From the working folder; of a package its name and what follows. */
+function relative(file: string): string {
+  const path = file.startsWith('file://') ? decodeURI(file.slice('file://'.length)) : file
+  const at = path.lastIndexOf('/node_modules/')
+  if (at >= 0) return path.slice(at + '/node_modules/'.length)
+  const folder = `${process.cwd()}/`
+  return path.startsWith(folder) ? path.slice(folder.length) : path
+}

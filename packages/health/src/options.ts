@@ -1,0 +1,55 @@
+import { integer, list, loadSection } from '@afterspan/core/internal'
+
+/** One row per variable of health. */
+export const healthOptions = {
+  intervalMs: integer(
+    'AFTERSPAN_HEALTH_INTERVAL',
+    'Milliseconds between two rounds of a probe while all is calm.',
+    2000,
+    {
+      min: 100,
+      max: 600_000,
+    },
+  ),
+  timeoutMs: integer('AFTERSPAN_HEALTH_TIMEOUT', 'Milliseconds that one check may take; then it has failed.', 1500, {
+    min: 50,
+    max: 60_000,
+  }),
+  optional: list(
+    'AFTERSPAN_HEALTH_OPTIONAL',
+    'Names of probes that are optional: they make /health warn and leave /readyz alone.',
+  ),
+  stallMs: integer(
+    'AFTERSPAN_HEALTH_STALL',
+    'Milliseconds of silence of the main thread after which /livez asks for a restart.',
+    30_000,
+    { min: 1000, max: 3_600_000 },
+  ),
+}
+
+export interface HealthSettings {
+  readonly intervalMs: number
+  readonly timeoutMs: number
+  readonly optional: readonly string[]
+  readonly stallMs: number
+  /** Of --max-old-space-size, where it was given. */
+  readonly oldSpaceLimitMb: number | undefined
+}
+
+/** The options as they are set; a bad value is said once and its default used. */
+export function healthSettings(
+  env: Readonly<Record<string, string | undefined>> = process.env,
+  execArgv: readonly string[] = process.execArgv,
+): HealthSettings {
+  return { ...loadSection(healthOptions, env), oldSpaceLimitMb: oldSpaceLimit(env, execArgv) }
+}
+
+/** The last --max-old-space-size wins, as V8 has it; the command line comes after NODE_OPTIONS. */
+function oldSpaceLimit(
+  env: Readonly<Record<string, string | undefined>>,
+  execArgv: readonly string[],
+): number | undefined {
+  const words = `${env['NODE_OPTIONS'] ?? ''} ${execArgv.join(' ')}`
+  const found = [...words.matchAll(/--max[-_]old[-_]space[-_]size[= ](\d{1,9})\b/g)].at(-1)
+  return found ? Number(found[1]) : undefined
+}

@@ -1,0 +1,256 @@
+import type { Cause, Clock, ModuleHook, ProbeResult } from '@afterspan/core/internal'
+import { networkCode, SQLSTATE } from '../codes.ts'
+import { madeBy } from '../made-at.ts'
+import type { FoundProbe } from '../registry.ts'
+import { namesReplica } from '../replica.ts'
+import { scrub } from '../scrub.ts'
+import { PoolWatch, type PgClient, type PgPool } from './postgresql-pool.ts'
+
+type PoolConstructor = new (...args: never[]) => PgPool
+type Add = (probe: FoundProbe, madeAt: string | undefined) => unknown
+
+/** More pools than this are a pool for each tenant: one more probe would not say more. */
+const MOST_POOLS = 20
+const QUESTION =
+  "select pg_is_in_recovery()::text as in_recovery, current_setting('transaction_read_only') as read_only"
+/** For servers that speak the protocol and are not PostgreSQL. */
+const PLAIN_QUESTION = 'select 1 as answer'
+/** The statement is not known there: undefined function, undefined object, not supported, syntax. */
+const NOT_UNDERSTOOD: ReadonlySet<unknown> = new Set(['42883', '42704', '0A000', '42601'])
+const OWN_FRAMES = /[\\/]node_modules[\\/](?:pg|pg-pool|pg-native|pg-cursor)[\\/]/
+
+/**
+ * Makes each pg pool a probe of its own as it is made. The exported constructor is stood in for by a Proxy: statics, prototype, instanceof and
+ * subclasses (pg's own pool is one) stay what they are, and instrumentations that patch the prototype patch the real one.
+ */
+export function postgresqlHook(
+  add: Add,
+  clock: Pick<Clock, 'monotonicMs'>,
+  onRejected: (why: string) => void,
+): ModuleHook {
+  const stands = new WeakMap<object, object>()
+  const known: PoolState[] = []
+  return {
+    name: 'pg-pool (health)',
+    module: 'pg-pool',
+    versions: '>=2.0.0 <4',
+    patch(exports) {
+      const Pool = (typeof exports === 'function' ? exports : exports?.default) as PoolConstructor | undefined
+      if (typeof Pool !== 'function') throw new TypeError('pg-pool exports no constructor')
+      const stand = stands.get(Pool) ?? standIn(Pool, (pool, madeAt) => watch(pool, madeAt))
+      stands.set(Pool, stand)
+      // The same export may come again, by the other module format.
+      stands.set(stand, stand)
+      return stand
+    },
+  }
+
+  function watch(pool: PgPool, madeAt: string | undefined): void {
+    for (let i = known.length - 1; i >= 0; i--) if (isGone(known[i]!)) known.splice(i, 1)
+    if (known.length >= MOST_POOLS) {
+      onRejected(`there are ${MOST_POOLS} pools of pg already`)
+      return
+    }
+    watches.set(pool, new PoolWatch(pool, () => clock.monotonicMs()))
+    const state: PoolState = {
+      ref: new WeakRef(pool),
+      question: QUESTION,
+      wasWritable: false,
+      hint: looksLikeReplica(pool.options),
+    }
+    known.push(state)
+    add(
+      poolProbe(state, () => known.some((other) => other !== state && other.wasWritable)),
+      madeAt,
+    )
+  }
+}
+
+function standIn(Pool: PoolConstructor, made: (pool: PgPool, madeAt: string | undefined) => void): PoolConstructor {
+  const construct = (target: PoolConstructor, args: unknown[], newTarget: NewableFunction): object => {
+    const pool = Reflect.construct(target, args, newTarget) as PgPool
+    try {
+      const by = madeBy(construct, OWN_FRAMES)
+      made(pool, by.kind === 'app' ? by.at : undefined)
+    } catch {
+      // the app gets its pool, whatever becomes of the probe
+    }
+    return pool
+  }
+  const stand = new Proxy(Pool, { construct })
+  Object.defineProperty(Pool.prototype, 'constructor', { value: stand, writable: true, configurable: true })
+  return stand
+}
+
+/** By pool, and held by it alone: a pool that the app drops must go. */
+const watches = new WeakMap<PgPool, PoolWatch>()
+
+interface PoolState {
+  readonly ref: WeakRef<PgPool>
+  question: string
+  wasWritable: boolean
+  /** What its address or options say of being a replica. */
+  readonly hint: boolean
+}
+
+function isGone(state: PoolState): boolean {
+  const pool = state.ref.deref()
+  return !pool || pool.ending === true || pool.ended === true
+}
+
+function poolProbe(state: PoolState, anotherIsWritable: () => boolean): FoundProbe {
+  return {
+    name: 'postgresql',
+    component: 'postgresql',
+    criticality: 'required',
+    isGone: () => isGone(state),
+    check: async (signal) => {
+      const pool = state.ref.deref()
+      const watch = pool && watches.get(pool)
+      return watch ? checkPool({ pool, watch, state, signal, anotherIsWritable }) : { status: 'pass' }
+    },
+  }
+}
+
+/** Counters first, which cost nothing; then one client of the app's own pool and one statement, both within the deadline that the signal is. */
+async function checkPool(given: {
+  readonly pool: PgPool
+  readonly watch: PoolWatch
+  readonly state: PoolState
+  readonly signal: AbortSignal
+  readonly anotherIsWritable: () => boolean
+}): Promise<ProbeResult> {
+  const { pool, watch, state, signal } = given
+  const observed = counters(pool, watch)
+  const borrowed = await watch.borrow(signal)
+  if (borrowed.kind === 'refused') return refusal(borrowed.error, observed, pool)
+  if (borrowed.kind === 'late')
+    return borrowed.exhausted
+      ? sick('pool_exhausted', exhaustion(pool), observed, 'self_recoverable')
+      : sick('timeout', 'no connection within the deadline', observed)
+  const answer = await ask(borrowed.client, state.question, signal)
+  // As pool.query() does: a client that has failed does not go back. One that hangs would block whoever gets it next.
+  borrowed.giveBack(answer.kind === 'rows')
+  if (answer.kind === 'late')
+    return sick('timeout', 'connected, but the server did not answer within the deadline', observed)
+  if (answer.kind === 'rows') return judgeAnswer(answer.row, state, observed, given.anotherIsWritable)
+  if (state.question === QUESTION && NOT_UNDERSTOOD.has((answer.error as { code?: unknown } | null)?.code)) {
+    state.question = PLAIN_QUESTION
+    return { status: 'pass', observed }
+  }
+  return refusal(answer.error, observed, pool)
+}
+
+type Observed = NonNullable<ProbeResult['observed']>
+
+function sick(code: string, reason: string, observed: Observed, cause: Cause = 'dependency'): ProbeResult {
+  return { status: 'fail', code, cause, reason, observed }
+}
+
+function judgeAnswer(
+  row: Readonly<Record<string, unknown>>,
+  state: PoolState,
+  observed: Observed,
+  anotherIsWritable: () => boolean,
+): ProbeResult {
+  const inRecovery = String(row['in_recovery']) === 'true'
+  if (!inRecovery && row['read_only'] !== 'on') {
+    state.wasWritable = state.question === QUESTION
+    return { status: 'pass', observed }
+  }
+  // A pool that never could write, in an app that writes elsewhere or that asked for a replica, is as it is meant to be.
+  if (!state.wasWritable && (state.hint || anotherIsWritable()))
+    return { status: 'pass', observed: { ...observed, role: { value: inRecovery ? 'replica' : 'read_only' } } }
+  return inRecovery
+    ? sick('in_recovery', 'the server is in recovery: it refuses every write', observed)
+    : sick('read_only', 'transactions are read-only: the server refuses every write', observed)
+}
+
+type Answer =
+  | { readonly kind: 'rows'; readonly row: Readonly<Record<string, unknown>> }
+  | { readonly kind: 'error'; readonly error: unknown }
+  | { readonly kind: 'late' }
+
+async function ask(client: PgClient, question: string, signal: AbortSignal): Promise<Answer> {
+  const ignore = (): void => {}
+  // While it is borrowed nobody else listens: without this, a lost connection would be an uncaught error of the app.
+  client.on('error', ignore)
+  const answer = Promise.resolve(client.query(question)).then(
+    (result): Answer => ({ kind: 'rows', row: result?.rows?.[0] ?? {} }),
+    (error: unknown): Answer => ({ kind: 'error', error }),
+  )
+  const first = await Promise.race([answer, aborted(signal)])
+  if (first.kind === 'rows') client.removeListener('error', ignore)
+  return first
+}
+
+function aborted(signal: AbortSignal): Promise<Answer> {
+  return new Promise((resolve) => {
+    const late = (): void => resolve({ kind: 'late' })
+    if (signal.aborted) late()
+    else signal.addEventListener('abort', late, { once: true })
+  })
+}
+
+function counters(pool: PgPool, watch: PoolWatch): Observed {
+  const count = (value: number): { value: number; unit: string } => ({ value, unit: 'count' })
+  const oldest = watch.oldestWaiterMs()
+  return {
+    connections: count(pool.totalCount),
+    idle: count(pool.idleCount),
+    waiting: count(pool.waitingCount),
+    ...(pool.options?.max === undefined ? {} : { max: count(pool.options.max) }),
+    ...(oldest > 0 ? { oldestWaiter: { value: Math.round(oldest), unit: 'ms' } } : {}),
+  }
+}
+
+function exhaustion(pool: PgPool): string {
+  return `no client became free within the deadline: ${pool.totalCount} of ${pool.options?.max ?? '?'} are busy, ${pool.waitingCount} others wait`
+}
+
+/** What the server or the network said, as a code of the table and in scrubbed words. */
+function refusal(error: unknown, observed: Observed, pool: PgPool): ProbeResult {
+  const message = error instanceof Error ? error.message : String(error)
+  const code = refusalCode(error, message, pool)
+  return {
+    // An app that put a client back in the middle of a broken transaction: the next user suffers, the database is well.
+    status: code === '25P02' ? 'warn' : 'fail',
+    code,
+    cause: code === '25P02' ? 'self_recoverable' : 'dependency',
+    reason: scrub(message),
+    observed,
+  }
+}
+
+function refusalCode(error: unknown, message: string, pool: PgPool): string {
+  const code = (error as { code?: unknown } | null | undefined)?.code
+  if (typeof code === 'string' && SQLSTATE.test(code)) return code
+  const network = networkCode(error)
+  if (network) return network
+  if (/timeout/i.test(message)) return isFull(pool) ? 'pool_exhausted' : 'timeout'
+  if (/SASL|SCRAM|password/i.test(message)) return 'auth_failed'
+  if (
+    /\b(?:SSL|TLS|certificate)\b/i.test(message) ||
+    /^(?:ERR_TLS|ERR_SSL|CERT_|SELF_SIGNED|UNABLE_TO|DEPTH_ZERO)/.test(String(code))
+  )
+    return 'tls'
+  return /terminated|closed|ended|not queryable/i.test(message) ? 'connection_lost' : 'error'
+}
+
+function isFull(pool: PgPool): boolean {
+  return pool.idleCount === 0 && pool.totalCount >= (pool.options?.max ?? 10)
+}
+
+function looksLikeReplica(options: PgPool['options']): boolean {
+  const asked =
+    typeof options?.options === 'string' && /transaction_read_only\s*=\s*(?:on|true|1)\b/i.test(options.options)
+  return asked || namesReplica(typeof options?.host === 'string' ? options.host : hostOf(options?.connectionString))
+}
+
+function hostOf(connectionString: unknown): string {
+  try {
+    return typeof connectionString === 'string' ? new URL(connectionString).hostname : ''
+  } catch {
+    return ''
+  }
+}

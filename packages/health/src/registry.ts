@@ -1,0 +1,212 @@
+import type { Clock, EpochMs, HealthProbe, ProbeResult, ProbeStatus } from '@afterspan/core/internal'
+import { DEFAULT_RULES, dampen, type Dampened, type DampeningRules } from './dampening.ts'
+import type { HealthMetrics } from './metrics.ts'
+import { safeResult } from './probe-result.ts'
+import type { Round, Scheduler } from './scheduler.ts'
+import type { CheckState, HealthSnapshot } from './snapshot.ts'
+import type { Timer } from './timer.ts'
+import { allAnswered, effectiveStatus } from './verdict.ts'
+
+/** A probe that was found rather than registered. */
+export interface FoundProbe extends HealthProbe {
+  /** True once its client was ended or collected: the probe then goes by itself. */
+  isGone(): boolean
+}
+const MOST_PROBES = 100
+/** A process that came so far without a required probe has started. */
+const STARTED_ANYWAY_MS = 10_000
+
+interface Entry {
+  readonly probe: HealthProbe
+  readonly name: string
+  readonly required: boolean
+  readonly rules: DampeningRules
+  readonly madeAt: string | undefined
+  dampened: Dampened | undefined
+  /** The last result that was as bad as the status, which it explains. */
+  evidence: ProbeResult | undefined
+  last: ProbeResult | undefined
+  lastPassAt: EpochMs | undefined
+  at: EpochMs | undefined
+  durationMs: number | undefined
+  abandoned: number
+  remove: () => void
+}
+
+interface Given {
+  readonly clock: Clock
+  readonly timer: Timer
+  readonly scheduler: Pick<Scheduler, 'add'>
+  readonly metrics: () => HealthMetrics
+  readonly settings: { readonly intervalMs: number; readonly timeoutMs: number; readonly optional: readonly string[] }
+  readonly publish: (snapshot: HealthSnapshot) => void
+  /** Called once, when there is something to do. */
+  readonly onFirst: () => void
+  /** A probe was left out, and why. */
+  readonly onRejected: (why: string) => void
+}
+
+/** All probes of this process, their states, and the snapshots that follow from them. Starts nothing before the first probe. */
+export class Registry {
+  readonly #given: Given
+  readonly #entries = new Map<string, Entry>()
+  readonly #byProbe = new Map<HealthProbe, Entry>()
+  readonly #bornAt: number
+  #metrics: HealthMetrics | undefined
+  #isStarted = false
+  #isPublishing = false
+  #lastPublishedAt = Number.NEGATIVE_INFINITY
+
+  constructor(given: Given) {
+    this.#given = given
+    this.#bornAt = given.clock.monotonicMs()
+  }
+
+  /** Registers a probe and starts its rounds; the same object again is the same registration. Returns what ends it; harmless twice. */
+  register(probe: HealthProbe | FoundProbe, madeAt?: string): () => void {
+    const known = this.#byProbe.get(probe)
+    if (known) return known.remove
+    const isFull = this.#entries.size >= MOST_PROBES
+    if (isFull || typeof probe?.check !== 'function') {
+      this.#given.onRejected(isFull ? `there are ${MOST_PROBES} already` : 'it has no check function')
+      return () => {}
+    }
+    if (!this.#metrics) this.#begin()
+    const { settings } = this.#given
+    const entry = newEntry(probe, this.#freeName(probe.name), madeAt, settings.optional)
+    this.#entries.set(entry.name, entry)
+    this.#byProbe.set(probe, entry)
+    const stop = this.#given.scheduler.add({
+      intervalMs: bounded(probe.intervalMs, 100, 3_600_000, settings.intervalMs),
+      timeoutMs: bounded(probe.timeoutMs, 10, 60_000, settings.timeoutMs),
+      check: async (signal) => safeResult(await probe.check(signal)),
+      isGone: () => 'isGone' in probe && probe.isGone(),
+      onGone: () => entry.remove(),
+      onRound: (round) => this.#take(entry, round),
+    })
+    entry.remove = () => {
+      if (this.#byProbe.get(probe) !== entry) return
+      stop()
+      this.#forget(entry)
+    }
+    this.#publishSoon()
+    return entry.remove
+  }
+
+  snapshot(): HealthSnapshot {
+    const { clock, settings } = this.#given
+    const checks = [...this.#entries.values()].map(stateOf)
+    const isAnswered = allAnswered(checks)
+    const hasRequired = checks.some((check) => check.required)
+    // Once passed, the gate stays open. A process without required probes has started too, until one comes early in its life.
+    if (hasRequired ? isAnswered : clock.monotonicMs() - this.#bornAt > STARTED_ANYWAY_MS) this.#isStarted = true
+    return { at: clock.now(), everyMs: settings.intervalMs, started: this.#isStarted || isAnswered, checks }
+  }
+
+  #begin(): void {
+    const { clock, settings } = this.#given
+    this.#metrics = this.#given.metrics()
+    // Between changes: a sign that the main thread is there to vouch for what it said.
+    clock.every(settings.intervalMs, async () => {
+      if (clock.monotonicMs() - this.#lastPublishedAt >= settings.intervalMs / 2) this.#publish()
+    })
+    this.#given.onFirst()
+  }
+
+  /** A name that can stand in a path and a label; taken ones get -2, -3 … */
+  #freeName(wanted: unknown): string {
+    const text = typeof wanted === 'string' ? wanted : ''
+    const base = text.replace(/[^A-Za-z0-9._-]+/g, '-').slice(0, 60) || 'probe'
+    let name = base
+    for (let n = 2; this.#entries.has(name); n++) name = `${base}-${n}`
+    return name
+  }
+
+  #take(entry: Entry, { result, durationMs, kind }: Round): 'calm' | 'suspicious' {
+    entry.at = this.#given.clock.now()
+    entry.dampened = dampen(entry.dampened, result.status, entry.at, entry.rules)
+    entry.last = result
+    entry.durationMs = durationMs
+    if (result.status === 'pass') entry.lastPassAt = entry.at
+    if (explains(result.status, entry.dampened.status)) entry.evidence = result
+    if (kind === 'abandoned') {
+      entry.abandoned++
+      this.#metrics?.abandoned(entry.name)
+    }
+    if (kind !== 'hanging') this.#metrics?.duration(entry.name, durationMs)
+    const counts = effectiveStatus(stateOf(entry))
+    if (counts) this.#metrics?.status(entry.name, counts)
+    this.#publishSoon()
+    return result.status === 'fail' || entry.dampened.status !== result.status ? 'suspicious' : 'calm'
+  }
+
+  #forget(entry: Entry): void {
+    this.#byProbe.delete(entry.probe)
+    this.#entries.delete(entry.name)
+    this.#metrics?.forget(entry.name)
+    this.#publishSoon()
+  }
+
+  /** What changes in one turn of the loop goes out as one snapshot. */
+  #publishSoon(): void {
+    if (this.#isPublishing) return
+    this.#isPublishing = true
+    this.#given.timer.after(0, () => this.#publish())
+  }
+
+  #publish(): void {
+    this.#isPublishing = false
+    this.#lastPublishedAt = this.#given.clock.monotonicMs()
+    this.#given.publish(this.snapshot())
+  }
+}
+
+function newEntry(probe: HealthProbe, name: string, madeAt: string | undefined, optional: readonly string[]): Entry {
+  return {
+    probe,
+    name,
+    madeAt,
+    required: probe.criticality !== 'optional' && !optional.includes(name),
+    rules: {
+      ...DEFAULT_RULES,
+      rise: bounded(probe.rise, 1, 100, DEFAULT_RULES.rise),
+      fall: bounded(probe.fall, 1, 100, DEFAULT_RULES.fall),
+    },
+    dampened: undefined,
+    evidence: undefined,
+    last: undefined,
+    lastPassAt: undefined,
+    at: undefined,
+    durationMs: undefined,
+    abandoned: 0,
+    remove: () => {},
+  }
+}
+
+/** A single bad result that dampening has held back explains nothing yet; a fail that made a warn does. */
+function explains(result: ProbeStatus, status: ProbeStatus): boolean {
+  return status === 'pass' ? result === 'pass' : result === 'fail' || result === status
+}
+
+function stateOf(entry: Entry): CheckState {
+  const { dampened, evidence, last } = entry
+  return {
+    name: entry.name,
+    component: String(entry.probe.component ?? 'component').slice(0, 40),
+    required: entry.required,
+    abandoned: entry.abandoned,
+    ...(dampened ? { status: dampened.status, since: dampened.since } : {}),
+    ...(evidence?.code === undefined ? {} : { code: evidence.code }),
+    ...(evidence?.reason === undefined ? {} : { reason: evidence.reason }),
+    ...(evidence?.cause === undefined ? {} : { cause: evidence.cause }),
+    ...(last?.observed ? { observed: last.observed } : {}),
+    ...(entry.durationMs === undefined ? {} : { durationMs: entry.durationMs }),
+    ...(entry.at === undefined ? {} : { at: entry.at }),
+    ...(entry.lastPassAt === undefined ? {} : { lastPassAt: entry.lastPassAt }),
+    ...(entry.madeAt === undefined ? {} : { madeAt: entry.madeAt }),
+  }
+}
+
+function bounded(given: number | undefined, min: number, max: number, fallback: number): number {
+  return typeof given === 'number' && Number.isFinite(given) ? Math.min(max, Math.max(min, given)) : fallback
+}

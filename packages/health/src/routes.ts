@@ -1,0 +1,181 @@
+import type { AdminReply, AdminRequest, ProbeStatus, SideHost } from '@afterspan/core/internal'
+import { CONTENT_TYPES, preferredFormat, renderCheck, renderJson, renderText, type Format } from './render.ts'
+import type { HealthSideData, HealthSnapshot } from './snapshot.ts'
+import { judge, type Endpoint, type Verdict } from './verdict.ts'
+
+/** Three intervals, and never less than this: a pause of the garbage collector must not empty a load balancer. */
+const LEAST_STALE_MS = 3000
+const MOST_PREPARED = 256
+const MOST_EXCLUDED = 50
+
+type Host = Pick<SideHost, 'route' | 'clock' | 'mainSilentMs'>
+
+/** Mounts /livez, /readyz, /startupz and /health; to HEAD the listener sends the head of what is returned. The returned function takes the next snapshot and prepares the replies to it. */
+export function mountRoutes(host: Host, data: HealthSideData): (snapshot: HealthSnapshot) => void {
+  const replies = new Replies(data.serviceName)
+  let receivedAt = Number.NEGATIVE_INFINITY
+  let everyMs = data.everyMs
+
+  const isStale = (): boolean => {
+    const limit = Math.max(LEAST_STALE_MS, 3 * everyMs)
+    if (host.mainSilentMs() > limit) return true
+    // With no check there is nothing that could have changed since.
+    return replies.hasChecks && host.clock.monotonicMs() - receivedAt > limit
+  }
+  const whole =
+    (endpoint: Endpoint, own: Format) =>
+    (request: AdminRequest): AdminReply =>
+      replies.whole(endpoint, request, own, endpoint !== 'startupz' && isStale())
+
+  host.route('/livez', (request) => livez(request, host.mainSilentMs(), data))
+  host.route('/readyz', whole('readyz', 'text'))
+  host.route('/readyz/', (request) => replies.one(request, isStale()))
+  host.route('/startupz', whole('startupz', 'text'))
+  host.route('/health', whole('health', 'health+json'))
+  return (snapshot) => {
+    receivedAt = host.clock.monotonicMs()
+    everyMs = snapshot.everyMs
+    replies.prepare(snapshot)
+  }
+}
+
+/** Asks no dependency, and is well while the main thread is only busy: 503 means that a restart would help. */
+function livez(request: AdminRequest, silentMs: number, data: HealthSideData): AdminReply {
+  const ok = silentMs <= data.stallMs
+  const format = preferredFormat(request.headers['accept'], 'text')
+  if (format === 'text') {
+    if (ok) return request.query.has('verbose') ? LIVE_VERBOSE : LIVE
+    return reply(503, 'text', `[-]main-thread failed: silent for ${Math.round(silentMs)} ms\nlivez check failed\n`)
+  }
+  const entry = request.trusted ? { observedValue: Math.round(silentMs), observedUnit: 'ms' } : {}
+  const status = ok ? 'pass' : 'fail'
+  return reply(
+    ok ? 200 : 503,
+    format,
+    JSON.stringify({ status, checks: { 'main-thread:silence': [{ status, ...entry }] } }),
+  )
+}
+
+interface Wanted {
+  readonly format: Format
+  readonly trusted: boolean
+  readonly verbose: boolean
+  readonly stale: boolean
+  readonly exclude: Excluded
+}
+
+/** Replies to the last snapshot: the usual ones are made when it comes, the others when they are first asked for. */
+class Replies {
+  readonly #serviceName: string
+  #snapshot: HealthSnapshot | undefined
+  #prepared = new Map<string, AdminReply>()
+
+  constructor(serviceName: string) {
+    this.#serviceName = serviceName
+  }
+
+  get hasChecks(): boolean {
+    return (this.#snapshot?.checks.length ?? 0) > 0
+  }
+
+  prepare(snapshot: HealthSnapshot): void {
+    this.#snapshot = snapshot
+    this.#prepared = new Map()
+    for (const trusted of [true, false])
+      for (const [endpoint, format] of USUAL)
+        this.#whole(endpoint, { format, trusted, verbose: false, stale: false, exclude: NOTHING })
+  }
+
+  whole(endpoint: Endpoint, request: AdminRequest, own: Format, stale: boolean): AdminReply {
+    return this.#whole(endpoint, {
+      format: preferredFormat(request.headers['accept'], own),
+      trusted: request.trusted,
+      verbose: request.query.has('verbose'),
+      stale,
+      exclude: excluded(request.query, this.#snapshot),
+    })
+  }
+
+  one(request: AdminRequest, stale: boolean): AdminReply {
+    const { trusted } = request
+    const name = request.path.slice('/readyz/'.length)
+    const check = judge('readyz', this.#snapshot).checks.find(({ state }) => state.name === name)
+    if (!check) return NOT_FOUND
+    const format = preferredFormat(request.headers['accept'], 'text')
+    return this.#keep(`/${name} ${format} ${trusted} ${stale}`, () => {
+      const verdict: Verdict = stale
+        ? { ok: false, status: 'fail', code: 'stale', checks: [check] }
+        : { ok: isWell(check.status), status: check.status ?? 'fail', checks: [check] }
+      const body =
+        format === 'text'
+          ? renderCheck(verdict, check, trusted)
+          : renderJson(verdict, { trusted, serviceName: this.#serviceName })
+      return reply(verdict.ok ? 200 : 503, format, body)
+    })
+  }
+
+  #whole(endpoint: Endpoint, wanted: Wanted): AdminReply {
+    const { format, trusted, verbose, stale, exclude } = wanted
+    const key = `${endpoint} ${format} ${trusted} ${verbose} ${stale} ${exclude.unmatched} ${[...exclude.names].join(',')}`
+    return this.#keep(key, () => {
+      const verdict = judge(endpoint, this.#snapshot, { stale, exclude: exclude.names })
+      const body =
+        format === 'text'
+          ? renderText(endpoint, verdict, { verbose, trusted, unmatched: exclude.unmatched })
+          : renderJson(verdict, { trusted, serviceName: this.#serviceName })
+      return reply(verdict.ok ? 200 : 503, format, body)
+    })
+  }
+
+  #keep(key: string, make: () => AdminReply): AdminReply {
+    const known = this.#prepared.get(key)
+    if (known) return known
+    const made = make()
+    // The keys come from outside: beyond the bound a reply is made again each time.
+    if (this.#prepared.size < MOST_PREPARED) this.#prepared.set(key, made)
+    return made
+  }
+}
+
+function isWell(status: ProbeStatus | undefined): boolean {
+  return status !== undefined && status !== 'fail'
+}
+
+interface Excluded {
+  readonly names: ReadonlySet<string>
+  /** A name was asked for that no check has. */
+  readonly unmatched: boolean
+}
+const NOTHING: Excluded = { names: new Set(), unmatched: false }
+const USUAL: readonly (readonly [Endpoint, Format])[] = [
+  ['readyz', 'text'],
+  ['readyz', 'health+json'],
+  ['health', 'health+json'],
+  ['startupz', 'text'],
+]
+
+/** `?exclude=a,b` and `?exclude=a&exclude=b`, in the order of the checks, so that equal wishes share one reply. */
+function excluded(query: URLSearchParams, snapshot: HealthSnapshot | undefined): Excluded {
+  if (!query.has('exclude')) return NOTHING
+  const asked = new Set(
+    query
+      .getAll('exclude')
+      .flatMap((part) => part.split(','))
+      .filter((name) => name !== '')
+      .slice(0, MOST_EXCLUDED),
+  )
+  const names = (snapshot?.checks ?? []).map((check) => check.name).filter((name) => asked.has(name))
+  return { names: new Set(names), unmatched: names.length < asked.size }
+}
+
+function reply(status: number, format: Format, body: string): AdminReply {
+  return {
+    status,
+    headers: { 'content-type': CONTENT_TYPES[format], 'cache-control': 'no-store' },
+    body: Buffer.from(body),
+  }
+}
+
+const LIVE = reply(200, 'text', 'ok')
+const LIVE_VERBOSE = reply(200, 'text', '[+]main-thread ok\nlivez check passed\n')
+const NOT_FOUND = reply(404, 'text', 'no such check\n')

@@ -1,0 +1,45 @@
+import type { Cause, EpochMs, ProbeResult, ProbeStatus } from '@afterspan/core/internal'
+
+/** What is known of one check: plain data, made on the main thread, told by the side thread. */
+export interface CheckState {
+  readonly name: string
+  readonly component: string
+  readonly required: boolean
+  /** After dampening; absent until the first result. */
+  readonly status?: ProbeStatus
+  readonly code?: string
+  /** Scrubbed; for the authorised body only. */
+  readonly reason?: string
+  readonly cause?: Cause
+  /** Of the last round, whatever the dampened status. */
+  readonly observed?: NonNullable<ProbeResult['observed']>
+  readonly durationMs?: number
+  readonly at?: EpochMs
+  /** When the status became what it is. */
+  readonly since?: EpochMs
+  readonly lastPassAt?: EpochMs
+  /** `file:line` of the code that made the client. */
+  readonly madeAt?: string
+  /** Checks that were given up and have not settled when they were. */
+  readonly abandoned: number
+}
+
+/** All checks at one moment. The side thread answers from the last one it got. */
+export interface HealthSnapshot {
+  readonly at: EpochMs
+  /** Another snapshot comes within this time while the main thread is well. */
+  readonly everyMs: number
+  /** The start-up gate has been passed. */
+  readonly started: boolean
+  readonly checks: readonly CheckState[]
+}
+
+/** What the main half gives the side half at its start. */
+export interface HealthSideData {
+  readonly serviceName: string
+  readonly everyMs: number
+  readonly stallMs: number
+}
+
+/** What the side half says when it starts. */
+export const ASK_FOR_SNAPSHOT = 'snapshot, please'

@@ -1,0 +1,71 @@
+import { readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { madeBy } from '../src/made-at.ts'
+
+function boundary(own: RegExp): ReturnType<typeof madeBy> {
+  return madeBy(boundary, own)
+}
+
+test('the caller is told by file and line, from the working folder', () => {
+  expect(boundary(/nothing/)).toEqual({
+    kind: 'app',
+    at: expect.stringMatching(/^(?:packages\/health\/)?test\/made-at\.test\.ts:\d+$/),
+  })
+})
+
+test('frames of the library itself are passed over', () => {
+  const made = boundary(/made-at\.test/)
+  expect(made.kind === 'app' ? made.at : '').not.toContain('made-at.test')
+})
+
+test('a stack that leads from the library into Node is the library alone', async () => {
+  const made = await new Promise((resolve) => {
+    setImmediate(() => resolve(boundary(/made-at\.test/)))
+  })
+  expect(made).toEqual({ kind: 'library' })
+})
+
+test('what an instrumentation puts between a constructor and its methods is passed over', () => {
+  class Client {
+    readonly made = wrapper(() => boundary(/at new Client/))
+  }
+  function wrapper<T>(fn: () => T): T {
+    return fn()
+  }
+  const { made } = new Client()
+  const line = made.kind === 'app' ? Number(made.at.split(':').at(-1)) : 0
+  expect(line).toBe(lineOf('const { made } = new Client()'))
+})
+
+function lineOf(text: string): number {
+  return (
+    readFileSync(new URL(import.meta.url), 'utf8')
+      .split('\n')
+      .findIndex((line) => line.includes(text)) + 1
+  )
+}
+
+test('a stack that cannot be read is unknown, and the app gets its limit back', () => {
+  const { stackTraceLimit } = Error
+  const before = Object.getOwnPropertyDescriptor(Error, 'prepareStackTrace')
+  Error.prepareStackTrace = () => 'nothing of the usual form'
+  Error.stackTraceLimit = 3
+  try {
+    expect(boundary(/nothing/)).toEqual({ kind: 'unknown' })
+    expect(Error.stackTraceLimit).toBe(3)
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
+    if (before) Object.defineProperty(Error, 'prepareStackTrace', before)
+    else Reflect.deleteProperty(Error, 'prepareStackTrace')
+  }
+})
+
+test('a limit of the app that is too short to see its own code does not matter', () => {
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 0
+  try {
+    expect(boundary(/nothing/).kind).toBe('app')
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
+  }
+})
