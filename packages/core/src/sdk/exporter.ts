@@ -1,7 +1,7 @@
 import type { EncodedSpan, ResourceAttributes } from '../contracts/task.ts'
 import type { CoreConfig } from '../config/config.ts'
 import type { MetricRegistry } from '../metrics/registry.ts'
-import { encodeSpan } from './otlp/encode.ts'
+import { encodeSpanField, spanField } from './otlp/encode.ts'
 import { SpanQueue } from './otlp/queue.ts'
 import type { SpanData, SpanScope } from './span-data.ts'
 
@@ -24,13 +24,13 @@ export function createExporter(
       queue,
       deliver(scope, span) {
         try {
-          queue.add(scope, encodeSpan(span))
+          queue.add(scope, encodeSpanField(span))
         } catch {
           dropped.add(1, 'unencodable') // an app's span may hold anything, and its end() must not throw
         }
       },
       deliverEncoded({ scope, bytes }) {
-        queue.add({ name: scope }, Buffer.from(bytes, 'base64'))
+        queue.add({ name: scope }, spanField(Buffer.from(bytes, 'base64')))
       },
     }
   }

@@ -10,6 +10,28 @@ let at = 0
 /** One Span message. The result is a copy: it stays valid. */
 export function encodeSpan(span: SpanData): Uint8Array {
   at = 0
+  writeSpan(span)
+  return Uint8Array.prototype.slice.call(buffer, 0, at)
+}
+
+/** The same as a field of ScopeSpans, its tag and length before it. Valid until the next call: to be copied where it belongs. */
+export function encodeSpanField(span: SpanData): Uint8Array {
+  at = 0
+  const start = open(SPANS_FIELD)
+  writeSpan(span)
+  close(start)
+  return buffer.subarray(0, at)
+}
+
+/** A finished Span message as such a field. */
+export function spanField(span: Uint8Array): Uint8Array {
+  at = 0
+  return Buffer.concat([header(SPANS_FIELD, span.length), span])
+}
+
+const SPANS_FIELD = 0x12
+
+function writeSpan(span: SpanData): void {
   bytesHex(0x0a, span.traceId, 16)
   bytesHex(0x12, span.spanId, 8)
   if (span.traceState) string(0x1a, span.traceState)
@@ -58,7 +80,6 @@ export function encodeSpan(span: SpanData): Uint8Array {
   buffer[at++] = 0x01 // field 16, fixed32
   buffer.writeUInt32LE((span.flags ?? 1) & 0xff, at)
   at += 4
-  return Uint8Array.prototype.slice.call(buffer, 0, at)
 }
 
 /** One ExportTraceServiceRequest: a resource, and encoded spans by scope. */
@@ -66,24 +87,42 @@ export function encodeTraceRequest(
   resource: Attributes,
   groups: readonly { readonly scope: SpanScope; readonly spans: readonly Uint8Array[] }[],
 ): Buffer {
+  return encodeFields(
+    resource,
+    groups.map(({ scope, spans }) => ({ scope, fields: spans.map(spanField) })),
+  )
+}
+
+/** The same of fields that are ready: any number of them in one piece. */
+export function encodeFields(
+  resource: Attributes,
+  groups: readonly { readonly scope: SpanScope; readonly fields: readonly Uint8Array[] }[],
+): Buffer {
   at = 0
   attributes(0x0a, resource)
-  const resourceBytes = Buffer.from(buffer.subarray(0, at))
-  const scopes = groups.map(({ scope, spans }) => {
+  const body: Uint8Array[] = [piece(0x0a)]
+  for (const { scope, fields } of groups) {
     at = 0
     message(0x0a, () => {
       string(0x0a, scope.name)
       if (scope.version) string(0x12, scope.version)
     })
     const head = Buffer.from(buffer.subarray(0, at))
-    const parts: Uint8Array[] = [head]
-    for (const span of spans) parts.push(header(0x12, span.length), span)
-    return { parts, length: parts.reduce((n, p) => n + p.length, 0) }
-  })
-  const body: Uint8Array[] = [header(0x0a, resourceBytes.length), resourceBytes]
-  for (const scope of scopes) body.push(header(0x12, scope.length), ...scope.parts)
-  const length = body.reduce((n, p) => n + p.length, 0)
-  return Buffer.concat([header(0x0a, length), ...body])
+    at = 0
+    body.push(header(SPANS_FIELD, lengthOf([head, ...fields])), head, ...fields)
+  }
+  at = 0
+  return Buffer.concat([header(0x0a, lengthOf(body)), ...body])
+}
+
+/** What has been written, as a field. */
+function piece(tag: number): Buffer {
+  const bytes = Buffer.from(buffer.subarray(0, at))
+  return Buffer.concat([header(tag, bytes.length), bytes])
+}
+
+function lengthOf(parts: readonly Uint8Array[]): number {
+  return parts.reduce((sum, part) => sum + part.length, 0)
 }
 
 function header(tag: number, length: number): Buffer {

@@ -2,8 +2,9 @@ import type { Attributes } from '@opentelemetry/api'
 import type { Counter, MetricRegistry } from '../../metrics/registry.ts'
 import { say } from '../../diag.ts'
 import type { SpanScope } from '../span-data.ts'
-import { encodeTraceRequest } from './encode.ts'
+import { encodeFields } from './encode.ts'
 import type { OtlpSettings } from './settings.ts'
+import { SpanBatch } from './span-batch.ts'
 import { postTraces, type OtlpReply } from './transport.ts'
 
 export interface QueueLimits {
@@ -12,11 +13,6 @@ export interface QueueLimits {
   readonly batchSpans: number
   readonly delayMs: number
 }
-interface Entry {
-  readonly scope: SpanScope
-  readonly span: Uint8Array
-}
-
 const RETRY_FIRST_MS = 1_000
 const RETRY_MOST_MS = 30_000
 
@@ -37,9 +33,13 @@ export class SpanQueue {
   readonly #counters: ReturnType<typeof exportCounters>
   /** The collector's address as it may be shown. */
   readonly #shownUrl: string
-  #waiting: Entry[] = []
-  #waitingBytes = 0
-  #underWay: Entry[] = []
+  /** Still growing. */
+  #open = new SpanBatch()
+  /** Refused, and to be sent again; the oldest first. */
+  #held: SpanBatch[] = []
+  #underWay: SpanBatch | undefined
+  #spans = 0
+  #bytes = 0
   #timer: NodeJS.Timeout | undefined
   #backoffMs = 0
   #sending: Promise<void> | undefined
@@ -53,28 +53,38 @@ export class SpanQueue {
     this.#shownUrl = settings.url.replace(/\/\/[^/@]*@/, '//')
   }
 
-  add(scope: SpanScope, span: Uint8Array): void {
+  /** `field` is copied: a span as a field of ScopeSpans (encodeSpanField). */
+  add(scope: SpanScope, field: Uint8Array): void {
     const { maxSpans, maxBytes, batchSpans, delayMs } = this.#limits
-    const isFull = this.#waiting.length + this.#underWay.length >= maxSpans
-    if (isFull || this.#waitingBytes + span.length > maxBytes) {
+    if (this.#spans >= maxSpans || this.#bytes + field.length > maxBytes) {
       this.#counters.dropped.add(1, 'queue_full')
       const text = `spans are dropped: ${maxSpans} wait for ${this.#shownUrl} already. afterspan_spans_dropped_total counts them.`
       say('AFS_EXPORT_FAILED', text, 'queue_full')
       return
     }
-    this.#waiting.push({ scope, span })
-    this.#waitingBytes += span.length
-    if (this.#waiting.length >= batchSpans && this.#backoffMs === 0) void this.#send()
+    this.#open.add(scope, field)
+    this.#spans++
+    this.#bytes += field.length
+    if (this.#open.spans >= batchSpans && this.#backoffMs === 0) void this.#send()
     else this.#schedule(delayMs)
   }
 
   /** Everything unsent, also what is under way without an answer, as one request; the queue is empty afterwards. For the crash and exit path. */
   takeAll(): Buffer | undefined {
-    const all = [...this.#underWay, ...this.#waiting]
-    this.#underWay = []
-    this.#waiting = []
-    this.#waitingBytes = 0
-    return all.length === 0 ? undefined : encodeTraceRequest(this.#resource, grouped(all))
+    const all = [...(this.#underWay ? [this.#underWay] : []), ...this.#held, this.#open].filter(
+      (batch) => batch.spans > 0,
+    )
+    this.#underWay = undefined
+    this.#held = []
+    this.#open = new SpanBatch()
+    this.#spans = 0
+    this.#bytes = 0
+    return all.length === 0
+      ? undefined
+      : encodeFields(
+          this.#resource,
+          all.flatMap((batch) => batch.groups()),
+        )
   }
 
   #schedule(ms: number): void {
@@ -88,30 +98,38 @@ export class SpanQueue {
 
   #send(): Promise<void> {
     if (this.#sending) return this.#sending
-    if (this.#waiting.length === 0) return Promise.resolve()
     clearTimeout(this.#timer)
     this.#timer = undefined
-    const batch = this.#waiting.splice(0, this.#limits.batchSpans)
+    const batch = this.#next()
+    if (!batch) return Promise.resolve()
     this.#underWay = batch
-    for (const { span } of batch) this.#waitingBytes -= span.length
-    const body = encodeTraceRequest(this.#resource, grouped(batch))
+    const body = encodeFields(this.#resource, batch.groups())
     this.#sending = this.#post(this.#settings, body).then((reply) => {
       this.#sending = undefined
       if (this.#underWay !== batch) return // taken by the crash path meanwhile
-      this.#underWay = []
+      this.#underWay = undefined
       if (reply.ok) this.#taken(batch)
       else this.#refused(batch, reply)
-      if (this.#waiting.length > 0) this.#schedule(this.#delay())
+      if (this.#spans > 0) this.#schedule(this.#delay())
     })
     return this.#sending
   }
 
-  #taken(batch: readonly Entry[]): void {
-    this.#counters.exported.add(batch.length)
+  #next(): SpanBatch | undefined {
+    const held = this.#held.shift()
+    if (held || this.#open.spans === 0) return held
+    const batch = this.#open
+    this.#open = new SpanBatch()
+    return batch
+  }
+
+  #taken(batch: SpanBatch): void {
+    this.#forget(batch)
+    this.#counters.exported.add(batch.spans)
     this.#backoffMs = 0
   }
 
-  #refused(batch: readonly Entry[], { reason, retryable, retryAfterMs }: OtlpReply): void {
+  #refused(batch: SpanBatch, { reason, retryable, retryAfterMs }: OtlpReply): void {
     const { failures, dropped } = this.#counters
     failures.add(1, reason)
     const next = retryable
@@ -119,18 +137,23 @@ export class SpanQueue {
       : 'Those spans are dropped.'
     say('AFS_EXPORT_FAILED', `${this.#shownUrl}: ${reason}. ${next}`, reason)
     if (!retryable) {
-      dropped.add(batch.length, 'rejected')
+      this.#forget(batch)
+      dropped.add(batch.spans, 'rejected')
       this.#backoffMs = 0
       return
     }
-    this.#waiting = [...batch, ...this.#waiting]
-    for (const { span } of batch) this.#waitingBytes += span.length
+    this.#held.unshift(batch)
     this.#backoffMs = retryAfterMs ?? Math.min(RETRY_MOST_MS, Math.max(RETRY_FIRST_MS, this.#backoffMs * 2))
+  }
+
+  #forget({ spans, bytes }: SpanBatch): void {
+    this.#spans -= spans
+    this.#bytes -= bytes
   }
 
   #delay(): number {
     if (this.#backoffMs > 0) return this.#backoffMs * (0.75 + Math.random() * 0.5)
-    return this.#waiting.length >= this.#limits.batchSpans ? 0 : this.#limits.delayMs
+    return this.#held.length > 0 || this.#open.spans >= this.#limits.batchSpans ? 0 : this.#limits.delayMs
   }
 }
 
@@ -149,14 +172,4 @@ function exportCounters(metrics: MetricRegistry): {
     ),
     exported: metrics.counter('afterspan_spans_exported', 'Spans that the collector took.', [], [[]]),
   }
-}
-
-function grouped(entries: readonly Entry[]): { scope: SpanScope; spans: Uint8Array[] }[] {
-  const byScope = new Map<SpanScope, Uint8Array[]>()
-  for (const { scope, span } of entries) {
-    const spans = byScope.get(scope)
-    if (spans) spans.push(span)
-    else byScope.set(scope, [span])
-  }
-  return [...byScope].map(([scope, spans]) => ({ scope, spans }))
 }

@@ -1,0 +1,35 @@
+import type { SpanScope } from '../span-data.ts'
+
+const FIRST_BYTES = 16 * 1024
+
+interface Chunk {
+  bytes: Buffer
+  length: number
+}
+
+/** Encoded spans of one export, by scope, each scope in one piece of memory: an array for every span is what a garbage collector notices. */
+export class SpanBatch {
+  spans = 0
+  bytes = 0
+  readonly #chunks = new Map<SpanScope, Chunk>()
+
+  add(scope: SpanScope, field: Uint8Array): void {
+    let chunk = this.#chunks.get(scope)
+    if (!chunk) this.#chunks.set(scope, (chunk = { bytes: Buffer.allocUnsafe(FIRST_BYTES), length: 0 }))
+    if (chunk.length + field.length > chunk.bytes.length) grow(chunk, field.length)
+    chunk.bytes.set(field, chunk.length)
+    chunk.length += field.length
+    this.spans++
+    this.bytes += field.length
+  }
+
+  groups(): { readonly scope: SpanScope; readonly fields: readonly Uint8Array[] }[] {
+    return [...this.#chunks].map(([scope, { bytes, length }]) => ({ scope, fields: [bytes.subarray(0, length)] }))
+  }
+}
+
+function grow(chunk: Chunk, by: number): void {
+  const bigger = Buffer.allocUnsafe(Math.max(chunk.bytes.length * 2, chunk.length + by))
+  chunk.bytes.copy(bigger, 0, 0, chunk.length)
+  chunk.bytes = bigger
+}
