@@ -1,0 +1,118 @@
+import { execFile } from 'node:child_process'
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { get, nodesUnderTest, repositoryRoot, startPreloaded, tempDir } from '@afterspan/testing'
+import { startOtlpSink } from 'afterspan/internal'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { listening } from './app.ts'
+
+const PACKAGES = ['core', 'health', 'async-tracker', 'afterspan']
+const PNPM = ['-y', 'pnpm@12.21.0']
+const run = promisify(execFile)
+
+/** Tarballs as they would be published, by package name. */
+let tarballs: Readonly<Record<string, string>>
+beforeAll(async () => {
+  const folder = tempDir('tarballs')
+  const packed: Record<string, string> = {}
+  for (const name of PACKAGES) {
+    await run('npx', [...PNPM, 'pack', '--pack-destination', folder], { cwd: join(repositoryRoot(), 'packages', name) })
+    const prefix = name === 'afterspan' ? 'afterspan-0' : `afterspan-${name}-`
+    packed[name === 'afterspan' ? name : `@afterspan/${name}`] = join(
+      folder,
+      readdirSync(folder).find((file) => file.startsWith(prefix))!,
+    )
+  }
+  tarballs = packed
+})
+
+interface Installer {
+  readonly name: string
+  install(folder: string): Promise<unknown>
+}
+const INSTALLERS: readonly Installer[] = [
+  {
+    name: 'npm',
+    install(folder) {
+      writeApp(folder, tarballs)
+      return run('npm', ['install', '--no-audit', '--no-fund'], { cwd: folder })
+    },
+  },
+  {
+    name: 'pnpm, where only direct dependencies resolve,',
+    install(folder) {
+      writeApp(folder, { afterspan: tarballs['afterspan']! })
+      const overrides = Object.entries(tarballs).map(([name, file]) => `  '${name}': file:${file}`)
+      writeFileSync(join(folder, 'pnpm-workspace.yaml'), `overrides:\n${overrides.join('\n')}\n`)
+      return run('npx', [...PNPM, 'install', '--ignore-workspace=false'], { cwd: folder })
+    },
+  },
+]
+
+function writeApp(folder: string, files: Readonly<Record<string, string>>): void {
+  const dependencies = Object.fromEntries(Object.entries(files).map(([name, file]) => [name, `file:${file}`]))
+  writeFileSync(
+    join(folder, 'package.json'),
+    JSON.stringify({ name: 'consumer', private: true, dependencies: { ...dependencies, express: '5.3.0' } }),
+  )
+  const body = `const app = express(); app.get('/hello/:name', (req, res) => { res.json({ preloaded: typeof runTask }) }); const server = app.listen(0, '127.0.0.1', () => console.log('listening ' + server.address().port))`
+  writeFileSync(
+    join(folder, 'app.cjs'),
+    `const express = require('express'); const { runTask } = require('afterspan'); ${body}`,
+  )
+  writeFileSync(join(folder, 'app.mjs'), `import express from 'express'; import { runTask } from 'afterspan'; ${body}`)
+}
+
+describe.each(INSTALLERS)('packed and installed by $name afterspan', ({ install }) => {
+  let folder: string
+  beforeAll(async () => {
+    folder = join(tempDir('consumer'), 'app')
+    mkdirSync(folder)
+    await install(folder)
+  })
+
+  test.each(
+    nodesUnderTest().flatMap((node) => ['app.cjs', 'app.mjs'].map((app) => ({ node, app, major: node.major }))),
+  )('is preloaded by its name into $app on Node $major', async ({ node, app }) => {
+    const sink = await startOtlpSink()
+    const service = startPreloaded({
+      app: join(folder, app),
+      cwd: folder,
+      node: node.path,
+      register: 'afterspan/register',
+      sink,
+    })
+    const url = await listening(service)
+    const { headers, text } = await get(`${url}/hello/world`)
+    expect(JSON.parse(text)).toEqual({ preloaded: 'function' })
+    const traceId = headers['traceresponse']!.split('-')[1]!
+    await sink.waitFor(() => sink.trace(traceId).length > 0)
+    expect(sink.trace(traceId)[0]!.name).toBe('GET /hello/:name')
+    expect((await get(`${await service.adminUrl()}/readyz`)).status).toBe(200)
+    expect(service.stderr).toBe('')
+    await service.stop()
+    await sink.close()
+  })
+
+  test('has its command line', async () => {
+    const { stdout } = await run(nodesUnderTest().at(-1)!.path, [
+      join(folder, 'node_modules/afterspan/bin/afterspan.js'),
+      '--version',
+    ])
+    expect(stdout).toBe('0.1.0\n')
+  })
+})
+
+test('a package holds what it needs and nothing else', async () => {
+  for (const file of Object.values(tarballs)) {
+    const { stdout } = await run('tar', ['-tzf', file])
+    const strange = stdout
+      .trim()
+      .split('\n')
+      .filter(
+        (path) => !/^package\/(package\.json|LICENSE|README\.md|bin\/afterspan\.js|dist\/.*\.(js|d\.ts))$/.test(path),
+      )
+    expect(strange).toEqual([])
+  }
+})
