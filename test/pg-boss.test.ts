@@ -9,10 +9,10 @@ import {
   type ServerOf,
 } from '@afterspan/testing'
 import type { Receipt } from 'afterspan'
-import { drawTrace, startOtlpSink, type OtlpSink } from 'afterspan/internal'
+import { startOtlpSink } from 'afterspan/internal'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
 import { appFile, listening } from './app.ts'
-import { settledReceipt } from './receipts.ts'
+import { settledReceipt, toldTrace } from './receipts.ts'
 
 let postgres: ServerOf['postgres'] | MissingServer
 beforeAll(async () => {
@@ -72,7 +72,7 @@ describe('a service whose work goes to pg-boss', () => {
           },
         ],
       })
-      expect(await drawn(sink, bad, 'failed')).toMatchInlineSnapshot(`
+      expect(await toldTrace(sink, bad, 'failed')).toMatchInlineSnapshot(`
         "· GET /send/:how  SERVER web
         └─ · send mail  PRODUCER
            ├─ ✗ process mail  CONSUMER worker
@@ -91,7 +91,7 @@ describe('a service whose work goes to pg-boss', () => {
         verdict: 'broken',
         tasks: [{ state: 'lost', reason: 'process_killed', evidence: 'process_gone', flags: { recovered: false } }],
       })
-      expect(await drawn(sink, doomed, 'lost')).toMatchInlineSnapshot(`
+      expect(await toldTrace(sink, doomed, 'lost')).toMatchInlineSnapshot(`
         "· GET /send/:how  SERVER web
         └─ · send mail  PRODUCER
            └─ ✗ process mail  CONSUMER worker
@@ -119,19 +119,3 @@ describe('a service whose work goes to pg-boss', () => {
     },
   )
 })
-
-/** The trace once it has a span of that state, without the spans of the database. */
-async function drawn(sink: OtlpSink, traceId: string, state: string): Promise<string> {
-  const isTold = (): boolean => {
-    const spans = sink.trace(traceId)
-    return (
-      spans.some((span) => span.kind === 'server') &&
-      spans.some((span) => span.attributes['afterspan.task.state'] === state)
-    )
-  }
-  await sink.waitFor(isTold)
-  return drawTrace(
-    sink.trace(traceId).filter((span) => !span.name.startsWith('pg')),
-    { stable: true },
-  )
-}

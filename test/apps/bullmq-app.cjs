@@ -1,0 +1,29 @@
+// A web service and a worker of BullMQ in one file: ROLE says which. The jobs do what their data says.
+module.exports = function start({ express, Queue, Worker }) {
+  const connection = { host: '127.0.0.1', port: Number(process.env.REDIS_PORT), maxRetriesPerRequest: null }
+  if (process.env.ROLE === 'worker') {
+    const worker = new Worker(
+      'mail',
+      async (job) => {
+        console.log(`job ${JSON.stringify(job.data)}`)
+        if (job.data.fails) throw new TypeError('the mail server said no')
+        if (job.data.hangs && !process.env.FAST) await new Promise(() => setInterval(() => {}, 1000))
+      },
+      { connection, lockDuration: 1000, stalledInterval: 1000 },
+    )
+    worker.on('error', () => {})
+    void worker.waitUntilReady().then(() => console.log('ready'))
+    return
+  }
+  const queue = new Queue('mail', { connection })
+  const app = express()
+  app.get('/send/:how', async (req, res) => {
+    const job = await queue.add(
+      'welcome',
+      { [req.params.how]: true },
+      { attempts: 2, backoff: { type: 'fixed', delay: 50 } },
+    )
+    res.json({ id: job.id })
+  })
+  const server = app.listen(0, '127.0.0.1', () => console.log(`listening ${server.address().port}`))
+}

@@ -1,0 +1,5 @@
+import { Queue, Worker } from 'bullmq'
+import express from 'express'
+import start from './bullmq-app.cjs'
+
+start({ express, Queue, Worker })

@@ -1,0 +1,109 @@
+import {
+  bothFormats,
+  get,
+  present,
+  service,
+  startPreloaded,
+  tempDir,
+  type MissingServer,
+  type ServerOf,
+} from '@afterspan/testing'
+import type { Receipt } from 'afterspan'
+import { startOtlpSink } from 'afterspan/internal'
+import { afterAll, beforeAll, describe, expect } from 'vitest'
+import { appFile, listening } from './app.ts'
+import { settledReceipt, toldTrace } from './receipts.ts'
+
+let redis: ServerOf['redis'] | MissingServer
+beforeAll(async () => {
+  redis = await service('redis')
+})
+afterAll(async () => {
+  if (!('missing' in redis)) await redis.stop()
+})
+
+describe('a service whose work goes to BullMQ', () => {
+  bothFormats(
+    'succeeded, failed, lost and recovered work stands in the receipt and in the request’s own trace',
+    { cjs: appFile('bullmq.cjs'), mjs: appFile('bullmq.mjs') },
+    async ({ app, node, context }) => {
+      const { port } = present(redis, context)
+      const sink = await startOtlpSink()
+      const ledgerDir = tempDir('ledger')
+      const start = (role: string, env: Record<string, string> = {}): ReturnType<typeof startPreloaded> =>
+        startPreloaded({
+          app,
+          node: node.path,
+          sink,
+          ledgerDir,
+          env: { REDIS_PORT: String(port), ROLE: role, OTEL_SERVICE_NAME: role, ...env },
+        })
+      const web = start('web')
+      const url = await listening(web)
+      const admin = await web.adminUrl()
+      const worker = start('worker')
+      await worker.waitForLine(/^ready$/)
+
+      const send = async (how: string): Promise<string> =>
+        (await get(`${url}/send/${how}`)).headers['traceresponse']!.split('-')[1]!
+      const receipt = (traceId: string, isEnough: (found: Receipt) => boolean): Promise<Receipt> =>
+        settledReceipt(admin, traceId, isEnough)
+
+      const good = await send('succeeds')
+      expect((await receipt(good, ({ verdict }) => verdict === 'kept')).tasks).toMatchObject([
+        { state: 'succeeded', system: 'bullmq' },
+      ])
+
+      const bad = await send('fails')
+      expect(await receipt(bad, ({ tasks }) => tasks[0]?.state === 'failed')).toMatchObject({
+        verdict: 'broken',
+        tasks: [
+          {
+            state: 'failed',
+            reason: 'retries_exhausted',
+            destination: 'mail',
+            name: 'welcome',
+            attempts: [
+              { n: 1, state: 'retrying' },
+              { n: 2, state: 'failed' },
+            ],
+          },
+        ],
+      })
+      expect(await toldTrace(sink, bad, 'failed')).toMatchInlineSnapshot(`
+        "· GET /send/:how  SERVER web
+        └─ · send mail  PRODUCER
+           ├─ ✗ process mail  CONSUMER worker
+           │    TypeError: the mail server said no
+           │    task.state=retrying task.reason=rejected task.attempt=1
+           └─ ✗ process mail  CONSUMER worker
+                TypeError: the mail server said no
+                task.state=failed task.reason=retries_exhausted task.attempt=2"
+      `)
+
+      const doomed = await send('hangs')
+      await worker.waitForLine(/^job \{"hangs":true\}$/)
+      await worker.stop()
+      expect(await receipt(doomed, ({ tasks }) => tasks[0]?.state === 'lost')).toMatchObject({
+        tasks: [{ reason: 'process_killed', evidence: 'process_gone' }],
+      })
+      expect(await toldTrace(sink, doomed, 'lost')).toMatchInlineSnapshot(`
+        "· GET /send/:how  SERVER web
+        └─ · send mail  PRODUCER
+           └─ ✗ process mail  CONSUMER worker
+                process_killed: the process is gone and left no exit record: SIGKILL, out of memory or alike
+                task.state=lost task.reason=process_killed task.evidence=process_gone task.attempt=1"
+      `)
+
+      const next = start('worker', { FAST: '1' })
+      expect(await receipt(doomed, ({ tasks }) => tasks[0]?.state === 'succeeded')).toMatchObject({
+        verdict: 'kept',
+        tasks: [
+          { flags: { recovered: true, duplicate: false }, attempts: [{ state: 'lost' }, { state: 'succeeded' }] },
+        ],
+      })
+      expect(web.stderr + worker.stderr + next.stderr).toBe('')
+      await Promise.all([web.stop(), next.stop(), sink.close()])
+    },
+  )
+})

@@ -1,0 +1,91 @@
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { get, runApp, startPreloaded, tempDir } from '@afterspan/testing'
+import { expect, test } from 'vitest'
+import { appFile, listening } from './app.ts'
+
+const APP = appFile('express.cjs')
+
+test('a wrong value is named once with what is allowed, and the app starts all the same', async () => {
+  const env = {
+    OTEL_BSP_SCHEDULE_DELAY: 'soon',
+    OTEL_TRACES_SAMPLER: 'sometimes',
+    AFTERSPAN_PATROL: 'always',
+    AFTERSPAN_LEDGR_DIR: 'x',
+    OTEL_EXPORTER_OTLP_HEADERS: 'secret',
+  }
+  const child = startPreloaded({ app: APP, env })
+  expect((await get(`${await listening(child)}/api/a/orders/1`)).status).toBe(200)
+  await child.adminUrl()
+  const lines = child.stderr.trim().split('\n').sort()
+  expect(lines).toMatchInlineSnapshot(`
+    [
+      "[afterspan] AFS_CONFIG_INVALID AFTERSPAN_PATROL="always" is not valid: allowed is one of inline, external, off. Using "inline".",
+      "[afterspan] AFS_CONFIG_INVALID OTEL_BSP_SCHEDULE_DELAY="soon" is not valid: allowed is a whole number from 1 to 600000. Using 1000.",
+      "[afterspan] AFS_CONFIG_INVALID OTEL_EXPORTER_OTLP_HEADERS="…" is not valid: allowed is key=value pairs with commas between them. Using {}.",
+      "[afterspan] AFS_CONFIG_INVALID OTEL_TRACES_SAMPLER="sometimes" is not valid: allowed is one of always_on, always_off, traceidratio, parentbased_always_on, parentbased_always_off, parentbased_traceidratio. Using "parentbased_always_on".",
+      "[afterspan] AFS_CONFIG_UNKNOWN AFTERSPAN_LEDGR_DIR is not a variable of Afterspan; did you mean AFTERSPAN_LEDGER_DIR?",
+    ]
+  `)
+  await child.stop()
+})
+
+test.each([
+  {
+    why: 'is a file',
+    make: (dir: string) => {
+      writeFileSync(dir, '')
+    },
+  },
+  {
+    why: 'may be written to by others',
+    make: (dir: string) => {
+      mkdirSync(dir)
+      chmodSync(dir, 0o777)
+    },
+  },
+])('a ledger folder that $why is said and counted, and requests go on', async ({ make }) => {
+  const ledgerDir = join(tempDir('ledger'), 'state')
+  make(ledgerDir)
+  const child = startPreloaded({ app: APP, ledgerDir })
+  expect((await get(`${await listening(child)}/api/a/orders/1`)).status).toBe(200)
+  const { text } = await get(`${await child.adminUrl()}/metrics`)
+  expect(text).toContain('afterspan_ledger_write_errors_total 1\n')
+  expect(child.stderr).toMatch(/^\[afterspan\] AFS_LEDGER_DIR .*state.*\n$/)
+  await child.stop()
+})
+
+test('a busy admin port is said once with what to do, and nothing else changes', async () => {
+  const first = startPreloaded({ app: APP })
+  const port = new URL(await first.adminUrl(await listening(first).then(() => 10_000))).port
+  const second = startPreloaded({ app: APP, env: { OTEL_EXPORTER_PROMETHEUS_PORT: port } })
+  expect((await get(`${await listening(second)}/api/a/orders/1`)).status).toBe(200)
+  await second.waitForLine(/AFS_ADMIN_PORT_BUSY .*OTEL_EXPORTER_PROMETHEUS_PORT/)
+  await Promise.all([first.stop(), second.stop()])
+})
+
+test.each([{ AFTERSPAN_DISABLED: '1' }, { OTEL_SDK_DISABLED: 'true' }])('with %o nothing is loaded', async (env) => {
+  const child = startPreloaded({ app: APP, env })
+  const { headers } = await get(`${await listening(child)}/api/a/orders/1`)
+  expect(headers['traceresponse']).toBeUndefined()
+  await child.stop()
+  expect(child.stderr).toBe('')
+})
+
+test.each([
+  { what: 'node -e', args: ['-e', 'console.log(6 * 7)'], stdout: '42\n' },
+  { what: 'node -p', args: ['-p', '6 * 7'], stdout: '42\n' },
+  {
+    what: 'an ES module by -e',
+    args: ['--input-type=module', '-e', 'import { sep } from "node:path"; console.log(sep)'],
+    stdout: '/\n',
+  },
+])('$what with NODE_OPTIONS inherited works unchanged and stays quiet', async ({ args, stdout }) => {
+  const ledgerDir = join(tempDir('ledger'), 'state')
+  const bare = runApp({ args })
+  const child = startPreloaded({ app: args[0]!, args: args.slice(1), preload: 'NODE_OPTIONS', ledgerDir })
+  expect(await child.exit).toEqual(await bare.exit)
+  expect(child.stdout).toBe(stdout)
+  expect(child.stdout).toBe(bare.stdout)
+  expect(child.stderr).toBe('')
+})

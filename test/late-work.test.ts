@@ -1,0 +1,77 @@
+import { createServer } from 'node:net'
+import { bothFormats, get, nodesUnderTest, startPreloaded } from '@afterspan/testing'
+import { startOtlpSink } from 'afterspan/internal'
+import { describe, expect, test } from 'vitest'
+import { appFile, listening } from './app.ts'
+import { settledReceipt, toldTrace } from './receipts.ts'
+
+function closedPort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number }
+      server.close(() => resolve(port))
+    })
+  })
+}
+
+bothFormats(
+  'a fetch after the response that is refused breaks the promise of its request',
+  { cjs: appFile('express.cjs'), mjs: appFile('express.mjs') },
+  async ({ app, node }) => {
+    const sink = await startOtlpSink()
+    const child = startPreloaded({
+      app,
+      node: node.path,
+      sink,
+      env: { CLOSED_PORT: String(await closedPort()), OTEL_SERVICE_NAME: 'web' },
+    })
+    const url = await listening(child)
+    const { status, headers } = await get(`${url}/late-fetch`)
+    expect(status).toBe(200)
+    const traceId = headers['traceresponse']!.split('-')[1]!
+    const admin = await child.adminUrl()
+    expect(await settledReceipt(admin, traceId, ({ verdict }) => verdict === 'broken')).toMatchObject({
+      request: { method: 'GET', route: '/late-fetch', status: 200 },
+      tasks: [{ state: 'failed', reason: 'rejected', system: 'process', name: 'POST' }],
+    })
+    expect(await toldTrace(sink, traceId, 'failed')).toMatchInlineSnapshot(`
+      "· GET /late-fetch  SERVER web
+      └─ ✗ POST  CLIENT
+           ECONNREFUSED: connect ECONNREFUSED 127.0.0.1:*
+           task.state=failed task.reason=rejected"
+    `)
+    expect((await get(`${admin}/metrics`)).text).toMatch(
+      /afterspan_requests_effective_total\{[^}]*http_route="\/late-fetch",outcome="false_success"\} 1\n/,
+    )
+    await child.stop()
+    await sink.close()
+  },
+)
+
+describe.each(nodesUnderTest())('on Node $major', (node) => {
+  test.each([
+    { path: '/late-throw', reason: 'threw', name: 'RangeError' },
+    { path: '/late-reject', reason: 'rejected', name: 'Error' },
+  ])(
+    'code that ends the process after the answer of $path is a failed task of that request',
+    async ({ path, reason, name }) => {
+      const sink = await startOtlpSink()
+      const env = { OTEL_SERVICE_NAME: 'web', AFTERSPAN_EXIT_HOLD_MS: '5000' }
+      const child = startPreloaded({ app: appFile('express.cjs'), node: node.path, sink, env })
+      const { headers } = await get(`${await listening(child)}${path}`)
+      const traceId = headers['traceresponse']!.split('-')[1]!
+      expect((await child.exit).code).toBe(1)
+      const next = startPreloaded({ app: appFile('express.cjs'), node: node.path, sink, ledgerDir: child.ledgerDir })
+      await listening(next)
+      expect(await settledReceipt(await next.adminUrl(), traceId, ({ verdict }) => verdict === 'broken')).toMatchObject(
+        {
+          request: { route: path, status: 200 },
+          tasks: [{ state: 'failed', reason, name }],
+        },
+      )
+      expect(await toldTrace(sink, traceId, 'failed')).toContain('crash.role=culprit')
+      await next.stop()
+      await sink.close()
+    },
+  )
+})
