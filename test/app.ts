@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { repositoryRoot, type RunningApp } from '@afterspan/testing'
+import { repositoryRoot, type Answer, type RunningApp } from '@afterspan/testing'
 
 /** An app of test/apps. */
 export function appFile(name: string): string {
@@ -10,4 +10,11 @@ export function appFile(name: string): string {
 export async function listening(app: RunningApp): Promise<string> {
   const [, port] = await app.waitForLine(/^listening (\d+)$/)
   return `http://127.0.0.1:${port}`
+}
+
+/** The trace that a response names. */
+export function traceIdOf({ headers }: Answer): string {
+  const found = /^00-([0-9a-f]{32})-/.exec(String(headers['traceresponse']))
+  if (!found) throw new Error(`traceresponse is ${String(headers['traceresponse'])}`)
+  return found[1]!
 }

@@ -10,7 +10,7 @@ import {
 } from '@afterspan/testing'
 import { drawTrace, startOtlpSink } from 'afterspan/internal'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { appFile, listening } from './app.ts'
+import { appFile, listening, traceIdOf } from './app.ts'
 
 const apps = { cjs: appFile('clients.cjs'), mjs: appFile('clients.mjs') }
 
@@ -78,8 +78,7 @@ describe.each([
     const url = await listening(child)
     const admin = await child.adminUrl()
     await until(admin, '/readyz', 200)
-    const { headers } = await get(url)
-    const traceId = headers['traceresponse']!.split('-')[1]!
+    const traceId = traceIdOf(await get(url))
     await sink.waitFor(() => sink.trace(traceId).some((span) => span.kind === 'server'))
     expect([...new Set(sink.spans().map((span) => span.traceId))]).toEqual([traceId])
     expect(drawTrace(sink.trace(traceId), { stable: true })).toContain('SERVER')

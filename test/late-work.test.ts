@@ -2,7 +2,7 @@ import { createServer } from 'node:net'
 import { bothFormats, get, nodesUnderTest, startPreloaded } from '@afterspan/testing'
 import { startOtlpSink } from 'afterspan/internal'
 import { describe, expect, test } from 'vitest'
-import { appFile, listening } from './app.ts'
+import { appFile, listening, traceIdOf } from './app.ts'
 import { settledReceipt, toldTrace } from './receipts.ts'
 
 function closedPort(): Promise<number> {
@@ -26,9 +26,9 @@ bothFormats(
       env: { CLOSED_PORT: String(await closedPort()), OTEL_SERVICE_NAME: 'web' },
     })
     const url = await listening(child)
-    const { status, headers } = await get(`${url}/late-fetch`)
-    expect(status).toBe(200)
-    const traceId = headers['traceresponse']!.split('-')[1]!
+    const reply = await get(`${url}/late-fetch`)
+    expect(reply.status).toBe(200)
+    const traceId = traceIdOf(reply)
     const admin = await child.adminUrl()
     expect(await settledReceipt(admin, traceId, ({ verdict }) => verdict === 'broken')).toMatchObject({
       request: { method: 'GET', route: '/late-fetch', status: 200 },
@@ -58,8 +58,7 @@ describe.each(nodesUnderTest())('on Node $major', (node) => {
       const sink = await startOtlpSink()
       const env = { OTEL_SERVICE_NAME: 'web', AFTERSPAN_EXIT_HOLD_MS: '5000' }
       const child = startPreloaded({ app: appFile('express.cjs'), node: node.path, sink, env })
-      const { headers } = await get(`${await listening(child)}${path}`)
-      const traceId = headers['traceresponse']!.split('-')[1]!
+      const traceId = traceIdOf(await get(`${await listening(child)}${path}`))
       expect((await child.exit).code).toBe(1)
       const next = startPreloaded({ app: appFile('express.cjs'), node: node.path, sink, ledgerDir: child.ledgerDir })
       await listening(next)

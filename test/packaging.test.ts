@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 import { get, nodesUnderTest, repositoryRoot, startPreloaded, tempDir } from '@afterspan/testing'
 import { startOtlpSink } from 'afterspan/internal'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { listening } from './app.ts'
+import { listening, traceIdOf } from './app.ts'
 
 const PACKAGES = ['core', 'health', 'async-tracker', 'afterspan']
 const PNPM = ['-y', 'pnpm@12.21.0']
@@ -84,9 +84,9 @@ describe.each(INSTALLERS)('packed and installed by $name afterspan', ({ install 
       sink,
     })
     const url = await listening(service)
-    const { headers, text } = await get(`${url}/hello/world`)
-    expect(JSON.parse(text)).toEqual({ preloaded: 'function' })
-    const traceId = headers['traceresponse']!.split('-')[1]!
+    const reply = await get(`${url}/hello/world`)
+    expect(JSON.parse(reply.text)).toEqual({ preloaded: 'function' })
+    const traceId = traceIdOf(reply)
     await sink.waitFor(() => sink.trace(traceId).length > 0)
     expect(sink.trace(traceId)[0]!.name).toBe('GET /hello/:name')
     expect((await get(`${await service.adminUrl()}/readyz`)).status).toBe(200)

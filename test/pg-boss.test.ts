@@ -11,7 +11,7 @@ import {
 import type { Receipt } from 'afterspan'
 import { startOtlpSink } from 'afterspan/internal'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
-import { appFile, listening } from './app.ts'
+import { appFile, listening, traceIdOf } from './app.ts'
 import { settledReceipt, toldTrace } from './receipts.ts'
 
 let postgres: ServerOf['postgres'] | MissingServer
@@ -44,8 +44,7 @@ describe('a service whose work goes to pg-boss', () => {
       const worker = start('worker')
       await worker.waitForLine(/^ready$/)
 
-      const send = async (how: string): Promise<string> =>
-        (await get(`${url}/send/${how}`)).headers['traceresponse']!.split('-')[1]!
+      const send = async (how: string): Promise<string> => traceIdOf(await get(`${url}/send/${how}`))
       const receipt = (traceId: string, isEnough: (found: Receipt) => boolean): Promise<Receipt> =>
         settledReceipt(admin, traceId, isEnough)
 

@@ -1,7 +1,7 @@
 import { bothFormats, get, startPreloaded } from '@afterspan/testing'
 import { drawTrace, startOtlpSink } from 'afterspan/internal'
 import { describe, expect } from 'vitest'
-import { appFile, listening } from './app.ts'
+import { appFile, listening, traceIdOf } from './app.ts'
 
 describe('an Express 5 service under the preload', () => {
   bothFormats(
@@ -13,7 +13,7 @@ describe('an Express 5 service under the preload', () => {
       const url = await listening(service)
 
       const reply = await get(`${url}/api/acme/orders/7?token=hidden`)
-      const traceId = reply.headers['traceresponse']!.split('-')[1]!
+      const traceId = traceIdOf(reply)
       expect(reply.status).toBe(200)
       await sink.waitFor((spans) => spans.some((span) => span.traceId === traceId))
       expect(drawTrace(sink.trace(traceId), { stable: true, attributes: ['http.route', 'url.query'] }))
@@ -23,7 +23,7 @@ describe('an Express 5 service under the preload', () => {
       `)
 
       const failed = await get(`${url}/throws`)
-      const failedTrace = failed.headers['traceresponse']!.split('-')[1]!
+      const failedTrace = traceIdOf(failed)
       await sink.waitFor((spans) => spans.some((span) => span.traceId === failedTrace))
       const [span] = sink.trace(failedTrace)
       expect(failed.status).toBe(500)

@@ -14,6 +14,18 @@ export class NotAllowed extends Error {}
 export function text(env: string, doc: string, fallback = ''): Option<string> {
   return { env, doc, fallback, parse: (raw) => raw }
 }
+/** A secret that is too short is refused, and never repeated. */
+export function secret(env: string, doc: string, leastLength: number): Option<string> {
+  return {
+    env,
+    doc,
+    fallback: '',
+    parse(raw) {
+      if (raw.length < leastLength) throw new NotAllowed(`a text of ${leastLength} characters or more`)
+      return raw
+    },
+  }
+}
 export function integer(
   env: string,
   doc: string,

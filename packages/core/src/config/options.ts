@@ -1,4 +1,4 @@
-import { flag, httpUrl, integer, keyValues, list, oneOf, ratio, text } from './option.ts'
+import { flag, httpUrl, integer, keyValues, list, oneOf, ratio, secret, text } from './option.ts'
 
 /** OpenTelemetry's own variables. Their meaning is the specification's. */
 export const otelOptions = {
@@ -87,9 +87,10 @@ export const otelOptions = {
 /** Afterspan's own variables, as far as core knows them. */
 export const coreOptions = {
   disabled: flag('AFTERSPAN_DISABLED', '1: one test, then nothing of Afterspan is loaded.'),
-  adminToken: text(
+  adminToken: secret(
     'AFTERSPAN_ADMIN_TOKEN',
     'Bearer token (16 characters or more) that opens the details of /health and the ledger to others than loopback.',
+    16,
   ),
   adminAddressFile: text(
     'AFTERSPAN_ADMIN_ADDRESS_FILE',
