@@ -64,7 +64,7 @@ async function one(entry, outfile, plugins, resolveDir) {
   await build({
     ...input,
     outfile,
-    plugins: [...plugins, workspaceSources, silentDebug],
+    plugins: [...plugins, workspaceSources, ownRequireHook, lazyBuiltins],
     absWorkingDir: root,
     bundle: true,
     platform: 'node',
@@ -90,13 +90,30 @@ const workspaceSources = {
   },
 }
 
-/** `debug` brings colours, tty and a look at the environment into every start, for lines that nobody asks for. */
-const silentDebug = {
-  name: 'silent-debug',
+/** Built-in modules that are loaded by the first use of one of their names: TLS, perf_hooks or crypto cost a millisecond and more each, and not every app has them already. */
+const LAZY_BUILTINS = ['node:crypto', 'node:https', 'node:perf_hooks', 'node:v8', 'node:zlib']
+const lazyBuiltins = {
+  name: 'lazy-builtins',
   setup(b) {
-    b.onResolve({ filter: /^debug$/ }, ({ path }) => ({ path, namespace: 'silent' }))
-    b.onLoad({ filter: /.*/, namespace: 'silent' }, () => ({
-      contents: 'module.exports = () => Object.assign(() => {}, { enabled: false })',
+    b.onResolve({ filter: /^node:/ }, ({ path, namespace }) =>
+      LAZY_BUILTINS.includes(path) && namespace !== 'lazy' ? { path, namespace: 'lazy' } : { path, external: true },
+    )
+    b.onLoad({ filter: /.*/, namespace: 'lazy' }, async ({ path }) => {
+      const names = Object.keys((await import(path)).default)
+      const getters = names.map((name) => `${JSON.stringify(name)}: { enumerable: true, get: () => load().${name} }`)
+      return {
+        contents: `let loaded; const load = () => (loaded ??= require(${JSON.stringify(path)}));\nObject.defineProperties(exports, { ${getters.join(', ')} })`,
+      }
+    })
+  },
+}
+
+/** Our own hook for CommonJS; why, is said there. */
+const ownRequireHook = {
+  name: 'own-require-hook',
+  setup(b) {
+    b.onResolve({ filter: /^require-in-the-middle$/ }, () => ({
+      path: join(packages, 'core/src/instrument/require-hook.ts'),
     }))
   },
 }

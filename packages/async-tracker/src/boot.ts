@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { isMainThread } from 'node:worker_threads'
 import { environment, globalState, loadSection, say, type Core } from '@afterspan/core/internal'
 import { integrations } from './integrations/index.gen.ts'
+import { createPgBoss, pgBoss } from './integrations/pg-boss.ts'
 import { nameLedgerDir, openLedgerDir } from './ledger-dir.ts'
 import { trackerOptions } from './options.ts'
 import { askReceipt } from './query/receipt-client.ts'
@@ -12,7 +13,10 @@ import type { SideData } from './side.ts'
 export function bootTracker(core: Core, { bundleDir }: { readonly bundleDir: string }): void {
   const env = environment()
   const config = loadSection(trackerOptions, env)
-  for (const integration of integrations) core.addIntegration(integration)
+  for (const integration of integrations)
+    core.addIntegration(
+      integration === pgBoss && !config.pgBossCarrier ? createPgBoss({ carriesInData: false }) : integration,
+    )
   const place = openLedgerDir(nameLedgerDir(config.ledgerDir, env))
   if ('trouble' in place) {
     say(

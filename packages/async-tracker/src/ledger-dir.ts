@@ -1,6 +1,7 @@
-import { accessSync, constants, lstatSync, mkdirSync } from 'node:fs'
+import { accessSync, constants, lstatSync } from 'node:fs'
 import { isAbsolute, join, resolve } from 'node:path'
 import type { Env } from '@afterspan/core/internal'
+import { makeFolder } from './make-folder.ts'
 
 /** Where journals and ledger are, or why they can be nowhere. */
 export type LedgerDir = { readonly dir: string } | { readonly trouble: string }
@@ -19,7 +20,7 @@ export function openLedgerDir(dir: string | undefined): LedgerDir {
   if (dir === undefined)
     return { trouble: 'no folder for the ledger: AFTERSPAN_LEDGER_DIR, XDG_STATE_HOME and HOME are not set' }
   try {
-    mkdirSync(dir, { recursive: true, mode: 0o700 })
+    makeFolder(dir)
     const { mode, uid } = lstatSync(dir)
     const isOurs = process.getuid === undefined || uid === process.getuid()
     if (!lstatSync(dir).isDirectory()) return { trouble: `${dir} is not a folder` }

@@ -1,4 +1,4 @@
-import { integer, oneOf, text } from '@afterspan/core/internal'
+import { flag, integer, oneOf, text } from '@afterspan/core/internal'
 
 export const trackerOptions = {
   ledgerDir: text(
@@ -10,6 +10,11 @@ export const trackerOptions = {
     'Who patrols. inline: the side thread of whichever process holds the lock; external: `afterspan patrol`; off: nobody.',
     ['inline', 'external', 'off'],
     'inline',
+  ),
+  pgBossCarrier: flag(
+    'AFTERSPAN_PGBOSS_CARRIER',
+    'Whether the trace context travels in the data of pg-boss jobs, which have no headers; it is taken out before the handler sees it.',
+    true,
   ),
   retentionDays: integer('AFTERSPAN_LEDGER_DAYS', 'Days that settled tasks are kept.', 14, { min: 1, max: 3650 }),
   ledgerMegabytes: integer(

@@ -30,7 +30,7 @@ export async function start(host: SideHost, data: unknown): Promise<{ stop(): Pr
   route('/receipt/')
   route('/tasks')
   host.metrics(patrolMetrics(service))
-  if (settings.isInline) service.start()
+  if (settings.isInline) service.start({ onlyWithWork: true })
   const stopStatus = host.clock.every(STATUS_MS, async () => {
     if (service.ledger)
       host.post({

@@ -1,8 +1,9 @@
 // Requests in flight, one fixed slot each, in one small file of the process: <dir>/flight/<nonce>.<thread>.slots. A slot is
 // overwritten by the next request, so the file does not grow with traffic, and nobody reads it before the process is dead.
-import { closeSync, mkdirSync, openSync, readFileSync, readdirSync, unlinkSync, writeSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, readdirSync, unlinkSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import type { EpochMs, FlightLog, RequestReceived } from '@afterspan/core/internal'
+import { makeFolder } from '../make-folder.ts'
 
 const SLOT_BYTES = 256
 const MOST_SLOTS = 16_384
@@ -30,7 +31,7 @@ export function createFlightFile(
 
   const write = (bytes: Buffer, length: number, number: number): void => {
     if (fd === undefined) {
-      mkdirSync(join(dir, 'flight'), { recursive: true, mode: 0o700 })
+      makeFolder(join(dir, 'flight'))
       fd = openSync(path, 'wx', 0o600)
     }
     writeSync(fd, bytes, 0, length, number * SLOT_BYTES)

@@ -27,18 +27,30 @@ export function readRecords(bytes: Buffer, isFinal: boolean): ReadResult {
       at = record.end
       continue
     }
-    const next = bytes.indexOf(MAGIC_BYTES, at + 1)
-    if (record.kind === 'incomplete' && next < 0 && !isFinal) break
+    const { whole, begun } = nextRecord(bytes, at + 1)
+    // Torn only where a whole record follows: the text of an event may look like the beginning of one.
+    if (record.kind === 'incomplete' && whole < 0 && !isFinal) break
     torn++
-    if (next >= 0) at = next
+    if (whole >= 0) at = whole
     else if (isFinal) at = bytes.length
     else {
-      // Keep what may be the beginning of a magic.
-      at = Math.max(at + 1, bytes.length - 3)
+      // Keep what may be the beginning of a record, or of a magic.
+      at = begun >= 0 ? begun : Math.max(at + 1, bytes.length - 3)
       break
     }
   }
   return { events, consumed: Math.min(at, bytes.length), torn }
+}
+
+/** Where the next undamaged record is, and the first that may be in the writing before it; -1 where there is none. */
+function nextRecord(bytes: Buffer, from: number): { readonly whole: number; readonly begun: number } {
+  let begun = -1
+  for (let at = bytes.indexOf(MAGIC_BYTES, from); at >= 0; at = bytes.indexOf(MAGIC_BYTES, at + 1)) {
+    const { kind } = readAt(bytes, at)
+    if (kind === 'event') return { whole: at, begun }
+    if (kind === 'incomplete' && begun < 0) begun = at
+  }
+  return { whole: -1, begun }
 }
 
 type Found =
@@ -59,7 +71,8 @@ function readAt(bytes: Buffer, at: number): Found {
   const payload = bytes.subarray(at + HEADER_BYTES, end)
   if (crc32(payload) !== bytes.readUInt32LE(at + 8)) return { kind: 'damaged' }
   try {
-    return { kind: 'event', event: JSON.parse(payload.toString()) as JournalEvent, end }
+    const event = JSON.parse(payload.toString()) as JournalEvent | null
+    return typeof event?.kind === 'string' ? { kind: 'event', event, end } : { kind: 'damaged' }
   } catch {
     return { kind: 'damaged' }
   }

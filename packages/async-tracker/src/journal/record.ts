@@ -11,9 +11,14 @@ export const MOST_PAYLOAD_BYTES = 64 * 1024
 
 let buffer = Buffer.allocUnsafe(4096)
 
-/** The bytes of one record, valid until the next call; undefined where the event is too large for one. */
+/** The bytes of one record, valid until the next call; undefined where the event is too large for one, or is not JSON. Never throws. */
 export function encodeRecord(event: JournalEvent): Buffer | undefined {
-  const text = JSON.stringify(event)
+  let text: string
+  try {
+    text = JSON.stringify(event)
+  } catch {
+    return undefined
+  }
   const most = HEADER_BYTES + text.length * 3
   if (most > buffer.length) buffer = Buffer.allocUnsafe(most)
   const length = buffer.write(text, HEADER_BYTES)

@@ -1,8 +1,9 @@
 // The journal of one process and thread. An event is on its way to the disk when `append` returns: the bytes are with the
 // kernel, so they survive SIGKILL, abort and a full heap; they do not survive a power cut.
-import { closeSync, fstatSync, mkdirSync, openSync, writeSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, unlinkSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import type { JournalEvent } from '@afterspan/core/internal'
+import { makeFolder } from '../make-folder.ts'
 import { encodeRecord } from './record.ts'
 import { journalDir, segmentFile } from './segment.ts'
 
@@ -19,8 +20,9 @@ const SEGMENT_BYTES = 4 * 1024 * 1024
 const MOST_HELD = 10_000
 const RETRY_MS = 1_000
 const LOOK_MS = 2_000
-/** Two writes in a row slower than this open the breaker: a sick disk must not stop the app's event loop. */
+/** So many writes in a row slower than this open the breaker: a sick disk must not stop the app's event loop. */
 const SLOW_MS = 50
+const MOST_SLOW_WRITES = 2
 
 export class JournalWriter {
   /** Events that could not be kept, since the start. */
@@ -51,7 +53,7 @@ export class JournalWriter {
     try {
       this.#open(now)
     } catch (error) {
-      this.#trouble(error as NodeJS.ErrnoException, now)
+      this.#trouble(error as NodeJS.ErrnoException)
     }
   }
 
@@ -61,10 +63,12 @@ export class JournalWriter {
     if (this.#fd === undefined && now < this.#retryAt) return this.#hold(event)
     try {
       this.#makeReady(now)
-      return this.#write(event)
+      const isKept = this.#write(event)
+      if (this.#isSlow) this.#trouble(slowDisk())
+      return isKept
     } catch (error) {
-      this.#trouble(error as NodeJS.ErrnoException, now)
-      return error instanceof SlowWrite || this.#hold(event)
+      this.#trouble(error as NodeJS.ErrnoException)
+      return this.#hold(event)
     }
   }
 
@@ -85,19 +89,26 @@ export class JournalWriter {
     while (this.#held.length > 0) {
       this.#write(this.#held[0]!)
       this.#held.shift()
+      if (this.#isSlow) throw slowDisk()
     }
   }
 
   #open(now: number): void {
     const { dir, key, opened } = this.#settings
     const folder = journalDir(dir)
-    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    makeFolder(folder)
     this.#number++
     // Never an existing file, never through a symbolic link.
-    this.#fd = openSync(join(folder, segmentFile({ key, number: this.#number })), 'ax', 0o600)
+    const file = join(folder, segmentFile({ key, number: this.#number }))
+    this.#fd = openSync(file, 'ax', 0o600)
     this.#bytes = 0
     this.#lookedAt = now
-    this.#write(opened())
+    try {
+      this.#write(opened())
+    } catch (error) {
+      unlinkSync(file) // on a full disk each attempt would leave one
+      throw error
+    }
   }
 
   /** False: too large for a record. */
@@ -111,8 +122,11 @@ export class JournalWriter {
     // Without an error: the disk filled up in the middle. The reader finds its way over what is torn.
     if (written < record.length) throw Object.assign(new Error('a write was cut short'), { code: 'ENOSPC' })
     this.#slowWrites = tookMs > SLOW_MS ? this.#slowWrites + 1 : 0
-    if (this.#slowWrites >= 2) throw new SlowWrite(`a write took ${Math.round(tookMs)} ms`)
     return true
+  }
+
+  get #isSlow(): boolean {
+    return this.#slowWrites >= MOST_SLOW_WRITES
   }
 
   /** A cleaner may have taken the file away under the writer: writes would succeed into nothing. */
@@ -122,15 +136,16 @@ export class JournalWriter {
     return fstatSync(this.#fd!).nlink === 0
   }
 
-  #trouble(error: NodeJS.ErrnoException, now: number): void {
+  #trouble(error: NodeJS.ErrnoException): void {
     this.errors++
     this.close()
     this.#slowWrites = 0
-    this.#retryAt = now + RETRY_MS
+    this.#retryAt = performance.now() + RETRY_MS // from now: the write itself may have taken long
     this.#settings.onTrouble(error)
   }
 
   #hold(event: JournalEvent): boolean {
+    if (!encodeRecord(event)) return false // it would not fit later either
     if (this.#held.length >= MOST_HELD) {
       this.dropped++
       return false
@@ -141,6 +156,6 @@ export class JournalWriter {
 }
 
 /** The record is written; the disk is not to be trusted with the next one. */
-class SlowWrite extends Error {
-  readonly code = 'ESLOW'
+function slowDisk(): NodeJS.ErrnoException {
+  return Object.assign(new Error(`${MOST_SLOW_WRITES} writes in a row took more than ${SLOW_MS} ms`), { code: 'ESLOW' })
 }

@@ -1,6 +1,6 @@
 // The ledger in one SQLite file, opened by the patrol alone. Exclusive locking keeps the index of the WAL in memory: with a shared
 // -shm file, somebody's truncation of it would kill the process by SIGBUS.
-import { renameSync } from 'node:fs'
+import { closeSync, openSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { TASK_STATES, type EpochMs, type TaskId, type TaskState } from '@afterspan/core/internal'
@@ -25,6 +25,7 @@ export function createSqliteLedger(dir: string, onQuarantine: (file: string) => 
 
 class SqliteLedger implements LedgerStore {
   readonly name = 'sqlite'
+  isDamaged = false
   readonly #file: string
   readonly #onQuarantine: (file: string) => void
   readonly #prepared = new Map<string, StatementSync>()
@@ -37,14 +38,12 @@ class SqliteLedger implements LedgerStore {
 
   async open(): Promise<void> {
     if (this.#db) return
+    if (this.isDamaged) this.#setAside()
     try {
       this.#db = openFile(this.#file)
     } catch (error) {
       if (!isDamage(error)) throw error
-      // A ledger that cannot be read is set aside, whole, and rebuilt from the journals that are still there.
-      const aside = `${this.#file}.damaged-${Date.now()}`
-      renameSync(this.#file, aside)
-      this.#onQuarantine(aside)
+      this.#setAside()
       this.#db = openFile(this.#file)
     }
   }
@@ -62,8 +61,8 @@ class SqliteLedger implements LedgerStore {
       write((sql) => this.#statement(sql), change)
       db.exec('COMMIT')
     } catch (error) {
-      db.exec('ROLLBACK')
-      throw error
+      rollBack(db)
+      throw this.#noted(error)
     }
   }
 
@@ -75,7 +74,8 @@ class SqliteLedger implements LedgerStore {
   async openTasksOf(keys: readonly string[]): Promise<readonly TaskRow[]> {
     const owned = this.#allOf((marks) => `SELECT row FROM task WHERE owner IN (${marks})`, keys)
     const shared = this.#allOf((marks) => `SELECT row FROM task WHERE other_owner IN (${marks})`, keys)
-    return [...owned, ...shared].map(parse<TaskRow>)
+    const rows = [...owned, ...shared].map(parse<TaskRow>)
+    return [...new Map(rows.map((row) => [row.facts.taskId, row])).values()]
   }
 
   async tasksOfRequests(keys: readonly string[]): Promise<readonly TaskRow[]> {
@@ -130,7 +130,24 @@ class SqliteLedger implements LedgerStore {
   }
 
   async prune({ before, maxBytes }: { readonly before: EpochMs; readonly maxBytes: number }): Promise<number> {
-    return prune(this.#db!, before, maxBytes)
+    try {
+      return prune(this.#db!, before, maxBytes)
+    } catch (error) {
+      throw this.#noted(error)
+    }
+  }
+
+  /** A ledger that cannot be read is set aside and rebuilt from the journals that are still there. */
+  #setAside(): void {
+    const aside = `${this.#file}.damaged-${Date.now()}`
+    renameSync(this.#file, aside)
+    this.isDamaged = false
+    this.#onQuarantine(aside)
+  }
+
+  #noted(error: unknown): unknown {
+    this.isDamaged ||= isDamage(error)
+    return error
   }
 
   #statement(sql: string): StatementSync {
@@ -142,7 +159,11 @@ class SqliteLedger implements LedgerStore {
   }
 
   #all(sql: string, ...values: (string | number | null)[]): Row[] {
-    return this.#statement(sql).all(...values) as Row[]
+    try {
+      return this.#statement(sql).all(...values) as Row[]
+    } catch (error) {
+      throw this.#noted(error)
+    }
   }
 
   /** In groups: SQLite has a limit of bound values. */
@@ -158,10 +179,12 @@ class SqliteLedger implements LedgerStore {
 
 function openFile(file: string): DatabaseSync {
   const { DatabaseSync: Database } = require('node:sqlite') as typeof import('node:sqlite')
+  closeSync(openSync(file, 'a', 0o600)) // SQLite would make it for all to read; its -wal gets the same mode
   const db = new Database(file)
   try {
+    // locking_mode before anything is read, else there is a -shm file; auto_vacuum before anything is written, else it is ignored.
     db.exec(
-      'PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA auto_vacuum = INCREMENTAL;',
+      'PRAGMA locking_mode = EXCLUSIVE; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;',
     )
     const version = Number((db.prepare('PRAGMA user_version').get() as Row)['user_version'])
     if (version > MIGRATIONS.length)
@@ -176,8 +199,16 @@ function openFile(file: string): DatabaseSync {
 }
 
 function isDamage(error: unknown): boolean {
-  const code = (error as { errcode?: number }).errcode
+  const code = ((error as { errcode?: number }).errcode ?? 0) & 0xff
   return code === 11 || code === 26 // SQLITE_CORRUPT, SQLITE_NOTADB
+}
+
+function rollBack(db: DatabaseSync): void {
+  try {
+    db.exec('ROLLBACK')
+  } catch {
+    // SQLite has done so itself, as it does on a full disk: what it said of that is what counts
+  }
 }
 
 function write(statement: (sql: string) => StatementSync, change: LedgerChange): void {
@@ -265,6 +296,7 @@ function prune(db: DatabaseSync, before: EpochMs, maxBytes: number): number {
       const { changes } = db.prepare(`DELETE FROM task WHERE task_id IN (${some})`).run()
       if (Number(changes) === 0) break
       removed += Number(changes)
+      db.exec('DELETE FROM request WHERE NOT EXISTS (SELECT 1 FROM task WHERE request_key = request.key)')
     }
   }
   db.exec('PRAGMA incremental_vacuum')

@@ -92,6 +92,8 @@ export interface TaskQuery {
 
 export interface LedgerStore {
   readonly name: string
+  /** Damage was found in use: closed and opened again, it sets the damaged one aside and begins anew. */
+  readonly isDamaged: boolean
   /** Idempotent; runs migrations. */
   open(): Promise<void>
   close(): Promise<void>

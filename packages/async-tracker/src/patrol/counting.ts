@@ -35,7 +35,8 @@ export function countTask(
     add(counters, TASKS_COUNTER, labels('succeeded', undefined), 0)
   }
   if (OPEN_STATES.has(now.state)) return
-  if (before && before.state === now.state && before.settledAt === now.settledAt) return
+  // Lost again is counted again; an earlier end of the same kind that is read later is no second one.
+  if (before && before.state === now.state && (now.state !== 'lost' || before.settledAt === now.settledAt)) return
   add(counters, TASKS_COUNTER, labels(now.state, now.reason), 1)
 }
 

@@ -107,7 +107,26 @@ function createWork(known: Known): Work {
   }
 }
 
+const KINDS: Readonly<Record<JournalEvent['kind'], true>> = {
+  acknowledged: true,
+  answered: true,
+  cancelled: true,
+  confirmed: true,
+  crashed: true,
+  exiting: true,
+  failed: true,
+  heartbeat: true,
+  lost: true,
+  opened: true,
+  released: true,
+  reported: true,
+  spawned: true,
+  started: true,
+  succeeded: true,
+}
+
 function take(work: Work, event: JournalEvent, by: string): void {
+  if (!Object.hasOwn(KINDS, event.kind)) return // written by a later version
   if ('taskId' in event) {
     takeTask(work, event, by)
     return
@@ -158,23 +177,31 @@ function settleTasks(work: Work): void {
   for (const [taskId, facts] of work.facts) {
     const before = work.known.tasks.get(taskId)
     const derived = deriveState(facts)
-    work.tasks.set(taskId, { facts, derived, ...placeOf(work, facts) })
+    work.tasks.set(taskId, { facts, derived, ...(placeIn(before) ?? placeOf(work, facts)) })
     countTask(work.counters, facts, before?.derived, derived)
     for (const { event, by } of work.told.get(taskId) ?? []) tellBadNews(work, facts, event, by)
   }
   for (const taskId of work.facts.keys()) adopt(work, taskId)
 }
 
+type Place = Pick<TaskRow, 'requestKey' | 'depth'>
+
+/** A place that was found stays: the parent need not be known to find it again. */
+function placeIn(row: TaskRow | undefined): Place | undefined {
+  return row?.requestKey ? { requestKey: row.requestKey, depth: row.depth } : undefined
+}
+
 /** The request that a task belongs to, itself or through its parents, and how far down it is. */
-function placeOf(work: Work, facts: TaskFacts): { readonly requestKey?: RequestKey; readonly depth: number } {
+function placeOf(work: Work, facts: TaskFacts): Place {
   const parent = facts.spawned?.parent
   if (!parent)
     return facts.spawned && facts.origin ? { requestKey: requestKeyOf(facts.origin), depth: 0 } : { depth: 0 }
-  const row = work.tasks.get(parent) ?? work.known.tasks.get(parent)
+  const settled = work.tasks.get(parent)
+  const row = settled ?? work.known.tasks.get(parent)
   if (row?.requestKey) return { requestKey: row.requestKey, depth: row.depth + 1 }
   // A parent of the same batch whose turn comes later.
   const waiting = work.facts.get(parent)
-  if (!row && waiting && waiting !== facts && !isAncestor(work, facts.taskId, waiting)) {
+  if (!settled && waiting && waiting !== facts && !isAncestor(work, facts.taskId, waiting)) {
     const place = placeOf(work, waiting)
     return { ...place, depth: place.depth + 1 }
   }
@@ -205,8 +232,9 @@ function adopt(work: Work, parent: TaskId): void {
 
 function tellBadNews(work: Work, facts: TaskFacts, event: TaskEvent, by: string): void {
   const worker = processOf(work, by)
+  // What was told stays told: other bytes under the same id would be another span.
   for (const row of spansToTell(facts, event, worker, work.known.now))
-    if (!work.outbox.has(row.spanId)) work.outbox.set(row.spanId, row)
+    if (!work.outbox.has(row.spanId) && !facts.reported.includes(row.spanId)) work.outbox.set(row.spanId, row)
 }
 
 function settleRequests(work: Work): void {

@@ -9,7 +9,7 @@ import {
   type RequestReceived,
   type TaskId,
 } from '@afterspan/core/internal'
-import { readFlightFile, removeFlightFile } from '../journal/flight.ts'
+import { listFlightFiles, readFlightFile, removeFlightFile } from '../journal/flight.ts'
 import type { LedgerChange, LedgerStore, OutboxRow, ProcessRow } from '../ledger/store.ts'
 import { requestSpan } from '../told-span.ts'
 import { digest, requestKeyOf, touchedBy, type Batch, type Known } from './digest.ts'
@@ -17,7 +17,7 @@ import type { Liveness } from './liveness.ts'
 import { deathOf, lossesOf } from './losses.ts'
 import { createOutbox, type Outbox } from './outbox.ts'
 import { readSpool, removeSpooled } from './spool.ts'
-import { listSegments, removeSegment, tail } from './tail.ts'
+import { hasSegment, isReadTo, listSegments, removeSegment, tail } from './tail.ts'
 import { request } from './telling.ts'
 
 export interface SweepSummary {
@@ -58,7 +58,8 @@ export class Patrol {
   readonly #seenAlive = new Map<string, number>()
   readonly #stalled = new Set<string>()
   #offsets = new Map<string, number>()
-  #orphans: ReadonlyMap<TaskId, readonly TaskId[]> = new Map()
+  /** Undefined: to be asked for again. */
+  #orphans: ReadonlyMap<TaskId, readonly TaskId[]> | undefined
   #outbox: Outbox | undefined
 
   constructor(settings: PatrolSettings) {
@@ -70,7 +71,6 @@ export class Patrol {
     const { otlp, onExportFailure: onFailure, post } = this.#settings
     await this.#ledger.open()
     this.#offsets = new Map(await this.#ledger.segments())
-    this.#orphans = await this.#ledger.orphans()
     for (const row of await this.#ledger.processes()) this.#processes.set(row.key, row)
     const onDropped = (spans: number): void => {
       this.totals.undelivered += spans
@@ -90,11 +90,19 @@ export class Patrol {
     const ingested = await this.#ingest(() => false)
     const dead = this.#findDead()
     const lost = dead.length > 0 ? await this.#bury(dead) : 0
-    await this.#forgetReadSegments([])
+    await this.#forgetRead()
     const reported = (await this.#outbox?.deliver(this.#settings.clock.now())) ?? 0
     await this.#deliverSpool()
     this.totals.lastRunAt = this.#settings.clock.now()
     return { ingested, examined: this.#processes.size, lost, reported }
+  }
+
+  /** Removes what is too old or too much, in the ledger and in memory. Returns how many tasks. */
+  async prune(limits: Parameters<LedgerStore['prune']>[0]): Promise<number> {
+    const removed = await this.#ledger.prune(limits)
+    for (const { key, deadAt } of this.#processes.values())
+      if (deadAt !== undefined && deadAt < limits.before) this.#processes.delete(key)
+    return removed
   }
 
   isStalled(key: string): boolean {
@@ -128,16 +136,16 @@ export class Patrol {
     const change = digest(batches, await this.#knownOf(batches))
     const outbox = this.#settings.otlp ? [...(change.outbox ?? []), ...(beside.outbox ?? [])] : []
     const processes = [...(change.processes ?? []), ...(beside.processes ?? [])]
+    const hasOrphan = change.tasks?.some(({ requestKey, facts }) => !requestKey && facts.spawned?.parent)
+    if (hasOrphan || this.#orphans?.size) this.#orphans = undefined
     await this.#ledger.commit({ ...change, ...beside, outbox, processes })
     for (const row of processes) this.#processes.set(row.key, row)
-    const hasOrphan = change.tasks?.some(({ requestKey, facts }) => !requestKey && facts.spawned?.parent)
-    if (hasOrphan || this.#orphans.size > 0) this.#orphans = await this.#ledger.orphans()
   }
 
   async #knownOf(batches: readonly Batch[]): Promise<Known> {
     const touched = touchedBy(batches)
-    const orphaned = touched.tasks.flatMap((id) => this.#orphans.get(id) ?? [])
-    const tasks = await this.#ledger.tasks([...touched.tasks, ...orphaned])
+    const orphans = (this.#orphans ??= await this.#ledger.orphans())
+    const tasks = await this.#ledger.tasks([...touched.tasks, ...descendants(touched.tasks, orphans)])
     const keys = new Set(touched.requests)
     for (const { requestKey } of tasks.values()) if (requestKey) keys.add(requestKey)
     return {
@@ -146,7 +154,7 @@ export class Patrol {
       requests: await this.#ledger.requests([...keys]),
       tasksOfRequests: await this.#ledger.tasksOfRequests([...keys]),
       processes: this.#processes,
-      orphans: this.#orphans,
+      orphans,
     }
   }
 
@@ -189,9 +197,7 @@ export class Patrol {
     for (const key of keys) {
       this.#stalled.delete(key)
       this.#noteDetection(key)
-      removeFlightFile(this.#settings.dir, key)
     }
-    await this.#forgetReadSegments([...keys])
     return batches.reduce((n, { events }) => n + events.length, 0)
   }
 
@@ -210,19 +216,26 @@ export class Patrol {
     detectionSeconds.push((this.#settings.clock.monotonicMs() - seen) / 1000)
   }
 
-  /** Removes the segments of the dead, and those of the living that are read and have a successor. */
-  async #forgetReadSegments(dead: readonly string[]): Promise<void> {
+  /**
+   * Removes what the dead have left, also those whom an earlier patrol buried, and the segments of the living that are read to
+   * the end and have a successor. The file goes first: the place in one that is gone is forgotten later, a file whose place is
+   * forgotten would be read again.
+   */
+  async #forgetRead(): Promise<void> {
     const { dir } = this.#settings
+    const isDead = (key: string): boolean => this.#processes.get(key)?.deadAt !== undefined
+    for (const key of listFlightFiles(dir)) if (isDead(key)) removeFlightFile(dir, key)
     const segments = listSegments(dir)
-    const done = segments.filter(
-      ({ key, file }, i) => dead.includes(key) || (segments[i + 1]?.key === key && this.#offsets.has(file)),
-    )
-    if (done.length === 0) return
-    await this.#ledger.commit({ forgottenSegments: done.map(({ file }) => file) })
-    for (const { file } of done) {
-      removeSegment(dir, file)
-      this.#offsets.delete(file)
-    }
+    const there = new Set(segments.map(({ file }) => file))
+    for (const [i, { key, file }] of segments.entries())
+      if (isDead(key) || (segments[i + 1]?.key === key && isReadTo(dir, file, this.#offsets.get(file)))) {
+        removeSegment(dir, file)
+        there.delete(file)
+      }
+    const forgotten = [...this.#offsets.keys()].filter((file) => !there.has(file) && !hasSegment(dir, file))
+    if (forgotten.length === 0) return
+    await this.#ledger.commit({ forgottenSegments: forgotten })
+    for (const file of forgotten) this.#offsets.delete(file)
   }
 
   async #deliverSpool(): Promise<void> {
@@ -239,4 +252,17 @@ export class Patrol {
 function crashedRequest(received: RequestReceived, row: ProcessRow, now: EpochMs): OutboxRow {
   const span = requestSpan(received, { at: now, ...deathOf(row, 'process_gone') })
   return { spanId: span.spanId, body: request(span, row), tries: 0, nextAt: now }
+}
+
+/** All that hang below these tasks among those that wait for their parent. */
+function descendants(ids: readonly TaskId[], orphans: ReadonlyMap<TaskId, readonly TaskId[]>): Set<TaskId> {
+  const found = new Set<TaskId>()
+  const parents = [...ids]
+  for (const parent of parents)
+    for (const child of orphans.get(parent) ?? [])
+      if (!found.has(child)) {
+        found.add(child)
+        parents.push(child)
+      }
+  return found
 }

@@ -1,6 +1,8 @@
 // The patrol as a service: takes the lock when it is free, then sweeps four times a second and answers on its socket. Beside the
 // app on the side thread, or as `afterspan patrol`.
+import { existsSync, readdirSync } from 'node:fs'
 import type { Server } from 'node:http'
+import { join } from 'node:path'
 import type { Clock, EpochMs, ErrorCode, OtlpSettings } from '@afterspan/core/internal'
 import { createSqliteLedger } from '../ledger/sqlite.ts'
 import { answer, type Answer } from '../query/answer.ts'
@@ -20,6 +22,18 @@ export interface PatrolServiceSettings {
 }
 export type Say = (code: ErrorCode, message: string) => void
 
+/** A ledger that may have something to tell, a journal to read, or what a dead process left. */
+function hasWork(dir: string): boolean {
+  if (existsSync(join(dir, 'ledger.db'))) return true
+  return ['journal', 'flight', 'spool'].some((folder) => {
+    try {
+      return readdirSync(join(dir, folder)).length > 0
+    } catch {
+      return false
+    }
+  })
+}
+
 const SWEEP_MS = 250
 const LOCK_MS = 500
 const PRUNE_MS = 3_600_000
@@ -34,6 +48,8 @@ export class PatrolService {
   #ledger: ReturnType<typeof createSqliteLedger> | undefined
   #server: Server | undefined
   #stop: (() => void) | undefined
+  /** While a tick was under way: what it still does then fails, and is no news. */
+  #isStopped = false
   #lastLockTry = -Infinity
   #lastPrune = -Infinity
 
@@ -52,31 +68,46 @@ export class PatrolService {
     return this.#patrol && this.#ledger
   }
 
-  start(): void {
-    this.#stop ??= this.#clock.every(SWEEP_MS, () => this.tick())
+  /** Sweeps from now on. With `onlyWithWork` it does not even take the lock before there is something to patrol: a service that promised nothing pays nothing. */
+  start({ onlyWithWork = false } = {}): void {
+    const { dir } = this.#settings
+    this.#stop ??= this.#clock.every(SWEEP_MS, async () => {
+      if (this.#patrol || !onlyWithWork || hasWork(dir)) await this.tick()
+    })
   }
 
   async stop(): Promise<void> {
     this.#stop?.()
     this.#stop = undefined
-    const patrol = this.#patrol
+    this.#isStopped = true
+    await this.#letGo()
+  }
+
+  async #letGo(): Promise<void> {
     this.#patrol = undefined
     this.#server?.close()
-    await patrol?.close()
+    this.#server = undefined
+    await this.#ledger?.close()
     this.#lock.release()
   }
 
   /** Takes the lock where it is free, and sweeps. Undefined: somebody else patrols. */
   async tick(): Promise<SweepSummary | undefined> {
+    this.#isStopped = false
     try {
       if (!this.#patrol && !(await this.#takeOver())) return undefined
       await this.#prune()
       return await this.#patrol?.sweepOnce()
     } catch (error) {
+      if (this.#isStopped) return undefined
       this.#say(
         'AFS_PATROL_FAILED',
         `a sweep failed and is tried again: ${error instanceof Error ? error.message : String(error)}`,
       )
+      if (this.#ledger?.isDamaged) {
+        this.#patrol = undefined
+        await this.#ledger.close()
+      }
       return undefined
     }
   }
@@ -99,9 +130,10 @@ export class PatrolService {
     this.#lastLockTry = now
     if (!this.#lock.tryTake()) return false
     const { dir, otlp, serviceName } = this.#settings
-    const ledger = createSqliteLedger(dir, (file) => {
+    // One for good: SQLite's lock is this process's, and a second one would find it taken.
+    const ledger = (this.#ledger ??= createSqliteLedger(dir, (file) => {
       this.#say('AFS_LEDGER_FAILED', `the ledger was damaged; it is kept as ${file} and a new one is begun.`)
-    })
+    }))
     const vantage = ownVantage(ownWorkerRef(serviceName).bootId)
     const patrol = new Patrol({
       dir,
@@ -117,10 +149,10 @@ export class PatrolService {
       },
     })
     await patrol.open()
-    this.#ledger = ledger
     this.#patrol = patrol
-    this.#server = await serveSocket(dir, (path, query) => this.ask(path, query))
-    return true
+    this.#server ??= await serveSocket(dir, (path, query) => this.ask(path, query))
+    if (this.#isStopped) await this.#letGo()
+    return !this.#isStopped
   }
 
   async #prune(): Promise<void> {
@@ -128,6 +160,6 @@ export class PatrolService {
     if (now - this.#lastPrune < PRUNE_MS) return
     this.#lastPrune = now
     const { retentionDays, maxBytes } = this.#settings
-    await this.#ledger?.prune({ before: (this.#clock.now() - retentionDays * DAY_MS) as EpochMs, maxBytes })
+    await this.#patrol?.prune({ before: (this.#clock.now() - retentionDays * DAY_MS) as EpochMs, maxBytes })
   }
 }

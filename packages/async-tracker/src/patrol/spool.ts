@@ -1,7 +1,8 @@
 // Spans that a process could not deliver before it ended: whole export requests, one file each, sent by whoever patrols.
-import { mkdirSync, readdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { EpochMs, Spool } from '@afterspan/core/internal'
+import { makeFolder } from '../make-folder.ts'
 
 const MOST_BYTES = 32 * 1024 * 1024
 const MOST_FILES_A_ROUND = 20
@@ -13,7 +14,7 @@ export function createSpool(dir: string, key: string): Spool {
   return (body) => {
     try {
       const folder = join(dir, 'spool')
-      mkdirSync(folder, { recursive: true, mode: 0o700 })
+      makeFolder(folder)
       if (sizeOf(folder) + body.length > MOST_BYTES) return undefined
       const file = join(folder, `${key}.${number++}.otlp`)
       writeFileSync(file, body, { flag: 'wx', mode: 0o600 })

@@ -1,5 +1,15 @@
 // Reads what is new in the journals. The place is kept in the ledger, with what was read: nothing is read twice, nothing is missed.
-import { closeSync, constants, fstatSync, openSync, readdirSync, readSync, unlinkSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  openSync,
+  readdirSync,
+  readSync,
+  statSync,
+  unlinkSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { readRecords } from '../journal/reader.ts'
 import { journalDir, parseSegmentFile } from '../journal/segment.ts'
@@ -94,6 +104,16 @@ function readFrom(
   } finally {
     closeSync(fd)
   }
+}
+
+export function hasSegment(dir: string, file: string): boolean {
+  return existsSync(join(journalDir(dir), file))
+}
+
+/** Whether a segment that is not written to any more was read to its end. */
+export function isReadTo(dir: string, file: string, offset: number | undefined): boolean {
+  const found = statSync(join(journalDir(dir), file), { throwIfNoEntry: false })
+  return found !== undefined && found.size <= (offset ?? 0)
 }
 
 export function removeSegment(dir: string, file: string): void {

@@ -31,10 +31,15 @@ export function spansToTell(
 function spanOf(facts: TaskFacts, event: TaskFailed | TaskLost, process: ProcessRow | undefined): SpanData | undefined {
   if (event.spanId !== undefined) {
     const attempt = facts.attempts.find((a) => a.spanId === event.spanId)
-    return attempt && attemptSpan(facts, attempt, process?.worker)
+    if (attempt) return attemptSpan(facts, attempt, process?.worker)
+    if (event.kind === 'lost' || event.willRetry) return undefined
   }
   const end = facts.ends.find((known) => known.state === event.kind && known.reason === event.reason)
-  if (!end) return undefined
+  if (!end) {
+    // The broker's word, taken for the end of the attempt that its teller was running.
+    const ended = facts.attempts.find((a) => a.end?.reason === event.reason && a.end.at === event.at)
+    return ended && attemptSpan(facts, ended, process?.worker)
+  }
   return end.state === 'lost' && end.reason === 'never_enqueued' ? producerSpan(facts, end) : outcomeSpan(facts, end)
 }
 

@@ -13,9 +13,10 @@ const MOST_PATH_BYTES = 107
 function withSocketPath<T>(dir: string, use: (path: string, done: () => void) => T): T {
   const path = join(dir, 'patrol.sock')
   if (Buffer.byteLength(path) <= MOST_PATH_BYTES) return use(path, () => {})
-  const fd = openSync(dir, 'r')
+  let fd: number | undefined = openSync(dir, 'r')
   return use(`/proc/self/fd/${fd}/patrol.sock`, () => {
-    closeSync(fd)
+    if (fd !== undefined) closeSync(fd) // once: its number may be somebody else's by now
+    fd = undefined
   })
 }
 
@@ -30,22 +31,29 @@ export function serveSocket(
   }
   const server = createServer((incoming, response) => {
     incoming.resume()
-    const url = new URL(incoming.url ?? '/', 'http://patrol')
-    answer(url.pathname, url.searchParams).then(
-      ({ status, body }) => {
-        response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
-      },
-      () => {
+    const url = URL.parse(incoming.url ?? '/', 'http://patrol')
+    if (!url) {
+      response.writeHead(400).end('{"error":"not an address"}')
+      return
+    }
+    answer(url.pathname, url.searchParams)
+      .then(({ status, body }) => {
+        const text = JSON.stringify(body)
+        response.writeHead(status, { 'content-type': 'application/json' }).end(text)
+      })
+      .catch(() => {
         response.writeHead(500).end('{"error":"the ledger could not be read"}')
-      },
-    )
+      })
   })
   server.unref()
   return withSocketPath(
     dir,
     (path, done) =>
       new Promise((resolve, reject) => {
-        server.on('error', reject)
+        server.on('error', (error) => {
+          done()
+          reject(error)
+        })
         server.listen(path, () => {
           done()
           try {
@@ -60,7 +68,15 @@ export function serveSocket(
 }
 
 /** Asks whoever patrols the folder; undefined where nobody does. */
-export function askPatrol(dir: string, path: string, timeoutMs = 5_000): Promise<Answer | undefined> {
+export async function askPatrol(dir: string, path: string, timeoutMs = 5_000): Promise<Answer | undefined> {
+  try {
+    return await ask(dir, path, timeoutMs)
+  } catch {
+    return undefined // no such folder
+  }
+}
+
+function ask(dir: string, path: string, timeoutMs: number): Promise<Answer | undefined> {
   return withSocketPath(
     dir,
     (socketPath, done) =>

@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib'
 import type { AdminHandler, AdminReply, MetricFamily } from '../contracts/service.ts'
 import { OPENMETRICS_TEXT, prefersOpenMetrics, PROMETHEUS_TEXT, renderMetrics } from '../metrics/exposition.ts'
 
@@ -36,7 +37,7 @@ export function metricsRoute(
       vary: 'accept, accept-encoding',
     }
     if (/\bgzip\b/.test(headers['accept-encoding'] ?? '')) {
-      body = (require('node:zlib') as typeof import('node:zlib')).gzipSync(body)
+      body = gzipSync(body)
       reply['content-encoding'] = 'gzip'
     }
     return { status: 200, headers: reply, body }

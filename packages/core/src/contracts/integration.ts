@@ -11,6 +11,7 @@ export interface TaskDraft {
   readonly name: string
   readonly deadlineMs?: number
 }
+/** Read when the attempt starts, and again when it fails: what the library tells only then may be filled in until then. */
 export interface AttemptInfo {
   readonly system: string
   readonly destination: string
@@ -23,7 +24,7 @@ export interface AttemptInfo {
   /**
    * What a throw of the handler means where the library gives it a meaning: 'failed' for good, whatever attempts are left;
    * 'released': the task went back to the queue without a result (delayed, rate-limited, waiting for children).
-   * Undefined: an AbortError cancels, everything else fails and is retried while attempts are left.
+   * Undefined: it fails and is retried while attempts are left; without `maxAttempts` an AbortError cancels.
    */
   readonly outcomeOf?: (error: unknown) => 'failed' | 'released' | 'cancelled' | undefined
 }
@@ -40,7 +41,13 @@ export interface TaskKit {
   /** Runs one attempt in the carrier's context: 'started', then how it ended. */
   attempt<R>(info: AttemptInfo, carrier: Carrier, run: () => R): R
   /** A terminal fact that only the broker knew (dead-lettered, returned, expired, removed). */
-  settle(taskId: TaskId, event: 'failed' | 'cancelled' | 'lost', reason: TaskReason, evidence: Evidence): void
+  settle(
+    taskId: TaskId,
+    event: 'failed' | 'cancelled' | 'lost',
+    reason: TaskReason,
+    evidence: Evidence,
+    failure?: { readonly type: string; readonly message: string },
+  ): void
   /** Wraps a method and remembers how to undo it. A throw inside `replace` itself leaves the method as it was. */
   wrap<T extends object, K extends keyof T & string>(target: T, method: K, replace: (original: T[K]) => T[K]): void
 }

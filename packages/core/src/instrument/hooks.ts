@@ -6,6 +6,7 @@ import type { ModuleHook } from '../contracts/module-hook.ts'
 import { say } from '../diag.ts'
 import { CATALOGUE, loadInstrumentation, watchFetch } from './catalogue.ts'
 import { hookLoaders } from './loader-hooks.ts'
+import { watchPackages } from './require-hook.ts'
 import { createInstrumentationStatus } from './status.ts'
 import { inRange } from './version-range.ts'
 
@@ -47,6 +48,7 @@ export function createModuleHooks(options: {
       }
       if (!options.isMuted('undici')) watchFetch(options.bundleDir, onError('undici'))
       const modules = [...hooks.map((hook) => hook.module), ...wanted.map((entry) => entry.module)]
+      watchPackages(modules)
       hookLoaders([...new Set(modules)], onSpecifier, onError('module hooks'))
     },
   }

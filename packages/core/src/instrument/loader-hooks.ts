@@ -1,5 +1,5 @@
 // The in-thread hooks of Node's module loader. What is imported goes through import-in-the-middle, which is loaded by the first
-// import: an app that only requires does not pay for it. What is required goes through require-in-the-middle and is only looked at here.
+// import of a module that somebody wants to see: nobody else pays for it. What is required goes through require-in-the-middle and is only looked at here.
 import * as nodeModule from 'node:module'
 import { pathToFileURL } from 'node:url'
 import { say } from '../diag.ts'
@@ -27,16 +27,20 @@ export function hookLoaders(
     nodeModule.registerHooks({ resolve: watchOnly(onSpecifier) as never })
     return
   }
-  const imports = lazyImportHooks(modules, onError)
+  const wanted = new Set(modules)
+  let imports: ImportHooks | undefined
+  let isAsked = false
   const resolve: Resolve = (specifier, context, next) => {
     onSpecifier(specifier)
-    const hooks = isImport(context) ? imports() : undefined
-    return hooks ? hooks.resolveSync(specifier, context, next) : next(specifier, context)
+    if (!isImport(context)) return next(specifier, context)
+    if (!isAsked && wanted.has(specifier)) {
+      isAsked = true // its own modules are imported meanwhile, and it must not see those
+      imports = loadImportHooks(modules, onError)
+    }
+    return imports ? imports.resolveSync(specifier, context, next) : next(specifier, context)
   }
-  const load: Load = (url, context, next) => {
-    const hooks = isImport(context) ? imports() : undefined
-    return hooks ? hooks.loadSync(url, context, next) : next(url, context)
-  }
+  const load: Load = (url, context, next) =>
+    imports && isImport(context) ? imports.loadSync(url, context, next) : next(url, context)
   nodeModule.registerHooks({ resolve: resolve as never, load: load as never })
 }
 
@@ -73,22 +77,16 @@ function watchOnly(onSpecifier: (specifier: string) => void): Resolve {
 }
 
 /** It stays outside of the bundle: the code that it generates imports it by path. */
-function lazyImportHooks(modules: readonly string[], onError: (error: unknown) => void): () => ImportHooks | undefined {
-  let hooks: ImportHooks | undefined
-  let isAsked = false
-  return () => {
-    if (isAsked) return hooks // undefined while its own modules are being loaded: it must not see those
-    isAsked = true
-    try {
-      const { createHook } = require('import-in-the-middle/create-hook.mjs') as {
-        createHook(meta: { url: string }): ImportHooks
-      }
-      const made = createHook({ url: pathToFileURL(require.resolve('import-in-the-middle/register-hooks.mjs')).href })
-      made.applyOptions({ include: [...modules] })
-      hooks = made
-    } catch (error) {
-      onError(error)
+function loadImportHooks(modules: readonly string[], onError: (error: unknown) => void): ImportHooks | undefined {
+  try {
+    const { createHook } = require('import-in-the-middle/create-hook.mjs') as {
+      createHook(meta: { url: string }): ImportHooks
     }
+    const hooks = createHook({ url: pathToFileURL(require.resolve('import-in-the-middle/register-hooks.mjs')).href })
+    hooks.applyOptions({ include: [...modules] })
     return hooks
+  } catch (error) {
+    onError(error)
+    return undefined
   }
 }

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
-import type { IntervalHistogram } from 'node:perf_hooks'
+import { constants, monitorEventLoopDelay, PerformanceObserver, type IntervalHistogram } from 'node:perf_hooks'
+import { getHeapStatistics } from 'node:v8'
 import type { MetricFamily } from '../contracts/service.ts'
 import type { MetricRegistry } from './registry.ts'
 
@@ -25,14 +26,14 @@ export function addProcessMetrics(registry: MetricRegistry): void {
   )
   registry.callback(() => {
     if (!loop) {
-      loop = perfHooks().monitorEventLoopDelay({ resolution: 20 })
+      loop = monitorEventLoopDelay({ resolution: 20 })
       loop.enable()
       watchCollections(gc.record)
     }
     const since = utilization ? performance.eventLoopUtilization(utilization) : performance.eventLoopUtilization()
     utilization = performance.eventLoopUtilization()
     const cpu = process.cpuUsage()
-    const heap = (require('node:v8') as typeof import('node:v8')).getHeapStatistics()
+    const heap = getHeapStatistics()
     const families: MetricFamily[] = [
       one('process_resident_memory_bytes', 'Resident memory.', process.memoryUsage.rss(), 'bytes'),
       {
@@ -67,11 +68,6 @@ export function addProcessMetrics(registry: MetricRegistry): void {
   })
 }
 
-/** Loaded at the first scrape. */
-function perfHooks(): typeof import('node:perf_hooks') {
-  return require('node:perf_hooks') as typeof import('node:perf_hooks')
-}
-
 function loopDelay(loop: IntervalHistogram): MetricFamily[] {
   const seconds = (nanos: number): number => (Number.isFinite(nanos) ? nanos / 1e9 : 0)
   const none = loop.count === 0
@@ -96,7 +92,6 @@ function loopDelay(loop: IntervalHistogram): MetricFamily[] {
 }
 
 function watchCollections(record: (value: number, kind: string) => void): void {
-  const { constants, PerformanceObserver } = perfHooks()
   const kinds: Record<number, string> = {
     [constants.NODE_PERFORMANCE_GC_MAJOR]: 'major',
     [constants.NODE_PERFORMANCE_GC_MINOR]: 'minor',

@@ -82,7 +82,9 @@ export function succeed(deps: KitDeps, attempt: Attempt): void {
 export function fail(deps: KitDeps, attempt: Attempt, error: unknown, isSync: boolean): void {
   const { info } = attempt
   const at = deps.now()
-  const outcome = info.outcomeOf?.(error) ?? (isAbort(error) ? 'cancelled' : undefined)
+  // A queue that retries takes an abort for a failure like any other.
+  const outcome =
+    info.outcomeOf?.(error) ?? (isAbort(error) && info.maxAttempts === undefined ? 'cancelled' : undefined)
   if (outcome === 'released') tellReleased(attempt, at)
   else if (outcome === 'cancelled') tellCancelled(attempt, at, 'aborted')
   else {

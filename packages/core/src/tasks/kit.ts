@@ -5,6 +5,7 @@ import type { EpochMs } from '../contracts/task.ts'
 import { taskChannel } from './channel.ts'
 import { fail, start, succeed, type Attempt } from './consumer.ts'
 import { observe } from './observe.ts'
+import { redact } from './redact.ts'
 import { confirm, neverEnqueued, spawn, type Spawn } from './producer.ts'
 import { wrapMethod } from './wrap-method.ts'
 
@@ -46,12 +47,12 @@ export function createKit(deps: KitDeps): TaskKit {
       }
       return observe(() => context.with(attempt.active, run), observer, true)
     },
-    settle(taskId, event, reason, evidence) {
+    settle(taskId, event, reason, evidence, told) {
       const at = deps.now()
       if (event === 'cancelled') taskChannel.publish({ kind: 'cancelled', taskId, at, reason })
       else if (event === 'lost') taskChannel.publish({ kind: 'lost', taskId, at, attempt: 0, reason, evidence })
       else {
-        const failure = { type: reason, message: '' }
+        const failure = { type: told?.type ?? reason, message: redact(told?.message ?? '') }
         taskChannel.publish({ kind: 'failed', taskId, at, attempt: 0, reason, failure, willRetry: false })
       }
     },

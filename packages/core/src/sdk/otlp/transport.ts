@@ -1,5 +1,6 @@
 import { Agent as HttpAgent, request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http'
-import type { Agent as HttpsAgent } from 'node:https'
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
+import { gzipSync } from 'node:zlib'
 import type { OtlpSettings } from './settings.ts'
 
 /** `reason` is a word for a metric label: 'http_503', 'timeout', 'ECONNREFUSED'. */
@@ -53,7 +54,7 @@ function open(
 ): ClientRequest {
   const url = new URL(settings.url)
   const secure = url.protocol === 'https:'
-  const packed = settings.compression === 'gzip' ? zlib().gzipSync(body) : body
+  const packed = settings.compression === 'gzip' ? gzipSync(body) : body
   const headers: Record<string, string | number> = {
     'content-type': 'application/x-protobuf',
     'user-agent': 'afterspan',
@@ -62,7 +63,7 @@ function open(
   }
   if (settings.compression === 'gzip') headers['content-encoding'] = 'gzip'
   const options = { method: 'POST', headers, agent: agentFor(url, secure), [OWN_REQUEST]: true }
-  const request = (secure ? https().request : httpRequest)(url, options, onResponse)
+  const request = (secure ? httpsRequest : httpRequest)(url, options, onResponse)
   // An export never keeps the process alive.
   request.on('socket', (socket) => {
     socket.unref()
@@ -71,19 +72,11 @@ function open(
   return request
 }
 
-/** Loaded when they are needed: TLS alone costs a millisecond and more at start. */
-function https(): typeof import('node:https') {
-  return require('node:https') as typeof import('node:https')
-}
-function zlib(): typeof import('node:zlib') {
-  return require('node:zlib') as typeof import('node:zlib')
-}
-
 function agentFor(url: URL, secure: boolean): HttpAgent | HttpsAgent {
   let agent = agents.get(url.origin)
   if (!agent) {
     agent = secure
-      ? new (https().Agent)({ keepAlive: true, maxSockets: 2 })
+      ? new HttpsAgent({ keepAlive: true, maxSockets: 2 })
       : new HttpAgent({ keepAlive: true, maxSockets: 2 })
     Object.defineProperty(agent, OWN_REQUEST, { value: true })
     agents.set(url.origin, agent)

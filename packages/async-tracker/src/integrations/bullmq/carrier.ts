@@ -1,0 +1,31 @@
+// BullMQ has a place for the trace context: opts.telemetry.metadata, a JSON object, which bullmq-otel reads and writes too. Where the
+// app's own telemetry holds that place, ours goes beside it into an option of its own: BullMQ stores options that it does not know.
+import { createBag, isObject, type Bag } from '../sending/bag.ts'
+import type { Job, JobOptions } from './shapes.ts'
+
+const OWN = 'afterspan'
+
+/** A copy of the options with the carrier in it; the options themselves where the app wants no context in them. */
+export function withCarrier(
+  opts: JobOptions | undefined,
+  { fields }: Bag,
+  isPlaceTaken = false,
+): JobOptions | undefined {
+  if (opts?.telemetry?.omitContext || Object.keys(fields).length === 0) return opts
+  if (isPlaceTaken || opts?.telemetry?.metadata !== undefined || opts?.telemetryMetadata !== undefined)
+    return { ...opts, [OWN]: fields }
+  return { ...opts, telemetry: { ...opts?.telemetry, metadata: JSON.stringify(fields) } }
+}
+
+export function carrierOf({ opts }: Pick<Job, 'opts'>): Bag {
+  const own = opts?.[OWN]
+  if (isObject(own)) return createBag(own)
+  const metadata = opts?.telemetry?.metadata ?? opts?.telemetryMetadata
+  if (typeof metadata !== 'string') return createBag()
+  try {
+    const fields: unknown = JSON.parse(metadata)
+    return isObject(fields) ? createBag(fields) : createBag()
+  } catch {
+    return createBag() // the metadata of a telemetry that is not OpenTelemetry's
+  }
+}

@@ -1,0 +1,156 @@
+// Job.create and Job.createBulk lie under Queue.add and Queue.addBulk, after the app's own telemetry has put its context into the
+// options. A flow makes its jobs itself.
+import { withoutTracing, type TaskDraft, type TaskKit } from '@afterspan/core/internal'
+import { createBag, isObject, type Bag } from '../sending/bag.ts'
+import { sendAll } from '../sending/send-all.ts'
+import { carrierOf, withCarrier } from './carrier.ts'
+import type { BullMQ, BulkJob, FlowNode, FlowProducer, Job, JobClass, JobOptions, JobTree, Queue } from './shapes.ts'
+
+/** Each costs one read of Redis; not for more jobs of one call than this. */
+const MOST_LOOKUPS = 100
+
+export function patchCreate({ Job }: BullMQ, kit: TaskKit): void {
+  kit.wrap(
+    Job,
+    'create',
+    (original) =>
+      function (this: JobClass, ...args) {
+        const [queue, name, data, opts] = args
+        if (isRepeated(opts)) return original.apply(this, args)
+        const bag = createBag()
+        let isKnown = false
+        const create = (): Promise<Job> => original.call(this, queue, name, data, withCarrier(opts, bag))
+        const send = async (): Promise<Job> => {
+          const job = await create()
+          isKnown = await isDuplicate(Job, queue, { job, opts, bag })
+          return job
+        }
+        return kit.enqueue(draftOf(queue.name, name), bag, mayBeDuplicate(opts) ? send : create, (job) =>
+          isKnown ? null : job.id,
+        )
+      },
+  )
+  kit.wrap(
+    Job,
+    'createBulk',
+    (original) =>
+      function (this: JobClass, queue, jobs) {
+        if (!Array.isArray(jobs) || jobs.length === 0) return original.call(this, queue, jobs)
+        return createAll(Job, kit, queue, { jobs, create: (carrying) => original.call(this, queue, carrying) })
+      },
+  )
+}
+
+function createAll(
+  Job: JobClass,
+  kit: TaskKit,
+  queue: Queue,
+  bulk: { readonly jobs: readonly BulkJob[]; create(carrying: readonly BulkJob[]): Promise<readonly Job[]> },
+): Promise<readonly Job[]> {
+  const { jobs } = bulk
+  const duplicates = new Set<number>()
+  const send = async (bags: readonly Bag[]): Promise<readonly Job[]> => {
+    const created = await bulk.create(jobs.map((job, i) => withOpts(job, withCarrier(job.opts, bags[i]!))))
+    const doubtful = [...created.keys()].filter((i) => mayBeDuplicate(jobs[i]?.opts))
+    const lookUp = async (i: number): Promise<void> => {
+      if (await isDuplicate(Job, queue, { job: created[i]!, opts: jobs[i]?.opts, bag: bags[i]! })) duplicates.add(i)
+    }
+    await Promise.all(doubtful.slice(0, MOST_LOOKUPS).map(lookUp))
+    return created
+  }
+  const drafts = jobs.map(({ name }) => draftOf(queue.name, name))
+  return sendAll(kit, drafts, send, (created, i) => (duplicates.has(i) ? null : created[i]?.id))
+}
+
+export function patchFlow({ FlowProducer: { prototype } }: BullMQ, kit: TaskKit): void {
+  kit.wrap(
+    prototype,
+    'add',
+    (original) =>
+      function (this: FlowProducer, flow, ...args) {
+        if (!isTree(flow)) return original.call(this, flow, ...args)
+        const send = ([tree]: readonly FlowNode[]): Promise<readonly JobTree[] | undefined> =>
+          original.call(this, tree!, ...args).then((made) => made && [made])
+        return addFlows(kit, [flow], this.telemetry !== undefined, send).then((made) => made?.[0])
+      },
+  )
+  kit.wrap(
+    prototype,
+    'addBulk',
+    (original) =>
+      function (this: FlowProducer, flows, ...args) {
+        if (!Array.isArray(flows) || !flows.every(isTree)) return original.call(this, flows, ...args)
+        return addFlows(kit, flows, this.telemetry !== undefined, (trees) => original.call(this, trees, ...args))
+      },
+  )
+}
+
+function isTree(node: unknown): node is FlowNode {
+  if (!isObject(node) || typeof node['queueName'] !== 'string') return false
+  const { children } = node
+  return !children || (Array.isArray(children) && children.every(isTree))
+}
+
+/** Every node of every tree is a task. */
+function addFlows(
+  kit: TaskKit,
+  flows: readonly FlowNode[],
+  isPlaceTaken: boolean,
+  add: (flows: readonly FlowNode[]) => Promise<readonly JobTree[] | undefined>,
+): Promise<readonly JobTree[] | undefined> {
+  const nodes = flows.flatMap(withDescendants)
+  let ids: readonly (string | undefined)[] | undefined
+  const send = (bags: readonly Bag[]): Promise<readonly JobTree[] | undefined> => {
+    const bagOf = new Map(nodes.map((node, i) => [node, bags[i]!]))
+    const carrying = (node: FlowNode): FlowNode => ({
+      ...withOpts(node, withCarrier(node.opts, bagOf.get(node)!, isPlaceTaken)),
+      ...(node.children ? { children: node.children.map(carrying) } : {}),
+    })
+    return add(flows.map(carrying))
+  }
+  const drafts = nodes.map(({ queueName, name }) => draftOf(queueName, name))
+  return sendAll(kit, drafts, send, (made, i) => {
+    // A producer that is closing makes nothing, and says nothing.
+    if (!made) return null
+    ids ??= made.flatMap(withDescendants).map(({ job }) => job.id)
+    return ids[i]
+  })
+}
+
+function withDescendants<T extends { readonly children?: readonly T[] }>(node: T): T[] {
+  return [node, ...(node.children ?? []).flatMap((child) => withDescendants<T>(child))]
+}
+
+function withOpts<T extends { readonly opts?: JobOptions }>(job: T, opts: JobOptions | undefined): T {
+  return opts === job.opts ? job : { ...job, opts }
+}
+
+/** Until 5 the next run of a repeatable job is made by Job.create too, in whatever context its worker is. */
+function isRepeated(opts: JobOptions | undefined): boolean {
+  return opts?.repeat !== undefined || opts?.repeatJobKey !== undefined
+}
+
+/** A job with keepLastIfActive is not dropped: it comes after the one that runs. */
+function mayBeDuplicate(opts: JobOptions | undefined): boolean {
+  return Boolean(opts?.jobId || opts?.debounce || (opts?.deduplication && !opts.deduplication.keepLastIfActive))
+}
+
+/** For a job that there is already BullMQ returns its id as if it were new; what is stored under it tells whose it is. */
+async function isDuplicate(
+  Job: JobClass,
+  queue: Queue,
+  { job: { id }, opts, bag }: { readonly job: Job; readonly opts: JobOptions | undefined; readonly bag: Bag },
+): Promise<boolean> {
+  const isCarried = withCarrier(opts, bag) !== opts
+  if (!id || !isCarried) return false
+  try {
+    const stored = await withoutTracing(() => Job.fromId(queue, id))
+    return stored !== undefined && carrierOf(stored).get('traceparent') !== bag.get('traceparent')
+  } catch {
+    return false
+  }
+}
+
+function draftOf(queue: string, name: string): TaskDraft {
+  return { system: 'bullmq', destination: queue, name }
+}

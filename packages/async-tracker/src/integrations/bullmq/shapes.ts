@@ -1,0 +1,75 @@
+// What is used of BullMQ, as it is from 5.0 on.
+import type { Fields } from '../sending/bag.ts'
+
+export interface JobOptions extends Fields {
+  readonly attempts?: number
+  readonly debounce?: object
+  readonly deduplication?: { readonly keepLastIfActive?: boolean }
+  readonly jobId?: string
+  readonly repeat?: object
+  readonly repeatJobKey?: string
+  readonly telemetry?: { readonly metadata?: string; readonly omitContext?: boolean }
+  /** The same, for some versions of 5. */
+  readonly telemetryMetadata?: string
+}
+export interface Job {
+  readonly id?: string
+  readonly name: string
+  readonly opts: JobOptions
+  readonly attemptsMade: number
+  readonly attemptsStarted?: number
+  /** discard() was called; until 5. */
+  readonly discarded?: boolean
+  readonly failedReason?: string
+  readonly finishedOn?: number
+  getState(): Promise<string>
+  remove(...args: unknown[]): Promise<unknown>
+}
+export interface Queue {
+  readonly name: string
+  remove(jobId: string, ...args: unknown[]): Promise<number>
+}
+export interface BulkJob {
+  readonly name: string
+  readonly data: unknown
+  readonly opts?: JobOptions
+}
+export interface FlowNode {
+  readonly name: string
+  readonly queueName: string
+  readonly opts?: JobOptions
+  readonly children?: readonly FlowNode[]
+}
+export interface JobTree {
+  readonly job: Job
+  readonly children?: readonly JobTree[]
+}
+export interface FlowProducer {
+  readonly telemetry?: unknown
+  add(flow: FlowNode, ...args: unknown[]): Promise<JobTree | undefined>
+  addBulk(flows: readonly FlowNode[], ...args: unknown[]): Promise<readonly JobTree[] | undefined>
+}
+export interface Worker {
+  readonly name: string
+  readonly opts?: { readonly maxStartedAttempts?: number }
+  callProcessJob: (this: Worker, job: Job, ...args: unknown[]) => unknown
+  emit(event: string, ...args: unknown[]): boolean
+  run(...args: unknown[]): Promise<unknown>
+}
+type Thrown = new (...args: never[]) => Error
+export interface BullMQ {
+  readonly DelayedError?: Thrown
+  readonly FlowProducer: { readonly prototype: FlowProducer }
+  readonly Job: JobClass
+  readonly Queue: { readonly prototype: Queue }
+  readonly UnrecoverableError?: Thrown
+  readonly WaitingChildrenError?: Thrown
+  readonly WaitingError?: Thrown
+  readonly Worker: { readonly prototype: Worker }
+}
+export interface JobClass {
+  readonly prototype: Job
+  create(queue: Queue, name: string, data: unknown, opts?: JobOptions): Promise<Job>
+  createBulk(queue: Queue, jobs: readonly BulkJob[]): Promise<readonly Job[]>
+  fromId(queue: Queue, jobId: string): Promise<Job | undefined>
+}

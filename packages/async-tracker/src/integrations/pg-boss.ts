@@ -1,0 +1,33 @@
+// pg-boss (PostgreSQL). Everything inside it is private, so the waist is its public face, PgBoss.prototype. It has no place for
+// headers: the carrier travels in the data of plain objects and is taken out wherever the app reads a job.
+import type { Integration } from '@afterspan/core/internal'
+import { createFinder, type Boss, type Patch } from './pg-boss/boss.ts'
+import { withCarrier } from './pg-boss/carrier.ts'
+import { patchReaders, patchSettlers } from './pg-boss/settling.ts'
+import { patchFetch, patchWork } from './pg-boss/running.ts'
+import { patchFlow, patchInsert, patchPublish, patchSend } from './pg-boss/sending.ts'
+
+type Exports = { readonly PgBoss: { readonly prototype: object } }
+
+/** The integration of pg-boss. Without `carriesInData` nothing is added to a job's data, and attempts are joined by message id alone. */
+export function createPgBoss(options: { readonly carriesInData: boolean }): Integration<Exports> {
+  const ours = new WeakSet<object>()
+  return {
+    name: 'pg-boss',
+    module: 'pg-boss',
+    // Before 12.4 a job has no signal: nobody would learn that its handler ran out of time.
+    versions: '>=12.4.0 <13',
+    replacesScopes: ['pg-boss'],
+    patch({ PgBoss }, kit) {
+      const boss = PgBoss.prototype as Boss
+      // import and require may both bring it: there is one class.
+      if (ours.has(boss.work)) return
+      const put = options.carriesInData ? withCarrier : (data: unknown) => data
+      const patch: Patch = { boss, kit, held: new Map(), find: createFinder(boss), put }
+      for (const step of [patchSend, patchInsert, patchFlow, patchPublish]) step(patch)
+      for (const step of [patchSettlers, patchReaders, patchFetch, patchWork]) step(patch)
+      ours.add(boss.work)
+    },
+  }
+}
+export const pgBoss: Integration<Exports> = createPgBoss({ carriesInData: true })

@@ -1,0 +1,85 @@
+// What is used of pg-boss, as it is from 12.4 on.
+import { withoutTracing, type TaskDraft, type TaskKit } from '@afterspan/core/internal'
+import type { Bag, Fields } from '../sending/bag.ts'
+import type { Held } from './held.ts'
+
+export const SYSTEM = 'pg-boss'
+const MOST_QUESTIONS = 4
+
+export type Method = (this: Boss, ...args: unknown[]) => Promise<unknown>
+export interface Db {
+  executeSql(text: string, values?: unknown[]): Promise<{ readonly rows: readonly Fields[] }>
+}
+/** PgBoss.prototype. Older versions lack some of it. */
+export interface Boss {
+  cancel: Method
+  complete: Method
+  deleteJob: Method
+  fail: Method
+  fetch: Method
+  findJobs: Method
+  flow: Method
+  getDb(): Db
+  getJobById: Method
+  insert: Method
+  publish: Method
+  send: Method
+  sendAfter: Method
+  sendDebounced: Method
+  sendThrottled: Method
+  upsert: Method
+  work: Method
+}
+export interface Job extends Fields {
+  readonly id: string
+  readonly name: string
+  data: unknown
+  readonly signal?: AbortSignal
+}
+/** What the steps of one patch share. */
+export interface Patch {
+  readonly boss: Boss
+  readonly kit: TaskKit
+  /** Attempts that have begun and not ended, by job id. */
+  readonly held: Map<string, Held>
+  /** A job with its metadata, as the database has it now; its data still holds the carrier. */
+  readonly find: (boss: Boss, queue: string, id: string) => Promise<Job | null>
+  /** Lays the carrier into the data, where it can. */
+  readonly put: (data: unknown, bag: Bag, queue: string) => unknown
+}
+
+/** Wraps one method; `this` comes as an argument. */
+export function onCall(
+  { kit, boss }: Patch,
+  method: Exclude<keyof Boss, 'getDb'>,
+  replace: (original: Method, self: Boss, args: unknown[]) => Promise<unknown>,
+): void {
+  kit.wrap(
+    boss,
+    method,
+    (original) =>
+      function (this: Boss, ...args) {
+        return replace(original, this, args)
+      },
+  )
+}
+
+export function draftOf(queue: string): TaskDraft {
+  return { system: SYSTEM, destination: queue, name: queue }
+}
+
+/** Questions of ours share the app's pool with its own work: a few at a time. */
+export function createFinder({ getJobById }: Boss): Patch['find'] {
+  let running = 0
+  const waiting: (() => void)[] = []
+  return async (boss, queue, id) => {
+    if (running >= MOST_QUESTIONS) await new Promise<void>((resolve) => waiting.push(resolve))
+    running++
+    try {
+      return (await withoutTracing(() => getJobById.call(boss, queue, id))) as Job | null
+    } finally {
+      running--
+      waiting.shift()?.()
+    }
+  }
+}

@@ -1,0 +1,103 @@
+import type { AttemptInfo } from '@afterspan/core/internal'
+import { isObject } from '../sending/bag.ts'
+import { SYSTEM, type Boss, type Job, type Patch } from './boss.ts'
+
+/** Attempts begun by fetch() that nobody settles would stay for ever: the oldest go first. */
+const MOST_HELD = 10_000
+
+/** One attempt that has begun. It has several ends (the handler, its signal, a call of the app); the first one counts. */
+export interface Held {
+  readonly info: AttemptInfo
+  /** It began by fetch(): no handler will end it. */
+  readonly isByHand: boolean
+  /** For kit.attempt to wait for. */
+  readonly ended: Promise<void>
+  succeed(): void
+  fail(error: unknown, outcome?: 'failed' | 'cancelled'): void
+  /** pg-boss took the job away while its handler runs. What became of it has to be known: else the attempt goes on. */
+  giveUp(error: unknown): void
+}
+
+export function hold({ held, find }: Patch, boss: Boss, job: Job, isByHand = false): Held {
+  const { promise: ended, resolve, reject } = Promise.withResolvers<void>()
+  ended.catch(() => {})
+  let isOpen = true
+  const info = infoOf(job)
+  const close = (): boolean => {
+    if (held.get(job.id) === attempt) held.delete(job.id)
+    const wasOpen = isOpen
+    isOpen = false
+    return wasOpen
+  }
+  const learn = async (): Promise<void> => {
+    if (info.maxAttempts !== undefined) return
+    const row = await find(boss, job.name, job.id)
+    if (row) complete(info, row)
+  }
+  const attempt: Held = {
+    info,
+    isByHand,
+    ended,
+    succeed() {
+      if (close()) resolve()
+    },
+    fail(error, outcome) {
+      if (!close()) return
+      info.outcome = outcome
+      const tell = (): void => {
+        reject(error)
+      }
+      // Without an answer the failure is taken as final.
+      if (outcome) tell()
+      else learn().then(tell, tell)
+    },
+    giveUp(error) {
+      const tell = (): void => {
+        if (close()) reject(error)
+      }
+      learn().then(tell, () => {})
+    },
+  }
+  if (held.size >= MOST_HELD) held.delete(held.keys().next().value!)
+  held.set(job.id, attempt)
+  return attempt
+}
+
+type Info = { -readonly [K in keyof AttemptInfo]: AttemptInfo[K] } & { outcome?: 'failed' | 'cancelled' | undefined }
+
+/** A job has its retry limit only where the app asked for metadata, and until 12.35 its retry count too. */
+function infoOf(job: Job): Info {
+  const info: Info = {
+    system: SYSTEM,
+    destination: job.name,
+    name: job.name,
+    attempt: Number(job['retryCount']) + 1 || 0,
+    messageId: job.id,
+    outcomeOf: () => info.outcome,
+  }
+  const maxAttempts = Number(job['retryLimit']) + 1
+  if (maxAttempts > 0) info.maxAttempts = maxAttempts
+  return info
+}
+
+/** Asking each time would cost more than the job; so only of a failure it is asked whether it is the last. pg-boss may have decided already. */
+function complete(info: Info, row: Job): void {
+  info.attempt ||= Number(row['retryCount']) + 1
+  info.maxAttempts = Number(row['retryLimit']) + 1
+  if (row['state'] === 'cancelled') info.outcome = 'cancelled'
+  else if (row['state'] === 'failed' && info.attempt < info.maxAttempts) info.outcome = 'failed'
+}
+
+/** What fail() was given, without anything of the payload that it may hold. */
+export function errorOf(output: unknown): unknown {
+  if (output instanceof Error) return output
+  const message = isObject(output) ? output['message'] : output
+  return failureOf('failed', typeof message === 'string' ? message : 'failed by the app')
+}
+
+/** An error of ours for what pg-boss did. Its stack would tell of Afterspan alone, so it has none. */
+export function failureOf(code: string, message: string): Error {
+  const error = Object.assign(new Error(message), { code })
+  error.stack = ''
+  return error
+}
