@@ -17,7 +17,7 @@ import { globalState } from './global-state.ts'
 import { guardProcess } from './guard/guard.ts'
 import type { Spool } from './guard/last-words.ts'
 import { watchClients } from './http/client.ts'
-import { createEffectiveCounter } from './http/effective.ts'
+import { EffectiveCounter } from './http/effective.ts'
 import { expressHook } from './http/express-route.ts'
 import { watchServers } from './http/server.ts'
 import { setGlobals } from './instrument/api-check.ts'
@@ -145,7 +145,7 @@ function start(parts: Parts, { spool, flight }: Kept): void {
   const servers = watchServers({
     ...parts,
     limits: config.limits,
-    effective: createEffectiveCounter(metrics),
+    effective: new EffectiveCounter(metrics),
     ignorePaths: new Set(config.ignorePaths),
     traceResponse: config.traceResponse,
     flight: config.flight ? flight() : undefined,

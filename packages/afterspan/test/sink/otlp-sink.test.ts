@@ -105,7 +105,7 @@ test("core's own transport and the sink understand each other", async () => {
   })
   const settings = { url: `${sink.url}/v1/traces`, headers: {}, timeoutMs: 5_000, compression: 'gzip' } as const
   const body = ownRequest(officialSpan({ a: 1 }))
-  expect(await postTraces(settings, body)).toStrictEqual({
+  expect(await postTraces(settings, body)).toMatchObject({
     ok: false,
     retryable: true,
     reason: 'http_503',

@@ -23,8 +23,6 @@ export function createFlightFile(
   const path = flightPath(dir, key)
   const slot = Buffer.alloc(SLOT_BYTES)
   const free: number[] = []
-  /** Ended, but not yet overwritten: at the latest in the next turn of the loop. */
-  const ended = new Set<number>()
   let used = 0
   let fd: number | undefined
   let isBroken = false
@@ -46,29 +44,21 @@ export function createFlightFile(
       return -1
     }
   }
-  const clearEnded = (): void => {
-    attempt(() => {
-      for (const number of ended) {
-        write(EMPTY, 1, number)
-        free.push(number)
-      }
-      return 0
-    })
-    ended.clear()
-  }
   return {
     open: (request) =>
       attempt(() => {
-        const number = takeSlot()
+        const number = free.pop() ?? (used < MOST_SLOTS ? used++ : -1)
         if (number >= 0) write(slot, encode(slot, request), number)
         return number
       }),
     close(number) {
-      ended.add(number)
-      if (ended.size === 1) setImmediate(clearEnded).unref()
+      attempt(() => {
+        write(EMPTY, 1, number)
+        free.push(number)
+        return number
+      })
     },
     remove() {
-      clearEnded()
       if (fd === undefined || free.length < used) return
       attempt(() => {
         closeSync(fd!)
@@ -77,15 +67,6 @@ export function createFlightFile(
         return 0
       })
     },
-  }
-
-  /** Best one that has just ended: then its end costs no write of its own. */
-  function takeSlot(): number {
-    for (const number of ended) {
-      ended.delete(number)
-      return number
-    }
-    return free.pop() ?? (used < MOST_SLOTS ? used++ : -1)
   }
 }
 

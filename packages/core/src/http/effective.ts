@@ -1,9 +1,9 @@
 import type { EffectiveOutcome, RequestOutcome } from '../contracts/task.ts'
-import type { MetricRegistry } from '../metrics/registry.ts'
+import type { Counter, MetricRegistry } from '../metrics/registry.ts'
 import type { RequestRecord } from './request-record.ts'
 
 const GRACE_MS = 1_000
-const MOST_WAITING = 50_000
+const MOST_BORN = 1_000
 
 /** What a request that promised nothing counts as. Pure. */
 export function effectiveOutcome(status: number, outcome: RequestOutcome): EffectiveOutcome {
@@ -12,58 +12,97 @@ export function effectiveOutcome(status: number, outcome: RequestOutcome): Effec
   return status >= 400 ? 'refused' : 'kept'
 }
 
-/**
- * Counts `afterspan_requests_effective_total` for requests that promised nothing. A request is counted a second after it
- * ended, so that a promise made right after the response still moves it to the patrol's count.
- */
-export function createEffectiveCounter(metrics: MetricRegistry): {
-  ended(record: RequestRecord, outcome: RequestOutcome): void
-} {
-  const counter = metrics.counter(
-    'afterspan_requests_effective',
-    'Requests by what their users really got. false_success: answered below 400, and work behind it failed or was lost. broken now = false_success - recovered.',
-    ['http_route', 'http_request_method', 'outcome'],
-  )
-  const born = new Set<string>()
-  let waiting: { record: RequestRecord; outcome: RequestOutcome; at: number }[] = []
-  let timer: NodeJS.Timeout | undefined
+/** Requests that ended within the same second, and are not in the counter yet: a promise that is made right after the response takes its request out again, and the patrol counts it. The requests themselves are not kept. */
+export interface PendingCounts {
+  readonly since: number
+  readonly entries: Map<string, PendingEntry>
+  isCounted: boolean
+}
+export interface PendingEntry {
+  readonly route: string
+  readonly method: string
+  readonly outcome: EffectiveOutcome
+  requests: number
+}
 
-  function count(record: RequestRecord, outcome: RequestOutcome): void {
-    const route = record.route ?? ''
-    const key = `${record.method} ${route}`
-    if (!born.has(key) && born.size < 1000) {
-      born.add(key)
-      counter.add(0, route, record.method, 'false_success')
-      counter.add(0, route, record.method, 'recovered')
-    }
-    if (record.promised > 0) return // the patrol counts it
-    record.counted = true
-    counter.add(1, route, record.method, effectiveOutcome(record.status ?? 0, outcome))
+/** Takes a request back that was going to be counted. False: it has been. */
+export function withdraw(record: RequestRecord): boolean {
+  const { pending } = record
+  if (!pending || pending.in.isCounted) return false
+  pending.as.requests--
+  delete record.pending
+  return true
+}
+
+/** Counts `afterspan_requests_effective_total` for requests that promised nothing, a second after they ended. */
+export class EffectiveCounter {
+  readonly #counter: Counter
+  readonly #born = new Set<string>()
+  #open: PendingCounts | undefined
+  #closing: PendingCounts[] = []
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(metrics: MetricRegistry) {
+    this.#counter = metrics.counter(
+      'afterspan_requests_effective',
+      'Requests by what their users really got. false_success: answered below 400, and work behind it failed or was lost. broken now = false_success - recovered.',
+      ['http_route', 'http_request_method', 'outcome'],
+    )
+    metrics.callback(() => {
+      this.#countDue()
+      return []
+    })
   }
-  function sweep(all: boolean): void {
-    const before = performance.now() - GRACE_MS
-    let n = 0
-    while (n < waiting.length && (all || waiting[n]!.at <= before)) {
-      count(waiting[n]!.record, waiting[n]!.outcome)
-      n++
-    }
-    waiting = waiting.slice(n)
+
+  ended(record: RequestRecord, outcome: RequestOutcome): void {
+    const { route = '', method, status = 0, promised } = record
+    this.#bear(route, method)
+    if (promised > 0) return // the patrol counts it
+    const pending = this.#current()
+    const word = effectiveOutcome(status, outcome)
+    const key = `${word} ${method} ${route}`
+    let entry = pending.entries.get(key)
+    if (!entry) pending.entries.set(key, (entry = { route, method, outcome: word, requests: 0 }))
+    entry.requests++
+    record.pending = { in: pending, as: entry }
   }
-  metrics.callback(() => {
-    sweep(false)
-    return []
-  })
-  return {
-    ended(record, outcome) {
-      waiting.push({ record, outcome, at: performance.now() })
-      if (waiting.length >= MOST_WAITING) sweep(true)
-      timer ??= setInterval(() => {
-        sweep(false)
-        if (waiting.length === 0) {
-          clearInterval(timer)
-          timer = undefined
-        }
-      }, GRACE_MS).unref()
-    },
+
+  /** Born at 0: a counter born at 1 has no increase(), so the first false success would never alert. */
+  #bear(route: string, method: string): void {
+    const key = `${method} ${route}`
+    if (this.#born.has(key) || this.#born.size >= MOST_BORN) return
+    this.#born.add(key)
+    this.#counter.add(0, route, method, 'false_success')
+    this.#counter.add(0, route, method, 'recovered')
+  }
+
+  #current(): PendingCounts {
+    const now = performance.now()
+    if (this.#open && now - this.#open.since < GRACE_MS) return this.#open
+    if (this.#open) this.#closing.push(this.#open)
+    this.#open = { since: now, entries: new Map(), isCounted: false }
+    this.#timer ??= setInterval(() => {
+      this.#countDue()
+    }, GRACE_MS).unref()
+    return this.#open
+  }
+
+  #countDue(): void {
+    const now = performance.now()
+    if (this.#open && now - this.#open.since >= GRACE_MS) {
+      this.#closing.push(this.#open)
+      this.#open = undefined
+    }
+    // Its youngest request ended up to a second after its oldest.
+    while (this.#closing[0] && now - this.#closing[0].since >= 2 * GRACE_MS) this.#count(this.#closing.shift()!)
+    if (this.#open || this.#closing.length > 0) return
+    clearInterval(this.#timer)
+    this.#timer = undefined
+  }
+
+  #count(pending: PendingCounts): void {
+    pending.isCounted = true
+    for (const { route, method, outcome, requests } of pending.entries.values())
+      if (requests > 0) this.#counter.add(requests, route, method, outcome)
   }
 }

@@ -1,4 +1,5 @@
 import { context, createContextKey, type Context } from '@opentelemetry/api'
+import type { PendingCounts, PendingEntry } from './effective.ts'
 import type { TaskId, TraceRef } from '../contracts/task.ts'
 
 /** One per request that this process serves, kept in the OpenTelemetry context: the join between a request and its promises. */
@@ -13,8 +14,8 @@ export interface RequestRecord {
   promised: number
   /** The response has ended: its SERVER span is closed. */
   ended: boolean
-  /** The request was counted in afterspan_requests_effective_total by this process; later promises are `late`. */
-  counted: boolean
+  /** It ended without a promise, and is counted in afterspan_requests_effective_total by this process, soon or already. */
+  pending?: { readonly in: PendingCounts; readonly as: PendingEntry }
 }
 
 /** Keys are Symbol.for() underneath: they cross copies of the API. */

@@ -25,7 +25,7 @@ import { RequestSpan, type SpanLimits } from '../sdk/request-span.ts'
 import type { SpanData } from '../sdk/span-data.ts'
 import { nowMs } from '../sdk/time.ts'
 import { requestChannel } from '../tasks/channel.ts'
-import type { createEffectiveCounter } from './effective.ts'
+import type { EffectiveCounter } from './effective.ts'
 import { expressRoute } from './express-route.ts'
 import { inFlight } from './in-flight.ts'
 import { bindLateListeners } from './late-listeners.ts'
@@ -41,7 +41,7 @@ export interface ServerSettings {
   readonly sampler: Sampler
   readonly limits: SpanLimits
   readonly metrics: MetricRegistry
-  readonly effective: ReturnType<typeof createEffectiveCounter>
+  readonly effective: EffectiveCounter
   readonly serviceName: string
   readonly ignorePaths: ReadonlySet<string>
   readonly traceResponse: boolean
@@ -56,6 +56,8 @@ export interface WatchedServers {
   setRoute(request: unknown, route: string): void
 }
 interface Serving extends ServerSettings {
+  /** A request that ended in error is told whatever the sampler said. */
+  readonly tell: (span: SpanData) => void
   readonly requestMetrics: RequestMetrics
 }
 
@@ -63,6 +65,10 @@ interface Serving extends ServerSettings {
 export function watchServers(settings: ServerSettings): WatchedServers {
   const serving: Serving = {
     ...settings,
+    tell: (span) => {
+      if (span.flags) settings.deliver(span)
+      else if (span.status?.code === 2) settings.deliver({ ...span, flags: 1 })
+    },
     requestMetrics: createRequestMetrics(settings.metrics),
   }
   const settle: Open['settle'] = (open, outcome, status) => {
@@ -123,7 +129,6 @@ function start(
     startedAt: span.startMs,
     promised: 0,
     ended: false,
-    counted: false,
   }
   const active = new RequestContext(inbound, span, record)
   const slot = serving.flight ? serving.flight.open(received(record, path, span.parentSpanId)) : -1
@@ -158,8 +163,8 @@ function startSpan(serving: Serving, inbound: Context, { method, attributes }: R
     traceId: id,
     spanId: spanId(),
     traceFlags: isSampled ? TraceFlags.SAMPLED : TraceFlags.NONE,
-    ...(parent?.traceState ? { traceState: parent.traceState } : {}),
   }
+  if (parent?.traceState) context.traceState = parent.traceState
   return new RequestSpan({
     context,
     parentSpanId: parent?.spanId,
@@ -167,11 +172,7 @@ function startSpan(serving: Serving, inbound: Context, { method, attributes }: R
     startMs: nowMs(),
     attributes,
     limits: serving.limits,
-    // A request that ended in error is told whatever the sampler said.
-    onEnd: (data) => {
-      if (isSampled) serving.deliver(data)
-      else if (data.status?.code === 2) serving.deliver({ ...data, flags: 1 })
-    },
+    onEnd: serving.tell,
   })
 }
 
@@ -217,9 +218,10 @@ function end(serving: Serving, open: Open, outcome: RequestOutcome, status: numb
     span.setAttribute('http.response.status_code', status)
   }
   const errorType = giveVerdict(open, outcome, status)
-  span.end()
+  const endMs = nowMs()
+  span.end(endMs)
   record.ended = true
-  serving.requestMetrics.ended(open, (nowMs() - span.startMs) / 1000, status, errorType)
+  serving.requestMetrics.ended(open, (endMs - span.startMs) / 1000, status, errorType)
   serving.requestEnded(record)
   serving.effective.ended(record, outcome)
   if (record.promised > 0 || outcome === 'crashed') publishAnswered(serving.serviceName, open, outcome)

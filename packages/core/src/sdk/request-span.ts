@@ -35,7 +35,7 @@ export class RequestSpan implements Span {
   #events: { name: string; atMs: number; attributes?: Attributes }[] | undefined
   #links: { traceId: string; spanId: string; traceState?: string | undefined; attributes?: Attributes }[] | undefined
   #status: { code: 0 | 1 | 2; message?: string | undefined } | undefined
-  #attributeCount: number
+  #attributeCount = 0
   #droppedAttributes = 0
   #droppedEvents = 0
   #droppedLinks = 0
@@ -56,7 +56,7 @@ export class RequestSpan implements Span {
     this.name = init.name
     this.startMs = init.startMs
     this.attributes = init.attributes
-    this.#attributeCount = Object.keys(init.attributes).length
+    for (const key in init.attributes) if (key) this.#attributeCount++
   }
 
   get hasException(): boolean {

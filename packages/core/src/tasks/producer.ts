@@ -11,6 +11,7 @@ import {
 } from '@opentelemetry/api'
 import type { Carrier, TaskDraft } from '../contracts/integration.ts'
 import type { EpochMs, LateSpawn, TaskId, TraceRef } from '../contracts/task.ts'
+import { withdraw } from '../http/effective.ts'
 import { activeRequest, activeTask, type RequestRecord } from '../http/request-record.ts'
 import { taskChannel } from './channel.ts'
 import type { KitDeps } from './kit.ts'
@@ -81,8 +82,11 @@ export function publishSpawned(
   })
 }
 
-function lateSpawn({ method, status, counted }: RequestRecord): LateSpawn {
-  return { method, isCounted: counted, ...(status === undefined ? {} : { status }) }
+function lateSpawn(record: RequestRecord): LateSpawn {
+  const { method, status, promised } = record
+  // Of several late promises the first takes the request back; the others find it with the patrol already.
+  const isCounted = promised === 1 && !withdraw(record)
+  return { method, isCounted, ...(status === undefined ? {} : { status }) }
 }
 
 /** `messageId` null: the broker took no new message (deduplicated). */

@@ -87,17 +87,15 @@ export function encodeTraceRequest(
   resource: Attributes,
   groups: readonly { readonly scope: SpanScope; readonly spans: readonly Uint8Array[] }[],
 ): Buffer {
-  return encodeFields(
-    resource,
-    groups.map(({ scope, spans }) => ({ scope, fields: spans.map(spanField) })),
-  )
+  const fields = groups.map(({ scope, spans }) => ({ scope, fields: spans.map(spanField) }))
+  return Buffer.concat(encodeFields(resource, fields))
 }
 
-/** The same of fields that are ready: any number of them in one piece. */
+/** The same of fields that are ready, any number of them in one piece; as pieces, so that they need not be copied again. */
 export function encodeFields(
   resource: Attributes,
   groups: readonly { readonly scope: SpanScope; readonly fields: readonly Uint8Array[] }[],
-): Buffer {
+): Uint8Array[] {
   at = 0
   attributes(0x0a, resource)
   const body: Uint8Array[] = [piece(0x0a)]
@@ -112,7 +110,7 @@ export function encodeFields(
     body.push(header(SPANS_FIELD, lengthOf([head, ...fields])), head, ...fields)
   }
   at = 0
-  return Buffer.concat([header(0x0a, lengthOf(body)), ...body])
+  return [header(0x0a, lengthOf(body)), ...body]
 }
 
 /** What has been written, as a field. */

@@ -5,7 +5,7 @@ import type { SpanScope } from '../span-data.ts'
 import { encodeFields } from './encode.ts'
 import type { OtlpSettings } from './settings.ts'
 import { SpanBatch } from './span-batch.ts'
-import { postTraces, type OtlpReply } from './transport.ts'
+import { postTraces, type OtlpBody, type OtlpReply } from './transport.ts'
 
 export interface QueueLimits {
   readonly maxSpans: number
@@ -21,7 +21,7 @@ export interface QueueSettings {
   readonly resource: Attributes
   readonly limits: QueueLimits
   readonly metrics: MetricRegistry
-  readonly post?: (settings: OtlpSettings, body: Uint8Array) => Promise<OtlpReply>
+  readonly post?: (settings: OtlpSettings, body: OtlpBody) => Promise<OtlpReply>
 }
 
 /** Encoded spans on their way out: bounded by number and bytes, retried inside those bounds, every drop counted by reason. */
@@ -79,12 +79,9 @@ export class SpanQueue {
     this.#open = new SpanBatch()
     this.#spans = 0
     this.#bytes = 0
-    return all.length === 0
-      ? undefined
-      : encodeFields(
-          this.#resource,
-          all.flatMap((batch) => batch.groups()),
-        )
+    if (all.length === 0) return undefined
+    const groups = all.flatMap((batch) => batch.groups())
+    return Buffer.concat(encodeFields(this.#resource, groups))
   }
 
   #schedule(ms: number): void {
@@ -108,7 +105,7 @@ export class SpanQueue {
       this.#sending = undefined
       if (this.#underWay !== batch) return // taken by the crash path meanwhile
       this.#underWay = undefined
-      if (reply.ok) this.#taken(batch)
+      if (reply.ok) this.#taken(batch, reply.isBodyFree === true)
       else this.#refused(batch, reply)
       if (this.#spans > 0) this.#schedule(this.#delay())
     })
@@ -123,8 +120,9 @@ export class SpanQueue {
     return batch
   }
 
-  #taken(batch: SpanBatch): void {
+  #taken(batch: SpanBatch, isBodyFree: boolean): void {
     this.#forget(batch)
+    if (isBodyFree) batch.release()
     this.#counters.exported.add(batch.spans)
     this.#backoffMs = 0
   }

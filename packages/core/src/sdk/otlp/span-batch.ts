@@ -1,6 +1,9 @@
 import type { SpanScope } from '../span-data.ts'
 
 const FIRST_BYTES = 16 * 1024
+const MOST_SPARE = 8
+/** Memory of batches that have been delivered. Without it every export would be new memory outside of the heap, which the collector is slow to give back. */
+const spare: Buffer[] = []
 
 interface Chunk {
   bytes: Buffer
@@ -15,12 +18,18 @@ export class SpanBatch {
 
   add(scope: SpanScope, field: Uint8Array): void {
     let chunk = this.#chunks.get(scope)
-    if (!chunk) this.#chunks.set(scope, (chunk = { bytes: Buffer.allocUnsafe(FIRST_BYTES), length: 0 }))
+    if (!chunk) this.#chunks.set(scope, (chunk = { bytes: spare.pop() ?? Buffer.allocUnsafe(FIRST_BYTES), length: 0 }))
     if (chunk.length + field.length > chunk.bytes.length) grow(chunk, field.length)
     chunk.bytes.set(field, chunk.length)
     chunk.length += field.length
     this.spans++
     this.bytes += field.length
+  }
+
+  /** Gives the memory away: nothing may read it any more. */
+  release(): void {
+    for (const { bytes } of this.#chunks.values()) if (spare.length < MOST_SPARE) spare.push(bytes)
+    this.#chunks.clear()
   }
 
   groups(): { readonly scope: SpanScope; readonly fields: readonly Uint8Array[] }[] {

@@ -9,6 +9,8 @@ export interface OtlpReply {
   readonly retryable: boolean
   readonly reason: string
   readonly retryAfterMs?: number
+  /** The whole body has left: its memory may be used again. */
+  readonly isBodyFree?: boolean
 }
 
 /** Requests of our own; the client instrumentation leaves them alone. */
@@ -17,8 +19,11 @@ export const OWN_REQUEST: unique symbol = Symbol.for('afterspan.own-request') as
 const agents = new Map<string, HttpAgent | HttpsAgent>()
 const MAX_REPLY_BYTES = 64 * 1024
 
+/** In one piece or in several, which are sent as they are. */
+export type OtlpBody = Uint8Array | readonly Uint8Array[]
+
 /** One POST of an ExportTraceServiceRequest. Never rejects. Redirects are not followed; the reply is read to its end, up to 64 KiB. */
-export function postTraces(settings: OtlpSettings, body: Uint8Array): Promise<OtlpReply> {
+export function postTraces(settings: OtlpSettings, body: OtlpBody): Promise<OtlpReply> {
   return new Promise((resolve) => {
     let done = false
     const finish = (reply: OtlpReply): void => {
@@ -36,7 +41,9 @@ export function postTraces(settings: OtlpSettings, body: Uint8Array): Promise<Ot
     timer.unref()
     try {
       request = open(settings, body, (response) => {
-        read(response, finish)
+        read(response, (reply) => {
+          finish({ ...reply, isBodyFree: request?.writableFinished === true })
+        })
       })
       request.on('error', (error: NodeJS.ErrnoException) => {
         finish({ ok: false, retryable: true, reason: error.code ?? 'network' })
@@ -47,19 +54,16 @@ export function postTraces(settings: OtlpSettings, body: Uint8Array): Promise<Ot
   })
 }
 
-function open(
-  settings: OtlpSettings,
-  body: Uint8Array,
-  onResponse: (response: IncomingMessage) => void,
-): ClientRequest {
+function open(settings: OtlpSettings, body: OtlpBody, onResponse: (response: IncomingMessage) => void): ClientRequest {
   const url = new URL(settings.url)
   const secure = url.protocol === 'https:'
-  const packed = settings.compression === 'gzip' ? gzipSync(body) : body
+  const pieces: readonly Uint8Array[] = body instanceof Uint8Array ? [body] : body
+  const packed = settings.compression === 'gzip' ? [gzipSync(Buffer.concat(pieces))] : pieces
   const headers: Record<string, string | number> = {
     'content-type': 'application/x-protobuf',
     'user-agent': 'afterspan',
     ...settings.headers,
-    'content-length': packed.length,
+    'content-length': packed.reduce((sum, piece) => sum + piece.length, 0),
   }
   if (settings.compression === 'gzip') headers['content-encoding'] = 'gzip'
   const options = { method: 'POST', headers, agent: agentFor(url, secure), [OWN_REQUEST]: true }
@@ -68,7 +72,8 @@ function open(
   request.on('socket', (socket) => {
     socket.unref()
   })
-  request.end(packed)
+  for (const piece of packed) request.write(piece)
+  request.end()
   return request
 }
 
