@@ -3,10 +3,13 @@ import { drawTrace, startOtlpSink } from 'afterspan/internal'
 import { describe, expect } from 'vitest'
 import { appFile, listening, traceIdOf } from './app.ts'
 
-describe('an Express 5 service under the preload', () => {
+describe.each([
+  { version: 5, cjs: 'express.cjs', mjs: 'express.mjs' },
+  { version: 4, cjs: 'express4.cjs', mjs: 'express4.mjs' },
+])('an Express $version service under the preload', ({ cjs, mjs }) => {
   bothFormats(
     'one SERVER span with the route, and the trace id in the response',
-    { cjs: appFile('express.cjs'), mjs: appFile('express.mjs') },
+    { cjs: appFile(cjs), mjs: appFile(mjs) },
     async ({ app, node }) => {
       const sink = await startOtlpSink()
       const service = startPreloaded({ app, node: node.path, sink, env: { OTEL_SERVICE_NAME: 'orders' } })
