@@ -36,7 +36,7 @@ export function recordsOf(
       ...(answered?.route ? { route: answered.route } : {}),
       ...(answered?.status === undefined ? {} : { requestStatus: answered.status }),
       worker: (key) => source.process(key)?.worker,
-      isStalled: source.isStalled,
+      isStalled: (key) => source.isStalled(key),
     })
   })
 }

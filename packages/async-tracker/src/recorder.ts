@@ -8,7 +8,9 @@ import {
   taskChannel,
   type Core,
   type JournalEvent,
+  type MetricFamily,
   type ProcessOpened,
+  type WorkerRef,
 } from '@afterspan/core/internal'
 import { createFlightFile } from './journal/flight.ts'
 import { JournalWriter } from './journal/writer.ts'
@@ -23,26 +25,10 @@ export interface Recorder {
 export function startRecorder(core: Core, dir: string, tell: boolean): Recorder {
   const worker = ownWorkerRef(core.serviceName)
   const key = keyOf(worker)
-  const opened = (): ProcessOpened => ({
-    kind: 'opened',
-    at: core.clock.now(),
-    worker,
-    resource: core.resource,
-    sdkVersion: core.sdkVersion,
-  })
   const onTrouble = (error: NodeJS.ErrnoException): void => {
-    say(
-      'AFS_JOURNAL_FAILED',
-      `${dir}: ${error.code ?? ''} ${error.message}. Up to 10,000 events are kept in memory until it can be written again; afterspan_ledger_write_errors_total counts.`,
-      error.code ?? 'error',
-    )
+    sayTrouble(dir, error)
   }
-  const writer = new JournalWriter({
-    dir,
-    key,
-    opened,
-    onTrouble,
-  })
+  const writer = new JournalWriter({ dir, key, opened: () => openedBy(core, worker), onTrouble })
   const flight = createFlightFile(dir, key, onTrouble)
   core.setFlightLog({
     open(request) {
@@ -52,13 +38,7 @@ export function startRecorder(core: Core, dir: string, tell: boolean): Recorder 
     },
     close: flight.close,
   })
-  const record = (event: JournalEvent): void => {
-    if (writer.append(event) || !('span' in event) || !event.span) return
-    // Too large for the journal, or nowhere to be kept: then the process tells it itself, and the journal keeps the rest.
-    const { span, ...rest } = event
-    core.deliver(span)
-    writer.append(rest)
-  }
+  const record = createRecord(core, writer, tell)
   taskChannel.subscribe((event) => {
     record(event as JournalEvent)
     core.wakeSideThread()
@@ -74,18 +54,38 @@ export function startRecorder(core: Core, dir: string, tell: boolean): Recorder 
   letPatrolTell(tell)
   if (tell) core.setSpool(createSpool(dir, key))
   core.metrics.callback(() => [
-    {
-      name: 'afterspan_ledger_write_errors',
-      type: 'counter',
-      help: 'Times that the journal could not be written.',
-      samples: [{ labels: {}, value: writer.errors }],
-    },
-    {
-      name: 'afterspan_ledger_dropped_events',
-      type: 'counter',
-      help: 'Events that could not be kept: journal not writable, memory full.',
-      samples: [{ labels: {}, value: writer.dropped }],
-    },
+    counter('afterspan_ledger_write_errors', 'Times that the journal could not be written.', writer.errors),
+    counter(
+      'afterspan_ledger_dropped_events',
+      'Events that could not be kept: journal not writable, memory full.',
+      writer.dropped,
+    ),
   ])
   return { writer }
+}
+
+function createRecord(core: Core, writer: JournalWriter, tell: boolean): (event: JournalEvent) => void {
+  return (event) => {
+    const isKept = writer.append(event)
+    // While the journal is in trouble, each process tells its own failures.
+    letPatrolTell(tell && writer.isOpen)
+    if (isKept || !('span' in event) || !event.span) return
+    // Too large for the journal, or nowhere to be kept: the process tells it itself, and the journal keeps the rest.
+    const { span, ...rest } = event
+    core.deliver(span)
+    writer.append({ ...rest, isTold: true })
+  }
+}
+
+function openedBy({ clock, resource, sdkVersion }: Core, worker: WorkerRef): ProcessOpened {
+  return { kind: 'opened', at: clock.now(), worker, resource, sdkVersion }
+}
+
+function sayTrouble(dir: string, { code = 'error', message }: NodeJS.ErrnoException): void {
+  const text = `${dir}: ${code} ${message}. Up to 10,000 events are kept in memory until it can be written again; afterspan_ledger_write_errors_total counts.`
+  say('AFS_JOURNAL_FAILED', text, code)
+}
+
+function counter(name: string, help: string, value: number): MetricFamily {
+  return { name, type: 'counter', help, samples: [{ labels: {}, value }] }
 }

@@ -42,6 +42,10 @@ export class JournalWriter {
     this.#settings = settings
   }
 
+  get isOpen(): boolean {
+    return this.#fd !== undefined
+  }
+
   get hasWritten(): boolean {
     return this.#number > 0
   }

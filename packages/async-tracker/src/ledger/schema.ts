@@ -36,4 +36,5 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX outbox_due ON outbox (next_at);
   CREATE TABLE counter (name TEXT NOT NULL, labels TEXT NOT NULL, value REAL NOT NULL, PRIMARY KEY (name, labels)) WITHOUT ROWID;
   `,
+  'ALTER TABLE outbox ADD COLUMN refusals INTEGER NOT NULL DEFAULT 0;',
 ]

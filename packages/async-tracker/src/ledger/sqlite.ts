@@ -245,9 +245,9 @@ function write(statement: (sql: string) => StatementSync, change: LedgerChange):
   for (const file of change.forgottenSegments ?? []) statement('DELETE FROM segment WHERE file = ?').run(file)
   for (const row of change.outbox ?? [])
     statement(
-      `INSERT INTO outbox VALUES (?, ?, ?, ?, ?)
-       ON CONFLICT (span_id) DO UPDATE SET tries = excluded.tries, next_at = excluded.next_at`,
-    ).run(row.spanId, row.taskId ?? null, row.body, row.tries, row.nextAt)
+      `INSERT INTO outbox (span_id, task_id, body, tries, refusals, next_at) VALUES (?, ?, ?, ?, ?, ?)
+       ON CONFLICT (span_id) DO UPDATE SET tries = excluded.tries, refusals = excluded.refusals, next_at = excluded.next_at`,
+    ).run(row.spanId, row.taskId ?? null, row.body, row.tries, row.refusals ?? 0, row.nextAt)
   for (const spanId of change.deliveredSpans ?? []) statement('DELETE FROM outbox WHERE span_id = ?').run(spanId)
   for (const { name, labels, value } of change.counters ?? [])
     statement(
@@ -309,11 +309,13 @@ function parse<T>(row: Row): T {
 
 function toOutbox(row: Row): OutboxRow {
   const taskId = row['task_id'] as TaskId | null
+  const refusals = Number(row['refusals'])
   return {
     spanId: row['span_id'] as string,
     ...(taskId ? { taskId } : {}),
     body: row['body'] as Uint8Array,
     tries: Number(row['tries']),
+    ...(refusals > 0 ? { refusals } : {}),
     nextAt: Number(row['next_at']) as EpochMs,
   }
 }

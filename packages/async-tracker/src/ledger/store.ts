@@ -60,6 +60,8 @@ export interface OutboxRow {
   /** A whole ExportTraceServiceRequest. */
   readonly body: Uint8Array
   readonly tries: number
+  /** How many of them the collector refused for good; absent: none. */
+  readonly refusals?: number
   readonly nextAt: EpochMs
 }
 

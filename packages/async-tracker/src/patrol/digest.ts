@@ -181,7 +181,11 @@ function settleTasks(work: Work): void {
     countTask(work.counters, facts, before?.derived, derived)
     for (const { event, by } of work.told.get(taskId) ?? []) tellBadNews(work, facts, event, by)
   }
-  for (const taskId of work.facts.keys()) adopt(work, taskId)
+  const waiting = Map.groupBy(work.tasks.keys(), (id) => {
+    const { facts, requestKey } = work.tasks.get(id)!
+    return requestKey ? undefined : facts.spawned?.parent
+  })
+  for (const taskId of work.facts.keys()) adopt(work, taskId, waiting)
 }
 
 type Place = Pick<TaskRow, 'requestKey' | 'depth'>
@@ -218,15 +222,15 @@ function isAncestor(work: Work, taskId: TaskId, of: TaskFacts): boolean {
   return at !== undefined
 }
 
-/** Children that came before their parent get their place now. */
-function adopt(work: Work, parent: TaskId): void {
+/** Children that came before their parent get their place now: those that the ledger knows, and those of this batch. */
+function adopt(work: Work, parent: TaskId, waiting: ReadonlyMap<TaskId | undefined, readonly TaskId[]>): void {
   const row = work.tasks.get(parent)
   if (!row?.requestKey) return
-  for (const child of work.known.orphans.get(parent) ?? []) {
+  for (const child of [...(work.known.orphans.get(parent) ?? []), ...(waiting.get(parent) ?? [])]) {
     const known = work.tasks.get(child) ?? work.known.tasks.get(child)
     if (!known || known.requestKey) continue
     work.tasks.set(child, { ...known, requestKey: row.requestKey, depth: row.depth + 1 })
-    adopt(work, child)
+    adopt(work, child, waiting)
   }
 }
 

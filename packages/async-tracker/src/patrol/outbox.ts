@@ -7,6 +7,8 @@ const BATCH = 100
 const FIRST_RETRY_MS = 1_000
 const MOST_RETRY_MS = 60_000
 const MOST_REFUSALS = 5
+/** Refusals that are about what was sent, and not about who may send where. */
+const ABOUT_CONTENT: ReadonlySet<string> = new Set(['http_400', 'http_413', 'http_422'])
 
 export interface Outbox {
   /** One round; how many spans were delivered. Never rejects because of the collector. */
@@ -21,24 +23,32 @@ export function createOutbox(options: {
   readonly post?: (settings: OtlpSettings, body: Uint8Array) => Promise<OtlpReply>
 }): Outbox {
   const { ledger, settings, onFailure, onDropped, post = postTraces } = options
+  const send = async (rows: readonly OutboxRow[], now: EpochMs): Promise<number> => {
+    // Requests of the same kind, one after the other, are one request: that is how protobuf merges repeated fields.
+    const reply = await post(settings, Buffer.concat(rows.map((row) => row.body)))
+    if (reply.ok) {
+      await ledger.commit(await delivered(ledger, rows, now))
+      return rows.length
+    }
+    // One that the collector cannot take must not keep the others from it.
+    if (rows.length > 1 && ABOUT_CONTENT.has(reply.reason)) {
+      const half = rows.length >> 1
+      return (await send(rows.slice(0, half), now)) + (await send(rows.slice(half), now))
+    }
+    onFailure(reply)
+    const tried = rows.map((row) => later(row, now, reply))
+    const given = tried.filter(({ refusals = 0 }) => refusals >= MOST_REFUSALS)
+    if (given.length > 0) onDropped(given.length)
+    await ledger.commit({
+      deliveredSpans: given.map((row) => row.spanId),
+      outbox: tried.filter((row) => !given.includes(row)),
+    })
+    return 0
+  }
   return {
     async deliver(now) {
       const due = await ledger.dueOutbox(now, BATCH)
-      if (due.length === 0) return 0
-      // Requests of the same kind, one after the other, are one request: that is how protobuf merges repeated fields.
-      const reply = await post(settings, Buffer.concat(due.map((row) => row.body)))
-      if (reply.ok) {
-        await ledger.commit(await delivered(ledger, due, now))
-        return due.length
-      }
-      onFailure(reply)
-      const given = reply.retryable ? [] : due.filter((row) => row.tries + 1 >= MOST_REFUSALS)
-      if (given.length > 0) onDropped(given.length)
-      await ledger.commit({
-        deliveredSpans: given.map((row) => row.spanId),
-        outbox: due.filter((row) => !given.includes(row)).map((row) => later(row, now, reply)),
-      })
-      return 0
+      return due.length === 0 ? 0 : send(due, now)
     },
   }
 }
@@ -46,7 +56,8 @@ export function createOutbox(options: {
 function later(row: OutboxRow, now: EpochMs, reply: OtlpReply): OutboxRow {
   const wait = reply.retryAfterMs ?? Math.min(MOST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(row.tries, 10))
   // What is refused for good is tried a few times: a collector that is being set up refuses too.
-  return { ...row, tries: row.tries + 1, nextAt: (now + wait) as EpochMs }
+  const refusals = (row.refusals ?? 0) + (reply.retryable ? 0 : 1)
+  return { ...row, tries: row.tries + 1, ...(refusals > 0 ? { refusals } : {}), nextAt: (now + wait) as EpochMs }
 }
 
 async function delivered(ledger: LedgerStore, rows: readonly OutboxRow[], now: EpochMs): Promise<LedgerChange> {

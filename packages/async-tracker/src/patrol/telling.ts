@@ -14,7 +14,7 @@ import { attemptSpan, outcomeSpan, producerSpan } from '../told-span.ts'
 
 const SCOPE = { name: 'afterspan' }
 
-/** Which spans an event of bad news puts on their way to the collector. At most one for each event; its id is always the same. */
+/** Which spans an event of bad news puts on their way to the collector. At most one for each event; its id is always the same. None where the process exports the span itself. */
 export function spansToTell(
   facts: TaskFacts,
   event: TaskEvent,
@@ -22,6 +22,7 @@ export function spansToTell(
   now: EpochMs,
 ): OutboxRow[] {
   if (event.kind !== 'failed' && event.kind !== 'lost') return []
+  if (event.isTold) return []
   const spanId = event.spanId ?? facts.taskId.slice(32)
   if (event.span) return [row(spanId, facts, encoded(event.span, process), now)]
   const span = spanOf(facts, event, process)

@@ -73,7 +73,6 @@ export function createRealKit(): RealKit {
         route: '/order',
         promised: 0,
         ended: false,
-        counted: false,
       }
       return context.with(trace.setSpan(ROOT_CONTEXT, span).setValue(REQUEST_KEY, request), () => run(request))
     },

@@ -142,6 +142,8 @@ export interface TaskFailed extends TaskFact<'failed'> {
   readonly willRetry: boolean
   /** The attempt's finished span: what is bad news travels in the journal and is told by the patrol, so that no death in between loses it. */
   readonly span?: EncodedSpan
+  /** Its own process exports the span: the patrol must not tell it too. */
+  readonly isTold?: true
 }
 /** The attempt gave the task back without a result (delayed, rate-limited, waiting for children): it is in the queue again. */
 export interface TaskReleased extends TaskFact<'released'> {
@@ -161,6 +163,7 @@ export interface TaskLost extends TaskFact<'lost'> {
   readonly exitCode?: number
   readonly signal?: string
   readonly span?: EncodedSpan
+  readonly isTold?: true
 }
 /** A person has seen it. */
 export interface TaskAcknowledged extends TaskFact<'acknowledged'> {

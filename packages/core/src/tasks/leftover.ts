@@ -82,7 +82,7 @@ function publishEnd(taskId: TaskId, span: SpanData, scope: SpanScope, at: EpochM
     taskChannel.publish({ kind: 'succeeded', taskId, at, attempt: 1, spanId })
     return false
   }
-  const type = String(attributes['error.type'] ?? 'error')
+  const type = textOf(attributes['error.type']) ?? 'error'
   attributes['error.type'] = type
   attributes['afterspan.task.state'] = 'failed'
   attributes['afterspan.task.reason'] = 'rejected'
@@ -98,13 +98,18 @@ function publishEnd(taskId: TaskId, span: SpanData, scope: SpanScope, at: EpochM
     willRetry: false,
   } as const
   const isTold = patrolTells()
-  taskChannel.publish(isTold ? { ...event, span: encodeForJournal(span, scope) } : event)
+  taskChannel.publish(isTold ? { ...event, span: encodeForJournal(span, scope) } : { ...event, isTold: true })
   return isTold
 }
 
 function destination(span: ReadableSpan): string {
   const { attributes } = span
   const host = attributes['server.address']
-  if (typeof host === 'string') return attributes['server.port'] ? `${host}:${String(attributes['server.port'])}` : host
-  return String(attributes['db.namespace'] ?? attributes['messaging.destination.name'] ?? span.name)
+  const port = attributes['server.port']
+  if (typeof host === 'string') return typeof port === 'number' ? `${host}:${port}` : host
+  return textOf(attributes['db.namespace']) ?? textOf(attributes['messaging.destination.name']) ?? span.name
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined
 }

@@ -50,7 +50,7 @@ export function tellFailed(
     willRetry,
   } as const
   if (!patrolTells()) {
-    taskChannel.publish(event)
+    taskChannel.publish({ ...event, isTold: true })
     span.end()
     return
   }
@@ -73,7 +73,7 @@ export function tellLost(
   span.setAttribute('afterspan.task.evidence', how.evidence)
   const event = { kind: 'lost', taskId, at, attempt, ...how } as const
   if (!patrolTells()) {
-    taskChannel.publish(event)
+    taskChannel.publish({ ...event, isTold: true })
     span.end()
     return
   }

@@ -1,0 +1,153 @@
+// A disk that is full, fails or is slow. What the file system says is made up here; the bytes that get through are real.
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { JournalWriter } from '../../src/journal/writer.ts'
+import { tempDir } from '../../../testing/src/temp-dir.ts'
+import { confirmed, opened, WEB } from '../sample-events.ts'
+import { eventsIn, segmentsIn } from './segments.ts'
+
+interface Disk {
+  /** How many bytes of a write get through, or its error. */
+  write: (length: number) => number
+  tookMs: number
+}
+const disk = vi.hoisted((): Disk & { now: number } => ({ write: (length) => length, tookMs: 0, now: 0 }))
+
+vi.mock('node:fs', async (original) => {
+  const fs = await original<typeof import('node:fs')>()
+  const writeSync = (fd: number, bytes: Uint8Array, from: number, length: number): number => {
+    disk.now += disk.tookMs
+    return fs.writeSync(fd, bytes, from, disk.write(length))
+  }
+  return { ...fs, writeSync }
+})
+
+beforeEach(() => {
+  Object.assign(disk, { write: (length: number) => length, tookMs: 0, now: 5_000 })
+  vi.spyOn(performance, 'now').mockImplementation(() => disk.now)
+})
+afterEach(() => {
+  vi.restoreAllMocks()
+})
+
+function setUp(): { readonly dir: string; readonly writer: JournalWriter; readonly troubles: string[] } {
+  const dir = tempDir('disk')
+  const troubles: string[] = []
+  const onTrouble = (error: NodeJS.ErrnoException): void => void troubles.push(error.code ?? error.message)
+  return { dir, troubles, writer: new JournalWriter({ dir, key: WEB, opened: () => opened(WEB), onTrouble }) }
+}
+const numbered = (n: number): ReturnType<typeof confirmed> => confirmed(n, { messageId: `m${n}` })
+const upTo = (n: number): unknown[] => Array.from({ length: n }, (_, i) => numbered(i + 1))
+
+test('a write that is cut short without an error is torn, and the event is written whole into a new segment', () => {
+  const { dir, writer, troubles } = setUp()
+  writer.append(numbered(1))
+  disk.write = () => 7
+  expect(writer.append(numbered(2))).toBe(true)
+  disk.write = (length) => length
+  writer.append(numbered(3))
+  expect(troubles).toEqual(['ENOSPC'])
+  disk.now += 1_000
+  writer.append(numbered(4))
+  expect(segmentsIn(dir).map(({ torn }) => torn)).toEqual([1, 0])
+  expect(eventsIn(dir)).toEqual(upTo(4))
+})
+
+test.for(['ENOSPC', 'EIO', 'EROFS', 'EDQUOT', 'EFBIG'])(
+  '%s in the middle: nothing is lost, the order is kept',
+  (code) => {
+    const { dir, writer, troubles } = setUp()
+    writer.append(numbered(1))
+    disk.write = () => {
+      throw Object.assign(new Error(code), { code })
+    }
+    for (let n = 2; n <= 50; n++) {
+      expect(writer.append(numbered(n))).toBe(true)
+      disk.now += 100
+    }
+    expect(new Set(troubles)).toEqual(new Set([code]))
+    expect(writer.errors).toBe(troubles.length)
+    disk.write = (length) => length
+    disk.now += 1_000
+    writer.append(numbered(51))
+    expect(eventsIn(dir)).toEqual(upTo(51))
+  },
+)
+
+test('a disk that stays full is not filled with files', () => {
+  const { dir, writer } = setUp()
+  writer.append(numbered(1))
+  for (const cut of [(): number => 0, (): number => 5]) {
+    disk.write = cut
+    for (let n = 0; n < 20; n++) {
+      writer.append(numbered(n))
+      disk.now += 1_000
+    }
+  }
+  expect(segmentsIn(dir)).toHaveLength(1)
+})
+
+test('one slow write is borne; two in a row, and the disk is left alone for a second', () => {
+  const { dir, writer, troubles } = setUp()
+  writer.append(numbered(1))
+  disk.tookMs = 51
+  writer.append(numbered(2))
+  disk.tookMs = 0
+  writer.append(numbered(3))
+  expect(troubles).toEqual([])
+  disk.tookMs = 51
+  writer.append(numbered(4))
+  writer.append(numbered(5))
+  expect(troubles).toEqual(['ESLOW'])
+  const written = eventsIn(dir)
+  expect(written).toEqual(upTo(5))
+  writer.append(numbered(6))
+  disk.now += 500
+  writer.append(numbered(7))
+  expect(eventsIn(dir)).toEqual(written)
+  disk.tookMs = 0
+  disk.now += 500
+  writer.append(numbered(8))
+  expect(eventsIn(dir)).toEqual(upTo(8))
+})
+
+test.for([60, 700, 5_000])(
+  'a disk that takes %i ms for each write loses nothing, writes nothing twice, and stops the app twice a second at most',
+  (tookMs) => {
+    const { dir, writer } = setUp()
+    let writes = 0
+    disk.tookMs = tookMs
+    disk.write = (length) => {
+      writes++
+      return length
+    }
+    const from = disk.now
+    for (let n = 1; n <= 100; n++) {
+      expect(writer.append(numbered(n))).toBe(true)
+      disk.now += 50
+    }
+    const idleMs = disk.now - from - writes * tookMs
+    expect(writes).toBeLessThanOrEqual(2 * (idleMs / 1_000 + 1))
+    const before = eventsIn(dir)
+    expect(before.length).toBeGreaterThan(1)
+    expect(before).toEqual(upTo(before.length))
+    disk.tookMs = 0
+    disk.now += 1_000
+    writer.append(numbered(101))
+    expect(eventsIn(dir)).toEqual(upTo(101))
+  },
+)
+
+test('what cannot be written as JSON is refused, and does not stand in the way of the others', () => {
+  const { dir, writer, troubles } = setUp()
+  const odd = { ...numbered(1), messageId: 1n } as never
+  expect(writer.append(odd)).toBe(false)
+  writer.append(numbered(1))
+  disk.write = () => 0
+  writer.append(numbered(2))
+  expect(writer.append(odd)).toBe(false)
+  disk.write = (length) => length
+  disk.now += 1_000
+  writer.append(numbered(3))
+  expect(eventsIn(dir)).toEqual(upTo(3))
+  expect(troubles).toEqual(['ENOSPC'])
+})

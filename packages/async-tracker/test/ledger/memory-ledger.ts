@@ -1,0 +1,163 @@
+// A ledger in memory: the simplest one that does what a ledger must. What the patrol's tests run on, and a second opinion on SQLite.
+import { TASK_STATES, type EpochMs, type TaskId, type TaskState } from '@afterspan/core/internal'
+import type {
+  CounterRow,
+  LedgerChange,
+  LedgerStore,
+  OutboxRow,
+  ProcessRow,
+  RequestRow,
+  TaskQuery,
+  TaskRow,
+} from '../../src/ledger/store.ts'
+import { ownersOf } from '../../src/task-owner.ts'
+
+interface Tables {
+  readonly tasks: Map<TaskId, TaskRow>
+  readonly requests: Map<string, RequestRow>
+  readonly processes: Map<string, ProcessRow>
+  readonly segments: Map<string, number>
+  readonly outbox: Map<string, OutboxRow>
+  readonly counters: Map<string, CounterRow>
+}
+const EMPTY: Tables = {
+  tasks: new Map(),
+  requests: new Map(),
+  processes: new Map(),
+  segments: new Map(),
+  outbox: new Map(),
+  counters: new Map(),
+}
+
+export class MemoryLedger implements LedgerStore {
+  readonly name = 'memory'
+  readonly isDamaged = false
+  #tables = copyOf(EMPTY)
+
+  async open(): Promise<void> {}
+  async close(): Promise<void> {}
+
+  async commit(change: LedgerChange): Promise<void> {
+    const next = copyOf(this.#tables)
+    apply(next, structuredClone(change))
+    this.#tables = next
+  }
+
+  async tasks(ids: readonly TaskId[]): Promise<ReadonlyMap<TaskId, TaskRow>> {
+    return picked(this.#tables.tasks, ids)
+  }
+  async openTasksOf(keys: readonly string[]): Promise<readonly TaskRow[]> {
+    return this.#tasksWhere(({ facts, derived }) => ownersOf(facts, derived.state).some((key) => keys.includes(key)))
+  }
+  async tasksOfRequests(keys: readonly string[]): Promise<readonly TaskRow[]> {
+    const wanted = new Set(keys)
+    return this.#tasksWhere(({ requestKey }) => requestKey !== undefined && wanted.has(requestKey))
+  }
+  async orphans(): Promise<ReadonlyMap<TaskId, readonly TaskId[]>> {
+    const waiting = this.#tasksWhere(({ facts, requestKey }) => facts.spawned?.parent !== undefined && !requestKey)
+    const byParent = Map.groupBy(waiting, ({ facts }) => facts.spawned!.parent!)
+    return new Map([...byParent].map(([parent, rows]) => [parent, rows.map(({ facts }) => facts.taskId)]))
+  }
+  async find({ traceId, states, route, since, limit }: TaskQuery): Promise<readonly TaskRow[]> {
+    const routeOf = (key: string | undefined): string | undefined =>
+      key === undefined ? undefined : this.#tables.requests.get(key)?.answered?.route
+    const found = this.#tasksWhere((row) => {
+      const { facts, derived, requestKey } = row
+      if (traceId && (facts.origin?.traceId ?? facts.taskId.slice(0, 32)) !== traceId) return false
+      if (states?.length && !states.includes(derived.state)) return false
+      if (route && facts.spawned?.route !== route && routeOf(requestKey) !== route) return false
+      return since === undefined || spawnedAt(row) >= since
+    })
+    return found.sort((a, b) => spawnedAt(b) - spawnedAt(a)).slice(0, limit)
+  }
+  async requests(keys: readonly string[]): Promise<ReadonlyMap<string, RequestRow>> {
+    return picked(this.#tables.requests, keys)
+  }
+  async requestsOfTrace(traceId: string): Promise<readonly RequestRow[]> {
+    const rows = [...this.#tables.requests.values()].filter(({ key }) => key.startsWith(traceId))
+    return rows.sort((a, b) => (a.answered?.at ?? 0) - (b.answered?.at ?? 0))
+  }
+  async processes(): Promise<readonly ProcessRow[]> {
+    return [...this.#tables.processes.values()]
+  }
+  async segments(): Promise<ReadonlyMap<string, number>> {
+    return new Map(this.#tables.segments)
+  }
+  async dueOutbox(now: EpochMs, limit: number): Promise<readonly OutboxRow[]> {
+    const due = [...this.#tables.outbox.values()].filter(({ nextAt }) => nextAt <= now)
+    return due.sort((a, b) => a.nextAt - b.nextAt).slice(0, limit)
+  }
+  async counters(): Promise<readonly CounterRow[]> {
+    return [...this.#tables.counters.values()]
+  }
+  async countsByState(): Promise<Readonly<Record<TaskState, number>>> {
+    const count = (state: TaskState): number => this.#tasksWhere(({ derived }) => derived.state === state).length
+    return Object.fromEntries(TASK_STATES.map((state) => [state, count(state)])) as Record<TaskState, number>
+  }
+
+  async prune({ before, maxBytes }: { readonly before: EpochMs; readonly maxBytes: number }): Promise<number> {
+    const { tasks, requests, processes } = this.#tables
+    const size = tasks.size
+    const hasTask = (key: string): boolean => this.#tasksWhere(({ requestKey }) => requestKey === key).length > 0
+    for (const { facts, derived } of tasks.values())
+      if (derived.settledAt !== undefined && derived.settledAt < before) tasks.delete(facts.taskId)
+    for (const { key, answered } of requests.values())
+      if ((answered?.at ?? 0) < before && !hasTask(key)) requests.delete(key)
+    for (const { key, deadAt } of processes.values()) if (deadAt !== undefined && deadAt < before) processes.delete(key)
+    let bytes = JSON.stringify([...tasks.values(), ...requests.values()]).length
+    for (const states of [
+      ['succeeded', 'cancelled'],
+      ['failed', 'lost'],
+    ]) {
+      const settled = this.#tasksWhere(({ derived }) => states.includes(derived.state))
+      for (const row of settled.sort((a, b) => spawnedAt(a) - spawnedAt(b))) {
+        if (bytes <= maxBytes) break
+        bytes -= JSON.stringify(row).length
+        tasks.delete(row.facts.taskId)
+      }
+    }
+    if (tasks.size < size) for (const key of requests.keys()) if (maxBytes < 1e12 && !hasTask(key)) requests.delete(key)
+    return size - tasks.size
+  }
+
+  #tasksWhere(isWanted: (row: TaskRow) => boolean): TaskRow[] {
+    return [...this.#tables.tasks.values()].filter(isWanted)
+  }
+}
+
+function apply(tables: Tables, change: LedgerChange): void {
+  for (const row of change.tasks ?? []) tables.tasks.set(row.facts.taskId, row)
+  for (const row of change.requests ?? []) tables.requests.set(row.key, row)
+  for (const key of change.forgottenRequests ?? []) tables.requests.delete(key)
+  for (const row of change.processes ?? []) tables.processes.set(row.key, row)
+  for (const { file, offset } of change.segments ?? []) tables.segments.set(file, offset)
+  for (const file of change.forgottenSegments ?? []) tables.segments.delete(file)
+  for (const row of change.outbox ?? []) {
+    const body = tables.outbox.get(row.spanId)?.body ?? row.body
+    tables.outbox.set(row.spanId, { ...row, body })
+  }
+  for (const spanId of change.deliveredSpans ?? []) tables.outbox.delete(spanId)
+  for (const { name, labels, value } of change.counters ?? []) {
+    const key = name + JSON.stringify(labels, Object.keys(labels).sort())
+    tables.counters.set(key, { name, labels, value: (tables.counters.get(key)?.value ?? 0) + value })
+  }
+}
+
+function copyOf(tables: Tables): Tables {
+  return {
+    tasks: new Map(tables.tasks),
+    requests: new Map(tables.requests),
+    processes: new Map(tables.processes),
+    segments: new Map(tables.segments),
+    outbox: new Map(tables.outbox),
+    counters: new Map(tables.counters),
+  }
+}
+
+function picked<K, V>(from: ReadonlyMap<K, V>, keys: readonly K[]): Map<K, V> {
+  return new Map(keys.filter((key) => from.has(key)).map((key) => [key, from.get(key)!]))
+}
+
+function spawnedAt({ facts }: TaskRow): number {
+  return facts.spawned?.at ?? facts.attempts[0]?.startedAt ?? 0
+}

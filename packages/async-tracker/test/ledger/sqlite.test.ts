@@ -1,0 +1,208 @@
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import type { DatabaseSync } from 'node:sqlite'
+import { describe, expect, test, vi } from 'vitest'
+import { MIGRATIONS } from '../../src/ledger/schema.ts'
+import { createSqliteLedger } from '../../src/ledger/sqlite.ts'
+import { tempDir } from '../../../testing/src/temp-dir.ts'
+import { ms, started, succeeded, taskIdOf, tell, WORKER } from '../sample-events.ts'
+import { aLedgerAnswers, aLedgerFinds, aLedgerKeeps, aLedgerPrunes, type CreateLedger } from './conformance.ts'
+import { NEVER, requestRow, taskOf } from './rows.ts'
+
+const { DatabaseSync: Database } = createRequire(import.meta.url)('node:sqlite') as typeof import('node:sqlite')
+
+const create: CreateLedger = async () => {
+  const dir = tempDir('sqlite')
+  const openIt = async (): Promise<ReturnType<typeof createSqliteLedger>> => {
+    const store = createSqliteLedger(dir)
+    await store.open()
+    return store
+  }
+  return { store: await openIt(), reopen: openIt }
+}
+
+describe('a ledger in SQLite keeps', () => {
+  aLedgerKeeps(create)
+})
+describe('a ledger in SQLite answers', () => {
+  aLedgerAnswers(create)
+})
+describe('a ledger in SQLite finds', () => {
+  aLedgerFinds(create)
+})
+describe('a ledger in SQLite prunes', () => {
+  aLedgerPrunes(create)
+})
+
+function inspect<T>(dir: string, use: (db: DatabaseSync) => T): T {
+  const db = new Database(join(dir, 'ledger.db'))
+  try {
+    return use(db)
+  } finally {
+    db.close()
+  }
+}
+async function filled(tasks: number, dir = tempDir('sqlite')): Promise<string> {
+  const store = createSqliteLedger(dir)
+  await store.open()
+  await store.commit({
+    tasks: Array.from({ length: tasks }, (_, n) => taskOf(n, 0, n, ...tell(WORKER, started(n, 1), succeeded(n, 1)))),
+    requests: Array.from({ length: tasks }, (_, n) => requestRow(n, n)),
+  })
+  await store.close()
+  return dir
+}
+
+test('nobody else may read the file, whatever the umask', async () => {
+  const before = process.umask(0)
+  try {
+    const dir = tempDir('sqlite')
+    const store = createSqliteLedger(dir)
+    await store.open()
+    await store.commit({ tasks: [taskOf(1, 0, 1)] })
+    const files = readdirSync(dir)
+    expect(files.sort()).toEqual(['ledger.db', 'ledger.db-wal'])
+    for (const file of files) expect([file, statSync(join(dir, file)).mode & 0o077]).toEqual([file, 0])
+    await store.close()
+  } finally {
+    process.umask(before)
+  }
+})
+
+test('the file grows smaller when tasks are pruned', async () => {
+  const dir = await filled(3_000)
+  const before = statSync(join(dir, 'ledger.db')).size
+  const store = createSqliteLedger(dir)
+  await store.open()
+  await store.prune({ before: NEVER, maxBytes: 0 })
+  await store.close()
+  expect(statSync(join(dir, 'ledger.db')).size).toBeLessThan(before / 4)
+})
+
+test('while it is open, nobody else gets in, so that nobody needs the shared memory file', async () => {
+  const dir = await filled(1)
+  const store = createSqliteLedger(dir)
+  await store.open()
+  expect(() => inspect(dir, (db) => db.prepare('SELECT * FROM task').all())).toThrow('database is locked')
+  expect(readdirSync(dir)).not.toContain('ledger.db-shm')
+  await store.close()
+})
+
+test('a ledger of a newer version is refused, and left as it is', async () => {
+  const dir = await filled(3)
+  inspect(dir, (db) => db.exec('PRAGMA user_version = 999'))
+  const store = createSqliteLedger(dir)
+  await expect(store.open()).rejects.toThrow('newer version (999)')
+  await expect(store.open()).rejects.toThrow('newer version (999)')
+  expect(readdirSync(dir)).toEqual(['ledger.db'])
+  const count = inspect(dir, (db) =>
+    db.prepare('SELECT count(*) AS tasks, user_version FROM task, pragma_user_version').get(),
+  )
+  expect(count).toEqual({ tasks: 3, user_version: 999 })
+})
+
+describe('a damaged ledger is set aside, and a new one is begun', () => {
+  const isDatabase = (bytes: Buffer): boolean => bytes.subarray(0, 15).toString() === 'SQLite format 3'
+
+  test.for<[string, (bytes: Buffer) => Buffer]>([
+    ['it is no database', () => Buffer.from('not a database at all, but long enough to look like one'.repeat(20))],
+    ['its first bytes are wrong', (bytes) => Buffer.concat([Buffer.alloc(16, 0x41), bytes.subarray(16)])],
+    ['it is all zeros', (bytes) => Buffer.alloc(bytes.length)],
+    ['it is cut off', (bytes) => bytes.subarray(0, 5_000)],
+  ])('%s', async ([, damage]) => {
+    const dir = await filled(300)
+    const damaged = damage(readFileSync(join(dir, 'ledger.db')))
+    writeFileSync(join(dir, 'ledger.db'), damaged)
+    const aside: string[] = []
+    const store = createSqliteLedger(dir, (file) => aside.push(file))
+    await store.open()
+    expect(aside).toHaveLength(1)
+    expect(readFileSync(aside[0]!).equals(damaged)).toBe(true)
+    expect(await store.find({ limit: 9 })).toEqual([])
+    await store.commit({ tasks: [taskOf(1, 0, 1)] })
+    await store.close()
+    expect(isDatabase(readFileSync(join(dir, 'ledger.db')))).toBe(true)
+  })
+
+  test('an empty file is a new ledger, and no damage', async () => {
+    const dir = tempDir('sqlite')
+    writeFileSync(join(dir, 'ledger.db'), '')
+    const store = createSqliteLedger(dir, () => expect.unreachable())
+    await store.open()
+    await store.commit({ tasks: [taskOf(1, 0, 1)] })
+    expect(await store.find({ limit: 9 })).toHaveLength(1)
+    await store.close()
+  })
+
+  test('damage that only shows in use: the next opening begins anew', async () => {
+    const dir = await filled(2_000)
+    const bytes = readFileSync(join(dir, 'ledger.db'))
+    writeFileSync(join(dir, 'ledger.db'), bytes.fill(0x41, 3 * 4096))
+    const aside: string[] = []
+    const store = createSqliteLedger(dir, (file) => aside.push(file))
+    await store.open()
+    await expect(store.find({ limit: 9_999 })).rejects.toThrow('malformed')
+    expect({ isDamaged: store.isDamaged, aside }).toEqual({ isDamaged: true, aside: [] })
+    await store.close()
+    await store.open()
+    expect(store.isDamaged).toBe(false)
+    expect(aside).toEqual([expect.stringContaining('ledger.db.damaged-')])
+    expect(await store.find({ limit: 9 })).toEqual([])
+    await store.close()
+  })
+})
+
+test('what a killed patrol had committed is there, although it never closed the ledger', async () => {
+  const dir = tempDir('sqlite')
+  const killed = createSqliteLedger(dir)
+  await killed.open()
+  await killed.commit({ tasks: [taskOf(1, 0, 1)], counters: [{ name: 'c', labels: {}, value: 3 }] })
+  const copy = tempDir('sqlite')
+  for (const file of readdirSync(dir)) writeFileSync(join(copy, file), readFileSync(join(dir, file)))
+  await killed.close()
+  const store = createSqliteLedger(copy)
+  await store.open()
+  expect((await store.tasks([taskIdOf(0, 1)])).size).toBe(1)
+  expect(await store.counters()).toEqual([{ name: 'c', labels: {}, value: 3 }])
+  await store.close()
+})
+
+test('a full disk is told as such, nothing of the change is left, and a smaller one is taken', async () => {
+  const dir = await filled(10)
+  const exec = vi.spyOn(Database.prototype, 'exec')
+  const store = createSqliteLedger(dir)
+  await store.open()
+  const db = exec.mock.contexts[0] as DatabaseSync
+  exec.mockRestore()
+  const before = await store.countsByState()
+  // SQLite's own limit stands in for the disk's. It rolls back by itself, so that a second ROLLBACK would hide the reason.
+  db.exec('PRAGMA max_page_count = 60')
+  const tasks = Array.from({ length: 1_000 }, (_, n) => taskOf(n, 1, n))
+  await expect(store.commit({ tasks })).rejects.toThrow('database or disk is full')
+  expect(await store.countsByState()).toEqual(before)
+  expect(store.isDamaged).toBe(false)
+  await store.commit({ tasks: tasks.slice(0, 5) })
+  expect(await store.countsByState()).toMatchObject({ pending: 5, succeeded: 10 })
+  await store.close()
+})
+
+test('a ledger of an earlier version is brought up to date, with all that is in it', async () => {
+  const dir = tempDir('sqlite')
+  for (let version = 1; version < MIGRATIONS.length; version++) {
+    const old = join(dir, String(version))
+    mkdirSync(old)
+    inspect(old, (db) => {
+      db.exec(`${MIGRATIONS.slice(0, version).join('')} PRAGMA user_version = ${version};`)
+      db.exec(`INSERT INTO outbox (span_id, task_id, body, tries, next_at) VALUES ('s', NULL, x'0102', 3, 5)`)
+    })
+    const store = createSqliteLedger(old)
+    await store.open()
+    const rows = await store.dueOutbox(ms(10), 10)
+    expect(rows.map((row) => ({ ...row, body: [...row.body] }))).toEqual([
+      { spanId: 's', body: [1, 2], tries: 3, nextAt: 5 },
+    ])
+    await store.close()
+    expect(inspect(old, (db) => db.prepare('PRAGMA user_version').get())).toEqual({ user_version: MIGRATIONS.length })
+  }
+})

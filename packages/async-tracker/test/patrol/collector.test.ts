@@ -1,0 +1,235 @@
+// The collector is away, refuses, or comes back.
+import { mkdirSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import type { OtlpReply } from '@afterspan/core/internal'
+import { createSpool } from '../../src/patrol/spool.ts'
+import { failed, ms, opened, spanId, started, taskIdOf, WORKER } from '../sample-events.ts'
+import { tempDir } from '../../../testing/src/temp-dir.ts'
+import { spansIn } from './desk.ts'
+import { DOWN, OK, REFUSED, Stage } from './stage.ts'
+
+/** A stage with so many failed attempts to tell. */
+function setStage(count: number): Stage {
+  const stage = new Stage()
+  for (let n = 0; n < count; n++) {
+    const task = { taskId: taskIdOf(n) }
+    stage.write(WORKER, started(4, n, task), failed(5, n, task))
+  }
+  return stage
+}
+function outbox(stage: Stage): Promise<readonly { readonly spanId: string }[]> {
+  return stage.ledger.dueOutbox(ms(1e15), 10_000)
+}
+
+describe('a collector that is away', () => {
+  test('is asked again after 1, 2, 4 ... seconds, at most a minute, and gets the same bytes when it is back', async () => {
+    const stage = setStage(1)
+    stage.reply = DOWN
+    const patrol = await stage.patrol()
+    const asked: number[] = []
+    const from = stage.clock.now()
+    while (asked.length < 9) {
+      const before = stage.posted.length
+      expect(await patrol.sweepOnce()).toMatchObject({ reported: 0 })
+      if (stage.posted.length > before) asked.push((stage.clock.now() - from) / 1000)
+      await stage.clock.advance(250)
+    }
+    expect(asked).toEqual([0, 1, 3, 7, 15, 31, 63, 123, 183])
+    expect(stage.failures).toEqual(Array(9).fill('ECONNREFUSED'))
+    expect(await outbox(stage)).toHaveLength(1)
+
+    stage.reply = OK
+    await stage.clock.advance(60_000)
+    expect(await patrol.sweepOnce()).toMatchObject({ reported: 1 })
+    expect(new Set(stage.posted.map((body) => Buffer.from(body).toString('hex'))).size).toBe(1)
+    expect(await outbox(stage)).toEqual([])
+    expect((await stage.ledger.tasks([taskIdOf()])).get(taskIdOf())?.facts.reported).toEqual([spanId(0)])
+    expect(patrol.totals.undelivered).toBe(0)
+  })
+  test('says when to come again, and is not asked before', async () => {
+    const stage = setStage(1)
+    stage.reply = { ok: false, retryable: true, reason: 'http_429', retryAfterMs: 30_000 }
+    const patrol = await stage.patrol()
+    await patrol.sweepOnce()
+    stage.reply = OK
+    await stage.clock.advance(29_999)
+    expect(await patrol.sweepOnce()).toMatchObject({ reported: 0 })
+    await stage.clock.advance(1)
+    expect(await patrol.sweepOnce()).toMatchObject({ reported: 1 })
+  })
+  test('never costs a report, however long it is away', async () => {
+    const stage = setStage(3)
+    stage.reply = DOWN
+    const patrol = await stage.patrol()
+    for (let n = 0; n < 200; n++) {
+      await patrol.sweepOnce()
+      await stage.clock.advance(60_000)
+    }
+    expect(await outbox(stage)).toHaveLength(3)
+    expect(patrol.totals.undelivered).toBe(0)
+  })
+  test('does not keep what happens meanwhile from the ledger, and is told that too', async () => {
+    const stage = setStage(1)
+    stage.reply = DOWN
+    const patrol = await stage.patrol()
+    await patrol.sweepOnce()
+    stage.write(WORKER, started(6, 50, { taskId: taskIdOf(50) }), failed(7, 50, { taskId: taskIdOf(50) }))
+    expect(await patrol.sweepOnce()).toMatchObject({ ingested: 2 })
+    stage.reply = OK
+    await stage.clock.advance(2_000)
+    await patrol.sweepOnce()
+    expect(new Set(stage.spanIds())).toEqual(new Set([spanId(0), spanId(50)]))
+  })
+})
+
+describe('a collector that refuses', () => {
+  test('is asked five times, then the report is dropped and counted', async () => {
+    const stage = setStage(2)
+    stage.reply = { ...REFUSED, reason: 'http_404' }
+    const patrol = await stage.patrol()
+    for (let n = 1; n <= 10; n++) {
+      await patrol.sweepOnce()
+      expect([n, patrol.totals.undelivered]).toEqual([n, n < 5 ? 0 : 2])
+      await stage.clock.advance(60_000)
+    }
+    expect(stage.failures).toHaveLength(5)
+    expect(await outbox(stage)).toEqual([])
+    const [row] = await stage.ledger.find({ limit: 1 })
+    expect(row?.facts.reported).toEqual([])
+  })
+  test('and was away before: that does not count against the report', async () => {
+    const stage = setStage(1)
+    const patrol = await stage.patrol()
+    const round = async (reply: OtlpReply, times: number): Promise<void> => {
+      stage.reply = reply
+      for (let n = 0; n < times; n++) {
+        await patrol.sweepOnce()
+        await stage.clock.advance(60_000)
+      }
+    }
+    await round(DOWN, 20)
+    await round(REFUSED, 4)
+    await round(DOWN, 20)
+    expect(await outbox(stage)).toHaveLength(1)
+    await round(OK, 1)
+    expect(stage.spanIds()).toContain(spanId(0))
+    expect(patrol.totals.undelivered).toBe(0)
+  })
+  test('because of one span gets all the others at once', async () => {
+    const stage = setStage(100)
+    const poison = spanId(37)
+    const taken: string[] = []
+    const post = async (_: unknown, body: Uint8Array): Promise<OtlpReply> => {
+      const ids = spansIn(body).map((span) => span.spanId)
+      if (ids.includes(poison)) return REFUSED
+      taken.push(...ids)
+      return OK
+    }
+    const patrol = await stage.patrol({ post })
+    expect(await patrol.sweepOnce()).toMatchObject({ reported: 99 })
+    expect(taken).toHaveLength(99)
+    expect((await outbox(stage)).map((row) => row.spanId)).toEqual([poison])
+    for (let n = 0; n < 4; n++) {
+      await stage.clock.advance(60_000)
+      await patrol.sweepOnce()
+    }
+    expect(patrol.totals.undelivered).toBe(1)
+    expect(taken).toHaveLength(99)
+  })
+})
+
+test('a hundred spans go in one request, more in the next sweeps', async () => {
+  const stage = setStage(250)
+  const patrol = await stage.patrol()
+  expect(await patrol.sweepOnce()).toMatchObject({ reported: 100 })
+  expect(await patrol.sweepOnce()).toMatchObject({ reported: 100 })
+  expect(await patrol.sweepOnce()).toMatchObject({ reported: 50 })
+  expect(stage.posted).toHaveLength(3)
+  expect(new Set(stage.spanIds()).size).toBe(250)
+})
+
+test('without a collector nothing is told, and nothing is kept for it', async () => {
+  const stage = setStage(2)
+  const patrol = await stage.patrol({ otlp: undefined })
+  expect(await patrol.sweepOnce()).toMatchObject({ ingested: 5, reported: 0 })
+  expect(await outbox(stage)).toEqual([])
+  expect(stage.posted).toEqual([])
+})
+
+describe('what a process could not deliver before it ended', () => {
+  const BODY = Buffer.from('a whole export request')
+  /** A spooled body whose writer has had its time. */
+  function spooled(stage: Stage, ...numbers: number[]): void {
+    const spool = createSpool(stage.dir, WORKER)
+    for (const n of numbers) spool(Buffer.concat([BODY, Buffer.from([n])]))
+    settle(stage)
+  }
+  function settle(stage: Stage): void {
+    const at = stage.clock.now() / 1000
+    for (const file of files(stage)) utimesSync(join(stage.dir, 'spool', file), at, at)
+  }
+  function files(stage: Stage): string[] {
+    return readdirSync(join(stage.dir, 'spool')).sort()
+  }
+
+  test('is sent by the patrol, once it is sure that nobody else is at it, and removed', async () => {
+    const stage = new Stage()
+    const patrol = await stage.patrol()
+    spooled(stage, 1, 2)
+    await stage.clock.advance(1_500)
+    await patrol.sweepOnce()
+    expect(stage.posted).toEqual([])
+    await stage.clock.advance(1)
+    await patrol.sweepOnce()
+    expect(new Set(stage.posted.map((body) => body.at(-1)))).toEqual(new Set([1, 2]))
+    expect(files(stage)).toEqual([])
+  })
+  test('waits while the collector is away, and goes with what it refuses', async () => {
+    const stage = new Stage()
+    const patrol = await stage.patrol()
+    spooled(stage, 1)
+    await stage.clock.advance(10_000)
+    stage.reply = DOWN
+    await patrol.sweepOnce()
+    expect(files(stage)).toHaveLength(1)
+    stage.reply = REFUSED
+    await patrol.sweepOnce()
+    expect(files(stage)).toEqual([])
+  })
+  test('is kept, for nobody else to read; its own process may take it back', () => {
+    const dir = tempDir('spool')
+    const takeBack = createSpool(dir, WORKER)(BODY)
+    const path = join(dir, 'spool', `${WORKER}.0.otlp`)
+    expect(statSync(path).mode & 0o777).toBe(0o600)
+    takeBack?.()
+    expect(readdirSync(join(dir, 'spool'))).toEqual([])
+  })
+  test('is kept up to 32 MiB, and where it cannot be kept, that is said', () => {
+    const dir = tempDir('spool')
+    const spool = createSpool(dir, WORKER)
+    expect(spool(new Uint8Array(32 * 1024 * 1024 - 10))).toBeTypeOf('function')
+    expect(spool(new Uint8Array(11))).toBeUndefined()
+    expect(spool(new Uint8Array(10))).toBeTypeOf('function')
+    const blocked = tempDir('spool')
+    writeFileSync(join(blocked, 'spool'), '')
+    expect(createSpool(blocked, WORKER)(BODY)).toBeUndefined()
+  })
+  test('is left alone where it is no such file', async () => {
+    const stage = new Stage()
+    mkdirSync(join(stage.dir, 'spool'))
+    writeFileSync(join(stage.dir, 'spool', 'notes.txt'), 'x')
+    settle(stage)
+    await stage.clock.advance(10_000)
+    await (await stage.patrol()).sweepOnce()
+    expect(stage.posted).toEqual([])
+    expect(files(stage)).toEqual(['notes.txt'])
+  })
+})
+
+test('an encoded resource names the process whose span it is', async () => {
+  const stage = new Stage()
+  stage.write(WORKER, { ...opened(WORKER), at: ms(2) }, started(4, 1), failed(5, 1))
+  await (await stage.patrol()).sweepOnce()
+  expect(stage.spans()).toMatchObject([{ resource: { 'service.name': 'shop' } }])
+})
