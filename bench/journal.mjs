@@ -43,7 +43,14 @@ function bare(dir) {
 
 function journal(dir) {
   const opened = () => ({ kind: 'exiting', at: 1763900000000, code: 0 })
-  const writer = new JournalWriter({ dir, key: '0123456789abcdef.0', opened, onTrouble: (error) => { throw error } })
+  const writer = new JournalWriter({
+    dir,
+    key: '0123456789abcdef.0',
+    opened,
+    onTrouble: (error) => {
+      throw error
+    },
+  })
   const event = (i) => ({
     kind: 'started',
     taskId: `4bf92f3577b34da6a3ce929d0e0e4736${(0x1000000000 + i).toString(16).padStart(16, '0')}`,

@@ -13,6 +13,7 @@ import { chapter, progress, say, verdict } from './stage.mjs'
 import { openTraces } from './traces.mjs'
 
 const folder = mkdtempSync(join(tmpdir(), 'afterspan-demo-'))
+/** @type {(() => unknown)[]} What is undone at the end, the last thing first. */
 const cleanUp = [() => rmSync(folder, { recursive: true, force: true })]
 let isOver = false
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => void end(130))
@@ -29,7 +30,7 @@ try {
   if (process.stdout.isTTY && notSo === 0) say('The shop stays open until Ctrl-C.')
   else await end(notSo === 0 ? 0 : 1)
 } catch (error) {
-  console.error(`\ndemo: ${error instanceof Error ? error.message : error}`)
+  console.error(`\ndemo: ${error instanceof Error ? error.message : String(error)}`)
   await end(1)
 }
 
@@ -93,7 +94,7 @@ async function end(code) {
     try {
       await step()
     } catch (error) {
-      console.error(`demo: ${error instanceof Error ? error.message : error}`)
+      console.error(`demo: ${error instanceof Error ? error.message : String(error)}`)
     }
   }
   process.exit(code)

@@ -1,4 +1,4 @@
 const { PgBoss } = require('pg-boss')
 const express = require('express')
 
-require('./pg-boss-app.cjs')({ express, PgBoss })
+void require('./pg-boss-app.cjs')({ express, PgBoss })

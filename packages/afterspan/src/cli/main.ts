@@ -75,7 +75,7 @@ function overview(): string {
 }
 
 function isParseError(error: unknown): boolean {
-  return String((error as { code?: unknown }).code ?? '').startsWith('ERR_PARSE_ARGS')
+  return error instanceof Error && 'code' in error && String(error.code as string).startsWith('ERR_PARSE_ARGS')
 }
 
 function print(text: string): void {

@@ -15,7 +15,8 @@ export function createFarewell(deps: ExitDeps): (code: number, signal?: string) 
     if (isSaid) return
     isSaid = true
     try {
-      for (const request of [...inFlight]) request.endForExit()
+      // A copy: what ends is taken out of it.
+      for (const request of Array.from(inFlight)) request.endForExit()
       deps.endOpenSpans('process_exit')
       processChannel.publish({ kind: 'exiting', at: deps.now(), code, ...(signal ? { signal } : {}) })
     } catch {

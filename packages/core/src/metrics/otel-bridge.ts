@@ -70,8 +70,7 @@ function toFamily(metric: MetricData): MetricFamily | undefined {
 function strings(attributes: Readonly<Record<string, unknown>>): Record<string, string> {
   const out: Record<string, string> = {}
   for (const [key, value] of Object.entries(attributes))
-    if (value !== undefined && value !== null)
-      out[key] = typeof value === 'object' ? JSON.stringify(value) : String(value)
+    if (value !== undefined && value !== null) out[key] = typeof value === 'string' ? value : JSON.stringify(value)
   return out
 }
 

@@ -109,7 +109,7 @@ interface HistogramInit {
 
 function makeHistogram({ name, help, unit, bounds, labels }: HistogramInit): Histogram & Made {
   const series = createSeries(labels, () => ({
-    counts: new Array<number>(bounds.length + 1).fill(0),
+    counts: Array.from({ length: bounds.length + 1 }, () => 0),
     sum: 0,
     count: 0,
   }))
