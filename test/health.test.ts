@@ -93,6 +93,7 @@ test('/livez and /metrics answer while the main thread is blocked', async () => 
   const admin = await child.adminUrl()
   await get(`${admin}/metrics`)
   const blocked = get(`${url}/block?ms=3000`)
+  await child.waitForLine(/^blocking$/)
   const [livez, metrics] = await Promise.all([get(`${admin}/livez`), get(`${admin}/metrics`)])
   expect(livez.status).toBe(200)
   expect(metrics.status).toBe(200)

@@ -1,4 +1,6 @@
 // A service that uses PostgreSQL and Redis through clients of its own, and says nothing of health.
+const { writeSync } = require('node:fs')
+
 module.exports = function start({ express, pg, Redis }) {
   const pool = process.env.DATABASE_URL
     ? new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 2 })
@@ -12,6 +14,7 @@ module.exports = function start({ express, pg, Redis }) {
   })
   app.get('/block', (req, res) => {
     const until = Date.now() + Number(req.query.ms)
+    writeSync(1, 'blocking\n')
     while (Date.now() < until);
     res.send('done')
   })
