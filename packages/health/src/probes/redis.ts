@@ -147,11 +147,12 @@ function redisProbe(group: Group, anotherIsWritable: () => boolean): FoundProbe 
 
 async function checkGroup(group: Group, signal: AbortSignal, anotherIsWritable: () => boolean): Promise<ProbeResult> {
   const clients = living(group)
+  const client = clients.find(isUsable) ?? (await firstReady(clients, signal))
+  // Counted after the wait: an answer of a client that became ready in it must not say that none was.
   const observed: Observed = {
     clients: { value: clients.length, unit: 'count' },
     ready: { value: clients.filter(({ status }) => status === 'ready').length, unit: 'count' },
   }
-  const client = clients.find(isUsable) ?? (await firstReady(clients, signal))
   if (client) return roundTrip(client, group, { signal, observed, anotherIsWritable })
   return withoutAsking(clients, observed)
 }

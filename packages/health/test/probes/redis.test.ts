@@ -265,6 +265,14 @@ describe('clients that are not connected', () => {
     expect(client.listenerCount('ready')).toBe(0)
   })
 
+  test('a client that became ready while the check waited is counted as ready, not as none', async () => {
+    const client = new Redis()
+    const answer = check()
+    client.setStatus('ready')
+    client.emit('ready')
+    expect(await answer).toMatchObject({ status: 'pass', observed: { ready: { value: 1 } } })
+  })
+
   test('until the deadline', async () => {
     const client = new Redis()
     const controller = new AbortController()
