@@ -35,13 +35,20 @@ async function bundle() {
     const into = (name) => join(dir, 'dist/bundle', name)
     rmSync(into(''), { recursive: true, force: true })
     // The register overwrites what tsc wrote: it must load one file, not the package.
-    jobs.push(one(join(dir, 'src/register.ts'), join(dir, 'dist/register.js'), [bundleStaysOutside]))
+    // Any Node must be able to read it: an old one is told so, and runs the app.
+    jobs.push(
+      one(join(dir, 'src/register.ts'), join(dir, 'dist/register.js'), [bundleStaysOutside, plainBuiltins], {
+        target: 'node12',
+      }),
+    )
     jobs.push(one(join(dir, 'src/preload.ts'), into('preload.js'), []))
     jobs.push(one(join(core, 'src/side-thread/main.ts'), into('side-thread.js'), []))
     jobs.push(one(join(core, 'src/metrics/otel-bridge.ts'), into('otel-metrics.js'), [sharedModules]))
     for (const name of instrumentations())
       jobs.push(
-        one(`@opentelemetry/instrumentation-${name}`, into(`instrumentation-${name}.js`), [sharedModules], core),
+        one(`@opentelemetry/instrumentation-${name}`, into(`instrumentation-${name}.js`), [sharedModules], {
+          resolveDir: core,
+        }),
       )
   }
   jobs.push(one(join(packages, 'async-tracker/src/side.ts'), join(all, 'dist/bundle/side-patrol.js'), []))
@@ -56,7 +63,7 @@ function instrumentations() {
     .map((name) => name.slice('instrumentation-'.length))
 }
 
-async function one(entry, outfile, plugins, resolveDir) {
+async function one(entry, outfile, plugins, { resolveDir, target = 'node22.15' } = {}) {
   const input = resolveDir
     ? { stdin: { contents: `export * from ${JSON.stringify(entry)}`, resolveDir } }
     : { entryPoints: [entry] }
@@ -69,7 +76,7 @@ async function one(entry, outfile, plugins, resolveDir) {
     bundle: true,
     platform: 'node',
     format: 'cjs',
-    target: 'node22.15',
+    target,
     logLevel: 'warning',
     legalComments: 'none',
     external: ['import-in-the-middle', 'import-in-the-middle/*'],
@@ -115,6 +122,14 @@ const ownRequireHook = {
     b.onResolve({ filter: /^require-in-the-middle$/ }, () => ({
       path: join(packages, 'core/src/instrument/require-hook.ts'),
     }))
+  },
+}
+
+/** Without `node:`, which old versions do not know. */
+const plainBuiltins = {
+  name: 'plain-builtins',
+  setup(b) {
+    b.onResolve({ filter: /^node:/ }, ({ path }) => ({ path: path.slice('node:'.length), external: true }))
   },
 }
 

@@ -10,7 +10,7 @@ export function preload(bundleDir: string): void {
   sayUnknown(options.map(({ env }) => env))
   part('async-tracker', () => bootTracker(core, { bundleDir }))
   part('health', () => bootHealth(core, { bundleDir }))
-  core.start()
+  part('the start', () => core.start())
 }
 
 function part(name: string, start: () => void): void {

@@ -3,7 +3,7 @@ import { isMainThread } from 'node:worker_threads'
 import { environment, globalState, loadSection, say, type Core } from '@afterspan/core/internal'
 import { integrations } from './integrations/index.gen.ts'
 import { createPgBoss, pgBoss } from './integrations/pg-boss.ts'
-import { nameLedgerDir, openLedgerDir } from './ledger-dir.ts'
+import { findLedgerDir, nameLedgerDir } from './ledger-dir.ts'
 import { trackerOptions } from './options.ts'
 import { askReceipt } from './query/receipt-client.ts'
 import { startRecorder } from './recorder.ts'
@@ -17,7 +17,7 @@ export function bootTracker(core: Core, { bundleDir }: { readonly bundleDir: str
     core.addIntegration(
       integration === pgBoss && !config.pgBossCarrier ? createPgBoss({ carriesInData: false }) : integration,
     )
-  const place = openLedgerDir(nameLedgerDir(config.ledgerDir, env))
+  const place = findLedgerDir(nameLedgerDir(config.ledgerDir, env))
   if ('trouble' in place) {
     say(
       'AFS_LEDGER_DIR',

@@ -1,5 +1,5 @@
-import { accessSync, constants, lstatSync } from 'node:fs'
-import { isAbsolute, join, resolve } from 'node:path'
+import { accessSync, constants, lstatSync, statSync } from 'node:fs'
+import { dirname, isAbsolute, join, resolve } from 'node:path'
 import type { Env } from '@afterspan/core/internal'
 import { makeFolder } from './make-folder.ts'
 
@@ -17,19 +17,39 @@ export function nameLedgerDir(given: string, env: Env): string | undefined {
 
 /** Makes the folder (0700) and looks whether it can be trusted: our own, and nobody else may write to it. */
 export function openLedgerDir(dir: string | undefined): LedgerDir {
-  if (dir === undefined)
-    return { trouble: 'no folder for the ledger: AFTERSPAN_LEDGER_DIR, XDG_STATE_HOME and HOME are not set' }
+  if (dir === undefined) return { trouble: NOWHERE }
   try {
     makeFolder(dir)
-    const { mode, uid } = lstatSync(dir)
-    const isOurs = process.getuid === undefined || uid === process.getuid()
-    if (!lstatSync(dir).isDirectory()) return { trouble: `${dir} is not a folder` }
-    if (!isOurs) return { trouble: `${dir} belongs to another user (uid ${uid})` }
-    if ((mode & 0o022) !== 0)
-      return { trouble: `others may write to ${dir} (mode ${(mode & 0o777).toString(8)}): allowed is 700` }
-    accessSync(dir, constants.R_OK | constants.W_OK | constants.X_OK)
+    return look(dir)
+  } catch (error) {
+    return { trouble: `${dir} cannot be used: ${(error as Error).message}` }
+  }
+}
+
+/** The same without making it: it comes with the first thing to be kept, so that a tool which inherits NODE_OPTIONS leaves nothing behind. */
+export function findLedgerDir(dir: string | undefined): LedgerDir {
+  if (dir === undefined) return { trouble: NOWHERE }
+  try {
+    if (lstatSync(dir, { throwIfNoEntry: false })) return look(dir)
+    let above = dirname(dir)
+    while (!statSync(above, { throwIfNoEntry: false }) && above !== dirname(above)) above = dirname(above)
+    if (!statSync(above).isDirectory()) return { trouble: `${dir} cannot be made: ${above} is not a folder` }
+    accessSync(above, constants.W_OK | constants.X_OK)
     return { dir }
   } catch (error) {
     return { trouble: `${dir} cannot be used: ${(error as Error).message}` }
   }
+}
+
+const NOWHERE = 'no folder for the ledger: AFTERSPAN_LEDGER_DIR, XDG_STATE_HOME and HOME are not set'
+
+function look(dir: string): LedgerDir {
+  const { mode, uid } = lstatSync(dir)
+  const isOurs = process.getuid === undefined || uid === process.getuid()
+  if (!lstatSync(dir).isDirectory()) return { trouble: `${dir} is not a folder` }
+  if (!isOurs) return { trouble: `${dir} belongs to another user (uid ${uid})` }
+  if ((mode & 0o022) !== 0)
+    return { trouble: `others may write to ${dir} (mode ${(mode & 0o777).toString(8)}): allowed is 700` }
+  accessSync(dir, constants.R_OK | constants.W_OK | constants.X_OK)
+  return { dir }
 }

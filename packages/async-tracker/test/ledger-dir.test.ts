@@ -1,7 +1,7 @@
-import { chmodSync, chownSync, mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { nameLedgerDir, openLedgerDir } from '../src/ledger-dir.ts'
+import { findLedgerDir, nameLedgerDir, openLedgerDir } from '../src/ledger-dir.ts'
 import { tempDir } from '../../testing/src/temp-dir.ts'
 
 const isRoot = process.getuid?.() === 0
@@ -73,6 +73,28 @@ describe('the folder is refused, with the reason', () => {
     const dir = tempDir('ledger')
     chmodSync(dir, 0o400)
     expect(troubleOf(dir)).toContain('EACCES')
+    chmodSync(dir, 0o700)
+  })
+})
+
+describe('before there is something to keep', () => {
+  test('the folder is not made', () => {
+    const dir = join(tempDir('ledger'), 'a', 'b')
+    expect(findLedgerDir(dir)).toEqual({ dir })
+    expect(existsSync(join(dir, '..'))).toBe(false)
+  })
+  test('one that could never be made, or is not to be trusted, is refused', () => {
+    const dir = tempDir('ledger')
+    writeFileSync(join(dir, 'file'), '')
+    chmodSync(dir, 0o777)
+    expect(findLedgerDir(dir)).toEqual({ trouble: `others may write to ${dir} (mode 777): allowed is 700` })
+    for (const name of [join(dir, 'file'), join(dir, 'file', 'below', 'it'), undefined])
+      expect(findLedgerDir(name)).toHaveProperty('trouble')
+  })
+  test.skipIf(isRoot)('one whose place is closed to us is refused', () => {
+    const dir = tempDir('ledger')
+    chmodSync(dir, 0o500)
+    expect(findLedgerDir(join(dir, 'a', 'b'))).toEqual({ trouble: expect.stringContaining('EACCES') as string })
     chmodSync(dir, 0o700)
   })
 })

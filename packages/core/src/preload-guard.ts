@@ -1,37 +1,90 @@
-import { basename } from 'node:path'
-import { isInternalThread, workerData } from 'node:worker_threads'
+// Asked before anything is loaded. This file and what it imports must run on any Node that still has users: the build lowers its
+// syntax (scripts/build.mjs), and it asks for no more of Node than it must.
+import { readFileSync } from 'node:fs'
+import { sep } from 'node:path'
+import { isInternalThread, isMainThread, workerData } from 'node:worker_threads'
+import { say } from './diag.ts'
 import { globalState } from './global-state.ts'
 
-/** Tools that start other programs: NODE_OPTIONS reaches them first, and they must stay as they are. */
-const LAUNCHERS = new Set([
-  'npm',
-  'npm-cli.js',
-  'npx',
-  'npx-cli.js',
-  'pnpm',
-  'pnpm.cjs',
-  'pnpm.mjs',
-  'pnpx',
-  'yarn',
-  'yarn.js',
-  'yarnpkg',
-  'corepack',
-  'corepack.js',
-  'node-gyp',
-  'node-gyp.js',
-  'afterspan',
-  'afterspan.js',
-])
-export const SIDE_THREAD_MARK = 'afterspan.side-thread'
+type Env = Readonly<Record<string, string | undefined>>
 
-/** Whether this process or thread is one to watch. Asked before anything is loaded; true once in a process (and once in each worker of the app). */
-export function mayPreload(env: Readonly<Record<string, string | undefined>> = process.env): boolean {
-  if (/^(1|true|on|yes)$/i.test(env['AFTERSPAN_DISABLED'] ?? '') || /^true$/i.test(env['OTEL_SDK_DISABLED'] ?? ''))
+/** Tools that start other programs, build or test them: NODE_OPTIONS reaches them first, and they must stay as they are. By the name of what is run. */
+const TOOLS = new Set([
+  'afterspan',
+  'ava',
+  'c8',
+  'concurrently',
+  'corepack',
+  'cross-env',
+  'eslint',
+  'jest',
+  'lerna',
+  'mocha',
+  'node-gyp',
+  'nodemon',
+  'npm',
+  'npm-cli',
+  'npx',
+  'npx-cli',
+  'nx',
+  'nyc',
+  'oxfmt',
+  'oxlint',
+  'pnpm',
+  'pnpx',
+  'prettier',
+  'tap',
+  'tsc',
+  'turbo',
+  'vitest',
+  'yarn',
+  'yarnpkg',
+])
+/** Packages whose files are the worker processes of test runners. */
+const RUNNERS = ['ava', 'jest-worker', 'mocha', 'tinypool', 'vitest', 'workerpool']
+export const SIDE_THREAD_MARK = 'afterspan.side-thread'
+const OLDEST = [22, 15]
+
+/** Whether this process or thread is one to watch. True once in a process, and once in each worker of the app. An older Node is said, and left alone. */
+export function mayPreload(env: Env = process.env): boolean {
+  if (/^(1|true|on|yes)$/i.test(env['AFTERSPAN_DISABLED'] || '') || /^true$/i.test(env['OTEL_SDK_DISABLED'] || ''))
     return false
-  if (isInternalThread || (workerData as Record<string, unknown> | null)?.[SIDE_THREAD_MARK] === true) return false
-  if (LAUNCHERS.has(basename(process.argv[1] ?? ''))) return false
+  if (isInternalThread || isSideThread() || isTool(process.argv[1] || '') || isTestRun(env)) return false
   const state = globalState()
   if (state.booted) return false
   state.booted = true
-  return true
+  return isNodeSupported()
+}
+
+function isSideThread(): boolean {
+  const data = workerData as Record<string, unknown> | null
+  return data !== null && typeof data === 'object' && data[SIDE_THREAD_MARK] === true
+}
+
+/** `…/node_modules/.bin/jest`, `/usr/bin/npm`, `…/vitest.mjs`. */
+function isTool(script: string): boolean {
+  const name = script.slice(script.lastIndexOf(sep) + 1).replace(/\.[cm]?js$/, '')
+  return TOOLS.has(name) || RUNNERS.some((runner) => script.includes(`${sep}node_modules${sep}${runner}${sep}`))
+}
+
+/** `node --test`, the processes that it starts for the files, and `node --check`. An app that a test starts is none of them: its parent is the test. */
+function isTestRun(env: Env): boolean {
+  if (process.execArgv.some((word) => word === '--test' || word === '--check' || word === '-c')) return true
+  if (!env['NODE_TEST_CONTEXT']) return false
+  try {
+    return readFileSync(`/proc/${process.ppid}/cmdline`, 'utf8').split('\0').includes('--test')
+  } catch {
+    return false // not a system that shows it
+  }
+}
+
+function isNodeSupported(): boolean {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+  if (major > OLDEST[0]! || (major === OLDEST[0] && minor >= OLDEST[1]!)) return true
+  if (isMainThread)
+    say(
+      'AFS_NODE_UNSUPPORTED',
+      `Node ${process.version} is too old: Afterspan needs ${OLDEST.join('.')} or newer, and full instrumentation of ES modules 22.22.3, 24.11.1 or 26. The app runs without it.`,
+    )
+  return false
 }

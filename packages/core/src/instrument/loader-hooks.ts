@@ -3,6 +3,7 @@
 import * as nodeModule from 'node:module'
 import { pathToFileURL } from 'node:url'
 import { say } from '../diag.ts'
+import { withOwnFramesHidden } from './hidden-frames.ts'
 
 interface HookContext {
   /** An array; on Node 22.15 a Set, where something is required. */
@@ -32,15 +33,19 @@ export function hookLoaders(
   let isAsked = false
   const resolve: Resolve = (specifier, context, next) => {
     onSpecifier(specifier)
-    if (!isImport(context)) return next(specifier, context)
+    if (!isImport(context)) return withOwnFramesHidden(() => next(specifier, context))
     if (!isAsked && wanted.has(specifier)) {
       isAsked = true // its own modules are imported meanwhile, and it must not see those
       imports = loadImportHooks(modules, onError)
     }
-    return imports ? imports.resolveSync(specifier, context, next) : next(specifier, context)
+    return withOwnFramesHidden(() =>
+      imports ? imports.resolveSync(specifier, context, next) : next(specifier, context),
+    )
   }
   const load: Load = (url, context, next) =>
-    imports && isImport(context) ? imports.loadSync(url, context, next) : next(url, context)
+    withOwnFramesHidden(() =>
+      imports && isImport(context) ? imports.loadSync(url, context, next) : next(url, context),
+    )
   nodeModule.registerHooks({ resolve: resolve as never, load: load as never })
 }
 
@@ -72,7 +77,7 @@ function watchOnly(onSpecifier: (specifier: string) => void): Resolve {
         `Node ${process.version} cannot instrument what is imported: of ES modules only HTTP and fetch are seen. Node 22.22.3, 24.11.1 or 26 can; CommonJS is complete.`,
         'imports',
       )
-    return next(specifier, context)
+    return withOwnFramesHidden(() => next(specifier, context))
   }
 }
 

@@ -1,11 +1,17 @@
 // What stands in for require-in-the-middle in the bundle (scripts/build.mjs). That one resolves every require a second time, and
 // the main file of every package a third: a quarter of what a preload costs an Express app at start. Here a file is looked at once,
-// when it has been loaded, and only if its package is one that somebody wants to see.
+// when it has been loaded, and only if its package is one that somebody wants to see. Nothing of ours is on the stack while it
+// runs: a stack has ten frames, and they are the app's. So no function of Node's is wrapped; what tells is that a module becomes `loaded`.
 import * as nodeModule from 'node:module'
 import { relative, sep } from 'node:path'
+import { say } from '../diag.ts'
 
 type OnRequire = (exports: unknown, name: string, basedir: string) => unknown
-type Extension = (this: unknown, module: { exports: unknown }, filename: string) => void
+interface LoadedModule {
+  readonly id: string
+  exports: unknown
+  loaded: boolean
+}
 
 const watched = new Set<string>()
 const FOLDER = `${sep}node_modules${sep}`
@@ -18,16 +24,46 @@ export function watchPackages(names: Iterable<string>): void {
 /** The part of require-in-the-middle's interface that OpenTelemetry's instrumentation base uses: one hook, every file of a package. Built-in modules are not seen. */
 export class Hook {
   constructor(_modules: null, _options: { readonly internals: boolean }, onRequire: OnRequire) {
-    const { _extensions: extensions } = (
-      nodeModule as unknown as { Module: { _extensions: Record<string, Extension> } }
-    ).Module
-    const load = extensions['.js']!
-    extensions['.js'] = function (module, filename) {
-      load.call(this, module, filename)
-      const found = locate(filename)
-      if (found) module.exports = onRequire(module.exports, nameOf(found, filename), found.basedir)
-    }
+    const { Module } = nodeModule as unknown as { Module: { new (id: string): LoadedModule; prototype: object } }
+    Object.defineProperty(Module.prototype, 'loaded', {
+      configurable: true,
+      get: () => false,
+      // Node's constructor sets it to false. A file that nobody wants to see has a plain property from then on.
+      set(this: LoadedModule, value: boolean) {
+        const found = value ? undefined : locate(this.id)
+        if (found) tellWhenLoaded(this, found, onRequire)
+        else define(this, value)
+      },
+    })
+    if (Object.hasOwn(new Module(''), 'loaded')) return
+    say(
+      'AFS_HOOK_FAILED',
+      `Node ${process.version} loads CommonJS in another way than is known: what is required is not instrumented.`,
+    )
   }
+}
+
+function tellWhenLoaded(module: LoadedModule, found: PackageFile, onRequire: OnRequire): void {
+  const { id } = module
+  Object.defineProperty(module, 'loaded', {
+    configurable: true,
+    enumerable: true,
+    get: () => false,
+    set(value: boolean) {
+      define(module, value)
+      if (!value) return
+      try {
+        module.exports = onRequire(module.exports, nameOf(found, id), found.basedir)
+      } catch (error) {
+        const why = error instanceof Error ? error.message : String(error)
+        say('AFS_HOOK_FAILED', `${found.name}: ${why}. The app has it as it is.`, found.name)
+      }
+    },
+  })
+}
+
+function define(module: LoadedModule, value: boolean): void {
+  Object.defineProperty(module, 'loaded', { configurable: true, enumerable: true, value, writable: true })
 }
 
 interface PackageFile {

@@ -1,0 +1,1 @@
+console.log('said', Boolean(globalThis[Symbol.for('afterspan/1')]?.booted))

@@ -1,0 +1,3 @@
+const path: { sep: string } = require('node:path')
+const said: string = `said ${path.sep}`
+console.log(said)

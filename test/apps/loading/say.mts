@@ -1,0 +1,3 @@
+import { sep } from 'node:path'
+const said: string = `said ${sep}`
+console.log(said)

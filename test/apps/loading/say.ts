@@ -1,0 +1,2 @@
+const said: string = 'said'
+console.log(said)

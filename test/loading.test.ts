@@ -1,0 +1,160 @@
+// One flag in NODE_OPTIONS reaches everything that is Node. What is no app of anybody's must not notice.
+import { cpSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import {
+  get,
+  node,
+  nodesUnderTest,
+  registerPath,
+  repositoryRoot,
+  runApp,
+  startPreloaded,
+  tempDir,
+  type AppOptions,
+} from '@afterspan/testing'
+import { startOtlpSink } from 'afterspan/internal'
+import { describe, expect, test } from 'vitest'
+import { appFile, listening } from './app.ts'
+
+const NODE_OPTIONS = `--require ${JSON.stringify(registerPath())}`
+const file = (name: string): string => appFile(join('loading', name))
+const wrong = join(tempDir('wrong'), 'wrong.cjs')
+writeFileSync(wrong, 'const a = ;\n')
+
+interface Outcome {
+  readonly code: number | null
+  readonly stderr: string
+  readonly stdout: string
+  /** What stands in HOME afterwards: the ledger's folder would. */
+  readonly home: readonly string[]
+}
+
+async function outcomeOf(options: AppOptions): Promise<Outcome> {
+  const home = tempDir('home')
+  const app = runApp({ ...options, env: { HOME: home, ...options.env } })
+  const { code } = await app.exit
+  return {
+    code,
+    stderr: plain(app.stderr),
+    stdout: plain(app.stdout),
+    home: readdirSync(home, { recursive: true })
+      .map(String)
+      .filter((name) => !/^\.npm\b/.test(name)),
+  }
+}
+
+/** Times, pids, and the line numbers inside of Node's own files: where its loader calls hooks it stands on another line. */
+function plain(text: string): string {
+  return text
+    .replace(/\d+(\.\d+)? ?ms\b|(duration_ms:?) [\d.]+/g, '$2 T')
+    .replace(/\(node:\d+\)/g, '(node:PID)')
+    .replace(/(node:internal\/[\w/]+):\d+:\d+/g, '$1')
+    .replace(
+      /^ +at .*(?:resolveAndMaybeBlock|ModuleLoader\.resolve|ModuleLoader\.getModuleJob|ModuleJob\._?link).*\n/gm,
+      '',
+    )
+}
+
+describe.each(nodesUnderTest())('on Node $major', ({ path }) => {
+  test.each([
+    { what: 'node -e', args: ['-e', 'console.log(6 * 7)'] },
+    { what: 'node -e that throws', args: ['-e', 'throw new Error("here")'] },
+    { what: 'node -p', args: ['-p', '6 * 7'] },
+    {
+      what: 'an ES module by -e',
+      args: ['--input-type=module', '-e', 'import { sep } from "node:path"; console.log(sep)'],
+    },
+    { what: 'import() by -e', args: ['-e', 'import("node:path").then(({ sep }) => console.log(sep))'] },
+    { what: 'stdin', args: ['-'], input: 'console.log(6 * 7)' },
+    { what: 'the terminal', args: ['-i'], input: '6 * 7\n' },
+    { what: 'node --check', args: ['--check', file('say.mjs')] },
+    { what: 'node --check of what is wrong', args: ['--check', wrong] },
+    { what: 'node --version', args: ['--version'] },
+    { what: 'an ES module', args: [file('say.mjs')] },
+    { what: 'TypeScript', args: ['--no-warnings', file('say.ts')] },
+    { what: 'TypeScript as ES module', args: ['--no-warnings', file('say.mts')] },
+    { what: 'TypeScript as CommonJS', args: ['--no-warnings', file('say.cts')] },
+    { what: 'a module that throws as it is loaded', args: [file('throws.cjs')] },
+    { what: 'a syntax error', args: [wrong] },
+    { what: 'a file that is not there', args: [file('none.cjs')] },
+    { what: 'require of a file that is not there', args: [file('misses.cjs')] },
+    { what: 'import of a file that is not there', args: [file('misses.mjs')] },
+    { what: 'node --test', args: ['--test', '--test-reporter=tap', file('serves.test.mjs')] },
+  ])('$what says and leaves behind what it does without us', async ({ args, input }) => {
+    const app = { args, node: path, ...(input === undefined ? {} : { input }) }
+    const [bare, preloaded] = await Promise.all([outcomeOf(app), outcomeOf({ ...app, env: { NODE_OPTIONS } })])
+    expect(preloaded).toEqual(bare)
+    expect(preloaded.home).toEqual([])
+  })
+
+  test('node --watch: the app is watched, the watcher is not', async () => {
+    const app = runApp({ args: ['--watch', file('stays.cjs')], node: path, env: { NODE_OPTIONS } })
+    await app.waitForLine(/^said true$/)
+    expect(app.stderr).toBe('')
+    await app.stop()
+  })
+
+  test('preloaded twice, also from two copies of the package, is once', async () => {
+    const copy = join(tempDir('copy'), 'dist')
+    cpSync(join(registerPath(), '..'), copy, { recursive: true })
+    const flags = ['--require', join(copy, 'register.js'), '--import', pathToFileURL(registerPath()).href]
+    const sink = await startOtlpSink()
+    const app = startPreloaded({ app: flags[0]!, args: [...flags.slice(1), appFile('express.cjs')], node: path, sink })
+    expect((await get(`${await listening(app)}/api/a/orders/1`)).status).toBe(200)
+    await sink.waitFor((spans) => spans.length > 0)
+    app.signal('SIGTERM')
+    await app.exit
+    expect(sink.spans().map(({ name }) => name)).toEqual(['GET /api/:tenant/orders/:id'])
+    expect(app.stderr).toBe('')
+    await sink.close()
+  })
+})
+
+test('an older Node is told so in one line, and the app runs', async () => {
+  const args = ['--require', file('pretend-old.cjs'), '--require', registerPath(), file('say.cjs')]
+  const { code, stderr, stdout } = await outcomeOf({ args })
+  expect([code, stdout]).toEqual([0, 'said true\n'])
+  expect(stderr).toMatch(/^\[afterspan\] AFS_NODE_UNSUPPORTED Node v18\.20\.8 is too old: .* 22\.15 or newer.*\n$/)
+})
+
+test('an older Node can read the preload', () => {
+  const text = readFileSync(registerPath(), 'utf8')
+  expect(text).not.toMatch(/\?\?|\?\.\w|require\("node:|^import /m)
+})
+
+test('npm, and the script that it runs, work unchanged', async () => {
+  const npm = {
+    args: [
+      '-e',
+      'process.exit(require("child_process").spawnSync("npm", ["run", "say"], { stdio: "inherit" }).status)',
+    ],
+    cwd: file(''),
+  }
+  const [bare, preloaded] = await Promise.all([outcomeOf(npm), outcomeOf({ ...npm, env: { NODE_OPTIONS } })])
+  expect(bare).toMatchObject({ code: 0, stdout: expect.stringContaining('said false') as string })
+  expect(preloaded).toMatchObject({
+    code: 0,
+    stderr: bare.stderr,
+    stdout: bare.stdout.replace('said false', 'said true'),
+  })
+  expect(preloaded.home).toEqual(bare.home)
+})
+
+test('vitest works unchanged', async () => {
+  const args = [
+    join(repositoryRoot(), 'node_modules/vitest/vitest.mjs'),
+    'run',
+    '--config',
+    'test/runner/vitest.config.mjs',
+    'passes',
+  ]
+  const vitest = { args, cwd: repositoryRoot(), node: node(24).path }
+  const [bare, preloaded] = await Promise.all([
+    outcomeOf({ ...vitest, env: { NO_COLOR: '1' } }),
+    outcomeOf({ ...vitest, env: { NO_COLOR: '1', NODE_OPTIONS } }),
+  ])
+  const lines = (text: string): string[] => text.split('\n').filter((line) => !/^ +(?:Start at|Duration)/.test(line))
+  expect(lines(preloaded.stdout)).toEqual(lines(bare.stdout))
+  expect(preloaded).toMatchObject({ code: 0, stderr: bare.stderr, home: bare.home }) // vitest keeps something there itself
+})
