@@ -79,7 +79,7 @@ async function one(entry, outfile, plugins, { resolveDir, target = 'node22.15' }
     target,
     logLevel: 'warning',
     legalComments: 'none',
-    external: ['import-in-the-middle', 'import-in-the-middle/*'],
+    external: ['import-in-the-middle', 'import-in-the-middle/*', 'pg'],
     // Both formats of a dual package in one bundle would be two copies of it.
     conditions: ['import'],
     mainFields: ['module', 'main'],

@@ -37,6 +37,7 @@ export function bootTracker(core: Core, { bundleDir }: { readonly bundleDir: str
     isInline: config.patrol === 'inline',
     retentionDays: config.retentionDays,
     maxBytes: config.ledgerMegabytes * 1024 * 1024,
+    ledgerUrl: config.ledgerUrl,
   }
   core.sideService({ name: 'patrol', entry: join(bundleDir, 'side-patrol.js'), data })
 }

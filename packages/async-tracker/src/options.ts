@@ -1,9 +1,13 @@
-import { flag, integer, oneOf, text } from '@afterspan/core/internal'
+import { flag, integer, oneOf, postgresUrl, text } from '@afterspan/core/internal'
 
 export const trackerOptions = {
   ledgerDir: text(
     'AFTERSPAN_LEDGER_DIR',
     'Folder of the journals and the embedded ledger, one for all services of a user on a host. Default: $XDG_STATE_HOME/afterspan, else ~/.local/state/afterspan.',
+  ),
+  ledgerUrl: postgresUrl(
+    'AFTERSPAN_LEDGER_URL',
+    'One ledger for several hosts: postgres://user:password@host/database (PostgreSQL 12 or later; the user makes the schema afterspan). Needs the package pg. Default: SQLite in the ledger folder.',
   ),
   patrol: oneOf(
     'AFTERSPAN_PATROL',
@@ -19,7 +23,7 @@ export const trackerOptions = {
   retentionDays: integer('AFTERSPAN_LEDGER_DAYS', 'Days that settled tasks are kept.', 14, { min: 1, max: 3650 }),
   ledgerMegabytes: integer(
     'AFTERSPAN_LEDGER_MB',
-    'Most megabytes of the ledger; the oldest succeeded tasks go first.',
+    'Most megabytes of the ledger (in PostgreSQL: of its tasks, estimated); the oldest succeeded tasks go first.',
     512,
     {
       min: 8,

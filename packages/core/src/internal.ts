@@ -5,7 +5,18 @@ export { systemClock } from './clock.ts'
 export { environment, loadSection, nearest, sayUnknown, type Env } from './config/load.ts'
 export { loadConfig, otlpSettings, type CoreConfig } from './config/config.ts'
 export { coreOptions, otelOptions } from './config/options.ts'
-export { flag, httpUrl, integer, keyValues, list, NotAllowed, oneOf, ratio, text } from './config/option.ts'
+export {
+  flag,
+  httpUrl,
+  integer,
+  keyValues,
+  list,
+  NotAllowed,
+  oneOf,
+  postgresUrl,
+  ratio,
+  text,
+} from './config/option.ts'
 export type { ConfigOf, Option, Section } from './config/option.ts'
 export type { FlightLog } from './contracts/flight-log.ts'
 export { defineIntegration } from './contracts/integration.ts'

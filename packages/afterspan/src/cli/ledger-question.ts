@@ -27,13 +27,14 @@ export function ledgerFolder(given: string | boolean | undefined): string {
 
 /** A patrol of this process's own. */
 export function ownPatrol(dir: string): PatrolService {
-  const { retentionDays, ledgerMegabytes } = loadSection(trackerOptions)
+  const { retentionDays, ledgerMegabytes, ledgerUrl } = loadSection(trackerOptions)
   const settings = {
     dir,
     otlp: otlpSettings(loadConfig()),
     serviceName: 'afterspan',
     retentionDays,
     maxBytes: ledgerMegabytes * 1024 * 1024,
+    ledgerUrl,
   }
   return new PatrolService(settings, systemClock, say)
 }

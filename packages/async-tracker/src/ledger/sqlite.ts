@@ -25,6 +25,7 @@ export function createSqliteLedger(dir: string, onQuarantine: (file: string) => 
 
 class SqliteLedger implements LedgerStore {
   readonly name = 'sqlite'
+  readonly isShared = false
   isDamaged = false
   readonly #file: string
   readonly #onQuarantine: (file: string) => void
@@ -64,6 +65,14 @@ class SqliteLedger implements LedgerStore {
       rollBack(db)
       throw this.#noted(error)
     }
+  }
+
+  exclusive<T>(work: (ledger: LedgerStore) => Promise<T>): Promise<T> {
+    return work(this)
+  }
+
+  async lapsed(): Promise<readonly ProcessRow[]> {
+    return []
   }
 
   async tasks(ids: readonly TaskId[]): Promise<ReadonlyMap<TaskId, TaskRow>> {

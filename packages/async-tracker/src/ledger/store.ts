@@ -96,10 +96,19 @@ export interface LedgerStore {
   readonly name: string
   /** Damage was found in use: closed and opened again, it sets the damaged one aside and begins anew. */
   readonly isDamaged: boolean
+  /** Other patrols write to it too: what was read is only sure to be so inside of `exclusive`. */
+  readonly isShared: boolean
   /** Idempotent; runs migrations. */
   open(): Promise<void>
   close(): Promise<void>
   commit(change: LedgerChange): Promise<void>
+  /** What `work` reads by the ledger that it is given stays so until it has committed to it; all of it is kept, or nothing. */
+  exclusive<T>(work: (ledger: LedgerStore) => Promise<T>): Promise<T>
+  /**
+   * Says that the patrol of this folder lives, and returns processes of other hosts whose patrol has been silent for longer than its
+   * lease: what they left open is this patrol's to settle. None where nobody else writes.
+   */
+  lapsed(): Promise<readonly ProcessRow[]>
 
   tasks(ids: readonly TaskId[]): Promise<ReadonlyMap<TaskId, TaskRow>>
   /** Open tasks whose attempt, or whose sending, is in the hands of one of these writers. */

@@ -36,7 +36,7 @@ export function deathOf({ crashed, exiting }: ProcessRow, evidence: Evidence): D
     const { code, signal } = exiting
     return { reason: 'process_exit', evidence: 'exit_record', exitCode: code, ...(signal ? { signal } : {}) }
   }
-  return { reason: 'process_killed', evidence }
+  return { reason: evidence === 'lease' ? 'lease_expired' : 'process_killed', evidence }
 }
 
 /** Attempts that it ran, messages that it was sending and requests that it was serving end with it. */

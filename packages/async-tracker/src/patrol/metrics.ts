@@ -1,5 +1,5 @@
-import { createMetricRegistry, type MetricFamily } from '@afterspan/core/internal'
-import type { CounterRow } from '../ledger/store.ts'
+import { createMetricRegistry, type MetricFamily, type TaskState } from '@afterspan/core/internal'
+import type { CounterRow, LedgerStore } from '../ledger/store.ts'
 import { REQUESTS_COUNTER, TASKS_COUNTER } from './counting.ts'
 import type { PatrolService } from './service.ts'
 
@@ -7,6 +7,7 @@ const HELP: Readonly<Record<string, string>> = {
   [TASKS_COUNTER]: 'Tasks that have settled, by how. A task that was lost and then succeeded counts as both.',
   [REQUESTS_COUNTER]: 'Requests by what their users really got.',
 }
+const ANSWERS_WITHIN_MS = 800
 const DETECTION_BOUNDS = [0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30, 60, 300]
 
 /** What the patrol adds to /metrics of the process that it runs in. Nothing where somebody else patrols. */
@@ -18,14 +19,18 @@ export function patrolMetrics(service: PatrolService): () => Promise<readonly Me
     'seconds',
     DETECTION_BOUNDS,
   )
+  let kept: Kept | undefined
   return async () => {
     const { patrol, ledger } = service
     if (!patrol || !ledger) return []
     for (const seconds of patrol.totals.detectionSeconds.splice(0)) detection.record(seconds)
-    const open = await ledger.countsByState()
+    // A database that does not answer must not hold up a scrape: what it said last stands for it.
+    kept = (await Promise.race([ask(ledger).catch(() => undefined), after(ANSWERS_WITHIN_MS)])) ?? kept
+    if (!kept) return []
+    const { open, counters } = kept
     const { torn, undelivered, lastRunAt } = patrol.totals
     return [
-      ...counterFamilies(await ledger.counters()),
+      ...counterFamilies(counters),
       gauge(
         'afterspan_tasks_open',
         'Tasks that have not settled.',
@@ -42,6 +47,21 @@ export function patrolMetrics(service: PatrolService): () => Promise<readonly Me
       ...(await registry.collect()),
     ]
   }
+}
+
+interface Kept {
+  readonly open: Readonly<Record<TaskState, number>>
+  readonly counters: readonly CounterRow[]
+}
+
+async function ask(ledger: LedgerStore): Promise<Kept> {
+  return { open: await ledger.countsByState(), counters: await ledger.counters() }
+}
+
+function after(ms: number): Promise<undefined> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms, undefined).unref()
+  })
 }
 
 function counterFamilies(rows: readonly CounterRow[]): MetricFamily[] {

@@ -4,6 +4,7 @@ import {
   postTraces,
   type Clock,
   type EpochMs,
+  type Evidence,
   type OtlpReply,
   type OtlpSettings,
   type RequestReceived,
@@ -58,6 +59,8 @@ export class Patrol {
   readonly #seenAlive = new Map<string, number>()
   readonly #stalled = new Set<string>()
   #offsets = new Map<string, number>()
+  /** A commit was begun and its answer has not come: it may be there or not, and the ledger has to say how far it is. */
+  #isUnsure = false
   /** Undefined: to be asked for again. */
   #orphans: ReadonlyMap<TaskId, readonly TaskId[]> | undefined
   #outbox: Outbox | undefined
@@ -70,8 +73,7 @@ export class Patrol {
   async open(): Promise<void> {
     const { otlp, onExportFailure: onFailure, post } = this.#settings
     await this.#ledger.open()
-    this.#offsets = new Map(await this.#ledger.segments())
-    for (const row of await this.#ledger.processes()) this.#processes.set(row.key, row)
+    await this.#recall()
     const onDropped = (spans: number): void => {
       this.totals.undelivered += spans
     }
@@ -85,11 +87,20 @@ export class Patrol {
       })
   }
 
+  /** How far it is, as the ledger has it. */
+  async #recall(): Promise<void> {
+    this.#offsets = new Map(await this.#ledger.segments())
+    for (const row of await this.#ledger.processes()) this.#processes.set(row.key, row)
+    this.#isUnsure = false
+  }
+
   /** One pass: read, find the dead, tell. Public, so that tests and the command line need no timers. */
   async sweepOnce(): Promise<SweepSummary> {
     const ingested = await this.#ingest(() => false)
     const dead = this.#findDead()
-    const lost = dead.length > 0 ? await this.#bury(dead) : 0
+    let lost = dead.length > 0 ? await this.#bury(dead) : 0
+    const lapsed = await this.#ledger.lapsed()
+    if (lapsed.length > 0) lost += await this.#bury(lapsed, 'lease')
     await this.#forgetRead()
     const reported = (await this.#outbox?.deliver(this.#settings.clock.now())) ?? 0
     await this.#deliverSpool()
@@ -120,6 +131,7 @@ export class Patrol {
   async #ingest(isFinal: (key: string) => boolean): Promise<number> {
     const { dir } = this.#settings
     let ingested = 0
+    if (this.#isUnsure) await this.#recall()
     for (;;) {
       const { batches, segments, torn, hasMore } = tail(dir, listSegments(dir), this.#offsets, isFinal)
       if (segments.length === 0) return ingested
@@ -133,26 +145,31 @@ export class Patrol {
 
   /** Decides what the batches change and commits it, with `beside`, as one. */
   async #apply(batches: readonly Batch[], beside: LedgerChange): Promise<void> {
-    const change = digest(batches, await this.#knownOf(batches))
-    const outbox = this.#settings.otlp ? [...(change.outbox ?? []), ...(beside.outbox ?? [])] : []
-    const processes = [...(change.processes ?? []), ...(beside.processes ?? [])]
-    const hasOrphan = change.tasks?.some(({ requestKey, facts }) => !requestKey && facts.spawned?.parent)
-    if (hasOrphan || this.#orphans?.size) this.#orphans = undefined
-    await this.#ledger.commit({ ...change, ...beside, outbox, processes })
+    this.#isUnsure = true
+    const processes = await this.#ledger.exclusive(async (ledger) => {
+      const change = digest(batches, await this.#knownOf(batches, ledger))
+      const outbox = this.#settings.otlp ? [...(change.outbox ?? []), ...(beside.outbox ?? [])] : []
+      const changed = [...(change.processes ?? []), ...(beside.processes ?? [])]
+      const hasOrphan = change.tasks?.some(({ requestKey, facts }) => !requestKey && facts.spawned?.parent)
+      if (hasOrphan || this.#orphans?.size || ledger.isShared) this.#orphans = undefined
+      await ledger.commit({ ...change, ...beside, outbox, processes: changed })
+      return changed
+    })
+    this.#isUnsure = false
     for (const row of processes) this.#processes.set(row.key, row)
   }
 
-  async #knownOf(batches: readonly Batch[]): Promise<Known> {
+  async #knownOf(batches: readonly Batch[], ledger: LedgerStore): Promise<Known> {
     const touched = touchedBy(batches)
-    const orphans = (this.#orphans ??= await this.#ledger.orphans())
-    const tasks = await this.#ledger.tasks([...touched.tasks, ...descendants(touched.tasks, orphans)])
+    const orphans = (this.#orphans ??= await ledger.orphans())
+    const tasks = await ledger.tasks([...touched.tasks, ...descendants(touched.tasks, orphans)])
     const keys = new Set(touched.requests)
     for (const { requestKey } of tasks.values()) if (requestKey) keys.add(requestKey)
     return {
       now: this.#settings.clock.now(),
       tasks,
-      requests: await this.#ledger.requests([...keys]),
-      tasksOfRequests: await this.#ledger.tasksOfRequests([...keys]),
+      requests: await ledger.requests([...keys]),
+      tasksOfRequests: await ledger.tasksOfRequests([...keys]),
       processes: this.#processes,
       orphans,
     }
@@ -177,8 +194,9 @@ export class Patrol {
   }
 
   /** Settles what the dead left open. Everything that they wrote comes first: what looks open may have been closed with their last breath. */
-  async #bury(dead: readonly ProcessRow[]): Promise<number> {
-    const keys = new Set(dead.map((row) => row.key))
+  async #bury(dead: readonly ProcessRow[], evidence: Evidence = 'process_gone'): Promise<number> {
+    const rows = new Map(dead.map((row) => [row.key, row]))
+    const keys = new Set(rows.keys())
     await this.#ingest((key) => keys.has(key))
     const tasks = await this.#ledger.openTasksOf([...keys])
     const now = this.#settings.clock.now()
@@ -186,11 +204,11 @@ export class Patrol {
     const processes: ProcessRow[] = []
     const outbox: OutboxRow[] = []
     for (const key of keys) {
-      const row = this.#processes.get(key)!
+      const row = this.#processes.get(key) ?? rows.get(key)!
       const open = await this.#inFlightOf(key)
-      const events = lossesOf(row, { tasks, requests: open }, 'process_gone', now)
+      const events = lossesOf(row, { tasks, requests: open }, evidence, now)
       if (events.length > 0) batches.push({ by: key, events })
-      outbox.push(...open.map((lost) => crashedRequest(lost, row, now)))
+      outbox.push(...open.map((lost) => crashedRequest(lost, row, now, evidence)))
       processes.push({ ...row, deadAt: now })
     }
     await this.#apply(batches, { processes, outbox })
@@ -249,8 +267,8 @@ export class Patrol {
   }
 }
 
-function crashedRequest(received: RequestReceived, row: ProcessRow, now: EpochMs): OutboxRow {
-  const span = requestSpan(received, { at: now, ...deathOf(row, 'process_gone') })
+function crashedRequest(received: RequestReceived, row: ProcessRow, now: EpochMs, evidence: Evidence): OutboxRow {
+  const span = requestSpan(received, { at: now, ...deathOf(row, evidence) })
   return { spanId: span.spanId, body: request(span, row), tries: 0, nextAt: now }
 }
 

@@ -4,7 +4,10 @@ import { existsSync, readdirSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { join } from 'node:path'
 import type { Clock, EpochMs, ErrorCode, OtlpSettings } from '@afterspan/core/internal'
+import { folderId } from '../ledger/folder-id.ts'
+import { createPostgresLedger } from '../ledger/postgres.ts'
 import { createSqliteLedger } from '../ledger/sqlite.ts'
+import type { LedgerStore } from '../ledger/store.ts'
 import { answer, type Answer } from '../query/answer.ts'
 import { serveSocket } from '../query/socket.ts'
 import { ownWorkerRef } from '../worker-ref.ts'
@@ -19,6 +22,8 @@ export interface PatrolServiceSettings {
   readonly serviceName: string
   readonly retentionDays: number
   readonly maxBytes: number
+  /** Empty: SQLite in the folder. */
+  readonly ledgerUrl?: string
 }
 export type Say = (code: ErrorCode, message: string) => void
 
@@ -45,7 +50,7 @@ export class PatrolService {
   readonly #say: Say
   readonly #lock: PatrolLock
   #patrol: Patrol | undefined
-  #ledger: ReturnType<typeof createSqliteLedger> | undefined
+  #ledger: LedgerStore | undefined
   #server: Server | undefined
   #stop: (() => void) | undefined
   /** While a tick was under way: what it still does then fails, and is no news. */
@@ -64,7 +69,7 @@ export class PatrolService {
   get patrol(): Patrol | undefined {
     return this.#patrol
   }
-  get ledger(): ReturnType<typeof createSqliteLedger> | undefined {
+  get ledger(): LedgerStore | undefined {
     return this.#patrol && this.#ledger
   }
 
@@ -80,7 +85,18 @@ export class PatrolService {
     this.#stop?.()
     this.#stop = undefined
     this.#isStopped = true
+    await this.#sayLast()
     await this.#letGo()
+  }
+
+  /** The others can only read what was brought: what is still in the journals of a host that goes would look lost to them. */
+  async #sayLast(): Promise<void> {
+    if (!this.#ledger?.isShared) return
+    try {
+      await this.#patrol?.sweepOnce()
+    } catch {
+      // the database is away: the journals stay, and the next start on this folder brings them
+    }
   }
 
   async #letGo(): Promise<void> {
@@ -112,16 +128,20 @@ export class PatrolService {
     }
   }
 
-  ask(path: string, query: URLSearchParams): Promise<Answer> {
+  async ask(path: string, query: URLSearchParams): Promise<Answer> {
     const patrol = this.#patrol
     const ledger = this.#ledger
-    if (!patrol || !ledger) return Promise.resolve({ status: 503, body: { error: 'this process does not patrol' } })
-    return answer(path, query, {
-      ledger,
-      now: () => this.#clock.now(),
-      process: (key) => patrol.process(key),
-      isStalled: (key) => patrol.isStalled(key),
-    })
+    if (!patrol || !ledger) return { status: 503, body: { error: 'this process does not patrol' } }
+    try {
+      return await answer(path, query, {
+        ledger,
+        now: () => this.#clock.now(),
+        process: (key) => patrol.process(key),
+        isStalled: (key) => patrol.isStalled(key),
+      })
+    } catch (error) {
+      return { status: 503, body: { error: `the ledger does not answer: ${(error as Error).message}` } }
+    }
   }
 
   async #takeOver(): Promise<boolean> {
@@ -131,9 +151,7 @@ export class PatrolService {
     if (!this.#lock.tryTake()) return false
     const { dir, otlp, serviceName } = this.#settings
     // One for good: SQLite's lock is this process's, and a second one would find it taken.
-    const ledger = (this.#ledger ??= createSqliteLedger(dir, (file) => {
-      this.#say('AFS_LEDGER_FAILED', `the ledger was damaged; it is kept as ${file} and a new one is begun.`)
-    }))
+    const ledger = (this.#ledger ??= this.#createLedger())
     const vantage = ownVantage(ownWorkerRef(serviceName).bootId)
     const patrol = new Patrol({
       dir,
@@ -153,6 +171,14 @@ export class PatrolService {
     this.#server ??= await serveSocket(dir, (path, query) => this.ask(path, query))
     if (this.#isStopped) await this.#letGo()
     return !this.#isStopped
+  }
+
+  #createLedger(): LedgerStore {
+    const { dir, ledgerUrl } = this.#settings
+    if (ledgerUrl) return createPostgresLedger({ url: ledgerUrl, folder: folderId(dir) })
+    return createSqliteLedger(dir, (file) => {
+      this.#say('AFS_LEDGER_FAILED', `the ledger was damaged; it is kept as ${file} and a new one is begun.`)
+    })
   }
 
   async #prune(): Promise<void> {

@@ -31,6 +31,7 @@ const EMPTY: Tables = {
 
 export class MemoryLedger implements LedgerStore {
   readonly name = 'memory'
+  readonly isShared = false
   readonly isDamaged = false
   #tables = copyOf(EMPTY)
 
@@ -41,6 +42,13 @@ export class MemoryLedger implements LedgerStore {
     const next = copyOf(this.#tables)
     apply(next, structuredClone(change))
     this.#tables = next
+  }
+
+  exclusive<T>(work: (ledger: LedgerStore) => Promise<T>): Promise<T> {
+    return work(this)
+  }
+  async lapsed(): Promise<readonly ProcessRow[]> {
+    return []
   }
 
   async tasks(ids: readonly TaskId[]): Promise<ReadonlyMap<TaskId, TaskRow>> {

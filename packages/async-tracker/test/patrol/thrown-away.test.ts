@@ -49,6 +49,9 @@ class Fragile {
       get: (target, name: keyof LedgerStore) => {
         const member = target[name] as unknown
         if (typeof member !== 'function') return member
+        if (name === 'exclusive')
+          return (work: (inner: LedgerStore) => Promise<unknown>) =>
+            target.exclusive((inner) => work(this.around(inner)))
         return (...values: unknown[]) => this.step(async () => member.apply(target, values) as unknown)
       },
     })

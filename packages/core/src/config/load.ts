@@ -66,5 +66,7 @@ function distance(a: string, b: string): number {
 /** Secrets and addresses with a password in them are never repeated. */
 function shown(env: string, raw: string): string {
   if (/TOKEN|HEADERS|SECRET|PASSWORD/.test(env)) return '…'
+  // A password may hold any character where the address is not a valid one.
+  if (env.endsWith('_LEDGER_URL')) return `${/^[a-z+]*:?/i.exec(raw)![0].slice(0, 20)}…`
   return raw.replace(/\/\/[^/@\s]*@/, '//…@').slice(0, 200)
 }

@@ -133,3 +133,16 @@ export function httpUrl(env: string, doc: string, fallback = ''): Option<string>
     },
   }
 }
+/** Address of a database. It may hold a password: of a refused one only the scheme is repeated. */
+export function postgresUrl(env: string, doc: string): Option<string> {
+  return {
+    env,
+    doc,
+    fallback: '',
+    parse(raw) {
+      const isOne = /^postgres(ql)?:\/\//.test(raw) && URL.canParse(raw)
+      if (!isOne) throw new NotAllowed('an address that starts with postgres:// or postgresql://')
+      return raw
+    },
+  }
+}

@@ -1,0 +1,265 @@
+// What the ledger in PostgreSQL reads and writes, on whatever connection it is given: the pool, or one transaction.
+import { TASK_STATES, type EpochMs, type TaskId, type TaskState } from '@afterspan/core/internal'
+import { ownersOf } from '../task-owner.ts'
+import type { Row } from './pg-client.ts'
+import type { CounterRow, LedgerChange, OutboxRow, ProcessRow, RequestRow, TaskQuery, TaskRow } from './store.ts'
+
+export type Query = (text: string, values?: readonly unknown[]) => Promise<Row[]>
+
+export class PostgresRows {
+  readonly #query: Query
+  readonly #folder: string
+  readonly #ensureDay: (query: Query) => Promise<string>
+
+  /** `ensureDay` makes the table of today where it is missing, and names the day. */
+  constructor(query: Query, folder: string, ensureDay: (query: Query) => Promise<string>) {
+    this.#query = query
+    this.#folder = folder
+    this.#ensureDay = ensureDay
+  }
+
+  async tasks(ids: readonly TaskId[]): Promise<ReadonlyMap<TaskId, TaskRow>> {
+    if (ids.length === 0) return new Map()
+    const rows = await this.#rows<TaskRow>('SELECT row FROM afterspan.task WHERE task_id = ANY($1)', [ids])
+    return new Map(rows.map((row) => [row.facts.taskId, row]))
+  }
+
+  async openTasksOf(keys: readonly string[]): Promise<readonly TaskRow[]> {
+    if (keys.length === 0) return []
+    return this.#rows('SELECT row FROM afterspan.task WHERE owner = ANY($1) OR other_owner = ANY($1)', [keys])
+  }
+
+  async tasksOfRequests(keys: readonly string[]): Promise<readonly TaskRow[]> {
+    if (keys.length === 0) return []
+    return this.#rows('SELECT row FROM afterspan.task WHERE request_key = ANY($1)', [keys])
+  }
+
+  async orphans(): Promise<ReadonlyMap<TaskId, readonly TaskId[]>> {
+    const rows = await this.#query(
+      'SELECT parent, array_agg(task_id) AS children FROM afterspan.task WHERE parent IS NOT NULL AND request_key IS NULL GROUP BY parent',
+    )
+    return new Map(rows.map((row) => [row['parent'] as TaskId, row['children'] as TaskId[]]))
+  }
+
+  async find(query: TaskQuery): Promise<readonly TaskRow[]> {
+    const { text, values } = findSql(query)
+    return this.#rows(text, values)
+  }
+
+  async requests(keys: readonly string[]): Promise<ReadonlyMap<string, RequestRow>> {
+    if (keys.length === 0) return new Map()
+    const rows = await this.#rows<RequestRow>('SELECT row FROM afterspan.request WHERE key = ANY($1)', [keys])
+    return new Map(rows.map((row) => [row.key, row]))
+  }
+
+  async requestsOfTrace(traceId: string): Promise<readonly RequestRow[]> {
+    return this.#rows('SELECT row FROM afterspan.request WHERE trace_id = $1 ORDER BY at', [traceId])
+  }
+
+  /** Of this folder; the other hosts look after theirs. */
+  async processes(): Promise<readonly ProcessRow[]> {
+    return this.#rows('SELECT row FROM afterspan.process WHERE folder = $1', [this.#folder])
+  }
+
+  async segments(): Promise<ReadonlyMap<string, number>> {
+    const rows = await this.#query('SELECT file, read_to FROM afterspan.segment WHERE folder = $1', [this.#folder])
+    return new Map(rows.map((row) => [row['file'] as string, Number(row['read_to'])]))
+  }
+
+  async dueOutbox(now: EpochMs, limit: number): Promise<readonly OutboxRow[]> {
+    const rows = await this.#query(
+      'SELECT * FROM afterspan.outbox WHERE folder = $1 AND next_at <= $2 ORDER BY next_at LIMIT $3',
+      [this.#folder, now, limit],
+    )
+    return rows.map(toOutbox)
+  }
+
+  /** Of this folder: each host shows its own, and the sum of all is everything. */
+  async counters(): Promise<readonly CounterRow[]> {
+    const rows = await this.#query('SELECT name, labels, value FROM afterspan.counter WHERE folder = $1', [
+      this.#folder,
+    ])
+    return rows.map((row) => ({
+      name: row['name'] as string,
+      labels: JSON.parse(row['labels'] as string) as Record<string, string>,
+      value: Number(row['value']),
+    }))
+  }
+
+  async countsByState(): Promise<Readonly<Record<TaskState, number>>> {
+    const counts = Object.fromEntries(TASK_STATES.map((state) => [state, 0])) as Record<TaskState, number>
+    const rows = await this.#query('SELECT state, count(*) AS n FROM afterspan.task WHERE folder = $1 GROUP BY state', [
+      this.#folder,
+    ])
+    for (const row of rows) counts[row['state'] as TaskState] = Number(row['n'])
+    return counts
+  }
+
+  /** One statement for each kind of row, however many there are. */
+  async write(change: LedgerChange): Promise<void> {
+    await this.#writeTasks(change.tasks ?? [])
+    await this.#writeRequests(change.requests ?? [])
+    await this.#forget('afterspan.request', 'key', change.forgottenRequests)
+    await this.#upsert(
+      `INSERT INTO afterspan.process (key, folder, dead_at, row) SELECT * FROM unnest($1::text[], $2::text[], $3::float8[], $4::text[])
+       ON CONFLICT (key) DO UPDATE SET dead_at = excluded.dead_at, row = excluded.row`,
+      lastOf(change.processes, ({ key }) => key).map((row) => [
+        row.key,
+        this.#folder,
+        row.deadAt ?? null,
+        JSON.stringify(row),
+      ]),
+    )
+    await this.#upsert(
+      `INSERT INTO afterspan.segment SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])
+       ON CONFLICT (folder, file) DO UPDATE SET read_to = excluded.read_to`,
+      lastOf(change.segments, ({ file }) => file).map(({ file, offset }) => [this.#folder, file, offset]),
+    )
+    await this.#forget('afterspan.segment', 'file', change.forgottenSegments, this.#folder)
+    await this.#upsert(
+      `INSERT INTO afterspan.outbox (span_id, folder, task_id, body, tries, refusals, next_at)
+       SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::int[], $6::int[], $7::float8[])
+       ON CONFLICT (span_id) DO UPDATE SET tries = excluded.tries, refusals = excluded.refusals, next_at = excluded.next_at`,
+      lastOf(change.outbox, ({ spanId }) => spanId).map((row) => [
+        row.spanId,
+        this.#folder,
+        row.taskId ?? null,
+        Buffer.from(row.body),
+        row.tries,
+        row.refusals ?? 0,
+        row.nextAt,
+      ]),
+    )
+    await this.#forget('afterspan.outbox', 'span_id', change.deliveredSpans)
+    await this.#writeCounters(change.counters ?? [])
+  }
+
+  async #writeTasks(tasks: readonly TaskRow[]): Promise<void> {
+    const rows = lastOf(tasks, ({ facts }) => facts.taskId)
+    if (rows.length === 0) return
+    const today = await this.#ensureDay(this.#query)
+    const known = await this.#query(
+      "SELECT task_id, to_char(day, 'YYYY-MM-DD') AS day FROM afterspan.task WHERE task_id = ANY($1)",
+      [rows.map(({ facts }) => facts.taskId)],
+    )
+    const dayOf = new Map(known.map((row) => [row['task_id'] as TaskId, row['day'] as string]))
+    await this.#upsert(
+      `INSERT INTO afterspan.task (task_id, day, folder, trace_id, request_key, parent, depth, state, owner, other_owner, route, spawned_at, settled_at, row)
+       SELECT * FROM unnest($1::text[], $2::date[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[], $8::text[], $9::text[], $10::text[], $11::text[], $12::float8[], $13::float8[], $14::text[])
+       ON CONFLICT (task_id, day) DO UPDATE SET trace_id = excluded.trace_id, request_key = excluded.request_key, parent = excluded.parent,
+         depth = excluded.depth, state = excluded.state, owner = excluded.owner, other_owner = excluded.other_owner, route = excluded.route,
+         spawned_at = excluded.spawned_at, settled_at = excluded.settled_at, row = excluded.row`,
+      rows.map((row) => taskColumns(row, dayOf.get(row.facts.taskId) ?? today, this.#folder)),
+    )
+  }
+
+  async #writeRequests(requests: readonly RequestRow[]): Promise<void> {
+    await this.#upsert(
+      `INSERT INTO afterspan.request (key, trace_id, route, at, row) SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::float8[], $5::text[])
+       ON CONFLICT (key) DO UPDATE SET route = excluded.route, at = excluded.at, row = excluded.row`,
+      lastOf(requests, ({ key }) => key).map((row) => [
+        row.key,
+        row.key.slice(0, 32),
+        plain(row.answered?.route),
+        row.answered?.at ?? 0,
+        JSON.stringify(row),
+      ]),
+    )
+  }
+
+  async #writeCounters(counters: readonly CounterRow[]): Promise<void> {
+    const sums = new Map<string, { readonly name: string; readonly labels: string; value: number }>()
+    for (const { name, labels, value } of counters) {
+      const text = plain(JSON.stringify(labels, Object.keys(labels).sort()))!
+      const known = sums.get(`${name} ${text}`)
+      if (known) known.value += value
+      else sums.set(`${name} ${text}`, { name, labels: text, value })
+    }
+    await this.#upsert(
+      `INSERT INTO afterspan.counter SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::float8[])
+       ON CONFLICT (folder, name, labels) DO UPDATE SET value = afterspan.counter.value + excluded.value`,
+      [...sums.values()].map(({ name, labels, value }) => [this.#folder, name, labels, value]),
+    )
+  }
+
+  /** Rows turned into columns: one array for each. */
+  async #upsert(text: string, rows: readonly (readonly unknown[])[]): Promise<void> {
+    if (rows.length === 0) return
+    await this.#query(
+      text,
+      rows[0]!.map((_, column) => rows.map((row) => row[column])),
+    )
+  }
+
+  async #forget(table: string, column: string, names: readonly string[] | undefined, folder?: string): Promise<void> {
+    if (!names?.length) return
+    const own = folder === undefined ? '' : ' AND folder = $2'
+    await this.#query(
+      `DELETE FROM ${table} WHERE ${column} = ANY($1)${own}`,
+      folder === undefined ? [names] : [names, folder],
+    )
+  }
+
+  async #rows<T>(text: string, values: readonly unknown[]): Promise<T[]> {
+    return (await this.#query(text, values)).map((row) => JSON.parse(row['row'] as string) as T)
+  }
+}
+
+function taskColumns({ facts, derived, requestKey, depth, ...rest }: TaskRow, day: string, folder: string): unknown[] {
+  const [owner = null, otherOwner = null] = ownersOf(facts, derived.state)
+  return [
+    facts.taskId,
+    day,
+    folder,
+    facts.origin?.traceId ?? facts.taskId.slice(0, 32),
+    requestKey ?? null,
+    facts.spawned?.parent ?? null,
+    depth,
+    derived.state,
+    owner,
+    otherOwner,
+    plain(facts.spawned?.route),
+    facts.spawned?.at ?? facts.attempts[0]?.startedAt ?? 0,
+    derived.settledAt ?? null,
+    JSON.stringify({ facts, derived, ...(requestKey === undefined ? {} : { requestKey }), depth, ...rest }),
+  ]
+}
+
+/** PostgreSQL has no NUL in texts. In JSON it is escaped, and may stay. */
+function plain(text: string | undefined): string | null {
+  return text === undefined ? null : text.replaceAll('\0', '')
+}
+
+function lastOf<T>(rows: readonly T[] | undefined, key: (row: T) => string): T[] {
+  return [...new Map((rows ?? []).map((row) => [key(row), row])).values()]
+}
+
+function findSql({ traceId, states, route, since, limit }: TaskQuery): { text: string; values: unknown[] } {
+  const where: string[] = []
+  const values: unknown[] = []
+  const bind = (value: unknown): string => `$${values.push(value)}`
+  if (traceId) where.push(`trace_id = ${bind(traceId)}`)
+  if (states?.length) where.push(`state = ANY(${bind(states)})`)
+  if (route) {
+    const given = bind(plain(route))
+    where.push(
+      `(route = ${given} OR request_key IN (SELECT key FROM afterspan.request WHERE afterspan.request.route = ${given}))`,
+    )
+  }
+  if (since !== undefined) where.push(`spawned_at >= ${bind(since)}`)
+  const filter = where.length > 0 ? `WHERE ${where.join(' AND ')}` : ''
+  return { text: `SELECT row FROM afterspan.task ${filter} ORDER BY spawned_at DESC LIMIT ${bind(limit)}`, values }
+}
+
+function toOutbox(row: Row): OutboxRow {
+  const taskId = row['task_id'] as TaskId | null
+  const refusals = Number(row['refusals'])
+  return {
+    spanId: row['span_id'] as string,
+    ...(taskId ? { taskId } : {}),
+    body: row['body'] as Uint8Array,
+    tries: Number(row['tries']),
+    ...(refusals > 0 ? { refusals } : {}),
+    nextAt: Number(row['next_at']) as EpochMs,
+  }
+}

@@ -1,0 +1,230 @@
+// The ledger of several hosts, in PostgreSQL. Each host keeps its own journals and its own patrol; what the patrols find meets here,
+// one change at a time: a task that is promised on one host and done on another is one row.
+import { hostname } from 'node:os'
+import type { EpochMs, TaskId, TaskState } from '@afterspan/core/internal'
+import { connectPg, type PgPool, type Row } from './pg-client.ts'
+import { prunePostgres } from './postgres-prune.ts'
+import { PostgresRows, type Query } from './postgres-rows.ts'
+import { partitionOf, POSTGRES_MIGRATIONS } from './postgres-schema.ts'
+import type {
+  CounterRow,
+  LedgerChange,
+  LedgerStore,
+  OutboxRow,
+  ProcessRow,
+  RequestRow,
+  TaskQuery,
+  TaskRow,
+} from './store.ts'
+
+/** How often a folder says that its patrol lives, and after how long a silence the others settle what its processes left open. */
+const RENEW_MS = 5_000
+const LEASE_MS = 35_000
+
+export interface PostgresLedgerSettings {
+  readonly url: string
+  /** The ledger folder of this patrol, by its id. */
+  readonly folder: string
+  readonly renewMs?: number
+  readonly leaseMs?: number
+}
+
+export function createPostgresLedger(settings: PostgresLedgerSettings): LedgerStore {
+  return new PostgresLedger(settings)
+}
+
+class PostgresLedger implements LedgerStore {
+  readonly name = 'postgresql'
+  readonly isDamaged = false
+  readonly isShared = true
+  readonly #settings: PostgresLedgerSettings
+  #pool: PgPool | undefined
+  #day = ''
+  /** Since when the lease was renewed without a gap: after an outage of the database everybody's has lapsed, and nobody is dead. */
+  #steadySince = Infinity
+  #renewedAt = -Infinity
+
+  constructor(settings: PostgresLedgerSettings) {
+    this.#settings = settings
+  }
+
+  async open(): Promise<void> {
+    if (this.#pool) return
+    const pool = connectPg(this.#settings.url)
+    try {
+      await migrate(pool)
+      this.#pool = pool
+    } catch (error) {
+      await pool.end().catch(() => {})
+      throw error
+    }
+  }
+
+  async close(): Promise<void> {
+    const pool = this.#pool
+    this.#pool = undefined
+    await pool?.end()
+  }
+
+  /** One writer at a time, among all hosts: a row lock, which the end of a connection lets go. */
+  async exclusive<T>(work: (ledger: LedgerStore) => Promise<T>): Promise<T> {
+    return this.#inTurn((rows) => work(new Turn(this, rows)))
+  }
+
+  commit(change: LedgerChange): Promise<void> {
+    return this.#inTurn((rows) => rows.write(change))
+  }
+
+  prune(limits: { readonly before: EpochMs; readonly maxBytes: number }): Promise<number> {
+    return this.#inTurn((_, query) => prunePostgres(query, limits, today()))
+  }
+
+  /** Renews the lease of this folder, and takes over from folders whose lease has lapsed: their outbox, and the word on their processes. */
+  async lapsed(): Promise<readonly ProcessRow[]> {
+    const { folder, renewMs = RENEW_MS, leaseMs = LEASE_MS } = this.#settings
+    const now = performance.now()
+    if (now - this.#renewedAt < renewMs) return []
+    return this.#inTurn(async (_, query) => {
+      await query(
+        `INSERT INTO afterspan.folder VALUES ($1, $2, now()) ON CONFLICT (folder) DO UPDATE SET host = excluded.host, seen_at = now()`,
+        [folder, hostname()],
+      )
+      if (now - this.#renewedAt > leaseMs / 2) this.#steadySince = now
+      this.#renewedAt = now
+      if (now - this.#steadySince < leaseMs) return []
+      const silent = `SELECT folder FROM afterspan.folder WHERE folder <> $1 AND seen_at < now() - $2 * interval '1 millisecond'`
+      await query(`UPDATE afterspan.outbox SET folder = $1 WHERE folder IN (${silent})`, [folder, leaseMs])
+      const rows = await query(`SELECT row FROM afterspan.process WHERE dead_at IS NULL AND folder IN (${silent})`, [
+        folder,
+        leaseMs,
+      ])
+      return rows.map((row) => JSON.parse(row['row'] as string) as ProcessRow)
+    })
+  }
+
+  tasks = (ids: readonly TaskId[]): Promise<ReadonlyMap<TaskId, TaskRow>> => this.#rows().tasks(ids)
+  openTasksOf = (keys: readonly string[]): Promise<readonly TaskRow[]> => this.#rows().openTasksOf(keys)
+  tasksOfRequests = (keys: readonly string[]): Promise<readonly TaskRow[]> => this.#rows().tasksOfRequests(keys)
+  orphans = (): Promise<ReadonlyMap<TaskId, readonly TaskId[]>> => this.#rows().orphans()
+  find = (query: TaskQuery): Promise<readonly TaskRow[]> => this.#rows().find(query)
+  requests = (keys: readonly string[]): Promise<ReadonlyMap<string, RequestRow>> => this.#rows().requests(keys)
+  requestsOfTrace = (traceId: string): Promise<readonly RequestRow[]> => this.#rows().requestsOfTrace(traceId)
+  processes = (): Promise<readonly ProcessRow[]> => this.#rows().processes()
+  segments = (): Promise<ReadonlyMap<string, number>> => this.#rows().segments()
+  dueOutbox = (now: EpochMs, limit: number): Promise<readonly OutboxRow[]> => this.#rows().dueOutbox(now, limit)
+  counters = (): Promise<readonly CounterRow[]> => this.#rows().counters()
+  countsByState = (): Promise<Readonly<Record<TaskState, number>>> => this.#rows().countsByState()
+
+  #rows(): PostgresRows {
+    const pool = this.#open()
+    return this.#rowsOn(async (text, values) => (await pool.query(text, values)).rows)
+  }
+
+  #rowsOn(query: Query): PostgresRows {
+    return new PostgresRows(query, this.#settings.folder, (on) => this.#ensureDay(on))
+  }
+
+  #open(): PgPool {
+    if (!this.#pool) throw new Error('the ledger is closed')
+    return this.#pool
+  }
+
+  async #inTurn<T>(work: (rows: PostgresRows, query: Query) => Promise<T>): Promise<T> {
+    const client = await this.#open().connect()
+    const query: Query = async (text, values): Promise<Row[]> => (await client.query(text, values)).rows
+    let isBroken = true
+    try {
+      await query('BEGIN')
+      await query('SELECT one FROM afterspan.turn FOR UPDATE')
+      const result = await work(this.#rowsOn(query), query)
+      await query('COMMIT')
+      isBroken = false
+      return result
+    } catch (error) {
+      this.#day = '' // its table may have been rolled back with the rest
+      isBroken = await query('ROLLBACK').then(
+        () => false,
+        () => true,
+      )
+      throw error
+    } finally {
+      client.release(isBroken)
+    }
+  }
+
+  async #ensureDay(query: Query): Promise<string> {
+    const day = today()
+    if (day === this.#day) return day
+    await query(
+      `CREATE TABLE IF NOT EXISTS ${partitionOf(day)} PARTITION OF afterspan.task FOR VALUES FROM ('${day}') TO ('${dayAfter(day)}')`,
+    )
+    this.#day = day
+    return day
+  }
+}
+
+/** The ledger inside of one turn: it reads and writes in the turn's own transaction. */
+class Turn implements LedgerStore {
+  readonly name = 'postgresql'
+  readonly isDamaged = false
+  readonly isShared = true
+  readonly #ledger: LedgerStore
+  readonly #rows: PostgresRows
+
+  constructor(ledger: LedgerStore, rows: PostgresRows) {
+    this.#ledger = ledger
+    this.#rows = rows
+  }
+  async open(): Promise<void> {}
+  async close(): Promise<void> {}
+  exclusive = <T>(work: (ledger: LedgerStore) => Promise<T>): Promise<T> => work(this)
+  commit = (change: LedgerChange): Promise<void> => this.#rows.write(change)
+  tasks: LedgerStore['tasks'] = (ids) => this.#rows.tasks(ids)
+  openTasksOf: LedgerStore['openTasksOf'] = (keys) => this.#rows.openTasksOf(keys)
+  tasksOfRequests: LedgerStore['tasksOfRequests'] = (keys) => this.#rows.tasksOfRequests(keys)
+  orphans: LedgerStore['orphans'] = () => this.#rows.orphans()
+  find: LedgerStore['find'] = (query) => this.#rows.find(query)
+  requests: LedgerStore['requests'] = (keys) => this.#rows.requests(keys)
+  requestsOfTrace: LedgerStore['requestsOfTrace'] = (traceId) => this.#rows.requestsOfTrace(traceId)
+  processes: LedgerStore['processes'] = () => this.#rows.processes()
+  segments: LedgerStore['segments'] = () => this.#rows.segments()
+  dueOutbox: LedgerStore['dueOutbox'] = (now, limit) => this.#rows.dueOutbox(now, limit)
+  counters: LedgerStore['counters'] = () => this.#rows.counters()
+  countsByState: LedgerStore['countsByState'] = () => this.#rows.countsByState()
+  lapsed: LedgerStore['lapsed'] = () => this.#ledger.lapsed()
+  prune: LedgerStore['prune'] = (limits) => this.#ledger.prune(limits)
+}
+
+/** Of two patrols that come first at once, one makes the tables: the other finds them. */
+async function migrate(pool: PgPool): Promise<void> {
+  const client = await pool.connect()
+  let isBroken = true
+  try {
+    await client.query('BEGIN')
+    await client.query('SELECT pg_advisory_xact_lock(4605524)')
+    await client.query('CREATE SCHEMA IF NOT EXISTS afterspan')
+    await client.query('CREATE TABLE IF NOT EXISTS afterspan.version (version integer NOT NULL)')
+    const { rows } = await client.query('SELECT max(version) AS version FROM afterspan.version')
+    const version = Number(rows[0]?.['version'] ?? 0)
+    if (version > POSTGRES_MIGRATIONS.length)
+      throw new Error(
+        `the ledger is of a newer version (${version}) than this Afterspan knows (${POSTGRES_MIGRATIONS.length})`,
+      )
+    for (let v = version; v < POSTGRES_MIGRATIONS.length; v++) {
+      await client.query(POSTGRES_MIGRATIONS[v]!)
+      await client.query('INSERT INTO afterspan.version VALUES ($1)', [v + 1])
+    }
+    await client.query('COMMIT')
+    isBroken = false
+  } finally {
+    client.release(isBroken)
+  }
+}
+
+function today(): string {
+  return new Date().toISOString().slice(0, 10)
+}
+
+function dayAfter(day: string): string {
+  return new Date(Date.parse(day) + 86_400_000).toISOString().slice(0, 10)
+}

@@ -1,0 +1,184 @@
+import { createRequire } from 'node:module'
+import type * as pg from 'pg'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { createPostgresLedger, type PostgresLedgerSettings } from '../../src/ledger/postgres.ts'
+import type { LedgerStore } from '../../src/ledger/store.ts'
+import { present, service } from '../../../testing/src/services.ts'
+import { confirmed, ms, spanId, started, tell, WEB, WORKER } from '../sample-events.ts'
+import { aLedgerAnswers, aLedgerFinds, aLedgerKeeps, aLedgerPrunes, type CreateLedger } from './conformance.ts'
+import { idsOf, NEVER, outboxRow, processRow, taskOf } from './rows.ts'
+
+const { Client } = createRequire(import.meta.url)('pg') as typeof pg
+const HERE = 'a'.repeat(32)
+const THERE = 'b'.repeat(32)
+
+let found: Awaited<ReturnType<typeof service<'postgres'>>>
+let admin: pg.Client
+let url: string
+let databases = 0
+
+beforeAll(async () => {
+  found = await service('postgres')
+  if ('missing' in found) return
+  admin = new Client({ connectionString: found.url })
+  await admin.connect()
+}, 60_000)
+afterAll(async () => {
+  if ('missing' in found) return
+  await admin.end()
+  await found.stop()
+})
+beforeEach(async (context) => {
+  const server = present(found, context)
+  const name = `ledger_${++databases}`
+  await admin.query(`CREATE DATABASE ${name}`)
+  const address = new URL(server.url)
+  address.pathname = `/${name}`
+  url = address.href
+})
+
+async function ledger(more: Partial<PostgresLedgerSettings> = {}): Promise<LedgerStore> {
+  const store = createPostgresLedger({ url, folder: HERE, ...more })
+  await store.open()
+  return store
+}
+
+async function ask<T extends pg.QueryResultRow>(text: string): Promise<T[]> {
+  const client = new Client({ connectionString: url })
+  await client.connect()
+  try {
+    return (await client.query<T>(text)).rows
+  } finally {
+    await client.end()
+  }
+}
+
+const create: CreateLedger = async () => ({ store: await ledger(), reopen: () => ledger() })
+
+describe('a ledger in PostgreSQL keeps', () => {
+  aLedgerKeeps(create)
+})
+describe('a ledger in PostgreSQL answers', () => {
+  aLedgerAnswers(create)
+})
+describe('a ledger in PostgreSQL finds', () => {
+  aLedgerFinds(create)
+})
+describe('a ledger in PostgreSQL prunes', () => {
+  aLedgerPrunes(create)
+})
+
+describe('two hosts with one ledger', () => {
+  test('see the tasks of both, and each its own journals, processes, counters and outbox', async () => {
+    const [here, there] = [await ledger(), await ledger({ folder: THERE })]
+    await here.commit({
+      tasks: [taskOf(1, 0, 10, ...tell(WEB, confirmed(11)))],
+      processes: [processRow(WEB)],
+      segments: [{ file: 'a', offset: 1 }],
+      counters: [{ name: 'c', labels: {}, value: 1 }],
+      outbox: [outboxRow(spanId(1), 5)],
+    })
+    await there.commit({ segments: [{ file: 'a', offset: 2 }], counters: [{ name: 'c', labels: {}, value: 5 }] })
+    expect(idsOf(await there.find({ limit: 9 }))).toEqual(idsOf(await here.find({ limit: 9 })))
+    expect(await there.processes()).toEqual([])
+    expect([await here.segments(), await there.segments()]).toEqual([new Map([['a', 1]]), new Map([['a', 2]])])
+    expect((await there.counters()).map(({ value }) => value)).toEqual([5])
+    expect(await there.dueOutbox(ms(99), 9)).toEqual([])
+    await there.commit({ forgottenSegments: ['a'] })
+    expect(await here.segments()).toEqual(new Map([['a', 1]]))
+    await Promise.all([here.close(), there.close()])
+  })
+
+  test('take turns: what one read is still so when it commits', async () => {
+    const [here, there] = [await ledger(), await ledger({ folder: THERE })]
+    await here.commit({ tasks: [taskOf(1, 0, 10)] })
+    const [{ facts }] = (await here.find({ limit: 1 })) as [Awaited<ReturnType<LedgerStore['find']>>[number]]
+    const addOne = (store: LedgerStore): Promise<void> =>
+      store.exclusive(async (turn) => {
+        const row = (await turn.tasks([facts.taskId])).get(facts.taskId)!
+        await turn.commit({ tasks: [{ ...row, depth: row.depth + 1 }] })
+      })
+    await Promise.all(Array.from({ length: 20 }, (_, n) => addOne(n % 2 ? here : there)))
+    expect((await here.find({ limit: 1 }))[0]!.depth).toBe(20)
+    await Promise.all([here.close(), there.close()])
+  })
+
+  test('one takes over from the other when its lease has lapsed, and not before', async () => {
+    const [here, there] = [
+      await ledger({ renewMs: 0, leaseMs: 300 }),
+      await ledger({ folder: THERE, renewMs: 0, leaseMs: 300 }),
+    ]
+    await there.commit({
+      processes: [processRow(WORKER), processRow(WEB, { deadAt: ms(1) })],
+      outbox: [outboxRow(spanId(1), 5)],
+    })
+    await there.lapsed()
+    expect(await here.lapsed()).toEqual([])
+    expect(await here.dueOutbox(ms(99), 9)).toEqual([])
+    await expect
+      .poll(async () => (await here.lapsed()).map(({ key }) => key), { timeout: 10_000, interval: 50 })
+      .toEqual([WORKER])
+    expect(await here.dueOutbox(ms(99), 9)).toHaveLength(1)
+    await here.commit({ processes: [processRow(WORKER, { deadAt: ms(9) })] })
+    expect(await here.lapsed()).toEqual([])
+    await Promise.all([here.close(), there.close()])
+  })
+
+  test('nobody is taken over right after the database was away: every lease has lapsed then', async () => {
+    const there = await ledger({ folder: THERE, renewMs: 0 })
+    await there.commit({ processes: [processRow(WORKER)] })
+    await there.lapsed()
+    await there.close()
+    await ask(`UPDATE afterspan.folder SET seen_at = now() - interval '1 hour'`)
+    const here = await ledger({ renewMs: 0 })
+    expect(await here.lapsed()).toEqual([])
+    await here.close()
+  })
+})
+
+test('tasks of one day are one table, which goes when the last of them has gone', async () => {
+  const store = await ledger()
+  await store.commit({ tasks: [taskOf(1, 0, 10)] })
+  await ask(
+    `CREATE TABLE afterspan.task_20200101 PARTITION OF afterspan.task FOR VALUES FROM ('2020-01-01') TO ('2020-01-02')`,
+  )
+  await store.prune({ before: NEVER, maxBytes: 1e12 })
+  const tables = await ask<{ name: string }>(
+    `SELECT relname AS name FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE inhparent = 'afterspan.task'::regclass`,
+  )
+  expect(tables.map(({ name }) => name)).toEqual([`task_${new Date().toISOString().slice(0, 10).replaceAll('-', '')}`])
+  await store.close()
+})
+
+test('a task that goes on the day after stays one row', async () => {
+  const store = await ledger()
+  await store.commit({ tasks: [taskOf(1, 0, 10)] })
+  await ask(
+    `CREATE TABLE afterspan.task_20200101 PARTITION OF afterspan.task FOR VALUES FROM ('2020-01-01') TO ('2020-01-02')`,
+  )
+  await ask(`UPDATE afterspan.task SET day = '2020-01-01'`)
+  await store.commit({ tasks: [taskOf(1, 0, 10, ...tell(WORKER, started(20, 1)))] })
+  expect((await store.find({ limit: 9 })).map(({ derived }) => derived.state)).toEqual(['running'])
+  await store.close()
+})
+
+test('two that come first at once make the tables once', async () => {
+  const stores = await Promise.all(Array.from({ length: 4 }, () => ledger()))
+  await Promise.all(stores.map((store) => store.commit({ tasks: [taskOf(1, 0, 10)] })))
+  expect(await stores[0]!.find({ limit: 9 })).toHaveLength(1)
+  await Promise.all(stores.map((store) => store.close()))
+})
+
+test('a ledger of a newer version is refused', async () => {
+  await (await ledger()).close()
+  await ask('INSERT INTO afterspan.version VALUES (99)')
+  await expect(ledger()).rejects.toThrow('newer version (99)')
+})
+
+test('a database that ends the connection in between is found again by the next use', async () => {
+  const store = await ledger()
+  await store.commit({ tasks: [taskOf(1, 0, 10)] })
+  await ask(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'afterspan'`)
+  await expect.poll(() => store.find({ limit: 9 }).catch(() => []), { timeout: 10_000 }).toHaveLength(1)
+  await store.close()
+})

@@ -1,0 +1,72 @@
+// One ledger for several hosts. Each ledger folder is a host here: its own journals, its own patrol.
+import { get, nodesUnderTest, present, service, startPreloaded, tempDir } from '@afterspan/testing'
+import type { MissingServer, ServerOf } from '@afterspan/testing'
+import { startOtlpSink } from 'afterspan/internal'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { appFile, listening, traceIdOf } from './app.ts'
+import { settledReceipt, toldTrace } from './receipts.ts'
+
+let jobs: ServerOf['postgres'] | MissingServer
+let ledger: ServerOf['postgres'] | MissingServer
+beforeAll(async () => {
+  jobs = await service('postgres')
+  ledger = await service('postgres')
+})
+afterAll(async () => {
+  for (const server of [jobs, ledger]) if (!('missing' in server)) await server.stop()
+})
+
+describe('a web service and its worker on two hosts, with one ledger', () => {
+  test.for(nodesUnderTest())('Node $major', async (node, context) => {
+    const { url: DATABASE_URL } = present(jobs, context)
+    const store = present(ledger, context)
+    const sink = await startOtlpSink()
+    const folders = { web: tempDir('ledger'), worker: tempDir('ledger') }
+    const start = (role: keyof typeof folders, more: Record<string, string> = {}): ReturnType<typeof startPreloaded> =>
+      startPreloaded({
+        app: appFile('pg-boss.cjs'),
+        node: node.path,
+        sink,
+        ledgerDir: folders[role],
+        env: { DATABASE_URL, AFTERSPAN_LEDGER_URL: store.url, ROLE: role, OTEL_SERVICE_NAME: role, ...more },
+      })
+    const web = start('web')
+    const url = await listening(web)
+    const admin = await web.adminUrl()
+    const worker = start('worker')
+    await worker.waitForLine(/^ready$/)
+    const send = async (how: string): Promise<string> => traceIdOf(await get(`${url}/send/${how}`))
+
+    // The receipt is asked of the host that answered; the work was done on the other.
+    const good = await send('succeeds')
+    expect(await settledReceipt(admin, good, ({ verdict }) => verdict === 'kept')).toMatchObject({
+      request: { route: '/send/:how', status: 200 },
+      tasks: [{ state: 'succeeded', attempts: [{ n: 1 }] }],
+    })
+
+    const doomed = await send('hangs')
+    await worker.waitForLine(/^job \{"hangs":true\}$/)
+    await worker.stop()
+    const next = start('worker', { FAST: '1' })
+    expect(await settledReceipt(admin, doomed, ({ verdict }) => verdict === 'kept')).toMatchObject({
+      tasks: [
+        { state: 'succeeded', flags: { recovered: true }, attempts: [{ state: 'lost' }, { state: 'succeeded' }] },
+      ],
+    })
+    expect(await toldTrace(sink, doomed, 'lost')).toContain('process_killed')
+
+    // The database stands still: requests go on, journals wait, and catch up.
+    await store.freeze()
+    const meanwhile = await send('succeeds')
+    await next.waitForLine(/^job \{"succeeds":true\}$/)
+    await store.thaw()
+    expect(await settledReceipt(admin, meanwhile, ({ verdict }) => verdict === 'kept')).toMatchObject({
+      tasks: [{ state: 'succeeded' }],
+    })
+    const rows = JSON.parse((await get(`${admin}/tasks`)).text) as { tasks: { trace_id: string }[] }
+    for (const trace of [good, doomed, meanwhile])
+      expect(rows.tasks.filter(({ trace_id: id }) => id === trace)).toHaveLength(1)
+    expect(web.stderr).toBe('')
+    await Promise.all([web.stop(), next.stop(), sink.close()])
+  })
+})
