@@ -16,6 +16,7 @@ import { say } from './diag.ts'
 import { globalState } from './global-state.ts'
 import { guardProcess } from './guard/guard.ts'
 import type { Spool } from './guard/last-words.ts'
+import { mountOnApp, type AppMount } from './http/app-mount.ts'
 import { watchClients } from './http/client.ts'
 import { EffectiveCounter } from './http/effective.ts'
 import { expressHook } from './http/express-route.ts'
@@ -80,8 +81,7 @@ function assemble(bundleDir: string, config: CoreConfig): Core {
     sideThread,
     hooks,
   }
-  let spool: Spool | undefined
-  let flight: FlightLog | undefined
+  const kept: Kept = {}
 
   return {
     serviceName: parts.serviceName,
@@ -99,15 +99,18 @@ function assemble(bundleDir: string, config: CoreConfig): Core {
     wakeSideThread() {
       sideThread.wake()
     },
+    mountOnApp(routes) {
+      kept.mount = mountOnApp(routes, config.adminToken, onError)
+    },
     deliver: exporter.deliverEncoded,
     setFlightLog(log) {
-      flight = log
+      kept.flight = log
     },
     setSpool(keep) {
-      spool = keep
+      kept.spool = keep
     },
     start() {
-      start(parts, { spool: () => spool, flight: () => flight })
+      start(parts, kept)
     },
   }
 }
@@ -127,12 +130,13 @@ interface Parts {
 
 /** What the packages above may have given by then. */
 interface Kept {
-  readonly spool: () => Spool | undefined
-  readonly flight: () => FlightLog | undefined
+  spool?: Spool
+  flight?: FlightLog
+  mount?: AppMount
 }
 
 /** Hooks modules, servers, signals and exits. */
-function start(parts: Parts, { spool, flight }: Kept): void {
+function start(parts: Parts, kept: Kept): void {
   const { config, metrics, exporter, tracer, sideThread, hooks } = parts
   const { now } = systemClock
   const openSpans = createOpenSpans()
@@ -147,8 +151,9 @@ function start(parts: Parts, { spool, flight }: Kept): void {
     limits: config.limits,
     effective: new EffectiveCounter(metrics),
     ignorePaths: new Set(config.ignorePaths),
+    mount: kept.mount,
     traceResponse: config.traceResponse,
-    flight: config.flight ? flight() : undefined,
+    flight: config.flight ? kept.flight : undefined,
     deliver: (span) => {
       exporter.deliver(SCOPE, span)
     },
@@ -161,7 +166,7 @@ function start(parts: Parts, { spool, flight }: Kept): void {
   metrics.callback(hooks.status.collect)
   addProcessMetrics(metrics)
   Object.assign(globalState(), { runTask: createRunTask({ tracer, now, onError }), recordError: servers.recordError })
-  guardProcess({ config, exporter, openSpans, sideThread, tracer, now, spool })
+  guardProcess({ config, exporter, openSpans, sideThread, tracer, now, spool: () => kept.spool })
   if (!isMainThread) return // one listener a process: the main thread's
   wakeWhenListening(sideThread.hasServices ? wake : listenHere(adminSettings(config), metrics.collect))
 }

@@ -1,7 +1,7 @@
 import type { FlightLog } from './contracts/flight-log.ts'
 import type { Integration, TaskKit } from './contracts/integration.ts'
 import type { ModuleHook } from './contracts/module-hook.ts'
-import type { Clock, SideService } from './contracts/service.ts'
+import type { AdminHandler, Clock, SideService } from './contracts/service.ts'
 import type { MetricRegistry } from './metrics/registry.ts'
 import type { EncodedSpan, ResourceAttributes } from './contracts/task.ts'
 import type { Spool } from './guard/last-words.ts'
@@ -24,6 +24,8 @@ export interface Core {
   sideService(service: SideService, onMessage?: (message: unknown) => void): SideLink
   /** Asks that the side thread be up soon: there is something to do. Called by the first request, task or probe; cheap when called again. */
   wakeSideThread(): void
+  /** Serves paths on the app's own HTTP servers too, to GET and HEAD: no span, no metric, details for the token alone. Before start(). */
+  mountOnApp(routes: ReadonlyMap<string, AdminHandler>): void
   /** Exports a span that could not be put into the journal after all. */
   deliver(span: EncodedSpan): void
   /** Where requests in flight are noted. Without one they are not. */

@@ -2,7 +2,14 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { join } from 'node:path'
 import { isMainThread } from 'node:worker_threads'
-import { globalState, say, withoutTracing, type Core, type HealthProbe } from '@afterspan/core/internal'
+import {
+  globalState,
+  say,
+  withoutTracing,
+  type AdminHandler,
+  type Core,
+  type HealthProbe,
+} from '@afterspan/core/internal'
 import { madeBy } from './made-at.ts'
 import { createHealthMetrics } from './metrics.ts'
 import { healthSettings, type HealthSettings } from './options.ts'
@@ -12,7 +19,8 @@ import { postgresqlHook } from './probes/postgresql.ts'
 import { redisHook } from './probes/redis.ts'
 import { Registry, type FoundProbe } from './registry.ts'
 import { Scheduler } from './scheduler.ts'
-import type { HealthSideData } from './snapshot.ts'
+import type { HealthSideData, HealthSnapshot } from './snapshot.ts'
+import { mountRoutes } from './routes.ts'
 import { nodeTimer } from './timer.ts'
 
 export { healthOptions } from './options.ts'
@@ -31,12 +39,11 @@ export function bootHealth(core: Core, { bundleDir }: { readonly bundleDir: stri
   // Clients are made in the middle of requests: nothing of a request may stay with the rounds that follow.
   const detached = AsyncLocalStorage.snapshot()
   const timer = nodeTimer(detached, onError)
-  const link = core.sideService(
-    { name: 'health', entry: join(bundleDir, 'side-health.js'), data: sideData(core, settings) },
-    () => {
-      link.post(registry.snapshot())
-    },
-  )
+  const data = sideData(core, settings)
+  const showOnApp = settings.mount === 'app' ? mountOnApp(core, data) : undefined
+  const link = core.sideService({ name: 'health', entry: join(bundleDir, 'side-health.js'), data }, () => {
+    link.post(registry.snapshot())
+  })
   const registry = new Registry({
     clock: core.clock,
     timer,
@@ -50,12 +57,14 @@ export function bootHealth(core: Core, { bundleDir }: { readonly bundleDir: stri
     settings,
     publish: (snapshot) => {
       link.post(snapshot)
+      showOnApp?.(snapshot)
     },
     onFirst: () => {
       timer.after(0, addOwnProbes)
     },
     onRejected,
   })
+  showOnApp?.(registry.snapshot())
   const add = (probe: HealthProbe | FoundProbe, madeAt: string | undefined): (() => void) =>
     detached(() => {
       const remove = registry.register(probe, madeAt)
@@ -74,6 +83,24 @@ export function bootHealth(core: Core, { bundleDir }: { readonly bundleDir: stri
   core.addModuleHook(redisHook(add, onRejected))
   takeOver(add)
   timer.after(OWN_PROBES_AFTER_MS, addOwnProbes)
+}
+
+/** The same replies from the main thread, which by answering shows that it is not silent. */
+function mountOnApp(core: Core, data: HealthSideData): (snapshot: HealthSnapshot) => void {
+  const routes = new Map<string, AdminHandler>()
+  const take = mountRoutes(
+    {
+      clock: core.clock,
+      isMain: true,
+      mainSilentMs: () => 0,
+      route: (path, handle) => {
+        routes.set(path, handle)
+      },
+    },
+    data,
+  )
+  core.mountOnApp(routes)
+  return take
 }
 
 function onRejected(why: string): void {

@@ -1,4 +1,4 @@
-import { integer, list, loadSection } from '@afterspan/core/internal'
+import { integer, list, loadSection, oneOf } from '@afterspan/core/internal'
 
 /** One row per variable of health. */
 export const healthOptions = {
@@ -15,6 +15,12 @@ export const healthOptions = {
     min: 50,
     max: 60_000,
   }),
+  mount: oneOf(
+    'AFTERSPAN_HEALTH_MOUNT',
+    "Where health is served. admin: on the admin listener; app: on the app's own HTTP ports too, where only the token opens details.",
+    ['admin', 'app'],
+    'admin',
+  ),
   optional: list(
     'AFTERSPAN_HEALTH_OPTIONAL',
     'Names of probes that are optional: they make /health warn and leave /readyz alone.',
@@ -30,6 +36,7 @@ export const healthOptions = {
 export interface HealthSettings {
   readonly intervalMs: number
   readonly timeoutMs: number
+  readonly mount: 'admin' | 'app'
   readonly optional: readonly string[]
   readonly stallMs: number
   /** Of --max-old-space-size, where it was given. */

@@ -1,14 +1,17 @@
 import type { AdminReply, AdminRequest, ProbeStatus, SideHost } from '@afterspan/core/internal'
 import { CONTENT_TYPES, preferredFormat, renderCheck, renderJson, renderText, type Format } from './render.ts'
 import type { HealthSideData, HealthSnapshot } from './snapshot.ts'
-import { judge, type Endpoint, type Verdict } from './verdict.ts'
+import { judge, type Endpoint, type JudgedCheck, type Verdict } from './verdict.ts'
 
 /** Three intervals, and never less than this: a pause of the garbage collector must not empty a load balancer. */
 const LEAST_STALE_MS = 3000
 const MOST_PREPARED = 256
 const MOST_EXCLUDED = 50
 
-type Host = Pick<SideHost, 'route' | 'clock' | 'mainSilentMs'>
+type Host = Pick<SideHost, 'route' | 'clock' | 'mainSilentMs'> & {
+  /** The engine runs on this very thread: what it said last cannot be stale. */
+  readonly isMain?: boolean
+}
 
 /** Mounts /livez, /readyz, /startupz and /health; to HEAD the listener sends the head of what is returned. The returned function takes the next snapshot and prepares the replies to it. */
 export function mountRoutes(host: Host, data: HealthSideData): (snapshot: HealthSnapshot) => void {
@@ -17,6 +20,7 @@ export function mountRoutes(host: Host, data: HealthSideData): (snapshot: Health
   let everyMs = data.everyMs
 
   const isStale = (): boolean => {
+    if (host.isMain) return false
     const limit = Math.max(LEAST_STALE_MS, 3 * everyMs)
     if (host.mainSilentMs() > limit) return true
     // With no check there is nothing that could have changed since.
@@ -27,11 +31,21 @@ export function mountRoutes(host: Host, data: HealthSideData): (snapshot: Health
     (request: AdminRequest): AdminReply =>
       replies.whole(endpoint, request, own, endpoint !== 'startupz' && isStale())
 
-  host.route('/livez', (request) => livez(request, host.mainSilentMs(), data))
-  host.route('/readyz', whole('readyz', 'text'))
-  host.route('/readyz/', (request) => replies.one(request, isStale()))
-  host.route('/startupz', whole('startupz', 'text'))
-  host.route('/health', whole('health', 'health+json'))
+  const route = (path: string, handle: (request: AdminRequest) => AdminReply): void => {
+    host.route(path, (request) => {
+      try {
+        return handle(request)
+      } catch {
+        // 200 or 503, whatever happens: who probes takes every other answer for something else
+        return BROKEN
+      }
+    })
+  }
+  route('/livez', (request) => livez(request, host.mainSilentMs(), data))
+  route('/readyz', whole('readyz', 'text'))
+  route('/readyz/', (request) => replies.one(request, isStale()))
+  route('/startupz', whole('startupz', 'text'))
+  route('/health', whole('health', 'health+json'))
   return (snapshot) => {
     receivedAt = host.clock.monotonicMs()
     everyMs = snapshot.everyMs
@@ -105,7 +119,7 @@ class Replies {
     return this.#keep(`/${name} ${format} ${trusted} ${stale}`, () => {
       const verdict: Verdict = stale
         ? { ok: false, status: 'fail', code: 'stale', checks: [check] }
-        : { ok: isWell(check.status), status: check.status ?? 'fail', checks: [check] }
+        : { ...judgeOne(check), checks: [check] }
       const body =
         format === 'text'
           ? renderCheck(verdict, check, trusted)
@@ -137,8 +151,12 @@ class Replies {
   }
 }
 
-function isWell(status: ProbeStatus | undefined): boolean {
-  return status !== undefined && status !== 'fail'
+/** What is not known yet fails where it is required. */
+function judgeOne({ state, status = state.required ? 'fail' : 'warn' }: JudgedCheck): {
+  ok: boolean
+  status: ProbeStatus
+} {
+  return { ok: status !== 'fail', status }
 }
 
 interface Excluded {
@@ -178,4 +196,5 @@ function reply(status: number, format: Format, body: string): AdminReply {
 
 const LIVE = reply(200, 'text', 'ok')
 const LIVE_VERBOSE = reply(200, 'text', '[+]main-thread ok\nlivez check passed\n')
+const BROKEN = reply(503, 'text', '[-]health failed: the reply could not be made\n')
 const NOT_FOUND = reply(404, 'text', 'no such check\n')

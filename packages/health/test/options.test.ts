@@ -4,6 +4,7 @@ import { healthSettings } from '../src/options.ts'
 test('the defaults', () => {
   expect(healthSettings({}, [])).toEqual({
     intervalMs: 2000,
+    mount: 'admin',
     timeoutMs: 1500,
     optional: [],
     stallMs: 30_000,

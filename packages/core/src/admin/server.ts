@@ -1,6 +1,12 @@
 // One HTTP listener for metrics, health and receipts. It trusts nobody: own guarded parsing, Host allow-list, limits on
 // connections, time and size; nothing that changes state answers to GET.
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http'
 import { writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import type { AdminHandler, AdminReply, AdminRequest } from '../contracts/service.ts'
@@ -45,7 +51,7 @@ export class AdminServer {
     if (this.#isStopped) return
     const { host, port } = this.#settings
     const server = guardedServer((request, response) => {
-      void answer(this.#routes, this.#access, request, response)
+      this.#answer(request, response)
     })
     server.on('error', (error: NodeJS.ErrnoException) => {
       server.close()
@@ -68,6 +74,16 @@ export class AdminServer {
     return new Promise((resolve) => {
       server.close(() => resolve())
     })
+  }
+
+  #answer(request: IncomingMessage, response: ServerResponse): void {
+    const { remoteAddress } = request.socket
+    if (this.#access.isHostAllowed(request.headers.host)) {
+      void giveAnswer(this.#routes, (headers) => this.#access.isTrusted(remoteAddress, headers), request, response)
+      return
+    }
+    request.resume()
+    send(response, request.method ?? '', text(421, 'this Host is not one that the admin listener answers to\n'))
   }
 
   #portIsBusy(error: NodeJS.ErrnoException): void {
@@ -112,15 +128,16 @@ function announce(settings: AdminSettings, server: Server): void {
   }
 }
 
-async function answer(
+/** Answers one request by one of the routes; also those of the app's own port come here. */
+export async function giveAnswer(
   routes: ReadonlyMap<string, AdminHandler>,
-  access: Access,
+  isTrusted: (headers: IncomingHttpHeaders) => boolean,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
   const { method = '' } = request
   try {
-    const reply = await replyTo(routes, access, request)
+    const reply = await replyTo(routes, isTrusted, request)
     send(response, method, reply)
   } catch {
     send(response, method, text(500, 'internal error\n'))
@@ -129,30 +146,30 @@ async function answer(
 
 async function replyTo(
   routes: ReadonlyMap<string, AdminHandler>,
-  access: Access,
+  isTrusted: (headers: IncomingHttpHeaders) => boolean,
   request: IncomingMessage,
 ): Promise<AdminReply> {
   const { headers, method } = request
   request.resume()
-  if (!access.isHostAllowed(headers.host)) return text(421, 'this Host is not one that the admin listener answers to\n')
   if (method !== 'GET' && method !== 'HEAD') return text(405, 'only GET and HEAD\n', { allow: 'GET, HEAD' })
   const target = request.url ?? ''
   if (!target.startsWith('/') || target.length > 4_096) return text(400, 'bad request\n')
   const query = target.indexOf('?')
   const path = query < 0 ? target : target.slice(0, query)
-  const handle = find(routes, path)
+  const handle = findRoute(routes, path)
   if (!handle) return text(404, 'not found\n')
   const asked: AdminRequest = {
     method,
     path,
     query: new URLSearchParams(query < 0 ? '' : target.slice(query + 1)),
     headers: flat(headers),
-    trusted: access.isTrusted(request.socket.remoteAddress, headers),
+    trusted: isTrusted(headers),
   }
   return bounded(Promise.resolve(handle(asked)))
 }
 
-function find(routes: ReadonlyMap<string, AdminHandler>, path: string): AdminHandler | undefined {
+/** The handler of a path: its own, or that of a prefix. */
+export function findRoute(routes: ReadonlyMap<string, AdminHandler>, path: string): AdminHandler | undefined {
   const exact = routes.get(path)
   if (exact) return exact
   for (const [prefix, handle] of routes)

@@ -25,6 +25,7 @@ import { RequestSpan, type SpanLimits } from '../sdk/request-span.ts'
 import type { SpanData } from '../sdk/span-data.ts'
 import { nowMs } from '../sdk/time.ts'
 import { requestChannel } from '../tasks/channel.ts'
+import type { AppMount } from './app-mount.ts'
 import type { EffectiveCounter } from './effective.ts'
 import { expressRoute } from './express-route.ts'
 import { inFlight } from './in-flight.ts'
@@ -44,6 +45,8 @@ export interface ServerSettings {
   readonly effective: EffectiveCounter
   readonly serviceName: string
   readonly ignorePaths: ReadonlySet<string>
+  /** What is answered on the app's own port. */
+  readonly mount: AppMount | undefined
   readonly traceResponse: boolean
   readonly flight: FlightLog | undefined
   deliver(span: SpanData): void
@@ -114,7 +117,7 @@ function start(
   settle: Open['settle'],
 ): void {
   const path = pathOf(request.url ?? '/')
-  if (OWN_SERVER in server || serving.ignorePaths.has(path)) {
+  if (OWN_SERVER in server || serving.mount?.takes(server, request) || serving.ignorePaths.has(path)) {
     serving.manager.enter(suppressTracing(ROOT_CONTEXT))
     return
   }

@@ -1,0 +1,4 @@
+import http from 'node:http'
+import start from './health-mount-app.cjs'
+
+start(http)
