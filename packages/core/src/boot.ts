@@ -19,7 +19,7 @@ import type { Spool } from './guard/last-words.ts'
 import { mountOnApp, type AppMount } from './http/app-mount.ts'
 import { watchClients } from './http/client.ts'
 import { EffectiveCounter } from './http/effective.ts'
-import { expressHook } from './http/express-route.ts'
+import { watchFrameworks } from './http/frameworks.ts'
 import { watchServers } from './http/server.ts'
 import { setGlobals } from './instrument/api-check.ts'
 import { createModuleHooks, type ModuleHooks } from './instrument/hooks.ts'
@@ -161,7 +161,7 @@ function start(parts: Parts, kept: Kept): void {
     requestEnded: leftovers.requestEnded,
   })
   watchClients(tracer)
-  hooks.add(expressHook(servers.recordError))
+  watchFrameworks(servers, hooks, onError)
   hooks.start()
   metrics.callback(hooks.status.collect)
   addProcessMetrics(metrics)

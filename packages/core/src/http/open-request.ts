@@ -4,11 +4,19 @@ import type { RequestOutcome, TraceRef } from '../contracts/task.ts'
 import type { RequestSpan } from '../sdk/request-span.ts'
 import type { OpenRequest } from './in-flight.ts'
 import type { RequestRecord } from './request-record.ts'
+import type { Route } from './routes/framework.ts'
 
 /** Request state hangs on the request and response objects: with pipelining their events run under another request's context. */
 export const OPEN: unique symbol = Symbol('afterspan.open')
 export interface Marked {
   [OPEN]?: Open
+}
+
+/** The request that an object of Node's stands for, also below HTTP/2's compatibility API; undefined when nobody watches it or it has ended. */
+export function openOf(request: unknown): Open | undefined {
+  const marked = request as (Marked & { readonly stream?: Marked }) | null | undefined
+  const open = marked?.[OPEN] ?? marked?.stream?.[OPEN]
+  return open?.done ? undefined : open
 }
 
 /** A request from its first byte to the end of its response. */
@@ -22,6 +30,8 @@ export class Open implements OpenRequest {
   readonly settle: (open: Open, outcome: RequestOutcome, status: number | undefined) => void
   /** What the app threw while it served this request. */
   error: unknown
+  /** Where a framework has told of it: then it is the only one to know the route. */
+  route: Route | undefined
   done = false
 
   constructor(init: Pick<Open, 'record' | 'span' | 'context' | 'request' | 'settle' | 'slot'>) {

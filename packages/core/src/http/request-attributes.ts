@@ -12,6 +12,9 @@ export interface RequestFacts {
   readonly attributes: Attributes
 }
 
+/** The headers by which a response names its trace. */
+export const TRACE_HEADERS: readonly string[] = ['traceresponse', 'server-timing']
+
 export function pathOf(target: string): string {
   const query = target.indexOf('?')
   return query < 0 ? target : target.slice(0, query)

@@ -27,15 +27,16 @@ import { nowMs } from '../sdk/time.ts'
 import { requestChannel } from '../tasks/channel.ts'
 import type { AppMount } from './app-mount.ts'
 import type { EffectiveCounter } from './effective.ts'
-import { expressRoute } from './express-route.ts'
 import { inFlight } from './in-flight.ts'
 import { bindLateListeners } from './late-listeners.ts'
-import { Open, OPEN, type Marked } from './open-request.ts'
+import { Open, OPEN, openOf, type Marked } from './open-request.ts'
 import { abortOutcome } from './outcome.ts'
 import { describeRequest, pathOf, type RequestFacts } from './request-attributes.ts'
 import { createRequestMetrics, type RequestMetrics } from './request-metrics.ts'
 import type { RequestRecord } from './request-record.ts'
 import { giveVerdict } from './request-verdict.ts'
+import { expressRoute } from './routes/express.ts'
+import type { RequestTeller } from './routes/framework.ts'
 
 export interface ServerSettings {
   readonly manager: AsyncContextManager
@@ -54,10 +55,6 @@ export interface ServerSettings {
   /** The response has ended; work of the request that is still open becomes tasks of its own. */
   requestEnded(record: RequestRecord): void
 }
-export interface WatchedServers {
-  recordError(request: unknown, error: unknown): void
-  setRoute(request: unknown, route: string): void
-}
 interface Serving extends ServerSettings {
   /** A request that ended in error is told whatever the sampler said. */
   readonly tell: (span: SpanData) => void
@@ -65,7 +62,7 @@ interface Serving extends ServerSettings {
 }
 
 /** Watches every server of this process. Nothing is patched but `on` of incoming messages; nothing of ours throws into the app. */
-export function watchServers(settings: ServerSettings): WatchedServers {
+export function watchServers(settings: ServerSettings): RequestTeller {
   const serving: Serving = {
     ...settings,
     tell: (span) => {
@@ -93,12 +90,12 @@ export function watchServers(settings: ServerSettings): WatchedServers {
   bindLateListeners()
   return {
     recordError(request, error) {
-      const open = (request as Marked)[OPEN]
-      if (open && !open.done) open.error = error
+      const open = openOf(request)
+      if (open && open.error === undefined) open.error = error
     },
     setRoute(request, route) {
-      const open = (request as Marked)[OPEN]
-      if (open && !open.done) open.record.route = route
+      const open = openOf(request)
+      if (open) open.route = route
     },
   }
 }
@@ -210,7 +207,7 @@ function end(serving: Serving, open: Open, outcome: RequestOutcome, status: numb
   open.done = true
   inFlight.delete(open)
   const { span, record } = open
-  const route = record.route ?? expressRoute(open.request)
+  const route = routeOf(open, status)
   if (route !== undefined) {
     record.route = route
     span.setAttribute('http.route', route)
@@ -230,6 +227,16 @@ function end(serving: Serving, open: Open, outcome: RequestOutcome, status: numb
   if (record.promised > 0 || outcome === 'crashed') publishAnswered(serving.serviceName, open, outcome)
   // Last of all: until here a death of the process leaves the request's name.
   if (open.slot >= 0) serving.flight?.close(open.slot)
+}
+
+function routeOf({ request, route }: Open, status: number | undefined): string | undefined {
+  if (route === undefined) return expressRoute(request)
+  if (typeof route === 'string') return route
+  try {
+    return route(status)
+  } catch {
+    return undefined
+  }
 }
 
 function publishAnswered(service: string, { record, span, request }: Open, outcome: RequestOutcome): void {

@@ -1,6 +1,7 @@
 // The route template of Express 4 and 5, from the router's own layers. `req.baseUrl` is concrete ('/api/acme'), so the template
 // of a mounted router is found by walking the tree once for each Route object, and remembered.
-import type { ModuleHook } from '../contracts/module-hook.ts'
+import type { ModuleHook } from '../../contracts/module-hook.ts'
+import type { RequestTeller } from './framework.ts'
 
 interface Layer {
   readonly route?: Route
@@ -30,6 +31,11 @@ interface ExpressRequest {
 const MOUNT: unique symbol = Symbol.for('afterspan.mount') as never
 const templates = new WeakMap<Route, string>()
 const MOST_LAYERS = 10_000
+
+/** Whether Express served it, routed or not. */
+export function isOfExpress(request: unknown): boolean {
+  return typeof (request as ExpressRequest).app === 'function'
+}
 
 /** The template of the route that answered, '/api/:tenant/orders/:id'; undefined where Express did not route. */
 export function expressRoute(request: unknown): string | undefined {
@@ -88,7 +94,7 @@ function clean(path: string): string {
 }
 
 /** Remembers mount paths (Express 4 and routers before 2.3 do not) and sees errors, which reach either an error-handling layer or the end of the root router. */
-export function expressHook(onError: (request: unknown, error: unknown) => void): ModuleHook {
+export function expressHook({ recordError: onError }: RequestTeller): ModuleHook {
   const patchedLayers = new WeakSet<object>()
   return {
     name: 'express',

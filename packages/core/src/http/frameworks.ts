@@ -1,0 +1,34 @@
+import type { ModuleHooks } from '../instrument/hooks.ts'
+import { expressHook } from './routes/express.ts'
+import { watchFastify } from './routes/fastify.ts'
+import type { RequestTeller } from './routes/framework.ts'
+import { hapiHook } from './routes/hapi.ts'
+import { honoHook } from './routes/hono.ts'
+import { koaRouterHook } from './routes/koa-router.ts'
+import { koaHook } from './routes/koa.ts'
+import { nestHook } from './routes/nest.ts'
+
+/** The frameworks whose routes and errors are known. Each is looked at when the app loads it. */
+export function watchFrameworks(
+  teller: RequestTeller,
+  hooks: Pick<ModuleHooks, 'add' | 'status'>,
+  onError: (error: unknown) => void,
+): void {
+  for (const hook of [
+    expressHook(teller),
+    koaHook(teller),
+    koaRouterHook('@koa/router', teller),
+    koaRouterHook('koa-router', teller),
+    honoHook(teller),
+    hapiHook(teller),
+    nestHook(teller),
+  ])
+    hooks.add(hook)
+  watchFastify(
+    teller,
+    (version) => {
+      hooks.status.set('fastify', 'fastify', version, 'active')
+    },
+    onError,
+  )
+}

@@ -1,0 +1,41 @@
+// Fastify 4 and 5 say on a diagnostics channel of their own that an instance was made: nothing is patched. Its hooks are public, come
+// first, and are inherited by every plugin.
+import { subscribe } from 'node:diagnostics_channel'
+import type { RequestTeller } from './framework.ts'
+
+interface Instance {
+  readonly version?: string
+  addHook(name: 'onRequest', hook: (request: Request, reply: unknown, done: () => void) => void): unknown
+  addHook(name: 'onError', hook: (request: Request, reply: unknown, error: unknown, done: () => void) => void): unknown
+}
+interface Request {
+  readonly raw: object
+  readonly is404?: boolean
+  readonly routeOptions?: { readonly url?: string }
+}
+
+/** `onActive` hears of each version once an instance of it is watched. */
+export function watchFastify(
+  { recordError, setRoute }: RequestTeller,
+  onActive: (version: string) => void,
+  onError: (error: unknown) => void,
+): void {
+  subscribe('fastify.initialization', (message) => {
+    try {
+      const { fastify } = message as { readonly fastify: Instance }
+      fastify.addHook('onRequest', function afterspanRoute(request, _reply, done) {
+        // Asked at the end: a handler may still hand over to the not-found handler.
+        setRoute(request.raw, () => (request.is404 ? undefined : request.routeOptions?.url))
+        done()
+      })
+      // Before the app's own error handler, whatever part of the life cycle failed.
+      fastify.addHook('onError', function afterspanError(request, _reply, error, done) {
+        recordError(request.raw, error)
+        done()
+      })
+      onActive(fastify.version ?? '')
+    } catch (error) {
+      onError(error)
+    }
+  })
+}

@@ -1,0 +1,68 @@
+/** The template of a request, or how to find it once the response has ended; undefined then means that nothing was routed. */
+export type Route = string | ((status: number | undefined) => string | undefined)
+
+/** What the frameworks tell of the requests that they serve. `request` is Node's own object; one that nobody watches is ignored. */
+export interface RequestTeller {
+  /** What the app threw. The first one counts: what follows is mostly the same on its way up, or the trouble of the error handler. */
+  recordError(request: unknown, error: unknown): void
+  setRoute(request: unknown, route: Route): void
+}
+
+type Method = (this: any, ...args: any[]) => unknown
+const replacements = new WeakSet<object>()
+
+/** Replaces a method in place, once, whichever module format brought its class; name, length and own properties stay. */
+export function replaceMethod(target: any, method: string, replace: (original: Method) => Method): void {
+  const original = target?.[method] as Method | undefined
+  if (typeof original !== 'function' || replacements.has(original)) return
+  const replacement = replace(original)
+  copyNature(original, replacement)
+  replacements.add(replacement)
+  const enumerable = Object.getOwnPropertyDescriptor(target, method)?.enumerable ?? false
+  Object.defineProperty(target, method, { configurable: true, enumerable, writable: true, value: replacement })
+}
+
+/** The exports with another value under one name: the same object where it can be changed, else one that reads all else from it. */
+export function withExport(exports: any, name: string, value: unknown): unknown {
+  try {
+    exports[name] = value
+  } catch {
+    // a getter of a bundler
+  }
+  if (exports[name] === value) return exports
+  return Object.create(Object.getPrototypeOf(exports) as object | null, {
+    ...Object.getOwnPropertyDescriptors(exports),
+    [name]: { configurable: true, enumerable: true, writable: true, value },
+  })
+}
+
+const followed = new WeakMap<object, Method>()
+
+/** A function of the app that tells what it throws or rejects with, and else is what it was. One for each. */
+export function follow(fn: Method, onError: (args: readonly any[], error: unknown) => void): Method {
+  const known = followed.get(fn)
+  if (known) return known
+  const replacement = function (this: unknown, ...args: unknown[]): unknown {
+    let result: unknown
+    try {
+      result = fn.apply(this, args)
+    } catch (error) {
+      onError(args, error)
+      throw error
+    }
+    // A branch beside the framework's own: it awaits the promise in any case.
+    if (result instanceof Promise)
+      result.then(undefined, (error: unknown) => {
+        onError(args, error)
+      })
+    return result
+  }
+  copyNature(fn, replacement)
+  followed.set(fn, replacement)
+  followed.set(replacement, replacement)
+  return replacement
+}
+
+function copyNature(from: object, to: object): void {
+  Object.defineProperties(to, Object.getOwnPropertyDescriptors(from))
+}

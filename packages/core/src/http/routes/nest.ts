@@ -1,0 +1,58 @@
+// Nest routes by the framework under it, which tells the route, but answers errors itself: they never come to that framework's own
+// error handling. All of them pass its ExceptionsHandler, which it does not export; an app that is being made ready has one.
+import type { ModuleHook } from '../../contracts/module-hook.ts'
+import { replaceMethod, type RequestTeller } from './framework.ts'
+
+interface Application {
+  readonly routesResolver?: { readonly routerExceptionsFilter?: object }
+}
+interface Host {
+  getArgByIndex(index: number): { readonly raw?: object } | undefined
+  getType?(): string
+}
+
+export function nestHook({ recordError }: RequestTeller): ModuleHook {
+  return {
+    name: '@nestjs/core',
+    module: '@nestjs/core',
+    versions: '>=9.0.0 <13',
+    patch(exports) {
+      replaceMethod(
+        exports.NestApplication.prototype,
+        'init',
+        (original) =>
+          function (this: Application, ...args) {
+            const filters = this.routesResolver?.routerExceptionsFilter
+            if (filters) watchFilters(Object.getPrototypeOf(filters) as object)
+            return original.apply(this, args)
+          },
+      )
+    },
+  }
+
+  function watchFilters(prototype: object): void {
+    replaceMethod(
+      prototype,
+      'create',
+      (original) =>
+        function (...args) {
+          const handler = original.apply(this, args) as object
+          watchHandler(Object.getPrototypeOf(handler) as object)
+          return handler
+        },
+    )
+  }
+
+  function watchHandler(prototype: object): void {
+    replaceMethod(
+      prototype,
+      'next',
+      (original) =>
+        function (exception: unknown, host: Host | undefined, ...rest: unknown[]) {
+          const request = host?.getArgByIndex(0)
+          recordError(request?.raw ?? request, exception)
+          return original.call(this, exception, host, ...rest)
+        },
+    )
+  }
+}

@@ -1,0 +1,34 @@
+const { later, listening, traceHere } = require('./here.cjs')
+
+module.exports = function start(express) {
+  const app = express()
+  const orders = express.Router({ mergeParams: true })
+  orders.get('/:id', async (req, res) => {
+    await later(Number(req.query.ms ?? 0))
+    res.json({ trace: traceHere() })
+  })
+  const api = express.Router({ mergeParams: true })
+  api.use((req, res, next) => next())
+  api.use('/orders', orders)
+  app.use('/api/:tenant', api)
+  app.post('/echo', express.json(), (req, res) => {
+    res.json({ got: req.body, trace: traceHere() })
+  })
+  const fail = (req, res, next) => {
+    next(new TypeError('no such thing'))
+  }
+  app.get('/throws', () => {
+    throw new TypeError('no such thing')
+  })
+  app.get('/rejects', async (req, res, next) => {
+    await later(1)
+    fail(req, res, next)
+  })
+  app.get('/swallowed', fail, (error, req, res, _next) => {
+    res.status(500).json({ hidden: true })
+  })
+  app.use((error, req, res, _next) => {
+    res.status(500).end('Internal Server Error')
+  })
+  const server = app.listen(0, '127.0.0.1', () => listening(server))
+}

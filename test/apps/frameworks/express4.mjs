@@ -1,0 +1,4 @@
+import express from 'express4'
+import start from './express-app.cjs'
+
+start(express)

@@ -1,0 +1,37 @@
+const { later, listening, traceHere } = require('./here.cjs')
+
+module.exports = async function start(fastify) {
+  const app = fastify({ logger: false })
+  app.register(
+    async (api) => {
+      api.addHook('preHandler', async () => {})
+      api.register(
+        async (orders) => {
+          orders.get('/:id', async (request) => {
+            await later(Number(request.query.ms ?? 0))
+            return { trace: traceHere() }
+          })
+        },
+        { prefix: '/orders' },
+      )
+    },
+    { prefix: '/api/:tenant' },
+  )
+  app.post('/echo', async (request) => ({ got: request.body, trace: traceHere() }))
+  app.get('/throws', () => {
+    throw new TypeError('no such thing')
+  })
+  app.get('/rejects', async () => {
+    await later(1)
+    throw new TypeError('no such thing')
+  })
+  app.register(async (guarded) => {
+    guarded.addHook('onRequest', async () => {
+      throw new TypeError('no such thing')
+    })
+    guarded.setErrorHandler((error, request, reply) => reply.code(500).send({ hidden: true }))
+    guarded.get('/swallowed', async () => 'never')
+  })
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  listening(app.server)
+}

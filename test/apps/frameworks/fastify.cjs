@@ -1,0 +1,1 @@
+void require('./fastify-app.cjs')(require('fastify'))

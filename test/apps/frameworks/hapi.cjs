@@ -1,0 +1,1 @@
+void require('./hapi-app.cjs')(require('@hapi/hapi').server)

@@ -1,0 +1,1 @@
+void require('./nest-app.cjs')(require('@nestjs/common'), require('@nestjs/core'))

@@ -1,0 +1,99 @@
+import { bothFormats, get, startPreloaded } from '@afterspan/testing'
+import { drawTrace, startOtlpSink } from 'afterspan/internal'
+import { describe, expect } from 'vitest'
+import { appFile, listening, traceIdOf } from './app.ts'
+import { getPipelined } from './pipelined.ts'
+
+type Sink = Awaited<ReturnType<typeof startOtlpSink>>
+
+describe.each([
+  { name: 'Express 5', file: 'express', order: '/api/:tenant/orders/:id' },
+  { name: 'Express 4', file: 'express4', order: '/api/:tenant/orders/:id' },
+  { name: 'Fastify', file: 'fastify', order: '/api/:tenant/orders/:id' },
+  { name: 'Koa', file: 'koa', order: '/api/:tenant/orders/:id' },
+  { name: 'Hono', file: 'hono', order: '/api/:tenant/orders/:id' },
+  { name: 'hapi', file: 'hapi', order: '/api/{tenant}/orders/{id}' },
+  { name: 'Nest', file: 'nest', order: '/api/:tenant/orders/:id' },
+])('$name', ({ file, order }) => {
+  bothFormats(
+    'has the whole route of each request, its one exception, and its own context',
+    { cjs: appFile(`frameworks/${file}.cjs`), mjs: appFile(`frameworks/${file}.mjs`) },
+    async ({ app, node }) => {
+      const sink = await startOtlpSink()
+      const env = { OTEL_SERVICE_NAME: 'shop', OTEL_BSP_SCHEDULE_DELAY: '50' }
+      const service = startPreloaded({ app, node: node.path, sink, env })
+      const url = await listening(service)
+
+      const found = await get(`${url}/api/acme/orders/7`)
+      expect(await draw(sink, found)).toBe(`· GET ${order}  SERVER shop\n  http.route=${order}`)
+      expect(JSON.parse(found.text)).toEqual({ trace: traceIdOf(found) })
+
+      const headers = { 'content-type': 'application/json' }
+      const sent = await get(`${url}/echo`, { method: 'POST', body: '{"a":1}', headers })
+      expect(await draw(sink, sent)).toBe('· POST /echo  SERVER shop\n  http.route=/echo')
+      expect(JSON.parse(sent.text)).toEqual({ got: { a: 1 }, trace: traceIdOf(sent) })
+
+      for (const path of ['/throws', '/rejects', '/swallowed']) {
+        const failed = await get(url + path)
+        expect(failed.status).toBe(500)
+        expect(await draw(sink, failed)).toBe(
+          `✗ GET ${path}  SERVER shop\n  TypeError: no such thing\n  http.route=${path}`,
+        )
+        const [span] = sink.trace(traceIdOf(failed))
+        const exceptions = span!.events.filter((event) => event.name === 'exception')
+        expect(exceptions).toHaveLength(1)
+        expect(exceptions[0]!.attributes['exception.stacktrace']).toContain(`${file.replace('4', '')}-app.cjs`)
+      }
+
+      const missing = await get(`${url}/nowhere/at/all`)
+      expect(missing.status).toBe(404)
+      expect(await draw(sink, missing)).toBe('· GET  SERVER shop')
+
+      await hasOwnContexts(url, sink, order)
+      expect(await counted(await service.adminUrl())).toEqual({
+        [`GET ${order} 200`]: 9,
+        'GET /rejects 500': 1,
+        'GET /swallowed 500': 1,
+        'GET /throws 500': 1,
+        'GET  404': 1,
+        'POST /echo 200': 1,
+      })
+      expect(service.stderr).not.toContain('[afterspan]')
+
+      await service.stop()
+      await sink.close()
+    },
+  )
+})
+
+/** Eight requests on one connection, the first of them the slowest: each is answered under its own trace. */
+async function hasOwnContexts(url: string, sink: Sink, route: string): Promise<void> {
+  const paths = Array.from({ length: 8 }, (_, n) => `/api/acme/orders/${n}?ms=${8 * (8 - n)}`)
+  const answers = await getPipelined(url, paths)
+  const traces = answers.map((answer) => /^00-([0-9a-f]{32})-/.exec(answer.headers['traceresponse'] ?? '')?.[1])
+  expect(new Set(traces).size).toBe(8)
+  expect(answers.map(({ text }) => (JSON.parse(text) as { trace: string }).trace)).toEqual(traces)
+  for (const [n, trace] of traces.entries()) {
+    await sink.waitFor((spans) => spans.some((span) => span.traceId === trace))
+    const [span] = sink.trace(trace!)
+    expect([span!.attributes['url.query'], span!.attributes['http.route']]).toEqual([`ms=${8 * (8 - n)}`, route])
+  }
+}
+
+async function draw(sink: Sink, answer: Awaited<ReturnType<typeof get>>): Promise<string> {
+  const traceId = traceIdOf(answer)
+  await sink.waitFor((spans) => spans.some((span) => span.traceId === traceId))
+  return drawTrace(sink.trace(traceId), { stable: true, attributes: ['http.route'] })
+}
+
+/** Of `http_server_request_duration_seconds`: how many requests by method, route and status. */
+async function counted(admin: string): Promise<Record<string, number>> {
+  const { text } = await get(`${admin}/metrics`, { headers: { accept: 'text/plain' } })
+  const lines = text.matchAll(/^http_server_request_duration_seconds_count\{(.*)\} (\d+)/gm)
+  return Object.fromEntries(
+    [...lines].map(([, labels = '', count]) => {
+      const of = (name: string): string => new RegExp(`\\b${name}="([^"]*)"`).exec(labels)?.[1] ?? ''
+      return [`${of('http_request_method')} ${of('http_route')} ${of('http_response_status_code')}`, Number(count)]
+    }),
+  )
+}
