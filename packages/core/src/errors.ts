@@ -7,6 +7,7 @@ export const ERROR_CODES = {
   AFS_CONFIG_UNKNOWN: 'a variable that starts with AFTERSPAN_ is not known',
   AFS_EXPORT_FAILED: 'spans could not be delivered to the collector',
   AFS_HANDLER_FAILED: 'a request handler threw or rejected; safeHandler answered 500',
+  AFS_HEALTH_LISTENER: 'a listener of health.onChange() threw or rejected; the others were told',
   AFS_HOOK_FAILED: 'an instrumentation could not patch its module; the app got the module as it was',
   AFS_HOOK_UNSUPPORTED: 'this version of a module, or of Node, is not supported by an instrumentation',
   AFS_JOURNAL_FAILED: 'the journal could not be written; tasks are counted in memory only',

@@ -1,7 +1,7 @@
 // The only process-wide state of Afterspan. Two copies of our code in one process (bundle and library, CommonJS and ESM)
 // meet here, so it holds plain values and functions, and changes only by addition.
 import type { TaskScope, TaskOptions } from './tasks/scope.ts'
-import type { HealthProbe } from './contracts/probe.ts'
+import type { HealthChange, HealthProbe } from './contracts/probe.ts'
 import type { Receipt } from './contracts/task.ts'
 
 export interface AfterspanState {
@@ -18,6 +18,9 @@ export interface AfterspanState {
   /** Set by health's boot; probes registered before it wait in `waitingProbes`. */
   registerProbe?: (probe: HealthProbe) => () => void
   waitingProbes: HealthProbe[]
+  /** What the app wants to be told of, and which checks it counts together, by the name of the group. Read by health when it changes. */
+  healthListeners?: Set<(change: HealthChange) => unknown>
+  healthGroups?: Map<string, Set<string>>
   /** OpenTelemetry modules that the instrumentation bundles share with the preload bundle, by package name. */
   shared: Record<string, unknown>
 }

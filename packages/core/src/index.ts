@@ -4,7 +4,7 @@ export { runTask, track } from './tasks/run-task.ts'
 export { safeHandler } from './guard/handlers.ts'
 export type { TaskOptions, TaskScope } from './tasks/scope.ts'
 export type { AttemptInfo, Carrier, Integration, TaskDraft, TaskKit } from './contracts/integration.ts'
-export type { Cause, HealthProbe, ProbeResult, ProbeStatus } from './contracts/probe.ts'
+export type { Cause, HealthChange, HealthProbe, ProbeResult, ProbeStatus } from './contracts/probe.ts'
 export type { Incident, Reporter } from './contracts/reporter.ts'
 export type {
   AttemptRecord,

@@ -22,7 +22,7 @@ export type { FlightLog } from './contracts/flight-log.ts'
 export { defineIntegration } from './contracts/integration.ts'
 export type { AttemptInfo, Carrier, Integration, TaskDraft, TaskKit } from './contracts/integration.ts'
 export type { ModuleHook } from './contracts/module-hook.ts'
-export type { Cause, HealthProbe, ProbeResult, ProbeStatus } from './contracts/probe.ts'
+export type { Cause, HealthChange, HealthProbe, ProbeResult, ProbeStatus } from './contracts/probe.ts'
 export type { Incident, Reporter } from './contracts/reporter.ts'
 export type {
   AdminHandler,

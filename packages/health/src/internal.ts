@@ -10,6 +10,7 @@ import {
   type Core,
   type HealthProbe,
 } from '@afterspan/core/internal'
+import { tellListeners } from './listeners.ts'
 import { madeBy } from './made-at.ts'
 import { createHealthMetrics } from './metrics.ts'
 import { healthSettings, type HealthSettings } from './options.ts'
@@ -62,6 +63,9 @@ export function bootHealth(core: Core, { bundleDir }: { readonly bundleDir: stri
     onFirst: () => {
       timer.after(0, addOwnProbes)
     },
+    onChange: (change) => {
+      tellListeners(change, onListenerError)
+    },
     onRejected,
   })
   showOnApp?.(registry.snapshot())
@@ -94,7 +98,8 @@ function mountOnApp(core: Core, data: HealthSideData): (snapshot: HealthSnapshot
       isMain: true,
       mainSilentMs: () => 0,
       route: (path, handle) => {
-        routes.set(path, handle)
+        // Below /health an app may well have paths of its own.
+        if (path !== '/health/') routes.set(path, handle)
       },
     },
     data,
@@ -105,6 +110,11 @@ function mountOnApp(core: Core, data: HealthSideData): (snapshot: HealthSnapshot
 
 function onRejected(why: string): void {
   say('AFS_PROBE_REJECTED', `a health probe was left out: ${why}.`, why)
+}
+
+function onListenerError(error: unknown): void {
+  const why = error instanceof Error ? error.message : String(error)
+  say('AFS_HEALTH_LISTENER', `a listener of health.onChange() failed: ${why}. The others were told.`, 'listener')
 }
 
 /** An error of health itself: said, never thrown into the app. */

@@ -1,4 +1,12 @@
-import type { Clock, EpochMs, HealthProbe, ProbeResult, ProbeStatus } from '@afterspan/core/internal'
+import {
+  globalState,
+  type Clock,
+  type EpochMs,
+  type HealthChange,
+  type HealthProbe,
+  type ProbeResult,
+  type ProbeStatus,
+} from '@afterspan/core/internal'
 import { DEFAULT_RULES, dampen, type Dampened, type DampeningRules } from './dampening.ts'
 import type { HealthMetrics } from './metrics.ts'
 import { safeResult } from './probe-result.ts'
@@ -21,8 +29,11 @@ interface Entry {
   readonly name: string
   readonly required: boolean
   readonly rules: DampeningRules
+  readonly groups: readonly string[]
   readonly madeAt: string | undefined
   dampened: Dampened | undefined
+  /** The status that listeners know. */
+  told: ProbeStatus | undefined
   /** The last result that was as bad as the status, which it explains. */
   evidence: ProbeResult | undefined
   last: ProbeResult | undefined
@@ -42,6 +53,8 @@ interface Given {
   readonly publish: (snapshot: HealthSnapshot) => void
   /** Called once, when there is something to do. */
   readonly onFirst: () => void
+  /** The status of a check has become another one. */
+  readonly onChange: (change: HealthChange) => void
   /** A probe was left out, and why. */
   readonly onRejected: (why: string) => void
 }
@@ -134,10 +147,30 @@ export class Registry {
       this.#metrics?.abandoned(entry.name)
     }
     if (kind !== 'hanging') this.#metrics?.duration(entry.name, durationMs)
-    const counts = effectiveStatus(stateOf(entry))
-    if (counts) this.#metrics?.status(entry.name, counts)
+    this.#tellStatus(entry)
     this.#publishSoon()
     return result.status === 'fail' || entry.dampened.status !== result.status ? 'suspicious' : 'calm'
+  }
+
+  #tellStatus(entry: Entry): void {
+    const state = stateOf(entry)
+    const to = effectiveStatus(state)
+    if (!to) return
+    this.#metrics?.status(entry.name, to)
+    const from = entry.told
+    entry.told = to
+    if (to === (from ?? 'pass')) return
+    const { name, component, required, code, reason } = state
+    this.#given.onChange({
+      name,
+      component,
+      required,
+      to,
+      at: this.#given.clock.now(),
+      ...(from ? { from } : {}),
+      ...(code === undefined ? {} : { code }),
+      ...(reason === undefined ? {} : { reason }),
+    })
   }
 
   #forget(entry: Entry): void {
@@ -166,6 +199,7 @@ function newEntry(probe: HealthProbe, name: string, madeAt: string | undefined, 
     probe,
     name,
     madeAt,
+    groups: Array.isArray(probe.groups) ? probe.groups.filter((group) => typeof group === 'string').slice(0, 20) : [],
     required: probe.criticality !== 'optional' && !optional.includes(name),
     rules: {
       ...DEFAULT_RULES,
@@ -173,6 +207,7 @@ function newEntry(probe: HealthProbe, name: string, madeAt: string | undefined, 
       fall: bounded(probe.fall, 1, 100, DEFAULT_RULES.fall),
     },
     dampened: undefined,
+    told: undefined,
     evidence: undefined,
     last: undefined,
     lastPassAt: undefined,
@@ -195,6 +230,7 @@ function stateOf(entry: Entry): CheckState {
     component: String(entry.probe.component ?? 'component').slice(0, 40),
     required: entry.required,
     abandoned: entry.abandoned,
+    ...groupsOf(entry),
     ...(dampened ? { status: dampened.status, since: dampened.since } : {}),
     ...(evidence?.code === undefined ? {} : { code: evidence.code }),
     ...(evidence?.reason === undefined ? {} : { reason: evidence.reason }),
@@ -205,6 +241,13 @@ function stateOf(entry: Entry): CheckState {
     ...(entry.lastPassAt === undefined ? {} : { lastPassAt: entry.lastPassAt }),
     ...(entry.madeAt === undefined ? {} : { madeAt: entry.madeAt }),
   }
+}
+
+/** What the probe says itself, and what health.group() says of its name. */
+function groupsOf({ name, groups }: Entry): { groups?: readonly string[] } {
+  const named = [...(globalState().healthGroups ?? [])].filter(([, names]) => names.has(name)).map(([group]) => group)
+  const all = named.length > 0 ? [...new Set([...groups, ...named])] : groups
+  return all.length > 0 ? { groups: all } : {}
 }
 
 function bounded(given: number | undefined, min: number, max: number, fallback: number): number {

@@ -1,7 +1,7 @@
 import type { AdminReply, AdminRequest, ProbeStatus, SideHost } from '@afterspan/core/internal'
 import { CONTENT_TYPES, preferredFormat, renderCheck, renderJson, renderText, type Format } from './render.ts'
 import type { HealthSideData, HealthSnapshot } from './snapshot.ts'
-import { judge, type Endpoint, type JudgedCheck, type Verdict } from './verdict.ts'
+import { groupOf, judge, type Endpoint, type JudgedCheck, type Verdict } from './verdict.ts'
 
 /** Three intervals, and never less than this: a pause of the garbage collector must not empty a load balancer. */
 const LEAST_STALE_MS = 3000
@@ -43,9 +43,10 @@ export function mountRoutes(host: Host, data: HealthSideData): (snapshot: Health
   }
   route('/livez', (request) => livez(request, host.mainSilentMs(), data))
   route('/readyz', whole('readyz', 'text'))
-  route('/readyz/', (request) => replies.one(request, isStale()))
+  route('/readyz/', (request) => replies.part('readyz', request, 'text', isStale()))
   route('/startupz', whole('startupz', 'text'))
   route('/health', whole('health', 'health+json'))
+  route('/health/', (request) => replies.part('health', request, 'health+json', isStale()))
   return (snapshot) => {
     receivedAt = host.clock.monotonicMs()
     everyMs = snapshot.everyMs
@@ -76,6 +77,7 @@ interface Wanted {
   readonly verbose: boolean
   readonly stale: boolean
   readonly exclude: Excluded
+  readonly group?: string | undefined
 }
 
 /** Replies to the last snapshot: the usual ones are made when it comes, the others when they are first asked for. */
@@ -100,8 +102,9 @@ class Replies {
         this.#whole(endpoint, { format, trusted, verbose: false, stale: false, exclude: NOTHING })
   }
 
-  whole(endpoint: Endpoint, request: AdminRequest, own: Format, stale: boolean): AdminReply {
+  whole(endpoint: Endpoint, request: AdminRequest, own: Format, stale: boolean, group?: string): AdminReply {
     return this.#whole(endpoint, {
+      group,
       format: preferredFormat(request.headers['accept'], own),
       trusted: request.trusted,
       verbose: request.query.has('verbose'),
@@ -110,12 +113,13 @@ class Replies {
     })
   }
 
-  one(request: AdminRequest, stale: boolean): AdminReply {
+  /** One check by its name, or else the checks of a group. */
+  part(endpoint: Endpoint, request: AdminRequest, own: Format, stale: boolean): AdminReply {
+    const name = request.path.slice(endpoint.length + 2)
+    const check = judge(endpoint, this.#snapshot).checks.find(({ state }) => state.name === name)
+    if (!check) return groupOf(this.#snapshot, name) ? this.whole(endpoint, request, own, stale, name) : NOT_FOUND
     const { trusted } = request
-    const name = request.path.slice('/readyz/'.length)
-    const check = judge('readyz', this.#snapshot).checks.find(({ state }) => state.name === name)
-    if (!check) return NOT_FOUND
-    const format = preferredFormat(request.headers['accept'], 'text')
+    const format = preferredFormat(request.headers['accept'], own)
     return this.#keep(`/${name} ${format} ${trusted} ${stale}`, () => {
       const verdict: Verdict = stale
         ? { ok: false, status: 'fail', code: 'stale', checks: [check] }
@@ -129,10 +133,11 @@ class Replies {
   }
 
   #whole(endpoint: Endpoint, wanted: Wanted): AdminReply {
-    const { format, trusted, verbose, stale, exclude } = wanted
-    const key = `${endpoint} ${format} ${trusted} ${verbose} ${stale} ${exclude.unmatched} ${[...exclude.names].join(',')}`
+    const { format, trusted, verbose, stale, exclude, group } = wanted
+    const key = `${group ?? ''} ${endpoint} ${format} ${trusted} ${verbose} ${stale} ${exclude.unmatched} ${[...exclude.names].join(',')}`
     return this.#keep(key, () => {
-      const verdict = judge(endpoint, this.#snapshot, { stale, exclude: exclude.names })
+      const snapshot = group === undefined ? this.#snapshot : groupOf(this.#snapshot, group)
+      const verdict = judge(endpoint, snapshot, { stale, exclude: exclude.names })
       const body =
         format === 'text'
           ? renderText(endpoint, verdict, { verbose, trusted, unmatched: exclude.unmatched })

@@ -5,6 +5,7 @@ export interface CheckState {
   readonly name: string
   readonly component: string
   readonly required: boolean
+  readonly groups?: readonly string[]
   /** After dampening; absent until the first result. */
   readonly status?: ProbeStatus
   readonly code?: string

@@ -43,6 +43,12 @@ export function judge(
   return { ok: status !== 'fail', status, checks }
 }
 
+/** The snapshot of one group's checks alone; undefined where nothing belongs to it. */
+export function groupOf(snapshot: HealthSnapshot | undefined, name: string): HealthSnapshot | undefined {
+  const checks = snapshot?.checks.filter((check) => check.groups?.includes(name)) ?? []
+  return snapshot && checks.length > 0 ? { ...snapshot, checks } : undefined
+}
+
 /** An optional check is at most warn, also when it hangs: a timeout comes here as a fail like any other. */
 export function effectiveStatus(state: CheckState): ProbeStatus | undefined {
   return state.status === 'fail' && !state.required ? 'warn' : state.status

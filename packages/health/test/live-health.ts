@@ -40,6 +40,7 @@ export function liveHealth(settings: { readonly intervalMs?: number; readonly ti
       for (const listen of listeners) listen(snapshot)
     },
     onFirst: () => {},
+    onChange: () => {},
     onRejected: () => {},
   })
   const until: LiveHealth['until'] = (name, is, timeoutMs = 10_000) =>

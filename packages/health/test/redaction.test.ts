@@ -105,6 +105,7 @@ test('whatever a driver throws, returns or measures, the public bodies have name
     settings: { intervalMs: 2000, timeoutMs: 1500, optional: [] },
     publish: () => {},
     onFirst: () => {},
+    onChange: () => {},
     onRejected: () => {},
   })
   checks.forEach((check, i) => {

@@ -1,5 +1,12 @@
-import { createMetricRegistry, type HealthProbe, type MetricFamily, type ProbeResult } from '@afterspan/core/internal'
+import {
+  createMetricRegistry,
+  type HealthChange,
+  type HealthProbe,
+  type MetricFamily,
+  type ProbeResult,
+} from '@afterspan/core/internal'
 import { beforeEach, describe, expect, test } from 'vitest'
+import { group } from '../src/group.ts'
 import { createHealthMetrics } from '../src/metrics.ts'
 import { Registry } from '../src/registry.ts'
 import { Scheduler } from '../src/scheduler.ts'
@@ -13,6 +20,7 @@ const FAIL: ProbeResult = { status: 'fail', code: 'timeout', reason: 'no answer'
 let time: FakeTime
 let published: HealthSnapshot[]
 let rejected: string[]
+let changes: HealthChange[]
 let firsts: number
 let metrics: ReturnType<typeof createMetricRegistry>
 
@@ -20,6 +28,7 @@ beforeEach(() => {
   time = fakeTime()
   published = []
   rejected = []
+  changes = []
   firsts = 0
   metrics = createMetricRegistry()
 })
@@ -33,6 +42,7 @@ function registry(optional: readonly string[] = []): Registry {
     settings: { intervalMs: 2000, timeoutMs: 1500, optional },
     publish: (snapshot) => published.push(snapshot),
     onFirst: () => firsts++,
+    onChange: (change) => changes.push(change),
     onRejected: (why) => rejected.push(why),
   })
 }
@@ -255,4 +265,33 @@ test('durations and abandoned checks are counted, rounds of a hanging one are no
     ['slow', 1],
   ])
   expect(await series('afterspan_health_checks_abandoned')).toEqual([['slow', 1]])
+})
+
+describe('a change of status is told', () => {
+  test('once, and not for a first pass, nor for a result that dampening holds back', async () => {
+    let result: ProbeResult = PASS
+    registry().register(probe(async () => result, { fall: 2 }))
+    await time.advance(5000)
+    expect(changes).toEqual([])
+    result = FAIL
+    await time.advance(30_000)
+    expect(changes).toMatchObject([{ name: 'db', required: true, from: 'pass', to: 'fail', code: 'timeout' }])
+    result = PASS
+    await time.advance(30_000)
+    expect(changes).toMatchObject([{ to: 'fail' }, { from: 'fail', to: 'pass' }])
+  })
+
+  test('as it counts: an optional check warns at most', async () => {
+    registry(['db']).register(probe(async () => FAIL))
+    await time.advance(5000)
+    expect(changes).toMatchObject([{ name: 'db', required: false, to: 'warn' }])
+    expect(changes[0]).not.toHaveProperty('from')
+  })
+})
+
+test('a check is in the groups that it names and in those that name it', async () => {
+  group('orders', ['db'])
+  registry().register(probe(async () => PASS, { groups: ['core'] }))
+  await time.advance(200)
+  expect(last()).toMatchObject({ groups: ['core', 'orders'] })
 })

@@ -169,3 +169,33 @@ test('/livez does not ask whether anything else works', () => {
   expect(ask('/livez')).toMatchObject({ status: 200, body: 'ok' })
   expect(ask('/livez?verbose').body).toBe('[+]main-thread ok\nlivez check passed\n')
 })
+
+describe('groups', () => {
+  const orders = checkState({ name: 'orders-db', status: 'fail', code: 'timeout', groups: ['orders'] })
+  const mails = checkState({ name: 'mails', groups: ['mails', 'outside'] })
+
+  test('are judged by their own checks alone', () => {
+    take(snapshotOf([orders, mails]))
+    expect(ask('/readyz').status).toBe(503)
+    expect(ask('/readyz/mails')).toMatchObject({ status: 200, body: 'ok' })
+    expect(ask('/readyz/outside').body).toBe('ok')
+    expect(ask('/readyz/orders').status).toBe(503)
+    expect(ask('/readyz/orders?verbose').body).not.toContain('mails')
+    expect(ask('/health/orders')).toMatchObject({ status: 503, type: 'application/health+json; charset=utf-8' })
+    expect(JSON.parse(ask('/health/mails').body)).toMatchObject({
+      status: 'pass',
+      checks: { 'mails:responseTime': [{}] },
+    })
+    expect(ask('/readyz/others').status).toBe(404)
+  })
+
+  test('a group that has the name of a check is the check', () => {
+    take(snapshotOf([orders, checkState({ name: 'orders' })]))
+    expect(ask('/readyz/orders').body).toBe('ok')
+  })
+
+  test('/health tells one check too', () => {
+    take(snapshotOf([orders]))
+    expect(JSON.parse(ask('/health/orders-db').body)).toMatchObject({ status: 'fail' })
+  })
+})

@@ -1,3 +1,5 @@
+import type { EpochMs } from './task.ts'
+
 /** The words of draft-inadarei-api-health-check. */
 export type ProbeStatus = 'pass' | 'warn' | 'fail'
 /** Would a restart of this process help? Only 'self_wedged' may turn /livez. */
@@ -18,11 +20,31 @@ export interface HealthProbe {
   readonly component: string
   /** optional: at most 'warn', also when it hangs. */
   readonly criticality: 'required' | 'optional'
+  /** Names under which several checks are asked together: /readyz/<group>, /health/<group>. */
   readonly groups?: readonly string[]
+  /** Milliseconds that one check may take, 10 to 60000; then it has failed. Default: AFTERSPAN_HEALTH_TIMEOUT. */
   readonly timeoutMs?: number
+  /** Milliseconds between two checks while all is calm, 100 to 3600000. Default: AFTERSPAN_HEALTH_INTERVAL. */
   readonly intervalMs?: number
+  /** Good results in a row until a bad status improves. Default: 2. */
   readonly rise?: number
+  /** Fails in a row until the status is fail. Default: 1. */
   readonly fall?: number
   /** Throwing is 'fail'; the runner converts, so probes need no try/catch. */
   check(signal: AbortSignal): Promise<ProbeResult>
+}
+
+/** The status of one check has become another one, after dampening. */
+export interface HealthChange {
+  readonly name: string
+  readonly component: string
+  readonly required: boolean
+  /** Absent: the first result of all, and it was no pass. */
+  readonly from?: ProbeStatus
+  /** As it counts for the whole: of an optional check at most warn. */
+  readonly to: ProbeStatus
+  /** Of the result that changed it; the reason is scrubbed of hosts, users and addresses. */
+  readonly code?: string
+  readonly reason?: string
+  readonly at: EpochMs
 }

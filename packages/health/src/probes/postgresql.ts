@@ -4,6 +4,7 @@ import { madeBy } from '../made-at.ts'
 import type { FoundProbe } from '../registry.ts'
 import { namesReplica } from '../replica.ts'
 import { scrub } from '../scrub.ts'
+import { untilAborted } from '../until-aborted.ts'
 import { PoolWatch, type PgClient, type PgPool } from './postgresql-pool.ts'
 
 type PoolConstructor = new (...args: never[]) => PgPool
@@ -179,17 +180,10 @@ async function ask(client: PgClient, question: string, signal: AbortSignal): Pro
     (result): Answer => ({ kind: 'rows', row: result?.rows?.[0] ?? {} }),
     (error: unknown): Answer => ({ kind: 'error', error }),
   )
-  const first = await Promise.race([answer, aborted(signal)])
+  const first = await untilAborted(answer, signal)
+  if (first === 'late') return { kind: 'late' }
   if (first.kind === 'rows') client.removeListener('error', ignore)
   return first
-}
-
-function aborted(signal: AbortSignal): Promise<Answer> {
-  return new Promise((resolve) => {
-    const late = (): void => resolve({ kind: 'late' })
-    if (signal.aborted) late()
-    else signal.addEventListener('abort', late, { once: true })
-  })
 }
 
 function counters(pool: PgPool, watch: PoolWatch): Observed {

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { eventLoopProbe, judgeLoop } from '../../src/probes/event-loop.ts'
+import { probeConformance } from '../probe-conformance.ts'
 
 test.for([
   [{ p99Ms: 3, maxMs: 20, utilization: 0.5 }, 'pass', undefined],
@@ -28,3 +29,8 @@ test('a loop that is blocked between two rounds is seen', async () => {
 function turnFor(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
 }
+
+probeConformance('event-loop', {
+  well: () => eventLoopProbe(() => ({ p99Ms: 3, maxMs: 20, utilization: 0.5 })),
+  sick: () => eventLoopProbe(() => ({ p99Ms: 900, maxMs: 1000, utilization: 1 })),
+})

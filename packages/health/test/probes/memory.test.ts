@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { probeConformance } from '../probe-conformance.ts'
 import { groupMemory, judgeMemory, memoryProbe, oldGenerationLimit } from '../../src/probes/memory.ts'
 
 const MIB = 1024 * 1024
@@ -75,4 +76,14 @@ test('the probe reads this process', async () => {
   expect(['pass', 'warn']).toContain(result.status)
   expect(result.observed?.['resident']?.value).toBeGreaterThan(10 * MIB)
   expect(probe.criticality).toBe('optional')
+})
+
+probeConformance('memory', {
+  well: () =>
+    memoryProbe({ oldSpaceLimitMb: 96, sample: () => ({ residentBytes: 50 * MIB, oldLimitBytes: 96 * MIB }) }),
+  sick: () =>
+    memoryProbe({
+      oldSpaceLimitMb: 96,
+      sample: () => ({ residentBytes: 200 * MIB, oldLimitBytes: 96 * MIB, oldAfterGcBytes: 95 * MIB }),
+    }),
 })

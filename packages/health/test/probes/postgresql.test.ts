@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events'
 import type { ProbeResult } from '@afterspan/core/internal'
 import { beforeEach, describe, expect, test } from 'vitest'
+import { probeConformance } from '../probe-conformance.ts'
 import { postgresqlHook } from '../../src/probes/postgresql.ts'
 import type { FoundProbe } from '../../src/registry.ts'
 import { fakeTime, settled, type FakeTime } from '../fake-time.ts'
@@ -409,4 +410,18 @@ describe('a pool that the app has left alone', () => {
     pool.emit('error', error, pool.client)
     expect(heard).toEqual([error])
   })
+})
+
+const kept: FakePool[] = []
+function probeOf(query: Query): FoundProbe {
+  const pool = new Pool({ host: 'db.internal', user: 'shop', password: 'geheim' })
+  pool.client.query = query
+  kept.push(pool) // the probe itself does not keep it
+  return found.at(-1)!.probe
+}
+probeConformance('postgresql', {
+  well: () => probeOf(answer(WRITABLE)),
+  sick: () => probeOf(refuse('28P01', 'password authentication failed for user "shop" at db.internal')),
+  silent: () => probeOf(hang),
+  secrets: ['db.internal', 'shop', 'geheim'],
 })

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events'
 import type { ProbeResult } from '@afterspan/core/internal'
 import { beforeEach, describe, expect, test } from 'vitest'
+import { probeConformance } from '../probe-conformance.ts'
 import { identityOf, isUsable, type RedisClient } from '../../src/probes/redis-client.ts'
 import { redisHook } from '../../src/probes/redis.ts'
 import type { FoundProbe } from '../../src/registry.ts'
@@ -331,4 +332,21 @@ describe('clients that are not connected', () => {
     expect(found).toHaveLength(2)
     expect(found[1]!.probe.isGone()).toBe(false)
   })
+})
+
+const kept: unknown[] = []
+function probeOf(change: (client: InstanceType<typeof Redis>) => void): FoundProbe {
+  const client = ready({ host: 'cache.internal' })
+  change(client)
+  kept.push(client) // the probe itself does not keep it
+  return found.at(-1)!.probe
+}
+probeConformance('redis', {
+  well: () => probeOf(() => {}),
+  sick: () =>
+    probeOf((client) => {
+      client.onSet = () => Promise.reject(new Error("READONLY You can't write to cache.internal as user shop"))
+    }),
+  silent: () => probeOf((client) => client.setStatus('connecting')),
+  secrets: ['cache.internal', 'shop'],
 })
