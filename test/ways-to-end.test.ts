@@ -22,6 +22,11 @@ const CRASHES: Readonly<Record<string, { readonly type: string; readonly message
   string: { type: 'string', message: 'a string' },
   frozen: { type: 'RangeError', message: 'frozen' },
   getter: { type: 'RangeError', message: '' },
+  async: { type: 'RangeError', message: 'in an async handler' },
+  undefined: { type: 'undefined', message: 'undefined' },
+  rejectNull: { type: 'UnhandledPromiseRejection', message: expect.stringContaining('"null"') as string },
+  proxy: { type: 'Error', message: '' },
+  domain: { type: 'RangeError', message: 'in a domain' },
 }
 
 /** Three requests: one that is answered, one that hangs, and the one that ends the process. */
@@ -41,7 +46,7 @@ function of(sink: OtlpSink, path: string): StoredSpan | undefined {
 
 /** Without the frames of Node's own that its async context adds: every AsyncLocalStorage does. */
 function frames(stderr: string): string {
-  return stderr.replace(/^ +at .*\(?node:(?:internal|async_hooks).*\n/gm, '')
+  return stderr.replace(/^ +at .*\(?node:(?:internal|async_hooks|events).*\n/gm, '')
 }
 
 /** Enough for a busy machine: what is asked here is that everything arrives. */
@@ -83,13 +88,15 @@ describe.each(nodesUnderTest())('on Node $major', (node) => {
       const app = startPreloaded({ app: APP, args: [act], node: node.path, sink, env })
       expect(await drive(app)).toEqual(plain.how)
       expect(frames(app.stderr)).toBe(frames(plain.stderr))
-      for (const path of ['/act', '/bystander']) expect(of(sink, path)!.status.code).toBe('error')
+      for (const path of ['/act', '/bystander'])
+        expect(of(sink, path)!.attributes['error.type'] ?? '').toMatch(/^(RangeError|crashed)$/)
+      expect(of(sink, '/act')!.events.map(({ name }) => name)).toEqual(['exception'])
       expect(of(sink, '/done')!.status.code).toBe('unset')
       await sink.close()
     },
   )
 
-  test.each(['exit', 'sigterm', 'sigint', 'sighup'])(
+  test.each(['exit', 'exitInExit', 'throwInExit', 'natural', 'sigterm', 'sigint', 'sighup'])(
     'an end by %s delivers what is finished and what is in flight',
     async (act) => {
       const plain = await bare(node, act)
@@ -104,26 +111,94 @@ describe.each(nodesUnderTest())('on Node $major', (node) => {
     },
   )
 
-  test.each(['kill', 'abort'])('after %s the next process on the folder tells what was in flight', async (act) => {
+  test('a crash that no request is guilty of has a span of its own', async () => {
     const sink = await startOtlpSink()
-    const app = startPreloaded({ app: APP, args: [act], node: node.path, sink, env })
-    const how = await drive(app)
-    expect(how.signal).toBe(act === 'kill' ? 'SIGKILL' : 'SIGABRT')
-    const next = startPreloaded({ app: APP, args: ['none'], node: node.path, sink, ledgerDir: app.ledgerDir })
-    await get(`${await listening(next)}/done`)
-    await sink.waitFor(() => of(sink, '/act') !== undefined && of(sink, '/bystander') !== undefined)
-    for (const path of ['/act', '/bystander'])
-      expect(of(sink, path)!.attributes).toMatchObject({
-        'afterspan.http.aborted_by': 'crash',
-        'error.type': 'process_killed',
-      })
-    await next.stop()
+    const app = startPreloaded({ app: APP, args: ['background'], node: node.path, sink, env })
+    const url = await listening(app)
+    await get(`${url}/act`)
+    expect(await app.exit).toEqual({ code: 1, signal: null })
+    const crash = sink.spans().find(({ name }) => name === 'uncaughtException')!
+    expect(crash.events.map(({ attributes }) => attributes['exception.message'])).toEqual(['in the background'])
+    expect(crash.status).toEqual({ code: 'error', message: 'in the background' })
     await sink.close()
   })
 
-  test.each(['uncaughtException', 'unhandledRejection'])('an app that handles %s itself goes on', async (own) => {
+  test.each(['rejection', 'timer'])(
+    'an app that logs an uncaught error (%s) and exits has its guilty request named',
+    async (act) => {
+      const sink = await startOtlpSink()
+      const own = { ...env, OWN_HANDLER: 'log and exit' }
+      const app = startPreloaded({ app: APP, args: [act], node: node.path, sink, env: own })
+      expect(await drive(app)).toEqual({ code: 42, signal: null })
+      expect(app.stderr).toBe('')
+      const culprit = of(sink, '/act')!
+      expect(culprit.attributes).toMatchObject({ 'afterspan.crash.role': 'culprit', 'error.type': 'RangeError' })
+      expect(of(sink, '/bystander')!.links.map((link) => link.spanId)).toEqual([culprit.spanId])
+      await sink.close()
+    },
+  )
+
+  test.each(['strict', 'throw', 'warn', 'none'])(
+    '--unhandled-rejections=%s means what it means without us',
+    async (mode) => {
+      const end = mode === 'strict' || mode === 'throw'
+      const flags = [`--unhandled-rejections=${mode}`]
+      const go = async (app: RunningApp): Promise<AppExit> => {
+        if (end) return drive(app)
+        const url = await listening(app)
+        get(`${url}/act`).catch(() => {})
+        if (mode === 'warn') await app.waitForLine(/UnhandledPromiseRejectionWarning: Unhandled promise rejection/)
+        await get(`${url}/done`)
+        return app.stop()
+      }
+      const plain = runApp({ args: [...flags, APP, 'rejection'], node: node.path })
+      const how = await go(plain)
+      const sink = await startOtlpSink()
+      const app = startPreloaded({
+        app: APP,
+        args: ['rejection'],
+        node: node.path,
+        sink,
+        env: { ...env, NODE_OPTIONS: flags.join(' ') },
+      })
+      expect(await go(app)).toEqual(how)
+      const text = (stderr: string): string => frames(stderr).replaceAll(/\(node:\d+\)/g, '(node:0)')
+      expect(text(app.stderr)).toBe(text(plain.stderr))
+      expect(of(sink, '/act')?.attributes['afterspan.crash.role']).toBe(end ? 'culprit' : undefined)
+      await sink.close()
+    },
+  )
+
+  test.each(['kill', 'abort', 'heap'])(
+    'after %s the next process on the folder tells what was in flight',
+    async (act) => {
+      const sink = await startOtlpSink()
+      const small = act === 'heap' ? { NODE_OPTIONS: '--max-old-space-size=60' } : {}
+      const app = startPreloaded({ app: APP, args: [act], node: node.path, sink, env: { ...env, ...small } })
+      const how = await drive(app)
+      expect(how.signal).toBe(act === 'kill' ? 'SIGKILL' : 'SIGABRT')
+      const next = startPreloaded({ app: APP, args: ['none'], node: node.path, sink, ledgerDir: app.ledgerDir })
+      await get(`${await listening(next)}/done`)
+      await sink.waitFor(() => of(sink, '/act') !== undefined && of(sink, '/bystander') !== undefined)
+      for (const path of ['/act', '/bystander'])
+        expect(of(sink, path)!.attributes).toMatchObject({
+          'afterspan.http.aborted_by': 'crash',
+          'error.type': 'process_killed',
+        })
+      await next.stop()
+      await sink.close()
+    },
+  )
+
+  test.each(
+    Object.entries({
+      uncaughtException: 'timer',
+      unhandledRejection: 'rejection',
+      capture: 'timer',
+      domain: 'domain',
+    }),
+  )('an app that handles errors itself (%s) goes on', async (own, act) => {
     const sink = await startOtlpSink()
-    const act = own === 'uncaughtException' ? 'timer' : 'rejection'
     const app = startPreloaded({ app: APP, args: [act], node: node.path, sink, env: { OWN_HANDLER: own } })
     const url = await listening(app)
     get(`${url}/act`).catch(() => {})

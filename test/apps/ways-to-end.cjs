@@ -48,6 +48,55 @@ const acts = {
     setTimeout(function again() {
       again()
     }, 5),
+  async: async () => {
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    throw new RangeError('in an async handler')
+  },
+  undefined: () =>
+    setTimeout(() => {
+      throw undefined
+    }, 5),
+  rejectNull: () => {
+    void Promise.reject(null)
+  },
+  proxy: () =>
+    setTimeout(() => {
+      const refuse = () => {
+        throw new Error('from a trap')
+      }
+      throw new Proxy({}, { get: refuse, getPrototypeOf: refuse, has: refuse, ownKeys: refuse })
+    }, 5),
+  domain: () => {
+    const domain = require('node:domain').create()
+    if (process.env.OWN_HANDLER === 'domain') domain.on('error', (error) => console.log(`handled ${error.message}`))
+    domain.run(() =>
+      setTimeout(() => {
+        throw new RangeError('in a domain')
+      }, 5),
+    )
+  },
+  exitInExit: () => {
+    process.on('exit', () => process.exit(9))
+    process.exit(3)
+  },
+  throwInExit: () => {
+    process.on('exit', () => {
+      throw new RangeError('in an exit handler')
+    })
+    process.exit(3)
+  },
+  natural: () => {
+    process.exitCode = 7
+    server.close()
+    server.closeAllConnections()
+  },
+  background: (req, res) => {
+    res.end('soon', () => (isWanted = true))
+  },
+  heap: () => {
+    const kept = []
+    for (;;) kept.push(Array.from({ length: 100_000 }, () => ({})))
+  },
   exit: () => process.exit(3),
   abort: () => process.abort(),
   kill: () => process.kill(process.pid, 'SIGKILL'),
@@ -60,14 +109,27 @@ if (process.env.OWN_HANDLER === 'uncaughtException')
   process.on('uncaughtException', (error) => console.log(`handled ${error.message}`))
 if (process.env.OWN_HANDLER === 'unhandledRejection')
   process.on('unhandledRejection', (error) => console.log(`handled ${error.message}`))
+if (process.env.OWN_HANDLER === 'capture')
+  process.setUncaughtExceptionCaptureCallback((error) => console.log(`handled ${error.message}`))
+if (process.env.OWN_HANDLER === 'log and exit')
+  process.on('uncaughtException', () => {
+    console.log('handled, and out')
+    setTimeout(() => process.exit(42), 5)
+  })
 if (process.env.OWN_HANDLER === 'SIGTERM')
   process.on('SIGTERM', () => {
     console.log('handled SIGTERM')
     process.exit(0)
   })
 
+let isWanted = false
+if (process.argv[2] === 'background')
+  setInterval(() => {
+    if (isWanted) throw new RangeError('in the background')
+  }, 5)
+
 const server = createServer((req, res) => {
   if (req.url === '/done') res.end('ok')
   else if (req.url === '/bystander') console.log('bystander')
-  else acts[process.argv[2]]()
+  else acts[process.argv[2]](req, res)
 }).listen(0, '127.0.0.1', () => console.log(`listening ${server.address().port}`))

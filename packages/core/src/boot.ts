@@ -32,6 +32,7 @@ import { createExporter, type Exporter } from './sdk/exporter.ts'
 import { createOpenSpans } from './sdk/open-spans.ts'
 import { createPropagator } from './sdk/propagator.ts'
 import { describeResource, SDK_VERSION } from './sdk/resource.ts'
+import type { SpanData } from './sdk/span-data.ts'
 import { addSpanObserver } from './sdk/span-observers.ts'
 import { createSampler, createTracerProvider } from './sdk/tracer-provider.ts'
 import { SideThread } from './side-thread/host.ts'
@@ -146,6 +147,9 @@ function start(parts: Parts, kept: Kept): void {
   const wake = (): void => {
     sideThread.wake()
   }
+  const deliver = (span: SpanData): void => {
+    exporter.deliver(SCOPE, span)
+  }
   const servers = watchServers({
     ...parts,
     limits: config.limits,
@@ -154,9 +158,7 @@ function start(parts: Parts, kept: Kept): void {
     mount: kept.mount,
     traceResponse: config.traceResponse,
     flight: config.flight ? kept.flight : undefined,
-    deliver: (span) => {
-      exporter.deliver(SCOPE, span)
-    },
+    deliver,
     requestStarted: wake,
     requestEnded: leftovers.requestEnded,
   })
@@ -166,7 +168,7 @@ function start(parts: Parts, kept: Kept): void {
   metrics.callback(hooks.status.collect)
   addProcessMetrics(metrics)
   Object.assign(globalState(), { runTask: createRunTask({ tracer, now, onError }), recordError: servers.recordError })
-  guardProcess({ config, exporter, openSpans, sideThread, tracer, now, spool: () => kept.spool })
+  guardProcess({ config, exporter, openSpans, sideThread, tracer, now, deliver, spool: () => kept.spool })
   if (!isMainThread) return // one listener a process: the main thread's
   wakeWhenListening(sideThread.hasServices ? wake : listenHere(adminSettings(config), metrics.collect))
 }

@@ -12,18 +12,47 @@ export interface CrashDeps {
   readonly endOpenSpans: (errorType: string) => void
   /** A request that was already answered is guilty: its promise is broken now. */
   readonly breakPromise: (culprit: Culprit, error: unknown, origin: string) => void
+  /** A span for a crash that no request or task is guilty of; undefined where it is nobody's business. */
+  readonly tellCrash: (error: unknown, origin: string) => TraceRef | undefined
   readonly sendLastWords: () => void
 }
 
-export function watchCrashes(deps: CrashDeps): void {
+interface Uncaught {
+  readonly error: unknown
+  readonly culprit: Culprit | undefined
+  /** Node's word for it: 'uncaughtException' or 'unhandledRejection'. */
+  readonly origin: string
+}
+/** A handler of the app's mostly logs, closes what is open and exits. */
+const HANDLED_MS = 10_000
+
+/** What it returns ends what is in flight as a crash does, where the exit with this code is the app's own answer to an uncaught error; false: it is not. */
+export function watchCrashes(deps: CrashDeps): (exitCode: number) => boolean {
+  let handled: (Uncaught & { readonly atMs: number }) | undefined
   process.on('uncaughtExceptionMonitor', (error: unknown, origin: string) => {
     try {
-      if (!isFatal()) return
-      crash(deps, error, origin)
+      const uncaught = { error, culprit: findCulprit(), origin }
+      if (isFatal()) {
+        endInFlight(deps, uncaught)
+        deps.sendLastWords()
+      } else {
+        handled = { ...uncaught, atMs: performance.now() }
+        note(uncaught)
+      }
     } catch {
       // the app's own error is the one to be seen
     }
   })
+  return (exitCode) => {
+    if (exitCode === 0 || !handled || performance.now() - handled.atMs > HANDLED_MS) return false
+    endInFlight(deps, handled)
+    return true
+  }
+}
+
+/** The app lives on. Should the request that threw not be answered well, its span says why. */
+function note({ error, culprit }: Uncaught): void {
+  for (const request of inFlight) if (request.ref.spanId === culprit?.ref.spanId) request.blame(error)
 }
 
 /** An app with a handler of its own lives on: nothing is ended for it. */
@@ -31,15 +60,14 @@ function isFatal(): boolean {
   return process.listenerCount('uncaughtException') === 0 && !process.hasUncaughtExceptionCaptureCallback()
 }
 
-function crash(deps: CrashDeps, error: unknown, origin: string): void {
-  const culprit = findCulprit()
+function endInFlight(deps: CrashDeps, { error, culprit, origin }: Uncaught): void {
   const failure = toFailure(error)
   processChannel.publish({ kind: 'crashed', at: deps.now(), failure, ...(culprit ? { culprit: culprit.ref } : {}) })
   if (culprit?.record?.ended) deps.breakPromise(culprit, error, origin)
+  const guilty = culprit?.ref ?? deps.tellCrash(error, origin)
   const open = [...inFlight]
-  for (const request of open) request.endForCrash(roleOf(request.ref, culprit), error, culprit?.ref)
+  for (const request of open) request.endForCrash(roleOf(request.ref, culprit), error, guilty)
   deps.endOpenSpans(failure.type)
-  deps.sendLastWords()
 }
 
 function roleOf(request: TraceRef, culprit: Culprit | undefined): 'culprit' | 'bystander' | 'unattributed' {

@@ -6,6 +6,8 @@ export interface ExitDeps {
   readonly now: () => EpochMs
   readonly endOpenSpans: (errorType: string) => void
   readonly sendLastWords: () => void
+  /** Ends what is in flight where the exit follows from an uncaught error; false: it does not. */
+  readonly endAsCrash: (code: number) => boolean
 }
 
 /** Says goodbye: what is in flight ends here, the journal learns how, and what is left is sent. Once. */
@@ -15,8 +17,10 @@ export function createFarewell(deps: ExitDeps): (code: number, signal?: string) 
     if (isSaid) return
     isSaid = true
     try {
-      // A copy: what ends is taken out of it.
-      for (const request of Array.from(inFlight)) request.endForExit()
+      if (signal !== undefined || !deps.endAsCrash(code)) {
+        // A copy: what ends is taken out of it.
+        for (const request of Array.from(inFlight)) request.endForExit()
+      }
       deps.endOpenSpans('process_exit')
       processChannel.publish({ kind: 'exiting', at: deps.now(), code, ...(signal ? { signal } : {}) })
     } catch {

@@ -1,11 +1,14 @@
 import type { Tracer } from '@opentelemetry/api'
 import type { CoreConfig } from '../config/config.ts'
 import type { EpochMs } from '../contracts/task.ts'
+import { inFlight } from '../http/in-flight.ts'
 import type { Exporter } from '../sdk/exporter.ts'
 import type { OpenSpans } from '../sdk/open-spans.ts'
+import type { SpanData } from '../sdk/span-data.ts'
 import type { SideThread } from '../side-thread/host.ts'
 import { createCrashTask } from '../tasks/crash-task.ts'
 import { isTaskSpan, patrolTells } from '../tasks/outcome-teller.ts'
+import { tellCrash } from './crash-span.ts'
 import { watchCrashes } from './crash.ts'
 import { createFarewell, watchExit } from './exit.ts'
 import { createLastWords, type Spool } from './last-words.ts'
@@ -19,9 +22,10 @@ export function guardProcess(deps: {
   readonly sideThread: SideThread
   readonly tracer: () => Tracer
   readonly now: () => EpochMs
+  readonly deliver: (span: SpanData) => void
   readonly spool: () => Spool | undefined
 }): void {
-  const { config, exporter, openSpans, sideThread, tracer, now, spool } = deps
+  const { config, exporter, openSpans, sideThread, tracer, now, deliver, spool } = deps
   const { queue } = exporter
   const lastWords = queue
     ? createLastWords({ queue, settings: config.otlp, sideThread, spool, holdMs: config.exitHoldMs })
@@ -33,8 +37,16 @@ export function guardProcess(deps: {
   const endOpenSpans = (errorType: string): void => {
     openSpans.endAll(errorType, (span) => patrolTells() && isTaskSpan(span))
   }
-  watchCrashes({ now, endOpenSpans, breakPromise: createCrashTask(tracer, now), sendLastWords })
-  const farewell = createFarewell({ now, endOpenSpans, sendLastWords })
+  const endAsCrash = watchCrashes({
+    now,
+    endOpenSpans,
+    breakPromise: createCrashTask(tracer, now),
+    // A tool that fails is no news: what serves or has served is.
+    tellCrash: (error, origin) =>
+      inFlight.size > 0 || sideThread.isAwake ? tellCrash(deliver, error, origin) : undefined,
+    sendLastWords,
+  })
+  const farewell = createFarewell({ now, endOpenSpans, sendLastWords, endAsCrash })
   watchExit(farewell)
   watchSignals(farewell)
 }

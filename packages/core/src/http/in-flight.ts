@@ -7,6 +7,8 @@ export interface OpenRequest {
   readonly record: RequestRecord
   /** Ends the SERVER span because the process ends: with the error where this request is guilty, with a link to the guilty one where it stood by. */
   endForCrash(role: 'culprit' | 'bystander' | 'unattributed', error: unknown, culprit: TraceRef | undefined): void
+  /** Its code threw this, and the app lives on. */
+  blame(error: unknown): void
   /** Ends the SERVER span because the process leaves before it answered. */
   endForExit(): void
 }

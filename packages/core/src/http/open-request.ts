@@ -47,13 +47,18 @@ export class Open implements OpenRequest {
   }
   endForCrash(role: 'culprit' | 'bystander' | 'unattributed', error: unknown, culprit: TraceRef | undefined): void {
     this.span.setAttribute('afterspan.crash.role', role)
-    if (role === 'culprit') this.error = error
-    else if (culprit) {
+    // Who is guilty is not known: each of them may be the one, and says so.
+    if (role !== 'bystander') this.blame(error)
+    if (role !== 'culprit' && culprit) {
       const { traceId, spanId, sampled } = culprit
       const attributes = { 'afterspan.crash.role': 'culprit' }
       this.span.addLink({ context: { traceId, spanId, traceFlags: sampled ? 1 : 0 }, attributes })
     }
     this.settle(this, 'crashed', undefined)
+  }
+  blame(error: unknown): void {
+    // `throw undefined` is an error too.
+    this.error = error === undefined ? { __proto__: null, name: 'undefined', message: 'undefined' } : error
   }
   endForExit(): void {
     this.settle(this, 'aborted_by_server', undefined)

@@ -38,6 +38,10 @@ export class SideThread {
     this.#entry = join(settings.bundleDir, 'side-thread.js')
   }
 
+  /** It was asked for: this process has something to do. */
+  get isAwake(): boolean {
+    return this.#isAwake
+  }
   get hasServices(): boolean {
     return this.#services.length > 0
   }
