@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import {
@@ -12,21 +13,31 @@ import {
   type ServerOf,
 } from '@afterspan/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { appFile, listening } from './app.ts'
+import { appFile, listening, traceIdOf } from './app.ts'
 
 const run = promisify(execFile)
 
 let prometheus: ServerOf['prometheus'] | MissingServer
 let app: ReturnType<typeof startPreloaded>
 let admin: string
+/** An app whose own metrics are everything that is allowed, and more. */
+let meters: ReturnType<typeof startPreloaded>
+let metersAdmin: string
 beforeAll(async () => {
+  const api = createRequire(join(repositoryRoot(), 'packages/core/package.json')).resolve('@opentelemetry/api')
+  meters = startPreloaded({ app: appFile('meters.cjs'), env: { OTEL_API: api } })
+  const url = await listening(meters)
+  for (let i = 0; i < 60; i++) await get(`${url}/made-up/${i}/${'x'.repeat(i)}`)
+  for (const method of ['PROPFIND', 'MKCOL', 'PURGE', 'M-SEARCH']) await get(url, { method })
+  metersAdmin = await meters.adminUrl()
   app = startPreloaded({ app: appFile('express.cjs') })
   await listening(app).then((url) => get(`${url}/api/a/orders/1`))
   admin = await app.adminUrl()
-  prometheus = await service('prometheus', { targets: [new URL(admin).host] })
+  prometheus = await service('prometheus', { targets: [new URL(admin).host, new URL(metersAdmin).host] })
 })
 afterAll(async () => {
   await app.stop()
+  await meters.stop()
   if (!('missing' in prometheus)) await prometheus.stop()
 })
 
@@ -57,10 +68,76 @@ test('promtool finds nothing wrong with the text format', async (context) => {
   expect({ code, output }).toEqual({ code: 0, output: '' })
 })
 
-test('OpenMetrics has its end', async () => {
-  const { text, headers } = await get(`${admin}/metrics`, { headers: { accept: 'application/openmetrics-text' } })
-  expect(headers['content-type']).toContain('application/openmetrics-text')
-  expect(text.endsWith('# EOF\n')).toBe(true)
+const OPEN_METRICS = { headers: { accept: 'application/openmetrics-text; version=1.0.0' } }
+
+test('OpenMetrics has its end, and each bucket and counter of requests the trace of its newest one', async () => {
+  const url = await listening(app)
+  const trace = traceIdOf(await get(`${url}/api/a/orders/2`))
+  const text = await pollUntil(async () => {
+    const answer = await get(`${admin}/metrics`, OPEN_METRICS)
+    expect(answer.headers['content-type']).toBe('application/openmetrics-text; version=1.0.0; charset=utf-8')
+    return answer.text.includes(`outcome="kept"} 2 # {`) ? answer.text : undefined
+  })
+  expect(text.endsWith('\n# EOF\n')).toBe(true)
+  const exemplars = text.split('\n').filter((line) => line.includes(` # {`) && line.includes(`trace_id="${trace}"`))
+  expect(exemplars.map((line) => line.split(/[ {]/)[0])).toEqual([
+    'afterspan_requests_effective_total',
+    'http_server_request_duration_seconds_bucket',
+  ])
+})
+
+test('gzip is given where it is asked for, and not where it is refused', async () => {
+  const encoding = async (accepted: string): Promise<string | undefined> =>
+    (await fetch(`${admin}/metrics`, { headers: { 'accept-encoding': accepted } })).headers.get('content-encoding') ??
+    undefined
+  expect([await encoding('gzip'), await encoding('gzip;q=0'), await encoding('br')]).toEqual([
+    'gzip',
+    undefined,
+    undefined,
+  ])
+})
+
+test("a real Prometheus takes every name, unit, attribute and value of the app's own metrics, as OpenMetrics", async (context) => {
+  const { url } = present(prometheus, context)
+  const instance = new URL(metersAdmin).host
+  const value = (query: string): Promise<string> =>
+    pollUntil(async () => {
+      const { data } = JSON.parse((await get(`${url}/api/v1/query?query=${encodeURIComponent(query)}`)).text) as {
+        data: { result: { value: [number, string] }[] }
+      }
+      return data.result[0]?.value[1]
+    })
+  expect(await value(`up{instance="${instance}"} == 1`)).toBe('1')
+  expect(await value(`orders_placed_total{instance="${instance}"}`)).toBe('3')
+  expect(await value(`a_b_total{x_y="0;1;2",otel_scope_name="app"}`)).toBe('3')
+  expect(await value(`a_b_total{otel_scope_name="other"}`)).toBe('5')
+  expect(await value(`count(lat_milliseconds_count)`)).toBe('2')
+})
+
+test('a callback that throws or hangs, a value or an attribute that cannot be kept, cost only their own series', async () => {
+  const { text } = await get(`${metersAdmin}/metrics`)
+  const scope = 'otel_scope_name="app",otel_scope_version="1.0"'
+  expect(text).toContain(`\nfine{${scope}} 7\n`)
+  expect(text).toContain(`\nspoiled_total{${scope}} 1\n`)
+  expect(text).toContain('afterspan_measurements_refused_total{reason="refused"} 3')
+  expect(text).toContain('afterspan_metrics_left_out{reason="name_conflict"} 1')
+  expect(text).not.toMatch(/^(throws|hangs)/m)
+  // Said once for each reason, however often it is scraped.
+  const said = meters.stderr.split('\n').filter((line) => line.includes('AFS_METRIC_REFUSED'))
+  expect(said.length).toBe(3)
+})
+
+test('made-up users, paths and methods stay in bounds, and nothing of them is lost from the sum', async () => {
+  const { text } = await get(`${metersAdmin}/metrics`)
+  const series = (name: string): string[] => text.split('\n').filter((line) => line.startsWith(name))
+  const users = series('users_total')
+  expect(users.length).toBeLessThanOrEqual(2000)
+  expect(users.filter((line) => line.includes('otel_metric_overflow="true"')).length).toBe(1)
+  expect(users.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)).toBe(10_000)
+  expect(series('http_server_request_duration_seconds_count').map((line) => line.replace(/^.*\{|,.*$/g, ''))).toEqual([
+    'http_request_method="GET"',
+    'http_request_method="_OTHER"',
+  ])
 })
 
 test('the alert rules hold what their tests say', async (context) => {

@@ -11,6 +11,7 @@ import { metricsRoute } from './admin/metrics-route.ts'
 import { systemClock } from './clock.ts'
 import { loadConfig, otlpSettings, type CoreConfig } from './config/config.ts'
 import type { FlightLog } from './contracts/flight-log.ts'
+import type { ResourceAttributes } from './contracts/task.ts'
 import type { Core } from './core.ts'
 import { say } from './diag.ts'
 import { globalState } from './global-state.ts'
@@ -27,6 +28,7 @@ import { integrationHook } from './instrument/integration-hook.ts'
 import { createMeterProvider } from './metrics/meter-provider.ts'
 import { addProcessMetrics } from './metrics/process.ts'
 import { createMetricRegistry, type MetricRegistry } from './metrics/registry.ts'
+import { targetInfo } from './metrics/target-info.ts'
 import { AsyncContextManager } from './sdk/context-manager.ts'
 import { createExporter, type Exporter } from './sdk/exporter.ts'
 import { createOpenSpans } from './sdk/open-spans.ts'
@@ -73,6 +75,7 @@ function assemble(bundleDir: string, config: CoreConfig): Core {
   const kit = createKit({ tracer, now: systemClock.now, onError })
   const parts: Parts = {
     config,
+    resource,
     serviceName: String(resource['service.name']),
     metrics,
     sampler,
@@ -119,6 +122,7 @@ function assemble(bundleDir: string, config: CoreConfig): Core {
 /** What boot has made, and start needs. */
 interface Parts {
   readonly config: CoreConfig
+  readonly resource: ResourceAttributes
   readonly serviceName: string
   readonly metrics: MetricRegistry
   readonly sampler: Sampler
@@ -167,6 +171,7 @@ function start(parts: Parts, kept: Kept): void {
   hooks.start()
   metrics.callback(hooks.status.collect)
   addProcessMetrics(metrics)
+  metrics.callback(() => [targetInfo(parts.resource)])
   Object.assign(globalState(), { runTask: createRunTask({ tracer, now, onError }), recordError: servers.recordError })
   guardProcess({ config, exporter, openSpans, sideThread, tracer, now, deliver, spool: () => kept.spool })
   if (!isMainThread) return // one listener a process: the main thread's

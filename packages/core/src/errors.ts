@@ -13,6 +13,7 @@ export const ERROR_CODES = {
   AFS_JOURNAL_FAILED: 'the journal could not be written; tasks are counted in memory only',
   AFS_LEDGER_DIR: 'the ledger folder cannot be used; outcomes are kept in memory only',
   AFS_LEDGER_FAILED: 'the ledger could not be opened or written; journals wait on disk',
+  AFS_METRIC_REFUSED: 'a callback, a value or attributes of an instrument of the app could not be taken',
   AFS_NODE_UNSUPPORTED: 'this Node is older than Afterspan needs; the app runs without it',
   AFS_PATROL_FAILED: 'a sweep of the patrol failed; it goes on with the next one',
   AFS_PROBE_REJECTED: 'a health probe could not be registered; the others go on',

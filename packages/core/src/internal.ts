@@ -83,7 +83,7 @@ export { globalState } from './global-state.ts'
 export type { Spool } from './guard/last-words.ts'
 export { effectiveOutcome } from './http/effective.ts'
 export { inRange } from './instrument/version-range.ts'
-export { OPENMETRICS_TEXT, prefersOpenMetrics, PROMETHEUS_TEXT, renderMetrics } from './metrics/exposition.ts'
+export { renderMetrics } from './metrics/exposition.ts'
 export {
   createMetricRegistry,
   type Counter,

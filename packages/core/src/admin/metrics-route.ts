@@ -1,6 +1,8 @@
-import { gzipSync } from 'node:zlib'
+import { promisify } from 'node:util'
+import { gzip } from 'node:zlib'
 import type { AdminHandler, AdminReply, MetricFamily } from '../contracts/service.ts'
-import { OPENMETRICS_TEXT, prefersOpenMetrics, PROMETHEUS_TEXT, renderMetrics } from '../metrics/exposition.ts'
+import { chooseFormat, isOpenMetrics, takesGzip } from '../metrics/accept.ts'
+import { renderMetrics } from '../metrics/exposition.ts'
 
 const MAIN_ANSWERS_WITHIN_MS = 1_000
 
@@ -28,16 +30,17 @@ export function metricsRoute(
       building = undefined
     })
     const { families, staleMs } = await building
-    const openMetrics = prefersOpenMetrics(headers['accept'])
+    const contentType = chooseFormat(headers['accept'])
+    const openMetrics = isOpenMetrics(contentType)
     let body: string | Uint8Array = renderMetrics(families, openMetrics)
     if (staleMs > 0 && !openMetrics)
       body += `# the main thread did not answer; its metrics are ${Math.round(staleMs)} ms old\n`
     const reply: Record<string, string> = {
-      'content-type': openMetrics ? OPENMETRICS_TEXT : PROMETHEUS_TEXT,
+      'content-type': contentType,
       vary: 'accept, accept-encoding',
     }
-    if (/\bgzip\b/.test(headers['accept-encoding'] ?? '')) {
-      body = gzipSync(body)
+    if (takesGzip(headers['accept-encoding'])) {
+      body = await promisify(gzip)(body)
       reply['content-encoding'] = 'gzip'
     }
     return { status: 200, headers: reply, body }

@@ -55,10 +55,12 @@ export interface AdminReply {
 }
 export type AdminHandler = (request: AdminRequest) => AdminReply | Promise<AdminReply>
 
-// ---- metrics as plain data: they cross threads ----
+// ---- metrics as plain data: they cross threads and processes ----
 export interface MetricSample {
   readonly labels: Readonly<Record<string, string>>
   readonly value: number
+  /** Of counters alone. */
+  readonly exemplar?: Exemplar
 }
 export interface Exemplar {
   readonly labels: Readonly<Record<string, string>>
@@ -76,19 +78,19 @@ export interface HistogramSample {
   /** By bucket index. */
   readonly exemplars?: readonly (Exemplar | undefined)[]
 }
-/** `name` is the final Prometheus name without the `_total` of counters. */
+interface FamilyHead {
+  /** Without the `_total` of counters and the `_info` of infos. */
+  readonly name: string
+  readonly help: string
+  /** As Prometheus spells it: seconds, bytes. */
+  readonly unit?: string
+}
 export type MetricFamily =
-  | {
-      readonly name: string
-      readonly type: 'counter' | 'gauge'
-      readonly help: string
-      readonly unit?: string
+  | (FamilyHead & {
+      readonly type: 'counter' | 'gauge' | 'info'
       readonly samples: readonly MetricSample[]
-    }
-  | {
-      readonly name: string
+    })
+  | (FamilyHead & {
       readonly type: 'histogram'
-      readonly help: string
-      readonly unit?: string
       readonly samples: readonly HistogramSample[]
-    }
+    })

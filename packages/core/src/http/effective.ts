@@ -1,4 +1,4 @@
-import type { EffectiveOutcome, RequestOutcome } from '../contracts/task.ts'
+import type { EffectiveOutcome, RequestOutcome, TraceRef } from '../contracts/task.ts'
 import type { Counter, MetricRegistry } from '../metrics/registry.ts'
 import type { RequestRecord } from './request-record.ts'
 
@@ -23,6 +23,8 @@ export interface PendingEntry {
   readonly method: string
   readonly outcome: EffectiveOutcome
   requests: number
+  /** Of the newest of them. */
+  trace: TraceRef
 }
 
 /** Takes a request back that was going to be counted. False: it has been. */
@@ -62,8 +64,9 @@ export class EffectiveCounter {
     const word = effectiveOutcome(status, outcome)
     const key = `${word} ${method} ${route}`
     let entry = pending.entries.get(key)
-    if (!entry) pending.entries.set(key, (entry = { route, method, outcome: word, requests: 0 }))
+    if (!entry) pending.entries.set(key, (entry = { route, method, outcome: word, requests: 0, trace: record.ref }))
     entry.requests++
+    entry.trace = record.ref
     record.pending = { in: pending, as: entry }
   }
 
@@ -102,7 +105,7 @@ export class EffectiveCounter {
 
   #count(pending: PendingCounts): void {
     pending.isCounted = true
-    for (const { route, method, outcome, requests } of pending.entries.values())
-      if (requests > 0) this.#counter.add(requests, route, method, outcome)
+    for (const { route, method, outcome, requests, trace } of pending.entries.values())
+      if (requests > 0) this.#counter.addFrom(trace, requests, route, method, outcome)
   }
 }

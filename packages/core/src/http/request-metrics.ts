@@ -1,4 +1,4 @@
-import type { MetricRegistry } from '../metrics/registry.ts'
+import type { MetricRegistry, Record } from '../metrics/registry.ts'
 import type { Open } from './open-request.ts'
 
 /** Semconv: http.server.request.duration. */
@@ -14,7 +14,8 @@ const DURATION_LABELS = [
 
 export interface RequestMetrics {
   started(open: Open): void
-  ended(open: Open, seconds: number, status: number | undefined, errorType: string | undefined): void
+  /** `endMs`: epoch milliseconds. */
+  ended(open: Open, endMs: number, status: number | undefined, errorType: string | undefined): void
 }
 
 /** `http_server_request_duration_seconds` and `http_server_active_requests`. */
@@ -68,9 +69,10 @@ export function createRequestMetrics(metrics: MetricRegistry): RequestMetrics {
     started(open) {
       count(open, 1)
     },
-    ended(open, seconds, status, errorType) {
+    ended(open, endMs, status, errorType) {
       count(open, -1)
-      recorderOf(open, status === undefined ? '' : String(status), errorType ?? '').record(seconds)
+      const { record } = recorderOf(open, status === undefined ? '' : String(status), errorType ?? '')
+      record((endMs - open.span.startMs) / 1000, open.record.ref, endMs)
     },
   }
 }
@@ -81,7 +83,7 @@ interface Recorder {
   readonly scheme: string
   readonly version: string
   readonly errorType: string
-  readonly record: (seconds: number) => void
+  readonly record: Record
 }
 const MOST_ROUTES = 1_000
 const MOST_WAYS = 16

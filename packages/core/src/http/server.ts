@@ -221,7 +221,7 @@ function end(serving: Serving, open: Open, outcome: RequestOutcome, status: numb
   const endMs = nowMs()
   span.end(endMs)
   record.ended = true
-  serving.requestMetrics.ended(open, (endMs - span.startMs) / 1000, status, errorType)
+  serving.requestMetrics.ended(open, endMs, status, errorType)
   serving.requestEnded(record)
   serving.effective.ended(record, outcome)
   if (record.promised > 0 || outcome === 'crashed') publishAnswered(serving.serviceName, open, outcome)

@@ -1,6 +1,8 @@
-import { createNoopMeter, type Meter, type MeterOptions, type MeterProvider } from '@opentelemetry/api'
+import { createNoopMeter, type MeterOptions, type MeterProvider } from '@opentelemetry/api'
 import { join } from 'node:path'
 import type { ResourceAttributes } from '../contracts/task.ts'
+import { say } from '../diag.ts'
+import { guardedMeter, type OnTrouble } from './guarded-meter.ts'
 import type { createOtelMetrics } from './otel-bridge.ts'
 import type { MetricRegistry } from './registry.ts'
 
@@ -22,33 +24,43 @@ export function createMeterProvider(
       const bridge = bundle.createOtelMetrics(resource)
       registry.callback(() => bridge.collect())
       real = bridge.provider
-    } catch {
+    } catch (error) {
       isFailed = true
+      say('AFS_BOOT_FAILED', `the app's own metrics are not kept: ${describe(error)}. The app runs without them.`)
     }
     return real
   }
+  const onTrouble = troubleCounter(registry)
   return {
     getMeter: (name: string, version?: string, options?: MeterOptions) =>
-      lazyMeter(() => load()?.getMeter(name, version, options) ?? createNoopMeter()),
+      guardedMeter(() => load()?.getMeter(name, version, options) ?? createNoopMeter(), onTrouble),
   }
 }
 
-function lazyMeter(make: () => Meter): Meter {
-  let made: Meter | undefined
-  const meter = (): Meter => (made ??= make())
-  return {
-    createCounter: (...args) => meter().createCounter(...args),
-    createGauge: (...args) => meter().createGauge(...args),
-    createHistogram: (...args) => meter().createHistogram(...args),
-    createUpDownCounter: (...args) => meter().createUpDownCounter(...args),
-    createObservableCounter: (...args) => meter().createObservableCounter(...args),
-    createObservableGauge: (...args) => meter().createObservableGauge(...args),
-    createObservableUpDownCounter: (...args) => meter().createObservableUpDownCounter(...args),
-    addBatchObservableCallback: (...args) => {
-      meter().addBatchObservableCallback(...args)
-    },
-    removeBatchObservableCallback: (...args) => {
-      meter().removeBatchObservableCallback(...args)
-    },
+/** Counted each time, said once for each reason. */
+function troubleCounter(registry: MetricRegistry): OnTrouble {
+  const counter = (): { add(value: number, reason: string): void } =>
+    registry.counter(
+      'afterspan_measurements_refused',
+      "Measurements of the app's own instruments that were not taken: a callback threw or hung, or a value was refused.",
+      ['reason'],
+    )
+  return (reason, why) => {
+    counter().add(1, reason)
+    say('AFS_METRIC_REFUSED', `${WORDS[reason]} (${describe(why)}). It costs only its own series.`, reason)
+  }
+}
+
+const WORDS = {
+  callback_failed: 'a callback of an observable instrument of the app threw or rejected',
+  callback_hangs: 'a callback of an observable instrument of the app did not answer',
+  refused: 'an instrument of the app was given a value or attributes that cannot be kept',
+} as const
+
+function describe(error: unknown): string {
+  try {
+    return error instanceof Error ? error.message : String(error)
+  } catch {
+    return 'an error that cannot be read'
   }
 }

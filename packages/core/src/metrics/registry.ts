@@ -1,9 +1,12 @@
-import type { MetricFamily } from '../contracts/service.ts'
+import type { Exemplar, MetricFamily } from '../contracts/service.ts'
+import type { EpochMs, TraceRef } from '../contracts/task.ts'
 import { createSeries } from './series.ts'
 
 /** Afterspan's own instruments: label values by position, no allocation on a known series, bounded cardinality. */
 export interface Counter {
   add(value: number, ...labels: readonly string[]): void
+  /** The same, and the trace becomes the exemplar of the series. */
+  addFrom(trace: TraceRef, value: number, ...labels: readonly string[]): void
 }
 export interface Gauge {
   set(value: number, ...labels: readonly string[]): void
@@ -12,8 +15,10 @@ export interface Gauge {
 export interface Histogram {
   record(value: number, ...labels: readonly string[]): void
   /** The same for one series, without looking it up each time. */
-  bind(...labels: readonly string[]): (value: number) => void
+  bind(...labels: readonly string[]): Record
 }
+/** `trace`, where it is sampled, becomes the exemplar of the bucket; `at` in epoch milliseconds. */
+export type Record = (value: number, trace?: TraceRef, at?: number) => void
 export interface MetricRegistry {
   /** `name` without `_total`. Series named in `born` exist from the start at 0. */
   counter(name: string, help: string, labels?: readonly string[], born?: readonly (readonly string[])[]): Counter
@@ -71,14 +76,29 @@ function makeCounter(
   labels: readonly string[],
   born: readonly (readonly string[])[],
 ): Counter & Made {
-  const series = createSeries(labels, () => ({ value: 0 }))
+  const series = createSeries(labels, () => ({ value: 0, last: undefined as Last | undefined }))
   for (const values of born) series.of(values)
   return {
     add(value, ...values) {
       if (value >= 0) series.of(values).value += value
     },
+    addFrom(trace, value, ...values) {
+      if (!(value >= 0)) return
+      const state = series.of(values)
+      state.value += value
+      if (trace.sampled) state.last = { trace, value, at: Date.now() }
+    },
     collect: () => [
-      { name, type: 'counter', help, samples: series.samples((set, { value }) => ({ labels: set, value })) },
+      {
+        name,
+        type: 'counter',
+        help,
+        samples: series.samples((set, { value, last }) => ({
+          labels: set,
+          value,
+          ...(last ? { exemplar: exemplarOf(last) } : {}),
+        })),
+      },
     ],
   }
 }
@@ -112,15 +132,18 @@ function makeHistogram({ name, help, unit, bounds, labels }: HistogramInit): His
     counts: Array.from({ length: bounds.length + 1 }, () => 0),
     sum: 0,
     count: 0,
+    /** By bucket; made by the first measurement that has a trace. */
+    last: undefined as (Last | undefined)[] | undefined,
   }))
-  const bind = (...values: readonly string[]): ((value: number) => void) => {
+  const bind = (...values: readonly string[]): Record => {
     const h = series.of(values)
-    return (value) => {
+    return (value, trace, at = 0) => {
       let bucket = 0
       while (bucket < bounds.length && value > bounds[bucket]!) bucket++
       h.counts[bucket]!++
       h.sum += value
       h.count++
+      if (trace?.sampled) remember((h.last ??= []), bucket, trace, value, at)
     }
   }
   return {
@@ -129,14 +152,37 @@ function makeHistogram({ name, help, unit, bounds, labels }: HistogramInit): His
       bind(...values)(value)
     },
     collect() {
-      const samples = series.samples((set, { counts, sum, count }) => ({
+      const samples = series.samples((set, { counts, sum, count, last }) => ({
         labels: set,
         bounds,
         counts: [...counts],
         sum,
         count,
+        ...(last ? { exemplars: counts.map((_, i) => last[i] && exemplarOf(last[i])) } : {}),
       }))
       return [{ name, type: 'histogram', help, unit, samples }]
     },
   }
+}
+
+/** The newest measurement that had a trace. Overwritten in place: nothing is allocated for a request. */
+interface Last {
+  trace: TraceRef
+  value: number
+  at: number
+}
+
+function remember(all: (Last | undefined)[], bucket: number, trace: TraceRef, value: number, at: number): void {
+  const last = all[bucket]
+  if (!last) {
+    all[bucket] = { trace, value, at }
+    return
+  }
+  last.trace = trace
+  last.value = value
+  last.at = at
+}
+
+function exemplarOf({ trace, value, at }: Last): Exemplar {
+  return { labels: { trace_id: trace.traceId, span_id: trace.spanId }, value, at: at as EpochMs }
 }
