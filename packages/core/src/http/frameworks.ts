@@ -1,4 +1,5 @@
 import type { ModuleHooks } from '../instrument/hooks.ts'
+import { canSeeHttp2, sayHttp2Unseen } from './http2-server.ts'
 import { expressHook } from './routes/express.ts'
 import { watchFastify } from './routes/fastify.ts'
 import type { RequestTeller } from './routes/framework.ts'
@@ -11,7 +12,7 @@ import { nestHook } from './routes/nest.ts'
 /** The frameworks whose routes and errors are known. Each is looked at when the app loads it. */
 export function watchFrameworks(
   teller: RequestTeller,
-  hooks: Pick<ModuleHooks, 'add' | 'status'>,
+  hooks: Pick<ModuleHooks, 'add' | 'status' | 'whenAsked'>,
   onError: (error: unknown) => void,
 ): void {
   for (const hook of [
@@ -24,6 +25,7 @@ export function watchFrameworks(
     nestHook(teller),
   ])
     hooks.add(hook)
+  if (!canSeeHttp2(process.versions.node)) hooks.whenAsked(['http2', 'node:http2'], sayHttp2Unseen)
   watchFastify(
     teller,
     (version) => {

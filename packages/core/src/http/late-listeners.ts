@@ -11,8 +11,8 @@ const NODES_OWN = 'clearIncoming'
 const LATE = new Set<string | symbol>(['data', 'end', 'close', 'error', 'readable'])
 
 /** Listeners that the app adds to a request run in that request's context, whichever event of the parser fires them: raw `req.on('end')` listeners lose it on Node 24 and 26. */
-export function bindLateListeners(): void {
-  const prototype = IncomingMessage.prototype as unknown as Record<string, On>
+export function bindLateListeners(of: object = IncomingMessage.prototype): void {
+  const prototype = of as Record<string, On>
   const on = bound(prototype['on']!)
   replace(prototype, 'on', on)
   replace(prototype, 'addListener', on)

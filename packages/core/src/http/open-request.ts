@@ -1,8 +1,8 @@
-import type { IncomingMessage } from 'node:http'
 import type { Context } from '@opentelemetry/api'
 import type { RequestOutcome, TraceRef } from '../contracts/task.ts'
 import type { RequestSpan } from '../sdk/request-span.ts'
 import type { OpenRequest } from './in-flight.ts'
+import type { RequestHead } from './request-attributes.ts'
 import type { RequestRecord } from './request-record.ts'
 import type { Route } from './routes/framework.ts'
 
@@ -24,7 +24,7 @@ export class Open implements OpenRequest {
   readonly record: RequestRecord
   readonly span: RequestSpan
   readonly context: Context
-  readonly request: IncomingMessage
+  readonly request: RequestHead
   /** In the flight log. */
   readonly slot: number
   readonly settle: (open: Open, outcome: RequestOutcome, status: number | undefined) => void

@@ -1,8 +1,8 @@
-import type { IncomingMessage } from 'node:http'
 import type { RequestOutcome } from '../contracts/task.ts'
+import type { RequestHead } from './request-attributes.ts'
 
 /** How a response that never finished ended. A FIN or RST of the peer is the client's doing; an idle time-out of the server's socket is told apart; what is left is the server's own destroy(). */
-export function abortOutcome({ socket }: IncomingMessage, elapsedMs: number): RequestOutcome {
+export function abortOutcome({ socket }: RequestHead, elapsedMs: number): RequestOutcome {
   const errored = (socket as { errored?: NodeJS.ErrnoException | null }).errored
   if (errored && (errored.code === 'ECONNRESET' || errored.code === 'EPIPE')) return 'aborted_by_client'
   if (socket.readableEnded || (socket as { _readableState?: { ended?: boolean } })._readableState?.ended)
@@ -11,3 +11,11 @@ export function abortOutcome({ socket }: IncomingMessage, elapsedMs: number): Re
   if (timeout > 0 && elapsedMs >= timeout - 50) return 'timed_out'
   return 'aborted_by_server'
 }
+
+/** The same of a stream of HTTP/2, by its reset code: CANCEL is what a client sends that goes away, and what Node gives to the streams of a connection that is gone. */
+export function streamOutcome(rstCode: number, isAnswered: boolean): RequestOutcome {
+  if (rstCode === CANCEL) return 'aborted_by_client'
+  return rstCode === NO_ERROR && isAnswered ? 'sent' : 'aborted_by_server'
+}
+const NO_ERROR = 0
+const CANCEL = 8

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Attributes } from '@opentelemetry/api'
+import type { TraceRef } from '../contracts/task.ts'
 import { redactQuery } from './redact-query.ts'
 
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH', 'QUERY'])
@@ -12,15 +13,22 @@ export interface RequestFacts {
   readonly attributes: Attributes
 }
 
+/** What HTTP/1 and HTTP/2 both say of a request when it arrives. */
+export type RequestHead = Pick<IncomingMessage, 'headers' | 'httpVersion' | 'method' | 'socket' | 'url'>
+
 /** The headers by which a response names its trace. */
 export const TRACE_HEADERS: readonly string[] = ['traceresponse', 'server-timing']
+
+export function traceparentOf({ sampled, spanId, traceId }: TraceRef): string {
+  return `00-${traceId}-${spanId}-${sampled ? '01' : '00'}`
+}
 
 export function pathOf(target: string): string {
   const query = target.indexOf('?')
   return query < 0 ? target : target.slice(0, query)
 }
 
-export function describeRequest(request: IncomingMessage, path: string): RequestFacts {
+export function describeRequest(request: RequestHead, path: string): RequestFacts {
   const { headers, socket, url = '/' } = request
   const method = METHODS.has(request.method ?? '') ? request.method! : '_OTHER'
   const attributes: Attributes = {

@@ -27,11 +27,12 @@ import { nowMs } from '../sdk/time.ts'
 import { requestChannel } from '../tasks/channel.ts'
 import type { AppMount } from './app-mount.ts'
 import type { EffectiveCounter } from './effective.ts'
+import { watchHttp2 } from './http2-server.ts'
 import { inFlight } from './in-flight.ts'
 import { bindLateListeners } from './late-listeners.ts'
 import { Open, OPEN, openOf, type Marked } from './open-request.ts'
 import { abortOutcome } from './outcome.ts'
-import { describeRequest, pathOf, type RequestFacts } from './request-attributes.ts'
+import { describeRequest, pathOf, traceparentOf, type RequestFacts, type RequestHead } from './request-attributes.ts'
 import { createRequestMetrics, type RequestMetrics } from './request-metrics.ts'
 import type { RequestRecord } from './request-record.ts'
 import { giveVerdict } from './request-verdict.ts'
@@ -88,6 +89,19 @@ export function watchServers(settings: ServerSettings): RequestTeller {
     if (open) settle(open, 'sent', response.statusCode)
   })
   bindLateListeners()
+  watchHttp2({
+    begin: (head) => {
+      const path = pathOf(head.url ?? '/')
+      if (serving.ignorePaths.has(path)) return undefined
+      const open = begin(serving, head, path, settle)
+      serving.requestStarted()
+      return open
+    },
+    enter: (context) => {
+      serving.manager.enter(context)
+    },
+    traceResponse: serving.traceResponse,
+  })
   return {
     recordError(request, error) {
       const open = openOf(request)
@@ -118,6 +132,21 @@ function start(
     serving.manager.enter(suppressTracing(ROOT_CONTEXT))
     return
   }
+  const open = begin(serving, request, path, settle)
+  request[OPEN] = open
+  response[OPEN] = open
+  response.on('close', onClose)
+  if (serving.traceResponse && !response.headersSent) {
+    const value = traceparentOf(open.ref)
+    response.setHeader('traceresponse', value)
+    response.setHeader('server-timing', `traceparent;desc="${value}"`)
+  }
+  serving.requestStarted()
+  serving.manager.enter(open.context)
+}
+
+/** The span of a request, and what is kept of it until it ends. */
+function begin(serving: Serving, request: RequestHead, path: string, settle: Open['settle']): Open {
   const inbound = extract(request)
   const facts = describeRequest(request, path)
   const span = startSpan(serving, inbound, facts)
@@ -133,22 +162,13 @@ function start(
   const active = new RequestContext(inbound, span, record)
   const slot = serving.flight ? serving.flight.open(received(record, path, span.parentSpanId)) : -1
   const open = new Open({ record, span, context: active, request, settle, slot })
-  request[OPEN] = open
-  response[OPEN] = open
   inFlight.add(open)
   serving.requestMetrics.started(open)
-  response.on('close', onClose)
-  if (serving.traceResponse && !response.headersSent) {
-    const value = `00-${id}-${own}-${ref.sampled ? '01' : '00'}`
-    response.setHeader('traceresponse', value)
-    response.setHeader('server-timing', `traceparent;desc="${value}"`)
-  }
-  serving.requestStarted()
-  serving.manager.enter(active)
+  return open
 }
 
 /** Against the root, never the active context: that may be the previous request's. */
-function extract({ headers }: IncomingMessage): Context {
+function extract({ headers }: RequestHead): Context {
   const isCarried =
     headers['traceparent'] !== undefined || headers['baggage'] !== undefined || headers['b3'] !== undefined
   return isCarried ? propagation.extract(ROOT_CONTEXT, headers) : ROOT_CONTEXT

@@ -14,6 +14,8 @@ export interface ModuleHooks {
   /** Before start() only: the ESM hooks take their list of modules then. */
   add(hook: ModuleHook): void
   start(): void
+  /** `run` is called once, when somebody is about to load one of these: for modules that no hook sees, such as Node's own. Before start() only. */
+  whenAsked(specifiers: readonly string[], run: () => void): void
   readonly status: ReturnType<typeof createInstrumentationStatus>
 }
 export function createModuleHooks(options: {
@@ -21,6 +23,7 @@ export function createModuleHooks(options: {
   readonly isMuted: (instrumentation: string) => boolean
 }): ModuleHooks {
   const hooks: ModuleHook[] = []
+  const asked = new Map<string, () => void>()
   const status = createInstrumentationStatus()
   const onError =
     (name: string) =>
@@ -36,11 +39,16 @@ export function createModuleHooks(options: {
     add(hook) {
       hooks.push(hook)
     },
+    whenAsked(specifiers, run) {
+      for (const specifier of specifiers) asked.set(specifier, run)
+    },
     start() {
       for (const hook of hooks) instrument(hook, status, onError(hook.name))
       const wanted = CATALOGUE.filter((entry) => !options.isMuted(entry.instrumentation))
       const waiting = new Map(wanted.map((entry) => [entry.module, entry]))
       const onSpecifier = (specifier: string): void => {
+        const run = asked.get(specifier)
+        if (run) guarded(asked, run, onError(specifier))
         const entry = waiting.get(specifier)
         if (!entry) return
         waiting.delete(specifier)
@@ -51,6 +59,15 @@ export function createModuleHooks(options: {
       watchPackages(modules)
       hookLoaders([...new Set(modules)], onSpecifier, onError('module hooks'))
     },
+  }
+}
+
+function guarded(asked: Map<string, () => void>, run: () => void, onError: (error: unknown) => void): void {
+  for (const [specifier, its] of asked) if (its === run) asked.delete(specifier)
+  try {
+    run()
+  } catch (error) {
+    onError(error)
   }
 }
 

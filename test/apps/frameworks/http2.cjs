@@ -1,0 +1,1 @@
+require('./http2-app.cjs')(require('node:http2'), require('node:https'))
