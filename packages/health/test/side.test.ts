@@ -30,7 +30,7 @@ test('the side half mounts its routes, asks for a snapshot, and takes no other m
         trusted: false,
       }) as AdminReply
     ).status
-  expect([...routes.keys()]).toEqual(['/livez', '/readyz', '/readyz/', '/startupz', '/health'])
+  expect([...routes.keys()]).toEqual(['/livez', '/readyz', '/readyz/', '/startupz', '/health', '/health/'])
   expect(said).toEqual(['snapshot, please'])
   for (const junk of [undefined, null, 'x', 5, {}, { checks: 'none' }]) hear(junk)
   expect(readyz()).toBe(503)
