@@ -4,7 +4,7 @@ import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 
 const require = createRequire(new URL('../packages/afterspan/package.json', import.meta.url))
-const { coreOptions, otelOptions } = require('@afterspan/core/internal')
+const { coreOptions, otelOptions, UNSUPPORTED } = require('@afterspan/core/internal')
 const { trackerOptions } = require('@afterspan/async-tracker/internal')
 const { healthOptions } = require('@afterspan/health/internal')
 
@@ -23,6 +23,15 @@ const text = [
   'Their meaning is the specification’s.',
   ...table([otelOptions]),
   '',
+  '### Not acted on',
+  'Each is named once on stderr where it is set (`AFS_CONFIG_UNSUPPORTED`). Values of OpenTelemetry that Afterspan does not have, such as `OTEL_TRACES_SAMPLER=xray`, are named as values that are not allowed.',
+  '',
+  '| variables | why |',
+  '| --- | --- |',
+  ...UNSUPPORTED.map(
+    ({ names, why }) => `| ${names.map((name) => `\`${name}${name.endsWith('_') ? '*' : ''}\``).join(', ')} | ${why} |`,
+  ),
+  '',
 ].join('\n')
 
 if (!process.argv.includes('--check')) writeFileSync(file, text)
@@ -37,6 +46,13 @@ function table(sections) {
 }
 
 function row({ env, doc, fallback }) {
-  const shown = Array.isArray(fallback) ? fallback.join(',') : typeof fallback === 'object' ? '' : String(fallback)
+  const shown =
+    fallback === undefined
+      ? ''
+      : Array.isArray(fallback)
+        ? fallback.join(',')
+        : typeof fallback === 'object'
+          ? ''
+          : String(fallback)
   return `| \`${env}\` | ${shown === '' ? '' : `\`${shown}\``} | ${doc.replaceAll('|', '\\|')} |`
 }

@@ -24,6 +24,7 @@ import { watchFrameworks } from './http/frameworks.ts'
 import { watchServers } from './http/server.ts'
 import { setGlobals } from './instrument/api-check.ts'
 import { createModuleHooks, type ModuleHooks } from './instrument/hooks.ts'
+import { mutedBy } from './instrument/muted.ts'
 import { integrationHook } from './instrument/integration-hook.ts'
 import { createMeterProvider } from './metrics/meter-provider.ts'
 import { addProcessMetrics } from './metrics/process.ts'
@@ -32,6 +33,7 @@ import { targetInfo } from './metrics/target-info.ts'
 import { AsyncContextManager } from './sdk/context-manager.ts'
 import { createExporter, type Exporter } from './sdk/exporter.ts'
 import { createOpenSpans } from './sdk/open-spans.ts'
+import { setLogLevel } from './sdk/diag-logger.ts'
 import { createPropagator } from './sdk/propagator.ts'
 import { describeResource, SDK_VERSION } from './sdk/resource.ts'
 import type { SpanData } from './sdk/span-data.ts'
@@ -48,7 +50,10 @@ const SCOPE = { name: 'afterspan', version: SDK_VERSION }
 /** Undefined where Afterspan is to do nothing. Once in a process; `preload-guard` sees to that. */
 export function boot({ bundleDir }: { readonly bundleDir: string }): Core | undefined {
   try {
-    return assemble(bundleDir, loadConfig())
+    const config = loadConfig()
+    setLogLevel(config.logLevel)
+    shareModules()
+    return assemble(bundleDir, config)
   } catch (error) {
     say(
       'AFS_BOOT_FAILED',
@@ -59,7 +64,6 @@ export function boot({ bundleDir }: { readonly bundleDir: string }): Core | unde
 }
 
 function assemble(bundleDir: string, config: CoreConfig): Core {
-  shareModules()
   const resource = describeResource(config)
   const metrics = createMetricRegistry()
   const sampler = createSampler(config.sampler, config.samplerRatio)
@@ -71,7 +75,7 @@ function assemble(bundleDir: string, config: CoreConfig): Core {
 
   const tracer = (): Tracer => provider.getTracer(SCOPE.name, SCOPE.version)
   const sideThread = new SideThread({ bundleDir, admin: adminSettings(config), collect: metrics.collect })
-  const hooks = createModuleHooks({ bundleDir, isMuted: () => false })
+  const hooks = createModuleHooks({ bundleDir, isMuted: mutedBy(config.instrumentations) })
   const kit = createKit({ tracer, now: systemClock.now, onError })
   const parts: Parts = {
     config,
@@ -159,6 +163,7 @@ function start(parts: Parts, kept: Kept): void {
     limits: config.limits,
     effective: new EffectiveCounter(metrics),
     ignorePaths: new Set(config.ignorePaths),
+    isMuted: hooks.isMuted('http'),
     mount: kept.mount,
     traceResponse: config.traceResponse,
     flight: config.flight ? kept.flight : undefined,
@@ -166,7 +171,7 @@ function start(parts: Parts, kept: Kept): void {
     requestStarted: wake,
     requestEnded: leftovers.requestEnded,
   })
-  watchClients(tracer)
+  if (!hooks.isMuted('http')) watchClients(tracer)
   watchFrameworks(servers, hooks, onError)
   hooks.start()
   metrics.callback(hooks.status.collect)
@@ -175,7 +180,8 @@ function start(parts: Parts, kept: Kept): void {
   Object.assign(globalState(), { runTask: createRunTask({ tracer, now, onError }), recordError: servers.recordError })
   guardProcess({ config, exporter, openSpans, sideThread, tracer, now, deliver, spool: () => kept.spool })
   if (!isMainThread) return // one listener a process: the main thread's
-  wakeWhenListening(sideThread.hasServices ? wake : listenHere(adminSettings(config), metrics.collect))
+  if (sideThread.hasServices) wakeWhenListening(wake)
+  else if (config.metrics) wakeWhenListening(listenHere(adminSettings(config), metrics.collect))
 }
 
 /** The instrumentation bundles take the OpenTelemetry base from here: one copy of it in the process. */
@@ -202,6 +208,7 @@ function adminSettings(config: CoreConfig): AdminSettings {
     token: config.adminToken,
     hosts: config.allowedHosts,
     addressFile: config.adminAddressFile,
+    metrics: config.metrics,
   }
 }
 

@@ -4,12 +4,14 @@ import type { ErrorCode } from './errors.ts'
 const said = new Map<string, number>()
 const MAX_KEYS = 200
 let lines = 0
+let isSilent = false
 
 /**
  * One coded line on stderr: `[afterspan] CODE message`. Each code and key is said once (`onceFor`, default the message itself),
  * at most 200 lines a process. Never throws, never waits: a full or closed stderr loses the line.
  */
 export function say(code: ErrorCode, message: string, onceFor: string = message): void {
+  if (isSilent) return
   const key = `${code} ${onceFor}`
   const times = said.get(key) ?? 0
   if (times > 0 || said.size >= MAX_KEYS) return
@@ -20,6 +22,11 @@ export function say(code: ErrorCode, message: string, onceFor: string = message)
   } catch {
     // stderr is closed or full: nothing of ours is worth an error in the app
   }
+}
+
+/** OTEL_LOG_LEVEL=none. */
+export function silence(): void {
+  isSilent = true
 }
 
 /** Control, escape and bidirectional characters as \uXXXX, so that no text from outside can move a terminal's cursor. */

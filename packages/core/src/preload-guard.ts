@@ -47,7 +47,10 @@ const OLDEST = [22, 15]
 
 /** Whether this process or thread is one to watch. True once in a process, and once in each worker of the app. An older Node is said, and left alone. */
 export function mayPreload(env: Env = process.env): boolean {
-  if (/^(1|true|on|yes)$/i.test(env['AFTERSPAN_DISABLED'] || '') || /^true$/i.test(env['OTEL_SDK_DISABLED'] || ''))
+  if (
+    /^(1|true|on|yes)$/i.test(env['AFTERSPAN_DISABLED'] || '') ||
+    /^\s*true\s*$/i.test(env['OTEL_SDK_DISABLED'] || '')
+  )
     return false
   if (isInternalThread || isSideThread() || isTool(process.argv[1] || '') || isTestRun(env)) return false
   const state = globalState()

@@ -28,7 +28,14 @@ export function createRealKit(): RealKit {
   const provider = createTracerProvider({
     resource: {},
     sampler: createSampler('always_on', 1),
-    limits: { attributes: 128, valueLength: Infinity, events: 128, links: 128 },
+    limits: {
+      attributes: 128,
+      valueLength: Infinity,
+      events: 128,
+      eventAttributes: 128,
+      links: 128,
+      linkAttributes: 128,
+    },
     deliver: (_, span) => spans.push(span),
   })
   const tracer = provider.getTracer('test')

@@ -17,6 +17,8 @@ export interface AdminSettings extends AccessSettings {
   readonly port: number
   /** Into this file goes the address once the listener has it; '' for none. */
   readonly addressFile: string
+  /** Whether /metrics is one of the routes. */
+  readonly metrics: boolean
 }
 type Say = (code: ErrorCode, message: string, onceFor?: string) => void
 

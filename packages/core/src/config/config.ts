@@ -1,15 +1,23 @@
 import type { SpanLimits } from '../sdk/request-span.ts'
 import type { OtlpSettings } from '../sdk/otlp/settings.ts'
+import type { LogLevel } from '../sdk/diag-logger.ts'
+import type { PropagatorName } from '../sdk/propagator.ts'
 import type { SamplerName } from '../sdk/tracer-provider.ts'
+import { silence } from '../diag.ts'
+import { readTls } from './certificates.ts'
 import { loadSection, type Env } from './load.ts'
+import type { ConfigOf } from './option.ts'
 import { coreOptions, otelOptions } from './options.ts'
+import { sayUnsupported } from './unsupported.ts'
 
 /** What core reads from the environment, once, at boot. */
 export interface CoreConfig {
   readonly serviceName: string
   readonly resourceAttributes: Readonly<Record<string, string>>
   readonly mainScript: string | undefined
-  readonly exporter: 'otlp' | 'console' | 'none'
+  readonly exporters: readonly ('otlp' | 'console' | 'none')[]
+  /** Whether there is /metrics. */
+  readonly metrics: boolean
   readonly otlp: OtlpSettings
   readonly queue: {
     readonly maxSpans: number
@@ -19,7 +27,10 @@ export interface CoreConfig {
   }
   readonly sampler: SamplerName
   readonly samplerRatio: number
-  readonly propagators: readonly string[]
+  readonly propagators: readonly PropagatorName[]
+  readonly resourceDetectors: readonly string[]
+  readonly instrumentations: { readonly enabled: readonly string[]; readonly disabled: readonly string[] }
+  readonly logLevel: LogLevel | undefined
   readonly limits: SpanLimits
   readonly adminHost: string
   readonly adminPort: number
@@ -35,19 +46,17 @@ export interface CoreConfig {
 const MOST_QUEUED_BYTES = 32 * 1024 * 1024
 
 export function loadConfig(env: Env = process.env): CoreConfig {
+  if (env['OTEL_LOG_LEVEL']?.trim().toLowerCase() === 'none') silence() // before there is something to say
   const otel = loadSection(otelOptions, env)
   const own = loadSection(coreOptions, env)
+  sayUnsupported(env)
   return {
     serviceName: otel.serviceName,
     resourceAttributes: otel.resourceAttributes,
     mainScript: process.argv[1],
-    exporter: otel.tracesExporter,
-    otlp: {
-      url: otel.otlpTracesEndpoint || `${otel.otlpEndpoint.replace(/\/+$/, '')}/v1/traces`,
-      headers: { ...otel.otlpHeaders, ...otel.otlpTracesHeaders },
-      timeoutMs: otel.otlpTracesTimeout || otel.otlpTimeout,
-      compression: otel.otlpCompression,
-    },
+    exporters: otel.tracesExporter,
+    metrics: !otel.metricsExporter.includes('none'),
+    otlp: otlpFrom(otel),
     queue: {
       maxSpans: otel.queueSpans,
       maxBytes: MOST_QUEUED_BYTES,
@@ -57,11 +66,16 @@ export function loadConfig(env: Env = process.env): CoreConfig {
     sampler: otel.sampler,
     samplerRatio: otel.samplerRatio,
     propagators: otel.propagators,
+    resourceDetectors: otel.resourceDetectors,
+    instrumentations: { enabled: otel.enabledInstrumentations, disabled: otel.disabledInstrumentations },
+    logLevel: otel.logLevel,
     limits: {
-      attributes: otel.attributeCount,
-      valueLength: otel.spanAttributeLength || otel.attributeLength,
+      attributes: otel.spanAttributeCount ?? otel.attributeCount,
+      valueLength: otel.spanAttributeLength ?? otel.attributeLength,
       events: otel.eventCount,
+      eventAttributes: otel.perEventCount ?? otel.eventAttributeCount,
       links: otel.linkCount,
+      linkAttributes: otel.perLinkCount ?? otel.linkAttributeCount,
     },
     adminHost: otel.adminHost,
     adminPort: otel.adminPort,
@@ -76,6 +90,22 @@ export function loadConfig(env: Env = process.env): CoreConfig {
 }
 
 /** Undefined where spans do not go to a collector. */
-export function otlpSettings({ exporter, otlp }: CoreConfig): OtlpSettings | undefined {
-  return exporter === 'otlp' ? otlp : undefined
+export function otlpSettings({ exporters, otlp }: CoreConfig): OtlpSettings | undefined {
+  return exporters.includes('otlp') ? otlp : undefined
+}
+
+/** What is said for traces goes before what is said for every signal. */
+function otlpFrom(otel: ConfigOf<typeof otelOptions>): OtlpSettings {
+  const tls = readTls({
+    ca: otel.otlpTracesCertificate || otel.otlpCertificate,
+    cert: otel.otlpTracesClientCertificate || otel.otlpClientCertificate,
+    key: otel.otlpTracesClientKey || otel.otlpClientKey,
+  })
+  return {
+    url: otel.otlpTracesEndpoint || `${otel.otlpEndpoint.replace(/\/+$/, '')}/v1/traces`,
+    headers: { ...otel.otlpHeaders, ...otel.otlpTracesHeaders },
+    timeoutMs: Math.min(otel.otlpTracesTimeout ?? otel.otlpTimeout, otel.exportTimeout),
+    compression: otel.otlpTracesCompression ?? otel.otlpCompression,
+    ...(tls ? { tls } : {}),
+  }
 }

@@ -1,3 +1,4 @@
+import { isMainThread } from 'node:worker_threads'
 import { say } from '../diag.ts'
 import { NotAllowed, type ConfigOf, type Section } from './option.ts'
 
@@ -8,7 +9,7 @@ export function environment(): Env {
   return process.env
 }
 
-/** Values of one section. A bad value is said once, with the variable, the value and what is allowed, and the default is used. An empty value counts as unset, as OpenTelemetry has it. */
+/** Values of one section. A bad value is said once, with the variable, the value and what is allowed, and the default is used. An empty value counts as unset, as OpenTelemetry has it. Worker threads share the environment, and are silent. */
 export function loadSection<S extends Section>(section: S, env: Env = process.env): ConfigOf<S> {
   const out: Record<string, unknown> = {}
   for (const [key, option] of Object.entries(section)) {
@@ -18,19 +19,23 @@ export function loadSection<S extends Section>(section: S, env: Env = process.en
     try {
       out[key] = option.parse(raw)
     } catch (error) {
-      const allowed = error instanceof NotAllowed ? error.message : 'another value'
-      say(
-        'AFS_CONFIG_INVALID',
-        `${option.env}=${JSON.stringify(shown(option.env, raw))} is not valid: allowed is ${allowed}. Using ${JSON.stringify(option.fallback)}.`,
-        option.env,
-      )
+      if (error instanceof NotAllowed && error.rest !== undefined) out[key] = error.rest
+      if (isMainThread) sayInvalid(option.env, raw, error, out[key])
     }
   }
   return out as ConfigOf<S>
 }
 
+function sayInvalid(env: string, raw: string, error: unknown, used: unknown): void {
+  const allowed = error instanceof NotAllowed ? error.message : 'another value'
+  const instead = used === undefined ? 'It is left out.' : `Using ${JSON.stringify(used)}.`
+  const value = JSON.stringify(shown(env, raw))
+  say('AFS_CONFIG_INVALID', `${env}=${value} is not valid: allowed is ${allowed}. ${instead}`, env)
+}
+
 /** Says which AFTERSPAN_* variables nobody knows, with the nearest known name. */
 export function sayUnknown(known: readonly string[], env: Env = process.env): void {
+  if (!isMainThread) return
   for (const name of Object.keys(env)) {
     if (!name.startsWith('AFTERSPAN_') || known.includes(name)) continue
     const near = nearest(name, known)
@@ -52,7 +57,8 @@ export function nearest(word: string, words: readonly string[]): string | undefi
   return best
 }
 
-function distance(a: string, b: string): number {
+/** How many letters must be changed, added or taken away. */
+export function distance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, i) => i)
   for (let i = 1; i <= a.length; i++) {
     const next = [i]

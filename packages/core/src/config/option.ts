@@ -9,7 +9,14 @@ export type Section = Readonly<Record<string, Option<unknown>>>
 export type ConfigOf<S extends Section> = { readonly [K in keyof S]: S[K] extends Option<infer T> ? T : never }
 
 /** The message names what is allowed; the loader adds the variable and its value. */
-export class NotAllowed extends Error {}
+export class NotAllowed extends Error {
+  /** What of the value can be used all the same, instead of the fallback. */
+  readonly rest: unknown
+  constructor(message: string, rest?: unknown) {
+    super(message)
+    this.rest = rest
+  }
+}
 
 export function text(env: string, doc: string, fallback = ''): Option<string> {
   return { env, doc, fallback, parse: (raw) => raw }
@@ -44,6 +51,14 @@ export function integer(
     },
   }
 }
+/** Unset it is undefined: another option, or nothing at all, decides then. */
+export function optionalInteger(
+  env: string,
+  doc: string,
+  range: { readonly min: number; readonly max: number },
+): Option<number | undefined> {
+  return { ...integer(env, doc, 0, range), fallback: undefined }
+}
 export function ratio(env: string, doc: string, fallback: number): Option<number> {
   return {
     env,
@@ -69,15 +84,60 @@ export function flag(env: string, doc: string, fallback = false): Option<boolean
     },
   }
 }
-export function oneOf<const W extends string>(env: string, doc: string, words: readonly W[], fallback: W): Option<W> {
+/** As OpenTelemetry has its booleans: what is not `true` is false. */
+export function trueOnly(env: string, doc: string): Option<boolean> {
+  return {
+    env,
+    doc,
+    fallback: false,
+    parse(raw) {
+      const word = raw.trim().toLowerCase()
+      if (word !== 'true' && word !== 'false') throw new NotAllowed('true or false')
+      return word === 'true'
+    },
+  }
+}
+/** `hint` is added to what is allowed. */
+export function oneOf<const W extends string, F extends W | undefined = W>(
+  env: string,
+  doc: string,
+  words: readonly W[],
+  fallback: F,
+  hint = '',
+): Option<W | F> {
   return {
     env,
     doc,
     fallback,
     parse(raw) {
       const word = words.find((w) => w === raw.trim().toLowerCase())
-      if (word === undefined) throw new NotAllowed(`one of ${words.join(', ')}`)
+      if (word === undefined)
+        throw new NotAllowed(words.length === 1 ? `${words[0]!}${hint}` : `one of ${words.join(', ')}${hint}`)
       return word
+    },
+  }
+}
+/** Some of the words; `alone` stands for none of the others. */
+export function someOf<const W extends string>(
+  env: string,
+  doc: string,
+  { words, alone, hint = '' }: { readonly words: readonly W[]; readonly alone: W; readonly hint?: string },
+  fallback: readonly W[],
+): Option<readonly W[]> {
+  return {
+    env,
+    doc,
+    fallback,
+    parse(raw) {
+      const asked = new Set(raw.split(',').map((part) => part.trim().toLowerCase()))
+      asked.delete('')
+      const known = words.filter((word) => asked.has(word))
+      const isContradiction = known.length > 1 && asked.has(alone)
+      if (known.length === asked.size && known.length > 0 && !isContradiction) return known
+      const others = words.filter((word) => word !== alone)
+      const commas = others.length > 1 ? ' with commas between them' : ''
+      const rest = known.length > 0 && !isContradiction ? known : undefined
+      throw new NotAllowed(`${others.join(', ')}${commas}, or ${alone}${hint}`, rest)
     },
   }
 }

@@ -1,14 +1,48 @@
-import { flag, httpUrl, integer, keyValues, list, oneOf, ratio, secret, text } from './option.ts'
+import {
+  flag,
+  httpUrl,
+  integer,
+  keyValues,
+  list,
+  oneOf,
+  optionalInteger,
+  ratio,
+  secret,
+  someOf,
+  text,
+  trueOnly,
+} from './option.ts'
+
+const PROTOBUF_ONLY = "; it goes to the collector's HTTP port, which is 4318 and not gRPC's 4317"
+const COMPRESSIONS = ['none', 'gzip'] as const
+
+const COUNTS = { min: 0, max: 100_000 }
+const LENGTHS = { min: 0, max: 10_000_000 }
 
 /** OpenTelemetry's own variables. Their meaning is the specification's. */
 export const otelOptions = {
-  disabled: flag('OTEL_SDK_DISABLED', 'true: Afterspan does nothing at all.'),
+  disabled: trueOnly('OTEL_SDK_DISABLED', 'true: Afterspan does nothing at all.'),
   serviceName: text(
     'OTEL_SERVICE_NAME',
     'service.name of every span and metric. Default: the name in the nearest package.json.',
   ),
   resourceAttributes: keyValues('OTEL_RESOURCE_ATTRIBUTES', 'More resource attributes: key=value,key=value.'),
-  tracesExporter: oneOf('OTEL_TRACES_EXPORTER', 'Where spans go.', ['otlp', 'console', 'none'], 'otlp'),
+  tracesExporter: someOf(
+    'OTEL_TRACES_EXPORTER',
+    'Where spans go: otlp, console (lines of JSON on stdout), both, or none.',
+    { words: ['otlp', 'console', 'none'], alone: 'none' },
+    ['otlp'],
+  ),
+  metricsExporter: someOf(
+    'OTEL_METRICS_EXPORTER',
+    'prometheus: /metrics of the admin listener; none: there is no /metrics. Metrics are not pushed.',
+    {
+      words: ['prometheus', 'none'],
+      alone: 'none',
+      hint: ': metrics are not pushed, scrape /metrics of the admin listener',
+    },
+    ['prometheus'],
+  ),
   otlpEndpoint: httpUrl(
     'OTEL_EXPORTER_OTLP_ENDPOINT',
     'Base address of the collector; /v1/traces is added.',
@@ -24,14 +58,44 @@ export const otelOptions = {
     min: 1,
     max: 600_000,
   }),
-  otlpTracesTimeout: integer(
-    'OTEL_EXPORTER_OTLP_TRACES_TIMEOUT',
-    'The same for traces. 0: OTEL_EXPORTER_OTLP_TIMEOUT.',
-    0,
-    { min: 0, max: 600_000 },
+  otlpTracesTimeout: optionalInteger('OTEL_EXPORTER_OTLP_TRACES_TIMEOUT', 'The same for traces.', {
+    min: 1,
+    max: 600_000,
+  }),
+  otlpCompression: oneOf('OTEL_EXPORTER_OTLP_COMPRESSION', 'Compression of exports.', COMPRESSIONS, 'none'),
+  otlpTracesCompression: oneOf(
+    'OTEL_EXPORTER_OTLP_TRACES_COMPRESSION',
+    'The same for traces.',
+    COMPRESSIONS,
+    undefined,
   ),
-  otlpCompression: oneOf('OTEL_EXPORTER_OTLP_COMPRESSION', 'Compression of exports.', ['none', 'gzip'], 'none'),
-  otlpProtocol: oneOf('OTEL_EXPORTER_OTLP_PROTOCOL', 'Protocol of exports.', ['http/protobuf'], 'http/protobuf'),
+  otlpProtocol: oneOf(
+    'OTEL_EXPORTER_OTLP_PROTOCOL',
+    'Protocol of exports: http/protobuf, which every collector takes.',
+    ['http/protobuf'],
+    'http/protobuf',
+    PROTOBUF_ONLY,
+  ),
+  otlpTracesProtocol: oneOf(
+    'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL',
+    'The same for traces.',
+    ['http/protobuf'],
+    undefined,
+    PROTOBUF_ONLY,
+  ),
+  otlpCertificate: text(
+    'OTEL_EXPORTER_OTLP_CERTIFICATE',
+    'File (PEM) of the authority that signed the certificate of the collector.',
+  ),
+  otlpTracesCertificate: text('OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE', 'The same for traces.'),
+  otlpClientCertificate: text(
+    'OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE',
+    'File (PEM) of the certificate that this service shows to the collector.',
+  ),
+  otlpTracesClientCertificate: text('OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE', 'The same for traces.'),
+  otlpClientKey: text('OTEL_EXPORTER_OTLP_CLIENT_KEY', 'File (PEM) of the key to it.'),
+  otlpTracesClientKey: text('OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY', 'The same for traces.'),
+  otlpInsecure: text('OTEL_EXPORTER_OTLP_INSECURE', 'For gRPC only; here the address says it: http:// or https://.'),
   queueSpans: integer(
     'OTEL_BSP_MAX_QUEUE_SIZE',
     'Spans that may wait for export; more are dropped and counted.',
@@ -40,6 +104,12 @@ export const otelOptions = {
   ),
   batchSpans: integer('OTEL_BSP_MAX_EXPORT_BATCH_SIZE', 'Spans in one export.', 512, { min: 1, max: 100_000 }),
   delayMs: integer('OTEL_BSP_SCHEDULE_DELAY', 'Milliseconds until spans are sent.', 1_000, { min: 1, max: 600_000 }),
+  exportTimeout: integer(
+    'OTEL_BSP_EXPORT_TIMEOUT',
+    'Milliseconds that one export may take; the smaller of this and OTEL_EXPORTER_OTLP_TIMEOUT counts.',
+    30_000,
+    { min: 1, max: 600_000 },
+  ),
   sampler: oneOf(
     'OTEL_TRACES_SAMPLER',
     'Which requests are sampled.',
@@ -54,25 +124,63 @@ export const otelOptions = {
     'parentbased_always_on',
   ),
   samplerRatio: ratio('OTEL_TRACES_SAMPLER_ARG', 'The ratio of the traceidratio samplers.', 1),
-  propagators: list('OTEL_PROPAGATORS', 'How trace context travels: tracecontext, baggage, none.', [
-    'tracecontext',
-    'baggage',
-  ]),
-  attributeCount: integer('OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT', 'Attributes of one span.', 128, { min: 1, max: 10_000 }),
+  propagators: someOf(
+    'OTEL_PROPAGATORS',
+    'How trace context travels: tracecontext, baggage, b3 (one header), b3multi (X-B3-*); or none.',
+    { words: ['tracecontext', 'baggage', 'b3', 'b3multi', 'none'], alone: 'none' },
+    ['tracecontext', 'baggage'],
+  ),
+  attributeCount: integer('OTEL_ATTRIBUTE_COUNT_LIMIT', 'Attributes of one span.', 128, COUNTS),
+  spanAttributeCount: optionalInteger(
+    'OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT',
+    'The same; goes before OTEL_ATTRIBUTE_COUNT_LIMIT.',
+    COUNTS,
+  ),
   attributeLength: integer(
     'OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT',
     'Characters of an attribute value; longer ones are cut.',
     4096,
-    { min: 16, max: 10_000_000 },
+    LENGTHS,
   ),
-  spanAttributeLength: integer(
+  spanAttributeLength: optionalInteger(
     'OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT',
-    'The same for spans. 0: OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT.',
-    0,
-    { min: 0, max: 10_000_000 },
+    'The same; goes before OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT.',
+    LENGTHS,
   ),
-  eventCount: integer('OTEL_SPAN_EVENT_COUNT_LIMIT', 'Events of one span.', 128, { min: 1, max: 10_000 }),
-  linkCount: integer('OTEL_SPAN_LINK_COUNT_LIMIT', 'Links of one span.', 128, { min: 1, max: 10_000 }),
+  eventCount: integer('OTEL_SPAN_EVENT_COUNT_LIMIT', 'Events of one span.', 128, COUNTS),
+  eventAttributeCount: integer('OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT', 'Attributes of one event.', 128, COUNTS),
+  linkCount: integer('OTEL_SPAN_LINK_COUNT_LIMIT', 'Links of one span.', 128, COUNTS),
+  linkAttributeCount: integer('OTEL_LINK_ATTRIBUTE_COUNT_LIMIT', 'Attributes of one link.', 128, COUNTS),
+  perEventCount: optionalInteger(
+    'OTEL_SPAN_ATTRIBUTE_PER_EVENT_COUNT_LIMIT',
+    "The official SDK's name for OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT; goes before it.",
+    COUNTS,
+  ),
+  perLinkCount: optionalInteger(
+    'OTEL_SPAN_ATTRIBUTE_PER_LINK_COUNT_LIMIT',
+    "The official SDK's name for OTEL_LINK_ATTRIBUTE_COUNT_LIMIT; goes before it.",
+    COUNTS,
+  ),
+  enabledInstrumentations: list(
+    'OTEL_NODE_ENABLED_INSTRUMENTATIONS',
+    'Only these of the instrumentations that make spans: http, undici, express, pg, ioredis and alike. Work behind requests is followed all the same.',
+  ),
+  disabledInstrumentations: list(
+    'OTEL_NODE_DISABLED_INSTRUMENTATIONS',
+    'None of these: names as above, and those of what follows work, such as bullmq.',
+  ),
+  resourceDetectors: someOf(
+    'OTEL_NODE_RESOURCE_DETECTORS',
+    'What the resource tells: env (OTEL_RESOURCE_ATTRIBUTES), host, process, serviceinstance; all of it, or none. Nothing is asked of a cloud.',
+    { words: ['all', 'env', 'host', 'os', 'process', 'serviceinstance', 'none'], alone: 'none' },
+    ['all'],
+  ),
+  logLevel: oneOf(
+    'OTEL_LOG_LEVEL',
+    "What OpenTelemetry's own parts say on stderr; none silences Afterspan's lines too. Unset: only Afterspan's lines.",
+    ['none', 'error', 'warn', 'info', 'debug', 'verbose', 'all'],
+    undefined,
+  ),
   adminHost: text(
     'OTEL_EXPORTER_PROMETHEUS_HOST',
     'Address of the admin listener: /metrics, /health, /livez, /readyz, /startupz.',

@@ -47,6 +47,8 @@ export interface ServerSettings {
   readonly effective: EffectiveCounter
   readonly serviceName: string
   readonly ignorePaths: ReadonlySet<string>
+  /** No requests, only the caller's context for what the app makes itself. */
+  readonly isMuted: boolean
   /** What is answered on the app's own port. */
   readonly mount: AppMount | undefined
   readonly traceResponse: boolean
@@ -89,19 +91,20 @@ export function watchServers(settings: ServerSettings): RequestTeller {
     if (open) settle(open, 'sent', response.statusCode)
   })
   bindLateListeners()
-  watchHttp2({
-    begin: (head) => {
-      const path = pathOf(head.url ?? '/')
-      if (serving.ignorePaths.has(path)) return undefined
-      const open = begin(serving, head, path, settle)
-      serving.requestStarted()
-      return open
-    },
-    enter: (context) => {
-      serving.manager.enter(context)
-    },
-    traceResponse: serving.traceResponse,
-  })
+  if (!settings.isMuted)
+    watchHttp2({
+      begin: (head) => {
+        const path = pathOf(head.url ?? '/')
+        if (serving.ignorePaths.has(path)) return undefined
+        const open = begin(serving, head, path, settle)
+        serving.requestStarted()
+        return open
+      },
+      enter: (context) => {
+        serving.manager.enter(context)
+      },
+      traceResponse: serving.traceResponse,
+    })
   return {
     recordError(request, error) {
       const open = openOf(request)
@@ -130,6 +133,10 @@ function start(
   const path = pathOf(request.url ?? '/')
   if (OWN_SERVER in server || serving.mount?.takes(server, request) || serving.ignorePaths.has(path)) {
     serving.manager.enter(suppressTracing(ROOT_CONTEXT))
+    return
+  }
+  if (serving.isMuted) {
+    serving.manager.enter(extract(request))
     return
   }
   const open = begin(serving, request, path, settle)
@@ -170,7 +177,10 @@ function begin(serving: Serving, request: RequestHead, path: string, settle: Ope
 /** Against the root, never the active context: that may be the previous request's. */
 function extract({ headers }: RequestHead): Context {
   const isCarried =
-    headers['traceparent'] !== undefined || headers['baggage'] !== undefined || headers['b3'] !== undefined
+    headers['traceparent'] !== undefined ||
+    headers['baggage'] !== undefined ||
+    headers['b3'] !== undefined ||
+    headers['x-b3-traceid'] !== undefined
   return isCarried ? propagation.extract(ROOT_CONTEXT, headers) : ROOT_CONTEXT
 }
 

@@ -16,6 +16,8 @@ export interface ModuleHooks {
   start(): void
   /** `run` is called once, when somebody is about to load one of these: for modules that no hook sees, such as Node's own. Before start() only. */
   whenAsked(specifiers: readonly string[], run: () => void): void
+  /** Named in OTEL_NODE_DISABLED_INSTRUMENTATIONS, or not in the list of those that are enabled. */
+  readonly isMuted: (instrumentation: string) => boolean
   readonly status: ReturnType<typeof createInstrumentationStatus>
 }
 export function createModuleHooks(options: {
@@ -36,6 +38,7 @@ export function createModuleHooks(options: {
     }
   return {
     status,
+    isMuted: options.isMuted,
     add(hook) {
       hooks.push(hook)
     },
@@ -43,7 +46,8 @@ export function createModuleHooks(options: {
       for (const specifier of specifiers) asked.set(specifier, run)
     },
     start() {
-      for (const hook of hooks) instrument(hook, status, onError(hook.name))
+      const active = hooks.filter((hook) => !options.isMuted(hook.name))
+      for (const hook of active) instrument(hook, status, onError(hook.name))
       const wanted = CATALOGUE.filter((entry) => !options.isMuted(entry.instrumentation))
       const waiting = new Map(wanted.map((entry) => [entry.module, entry]))
       const onSpecifier = (specifier: string): void => {
@@ -55,7 +59,7 @@ export function createModuleHooks(options: {
         bringIn(entry, options.bundleDir, status, onError(entry.instrumentation))
       }
       if (!options.isMuted('undici')) watchFetch(options.bundleDir, onError('undici'))
-      const modules = [...hooks.map((hook) => hook.module), ...wanted.map((entry) => entry.module)]
+      const modules = [...active.map((hook) => hook.module), ...wanted.map((entry) => entry.module)]
       watchPackages(modules)
       hookLoaders([...new Set(modules)], onSpecifier, onError('module hooks'))
     },

@@ -13,16 +13,18 @@ export interface Exporter {
 }
 
 export function createExporter(
-  { exporter, otlp, queue: limits }: CoreConfig,
+  { exporters, otlp, queue: limits }: CoreConfig,
   resource: ResourceAttributes,
   metrics: MetricRegistry,
 ): Exporter {
-  if (exporter === 'otlp') {
+  const isPrinted = exporters.includes('console')
+  if (exporters.includes('otlp')) {
     const dropped = metrics.counter('afterspan_spans_dropped', 'Spans that were not delivered, by reason.', ['reason'])
     const queue = new SpanQueue({ settings: otlp, resource, limits, metrics })
     return {
       queue,
       deliver(scope, span) {
+        if (isPrinted) print(scope, span)
         try {
           queue.add(scope, encodeSpanField(span))
         } catch {
@@ -36,7 +38,7 @@ export function createExporter(
   }
   return {
     queue: undefined,
-    deliver: exporter === 'console' ? print : () => {},
+    deliver: isPrinted ? print : () => {},
     deliverEncoded() {},
   }
 }

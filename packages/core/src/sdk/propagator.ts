@@ -1,18 +1,20 @@
 import type { TextMapPropagator } from '@opentelemetry/api'
 import { CompositePropagator, W3CBaggagePropagator, W3CTraceContextPropagator } from '@opentelemetry/core'
-import { say } from '../diag.ts'
+import { createB3Propagator } from './b3-propagator.ts'
 
-/** OTEL_PROPAGATORS: tracecontext and baggage; `none` alone turns propagation off. */
-export function createPropagator(names: readonly string[]): TextMapPropagator {
-  const propagators: TextMapPropagator[] = []
-  for (const name of new Set(names)) {
-    if (name === 'tracecontext') propagators.push(new W3CTraceContextPropagator())
-    else if (name === 'baggage') propagators.push(new W3CBaggagePropagator())
-    else if (name !== 'none')
-      say(
-        'AFS_CONFIG_INVALID',
-        `OTEL_PROPAGATORS names ${JSON.stringify(name)}: allowed are tracecontext, baggage, none. It is left out.`,
-      )
-  }
-  return new CompositePropagator({ propagators })
+export type PropagatorName = 'tracecontext' | 'baggage' | 'b3' | 'b3multi' | 'none'
+
+const MAKE: Readonly<Record<PropagatorName, () => TextMapPropagator | undefined>> = {
+  tracecontext: () => new W3CTraceContextPropagator(),
+  baggage: () => new W3CBaggagePropagator(),
+  b3: () => createB3Propagator('single'),
+  b3multi: () => createB3Propagator('multi'),
+  none: () => undefined,
+}
+
+/** OTEL_PROPAGATORS. `none` turns propagation off. Where a request carries several, the last one that can be read counts, as in the official SDK. */
+export function createPropagator(names: readonly PropagatorName[]): TextMapPropagator {
+  return new CompositePropagator({
+    propagators: names.map((name) => MAKE[name]()).filter((made) => made !== undefined),
+  })
 }

@@ -17,7 +17,11 @@ export interface SpanLimits {
   readonly attributes: number
   readonly valueLength: number
   readonly events: number
+  /** Of one event. */
+  readonly eventAttributes: number
   readonly links: number
+  /** Of one link. */
+  readonly linkAttributes: number
 }
 const EXCEPTION = 'exception'
 
@@ -56,7 +60,15 @@ export class RequestSpan implements Span {
     this.name = init.name
     this.startMs = init.startMs
     this.attributes = init.attributes
-    for (const key in init.attributes) if (key) this.#attributeCount++
+    const most = this.#limits.valueLength
+    for (const key in init.attributes) {
+      const value = init.attributes[key]
+      if (++this.#attributeCount > this.#limits.attributes) {
+        delete this.attributes[key]
+        this.#attributeCount--
+        this.#droppedAttributes++
+      } else if (typeof value === 'string' && value.length > most) this.attributes[key] = value.slice(0, most)
+    }
   }
 
   get hasException(): boolean {
@@ -100,7 +112,11 @@ export class RequestSpan implements Span {
       typeof attributesOrTime === 'number' || attributesOrTime instanceof Date || Array.isArray(attributesOrTime)
     const attributes = isTime ? undefined : (attributesOrTime as Attributes | undefined)
     const atMs = toEpochMs(isTime ? (attributesOrTime as TimeInput) : time)
-    this.#events.push({ name, atMs, ...(attributes ? { attributes } : {}) })
+    this.#events.push({
+      name,
+      atMs,
+      ...(attributes ? { attributes: this.#bounded(attributes, this.#limits.eventAttributes) } : {}),
+    })
     return this
   }
   addLink(link: Link): this {
@@ -114,7 +130,7 @@ export class RequestSpan implements Span {
       traceId: link.context.traceId,
       spanId: link.context.spanId,
       traceState: link.context.traceState?.serialize(),
-      ...(link.attributes ? { attributes: link.attributes } : {}),
+      ...(link.attributes ? { attributes: this.#bounded(link.attributes, this.#limits.linkAttributes) } : {}),
     })
     return this
   }
@@ -170,6 +186,14 @@ export class RequestSpan implements Span {
       droppedLinks: this.#droppedLinks,
       flags: traceFlags & TraceFlags.SAMPLED,
     })
+  }
+
+  /** The first of them, each cut. */
+  #bounded(attributes: Attributes, most: number): Attributes {
+    const out: Attributes = {}
+    for (const [key, value] of Object.entries(attributes).slice(0, most))
+      if (value !== undefined && value !== null) out[key] = this.#cut(value)
+    return out
   }
 
   #cut(value: AttributeValue): AttributeValue {

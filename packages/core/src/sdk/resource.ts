@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
-
+import { getEnvironmentData, isMainThread, setEnvironmentData } from 'node:worker_threads'
 import type { ResourceAttributes } from '../contracts/task.ts'
 
 export const SDK_VERSION = '0.1.0'
@@ -12,25 +12,45 @@ export function describeResource(input: {
   readonly serviceName: string
   readonly resourceAttributes: Readonly<Record<string, string>>
   readonly mainScript: string | undefined
+  /** OTEL_NODE_RESOURCE_DETECTORS. */
+  readonly resourceDetectors: readonly string[]
 }): ResourceAttributes {
+  const tells = (name: string): boolean =>
+    input.resourceDetectors.includes('all') || input.resourceDetectors.includes(name)
+  const given = tells('env') ? input.resourceAttributes : {}
   const found = input.mainScript ? nearestPackage(input.mainScript) : undefined
-  const name = input.serviceName || input.resourceAttributes['service.name'] || found?.name || 'unknown_service:node'
-  const version = input.resourceAttributes['service.version'] ?? found?.version
+  const name = input.serviceName || given['service.name'] || found?.name || 'unknown_service:node'
+  const version = given['service.version'] ?? found?.version
   return {
-    'service.instance.id': randomUUID(),
-    'host.name': safeHostname(),
-    'process.pid': process.pid,
-    'process.runtime.name': 'nodejs',
-    'process.runtime.version': process.versions.node,
+    ...(tells('serviceinstance') ? { 'service.instance.id': instanceId() } : {}),
+    ...(tells('host') ? { 'host.name': safeHostname() } : {}),
+    ...(tells('process')
+      ? {
+          'process.pid': process.pid,
+          'process.runtime.name': 'nodejs',
+          'process.runtime.version': process.versions.node,
+        }
+      : {}),
     'telemetry.sdk.language': 'nodejs',
     'telemetry.sdk.name': 'opentelemetry',
     'telemetry.sdk.version': '3.0.0',
     'telemetry.distro.name': 'afterspan',
     'telemetry.distro.version': SDK_VERSION,
     ...(version ? { 'service.version': version } : {}),
-    ...input.resourceAttributes,
+    ...given,
     'service.name': name,
   }
+}
+
+const INSTANCE = 'afterspan.service.instance.id'
+
+/** One for a process: its worker threads are parts of the same instance of the service, and take it over. */
+function instanceId(): string {
+  const given: unknown = getEnvironmentData(INSTANCE)
+  if (typeof given === 'string') return given
+  const made = randomUUID()
+  if (isMainThread) setEnvironmentData(INSTANCE, made)
+  return made
 }
 
 function nearestPackage(script: string): { readonly name?: string; readonly version?: string } | undefined {

@@ -59,6 +59,8 @@ export function createTracerProvider(options: {
       attributeValueLengthLimit: options.limits.valueLength,
       eventCountLimit: options.limits.events,
       linkCountLimit: options.limits.links,
+      attributePerEventCountLimit: options.limits.eventAttributes,
+      attributePerLinkCountLimit: options.limits.linkAttributes,
     },
     spanProcessors: [deliverer(options.deliver)],
   })

@@ -37,10 +37,11 @@ export function runSide(port: Port<ToMain, ToSide>, { admin, services, heartbeat
     } else if (message.kind === 'families') families.came(message.families)
     else void sendLastWords(message)
   })
-  server.route(
-    '/metrics',
-    metricsRoute(families.ask, async () => (await Promise.all(collectors.map(safely))).flat()),
-  )
+  if (admin.metrics)
+    server.route(
+      '/metrics',
+      metricsRoute(families.ask, async () => (await Promise.all(collectors.map(safely))).flat()),
+    )
 
   const starting = services.map((service) => {
     const host: SideHost = {

@@ -6,4 +6,6 @@ export interface OtlpSettings {
   /** Of one attempt. */
   readonly timeoutMs: number
   readonly compression: 'none' | 'gzip'
+  /** PEM texts, for https. */
+  readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string }
 }

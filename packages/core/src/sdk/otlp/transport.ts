@@ -66,7 +66,7 @@ function open(settings: OtlpSettings, body: OtlpBody, onResponse: (response: Inc
     'content-length': packed.reduce((sum, piece) => sum + piece.length, 0),
   }
   if (settings.compression === 'gzip') headers['content-encoding'] = 'gzip'
-  const options = { method: 'POST', headers, agent: agentFor(url, secure), [OWN_REQUEST]: true }
+  const options = { method: 'POST', headers, agent: agentFor(url, secure, settings.tls), [OWN_REQUEST]: true }
   const request = (secure ? httpsRequest : httpRequest)(url, options, onResponse)
   // An export never keeps the process alive.
   request.on('socket', (socket) => {
@@ -77,11 +77,11 @@ function open(settings: OtlpSettings, body: OtlpBody, onResponse: (response: Inc
   return request
 }
 
-function agentFor(url: URL, secure: boolean): HttpAgent | HttpsAgent {
+function agentFor(url: URL, secure: boolean, tls: OtlpSettings['tls']): HttpAgent | HttpsAgent {
   let agent = agents.get(url.origin)
   if (!agent) {
     agent = secure
-      ? new HttpsAgent({ keepAlive: true, maxSockets: 2 })
+      ? new HttpsAgent({ keepAlive: true, maxSockets: 2, ...tls })
       : new HttpAgent({ keepAlive: true, maxSockets: 2 })
     Object.defineProperty(agent, OWN_REQUEST, { value: true })
     agents.set(url.origin, agent)

@@ -1,0 +1,243 @@
+// Each OTEL_* variable does what OpenTelemetry says of it, seen from outside; what we do not act on is said.
+import { readFileSync } from 'node:fs'
+import { createServer as createTlsServer } from 'node:https'
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { get, startPreloaded, type PreloadedApp } from '@afterspan/testing'
+import { startOtlpSink, type OtlpSink, type StoredSpan } from 'afterspan/internal'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import { describe, expect, test } from 'vitest'
+import { appFile, listening } from './app.ts'
+
+const APP = appFile('otel-variables.cjs')
+const SECOND = 'c'.repeat(16)
+const TRACE = 'ab'.repeat(16)
+
+interface Told {
+  readonly app: PreloadedApp
+  /** What the app's outgoing request carried. */
+  readonly carried: IncomingHttpHeaders
+  readonly exports: readonly IncomingHttpHeaders[]
+  readonly sink: OtlpSink
+  readonly spans: readonly StoredSpan[]
+}
+
+/** One request, then an orderly end: everything is exported by then. */
+async function tell(env: Record<string, string>, headers: Record<string, string> = {}, path = '/'): Promise<Told> {
+  const exports: IncomingHttpHeaders[] = []
+  const sink = await startOtlpSink({
+    answer: (request) => {
+      exports.push(request.headers)
+      return undefined
+    },
+  })
+  const app = startPreloaded({ app: APP, sink, env: { AFTERSPAN_EXIT_HOLD_MS: '5000', ...env } })
+  const { text } = await get(`${await listening(app)}${path}`, { headers })
+  app.signal('SIGTERM')
+  await app.exit
+  await sink.close()
+  return { app, carried: JSON.parse(text) as IncomingHttpHeaders, exports, sink, spans: sink.spans() }
+}
+const server = (spans: readonly StoredSpan[]): StoredSpan =>
+  spans.find(({ kind, attributes }) => kind === 'server' && attributes['url.path'] !== '/called')!
+
+test('limits: attributes, their length, events, links, and the attributes of those', async () => {
+  const { app, spans } = await tell(
+    {
+      OTEL_ATTRIBUTE_COUNT_LIMIT: '7',
+      OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT: '20',
+      OTEL_SPAN_EVENT_COUNT_LIMIT: '1',
+      OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT: '3',
+      OTEL_LINK_ATTRIBUTE_COUNT_LIMIT: '2',
+    },
+    {},
+    `/${'long'.repeat(20)}`,
+  )
+  expect(app.stderr).toBe('')
+  const own = spans.find(({ name }) => name === 'own')!
+  expect(Object.keys(own.attributes)).toHaveLength(7)
+  expect(own.events.map(({ name, attributes }) => [name, Object.keys(attributes).length])).toEqual([['second', 3]])
+  expect(own.links.map(({ attributes }) => Object.keys(attributes).length)).toEqual([2])
+  expect([own.droppedAttributes, own.droppedEvents]).toEqual([4, 1])
+  const { attributes } = server(spans)
+  expect(Object.keys(attributes)).toHaveLength(7)
+  expect(attributes['url.path']).toBe('/longlonglonglonglon')
+})
+
+test('what is said for spans goes before what is said for all', async () => {
+  const { spans } = await tell({
+    OTEL_ATTRIBUTE_COUNT_LIMIT: '3',
+    OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT: '100',
+    OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT: '4',
+    OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT: '50',
+    OTEL_SPAN_LINK_COUNT_LIMIT: '0',
+  })
+  const { attributes, links } = spans.find(({ name }) => name === 'own')!
+  expect([Object.keys(attributes).length, attributes['long'], links]).toEqual([11, 'x'.repeat(50), []])
+})
+
+describe('OTEL_PROPAGATORS', () => {
+  const b3 = { b3: `${TRACE}-${SECOND}-1` }
+  const multi = { 'x-b3-traceid': TRACE, 'x-b3-spanid': SECOND, 'x-b3-sampled': '1' }
+  const w3c = { traceparent: `00-${TRACE}-${SECOND}-01`, baggage: 'tenant=acme' }
+  test.each([
+    { names: 'b3', headers: b3, isContinued: true, carries: ['b3'] },
+    { names: 'b3multi', headers: multi, isContinued: true, carries: ['x-b3-sampled', 'x-b3-spanid', 'x-b3-traceid'] },
+    { names: 'b3', headers: w3c, isContinued: false, carries: ['b3'] },
+    { names: 'tracecontext', headers: w3c, isContinued: true, carries: ['traceparent'] },
+    { names: 'tracecontext,baggage', headers: w3c, isContinued: true, carries: ['baggage', 'traceparent'] },
+    { names: 'none', headers: { ...w3c, ...b3 }, isContinued: false, carries: [] },
+  ])('$names with $headers', async ({ names, headers, isContinued, carries }) => {
+    const { carried, spans, app } = await tell({ OTEL_PROPAGATORS: names }, headers)
+    expect(app.stderr).toBe('')
+    const { parentSpanId, traceId } = server(spans)
+    expect([traceId === TRACE, parentSpanId]).toEqual(isContinued ? [true, SECOND] : [false, undefined])
+    expect(
+      Object.keys(carried)
+        .filter((name) => /^(b3|x-b3|traceparent|baggage)/.test(name))
+        .sort(),
+    ).toEqual(carries)
+  })
+})
+
+describe('OTEL_TRACES_SAMPLER', () => {
+  test.each([
+    { sampler: 'always_off', header: '01', count: 0 },
+    { sampler: 'always_on', header: '00', count: 4 },
+    { sampler: 'parentbased_always_on', header: '00', count: 0 },
+    { sampler: 'parentbased_always_off', header: '01', count: 4 },
+    { sampler: 'parentbased_always_off', header: undefined, count: 0 },
+    { sampler: 'traceidratio', argument: '0', header: '01', count: 0 },
+    { sampler: 'parentbased_traceidratio', argument: '1', header: undefined, count: 4 },
+  ])('$sampler of $argument with the flag $header', async ({ sampler, argument = '', header, count }) => {
+    const headers = header ? { traceparent: `00-${TRACE}-${SECOND}-${header}` } : undefined
+    const { spans } = await tell({ OTEL_TRACES_SAMPLER: sampler, OTEL_TRACES_SAMPLER_ARG: argument }, headers)
+    expect(spans).toHaveLength(count)
+  })
+})
+
+test('OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES, percent-decoded; OTEL_NODE_RESOURCE_DETECTORS chooses', async () => {
+  const attributes = 'service.name=other,deployment.environment.name=a%2Cb,service.instance.id=mine'
+  const { spans } = await tell({ OTEL_SERVICE_NAME: 'named', OTEL_RESOURCE_ATTRIBUTES: attributes })
+  expect(spans[0]!.resource).toMatchObject({
+    'service.name': 'named',
+    'deployment.environment.name': 'a,b',
+    'service.instance.id': 'mine',
+    'process.pid': expect.any(Number) as number,
+  })
+  const few = await tell({ OTEL_RESOURCE_ATTRIBUTES: attributes, OTEL_NODE_RESOURCE_DETECTORS: 'env,host' })
+  expect(Object.keys(few.spans[0]!.resource)).toEqual(expect.arrayContaining(['host.name']))
+  expect(few.spans[0]!.resource).toMatchObject({ 'service.name': 'other' })
+  expect(few.spans[0]!.resource).not.toHaveProperty('process.pid')
+})
+
+test('exports: headers, compression, address, and those of traces go before', async () => {
+  const sink = await startOtlpSink()
+  const { app, exports } = await tell({
+    OTEL_EXPORTER_OTLP_HEADERS: 'x-a=1,x-b=2%203',
+    OTEL_EXPORTER_OTLP_TRACES_HEADERS: 'x-a=traces',
+    OTEL_EXPORTER_OTLP_COMPRESSION: 'none',
+    OTEL_EXPORTER_OTLP_TRACES_COMPRESSION: 'gzip',
+    OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: 'http/protobuf',
+  })
+  expect(app.stderr).toBe('')
+  expect(exports[0]).toMatchObject({ 'x-a': 'traces', 'x-b': '2 3', 'content-encoding': 'gzip' })
+  const elsewhere = await tell({ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${sink.url}/v1/traces` })
+  expect([elsewhere.spans.length, sink.spans().length > 0]).toEqual([0, true])
+  await sink.close()
+})
+
+test('a collector behind TLS that wants a certificate: CERTIFICATE, CLIENT_CERTIFICATE, CLIENT_KEY', async () => {
+  const [cert, key] = ['cert', 'key'].map((kind) => appFile(`certificates/self-signed.${kind}.pem`)) as [string, string]
+  const pem = { cert: readFileSync(cert), key: readFileSync(key) }
+  const collector = createTlsServer({ ...pem, ca: pem.cert, requestCert: true, rejectUnauthorized: true })
+  collector.listen(0, '127.0.0.1')
+  await once(collector, 'listening')
+  const came = once(collector, 'request') as Promise<[IncomingMessage]>
+  const told = tell({
+    OTEL_EXPORTER_OTLP_ENDPOINT: `https://localhost:${(collector.address() as AddressInfo).port}`,
+    OTEL_EXPORTER_OTLP_CERTIFICATE: cert,
+    OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: cert,
+    OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY: key,
+  })
+  expect((await came)[0].url).toBe('/v1/traces')
+  collector.closeAllConnections()
+  collector.close()
+  await told
+})
+
+test('OTEL_TRACES_EXPORTER=console prints spans, together with otlp too', async () => {
+  const { app, spans } = await tell({ OTEL_TRACES_EXPORTER: 'console,otlp' })
+  const printed = app.stdout.split('\n').filter((line) => line.startsWith('{"scope"'))
+  expect([printed.length, spans.length]).toEqual([4, 4])
+  expect(JSON.parse(printed[0]!)).toMatchObject({ scope: 'app', name: 'own' })
+})
+
+test('OTEL_METRICS_EXPORTER=none leaves /health and takes /metrics away', async () => {
+  const app = startPreloaded({ app: APP, env: { OTEL_METRICS_EXPORTER: 'none' } })
+  await get(await listening(app))
+  const admin = await app.adminUrl()
+  expect((await get(`${admin}/metrics`)).status).toBe(404)
+  expect((await get(`${admin}/livez`)).status).toBe(200)
+  await app.stop()
+})
+
+test.each([
+  { env: { OTEL_NODE_DISABLED_INSTRUMENTATIONS: 'http,pg' }, names: ['own'], isTraced: false },
+  { env: { OTEL_NODE_ENABLED_INSTRUMENTATIONS: 'pg' }, names: ['own'], isTraced: false },
+  { env: { OTEL_NODE_ENABLED_INSTRUMENTATIONS: 'http' }, names: ['GET', 'GET', 'GET', 'own'], isTraced: true },
+])('instrumentations: $env', async ({ env, names }) => {
+  const { app, spans } = await tell(env)
+  expect(app.stderr).toBe('')
+  expect(spans.map(({ name }) => name).sort()).toEqual(names)
+})
+
+test('OTEL_LOG_LEVEL: none silences our lines, debug lets OpenTelemetry speak', async () => {
+  const wrong = { OTEL_BSP_SCHEDULE_DELAY: 'soon', OTEL_BLRP_SCHEDULE_DELAY: '1' }
+  expect((await tell({ ...wrong, OTEL_LOG_LEVEL: 'none' })).app.stderr).toBe('')
+  expect((await tell({ OTEL_LOG_LEVEL: 'DEBUG' })).app.stderr).toMatch(/^\[opentelemetry\] debug /m)
+})
+
+test('what is not acted on, is not allowed or is a slip is said once, and spans go out all the same', async () => {
+  const { app, spans } = await tell({
+    OTEL_CONFIG_FILE: '/etc/otel.yaml',
+    OTEL_LOGS_EXPORTER: 'otlp',
+    OTEL_BLRP_SCHEDULE_DELAY: '100',
+    OTEL_METRICS_EXPORTER: 'otlp',
+    OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: 'http://127.0.0.1:1',
+    OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',
+    OTEL_TRACES_EXPORTER: 'zipkin',
+    OTEL_PROPAGATORS: 'b3,xray',
+    OTEL_TRACES_SAMPLER: 'jaeger_remote',
+    OTEL_EXPORTER_OTLP_CERTIFICATE: '/no/such/file.pem',
+    OTEL_TRACES_SAMPLER_ARGS: '0.5',
+    OTEL_SDK_DISABLED: '1',
+    OTEL_PYTHON_LOG_CORRELATION: 'true',
+  })
+  expect(spans.length).toBeGreaterThan(0)
+  expect(app.stderr.trim().split('\n').sort()).toMatchInlineSnapshot(`
+    [
+      "[afterspan] AFS_CONFIG_INVALID OTEL_EXPORTER_OTLP_CERTIFICATE="/no/such/file.pem" cannot be read (ENOENT): allowed is a PEM file. It is left out.",
+      "[afterspan] AFS_CONFIG_INVALID OTEL_EXPORTER_OTLP_PROTOCOL="grpc" is not valid: allowed is http/protobuf; it goes to the collector's HTTP port, which is 4318 and not gRPC's 4317. Using "http/protobuf".",
+      "[afterspan] AFS_CONFIG_INVALID OTEL_METRICS_EXPORTER="otlp" is not valid: allowed is prometheus, or none: metrics are not pushed, scrape /metrics of the admin listener. Using ["prometheus"].",
+      "[afterspan] AFS_CONFIG_INVALID OTEL_PROPAGATORS="b3,xray" is not valid: allowed is tracecontext, baggage, b3, b3multi with commas between them, or none. Using ["b3"].",
+      "[afterspan] AFS_CONFIG_INVALID OTEL_SDK_DISABLED="1" is not valid: allowed is true or false. Using false.",
+      "[afterspan] AFS_CONFIG_INVALID OTEL_TRACES_EXPORTER="zipkin" is not valid: allowed is otlp, console with commas between them, or none. Using ["otlp"].",
+      "[afterspan] AFS_CONFIG_INVALID OTEL_TRACES_SAMPLER="jaeger_remote" is not valid: allowed is one of always_on, always_off, traceidratio, parentbased_always_on, parentbased_always_off, parentbased_traceidratio. Using "parentbased_always_on".",
+      "[afterspan] AFS_CONFIG_UNKNOWN OTEL_TRACES_SAMPLER_ARGS is not a variable of OpenTelemetry; did you mean OTEL_TRACES_SAMPLER_ARG?",
+      "[afterspan] AFS_CONFIG_UNSUPPORTED OTEL_BLRP_SCHEDULE_DELAY, OTEL_LOGS_EXPORTER: logs are not exported.",
+      "[afterspan] AFS_CONFIG_UNSUPPORTED OTEL_CONFIG_FILE: there is no configuration by file: use the variables.",
+      "[afterspan] AFS_CONFIG_UNSUPPORTED OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: metrics are not pushed: scrape /metrics of the admin listener.",
+    ]
+  `)
+})
+
+test('in a worker thread nothing of it is said again', async () => {
+  const app = startPreloaded({
+    app: '-e',
+    args: [`new (require('worker_threads').Worker)('', { eval: true })`],
+    env: { OTEL_LOGS_EXPORTER: 'otlp', OTEL_BSP_SCHEDULE_DELAY: 'soon' },
+  })
+  await app.exit
+  expect(app.stderr.trim().split('\n')).toHaveLength(2)
+})
