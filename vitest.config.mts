@@ -18,6 +18,7 @@ export default defineConfig({
           name: 'unit',
           include: ['packages/*/test/**/*.test.ts'],
           exclude: excluded(),
+          testTimeout: 30_000, // SQLite on a busy disk
         },
       },
       {

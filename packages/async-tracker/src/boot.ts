@@ -27,7 +27,7 @@ export function bootTracker(core: Core, { bundleDir }: { readonly bundleDir: str
     return
   }
   const { dir } = place
-  startRecorder(core, dir, config.patrol !== 'off')
+  startRecorder(core, dir, { tell: config.patrol !== 'off', spoolBytes: config.spoolMegabytes * 1024 * 1024 })
   globalState().receipt = (traceId) => askReceipt(dir, traceId)
   if (!isMainThread) return // the main thread's side thread patrols for all of them
   const data: SideData = {

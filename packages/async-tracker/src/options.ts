@@ -30,4 +30,10 @@ export const trackerOptions = {
       max: 1_000_000,
     },
   ),
+  spoolMegabytes: integer(
+    'AFTERSPAN_SPOOL_MB',
+    'Most megabytes of spans that wait on disk for a collector that is away; beyond them the oldest go first, errors last.',
+    64,
+    { min: 1, max: 100_000 },
+  ),
 }

@@ -21,8 +21,12 @@ export interface Recorder {
   readonly writer: JournalWriter
 }
 
-/** `tell`: the patrol tells bad news, from the journal. */
-export function startRecorder(core: Core, dir: string, tell: boolean): Recorder {
+/** `tell`: the patrol tells bad news, from the journal, and what waits in the spool, of at most `spoolBytes`. */
+export function startRecorder(
+  core: Core,
+  dir: string,
+  { tell, spoolBytes }: { readonly tell: boolean; readonly spoolBytes: number },
+): Recorder {
   const worker = ownWorkerRef(core.serviceName)
   const key = keyOf(worker)
   const onTrouble = (error: NodeJS.ErrnoException): void => {
@@ -52,7 +56,7 @@ export function startRecorder(core: Core, dir: string, tell: boolean): Recorder 
     if (writer.hasWritten) record(event as JournalEvent)
   })
   letPatrolTell(tell)
-  if (tell) core.setSpool(createSpool(dir, key))
+  if (tell) core.setSpool(createSpool({ dir, key, maxBytes: spoolBytes, onDropped: countDropped(core) }))
   core.metrics.callback(() => [
     counter('afterspan_ledger_write_errors', 'Times that the journal could not be written.', writer.errors),
     counter(
@@ -62,6 +66,14 @@ export function startRecorder(core: Core, dir: string, tell: boolean): Recorder 
     ),
   ])
   return { writer }
+}
+
+function countDropped({ metrics }: Core): (spans: number) => void {
+  return (spans) => {
+    const dropped = metrics.counter('afterspan_spans_dropped', 'Spans that were not delivered, by reason.', ['reason'])
+    dropped.add(spans, 'spool_full')
+    say('AFS_EXPORT_FAILED', 'the spool on disk is full: what waits longest is dropped, errors last.', 'spool_full')
+  }
 }
 
 function createRecord(core: Core, writer: JournalWriter, tell: boolean): (event: JournalEvent) => void {

@@ -35,7 +35,7 @@ const core = {
   setFlightLog: (log: NonNullable<typeof flight>) => (flight = log),
   setSpool: (given: NonNullable<typeof spool>) => (spool = given),
 } as unknown as Core
-const { writer } = startRecorder(core, dir, true)
+const { writer } = startRecorder(core, dir, { tell: true, spoolBytes: 1_000_000 })
 let before: readonly JournalEvent[] = []
 function written(): JournalEvent[] {
   return eventsIn(dir).slice(before.length)
@@ -84,7 +84,7 @@ test('a span that is too large for the journal is exported by the process itself
 })
 
 test('what an ending process cannot export is kept in the same folder', () => {
-  const takeBack = spool!(Buffer.from('a request'))
+  const takeBack = spool!(Buffer.from('a request'), { spans: 1, isErrors: true })
   expect(readdirSync(join(dir, 'spool'))).toHaveLength(1)
   takeBack?.()
   expect(readdirSync(join(dir, 'spool'))).toEqual([])

@@ -74,6 +74,18 @@ export class PostgresRows {
     return rows.map(toOutbox)
   }
 
+  /** Of this folder. What was tried most has waited longest. */
+  async trimOutbox(maxBytes: number): Promise<number> {
+    const newestFirst = 'sum(octet_length(body)) OVER (ORDER BY tries, next_at DESC, span_id)'
+    const rows = await this.#query(
+      `DELETE FROM afterspan.outbox WHERE span_id IN (SELECT span_id FROM
+         (SELECT span_id, ${newestFirst} AS bytes FROM afterspan.outbox WHERE folder = $1) AS sized WHERE bytes > $2)
+       RETURNING span_id`,
+      [this.#folder, maxBytes],
+    )
+    return rows.length
+  }
+
   /** Of this folder: each host shows its own, and the sum of all is everything. */
   async counters(): Promise<readonly CounterRow[]> {
     const rows = await this.#query('SELECT name, labels, value FROM afterspan.counter WHERE folder = $1', [

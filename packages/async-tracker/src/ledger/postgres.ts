@@ -112,6 +112,7 @@ class PostgresLedger implements LedgerStore {
   processes = (): Promise<readonly ProcessRow[]> => this.#rows().processes()
   segments = (): Promise<ReadonlyMap<string, number>> => this.#rows().segments()
   dueOutbox = (now: EpochMs, limit: number): Promise<readonly OutboxRow[]> => this.#rows().dueOutbox(now, limit)
+  trimOutbox = (maxBytes: number): Promise<number> => this.#rows().trimOutbox(maxBytes)
   counters = (): Promise<readonly CounterRow[]> => this.#rows().counters()
   countsByState = (): Promise<Readonly<Record<TaskState, number>>> => this.#rows().countsByState()
 
@@ -189,6 +190,7 @@ class Turn implements LedgerStore {
   processes: LedgerStore['processes'] = () => this.#rows.processes()
   segments: LedgerStore['segments'] = () => this.#rows.segments()
   dueOutbox: LedgerStore['dueOutbox'] = (now, limit) => this.#rows.dueOutbox(now, limit)
+  trimOutbox: LedgerStore['trimOutbox'] = (maxBytes) => this.#rows.trimOutbox(maxBytes)
   counters: LedgerStore['counters'] = () => this.#rows.counters()
   countsByState: LedgerStore['countsByState'] = () => this.#rows.countsByState()
   lapsed: LedgerStore['lapsed'] = () => this.#ledger.lapsed()

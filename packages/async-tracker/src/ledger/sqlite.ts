@@ -127,6 +127,14 @@ class SqliteLedger implements LedgerStore {
     return this.#all('SELECT * FROM outbox WHERE next_at <= ? ORDER BY next_at LIMIT ?', now, limit).map(toOutbox)
   }
 
+  async trimOutbox(maxBytes: number): Promise<number> {
+    try {
+      return Number(this.#statement(TRIM_OUTBOX).run(maxBytes).changes)
+    } catch (error) {
+      throw this.#noted(error)
+    }
+  }
+
   async counters(): Promise<readonly CounterRow[]> {
     return this.#all('SELECT name, labels, value FROM counter').map(toCounter)
   }
@@ -185,6 +193,11 @@ class SqliteLedger implements LedgerStore {
     return rows
   }
 }
+
+/** What was tried most has waited longest. */
+const TRIM_OUTBOX = `DELETE FROM outbox WHERE span_id IN (
+  SELECT span_id FROM (SELECT span_id, sum(length(body)) OVER (ORDER BY tries, next_at DESC, span_id) AS bytes FROM outbox)
+  WHERE bytes > ?)`
 
 function openFile(file: string): DatabaseSync {
   const { DatabaseSync: Database } = require('node:sqlite') as typeof import('node:sqlite')

@@ -123,6 +123,8 @@ export interface LedgerStore {
   processes(): Promise<readonly ProcessRow[]>
   segments(): Promise<ReadonlyMap<string, number>>
   dueOutbox(now: EpochMs, limit: number): Promise<readonly OutboxRow[]>
+  /** Removes what has waited longest beyond so many bytes of spans. Returns how many spans. */
+  trimOutbox(maxBytes: number): Promise<number>
   counters(): Promise<readonly CounterRow[]>
   countsByState(): Promise<Readonly<Record<TaskState, number>>>
   /** Removes settled tasks and what belongs to them; succeeded ones go first when it is the size that forces it. Returns how many. */

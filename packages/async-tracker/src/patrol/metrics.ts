@@ -43,9 +43,18 @@ export function patrolMetrics(service: PatrolService): () => Promise<readonly Me
         { labels: {}, value: lastRunAt / 1000 },
       ]),
       counter('afterspan_ledger_torn_records', 'Damaged stretches that were skipped in journals.', torn),
-      counter('afterspan_patrol_undelivered_spans', 'Spans that the collector refused for good.', undelivered),
+      undeliveredSpans(undelivered),
       ...(await registry.collect()),
     ]
+  }
+}
+
+function undeliveredSpans(undelivered: Readonly<Record<string, number>>): MetricFamily {
+  return {
+    name: 'afterspan_patrol_undelivered_spans',
+    type: 'counter',
+    help: 'Spans that were to be told by the patrol and never will be, by reason.',
+    samples: Object.entries(undelivered).map(([reason, value]) => ({ labels: { reason }, value })),
   }
 }
 

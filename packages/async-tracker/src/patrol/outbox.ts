@@ -6,9 +6,15 @@ import { gather } from '../task-facts.ts'
 const BATCH = 100
 const FIRST_RETRY_MS = 1_000
 const MOST_RETRY_MS = 60_000
-const MOST_REFUSALS = 5
+export const MOST_REFUSALS = 5
+/** Of all that waits; beyond it the oldest goes. */
+const MOST_BYTES = 64 * 1024 * 1024
+const TRIM_MS = 60_000
 /** Refusals that are about what was sent, and not about who may send where. */
-const ABOUT_CONTENT: ReadonlySet<string> = new Set(['http_400', 'http_413', 'http_422'])
+export const ABOUT_CONTENT: ReadonlySet<string> = new Set(['http_400', 'http_413', 'http_422'])
+
+/** Why a span that was to be told never was. */
+export type DropReason = 'refused' | 'outbox_full' | 'spool_full'
 
 export interface Outbox {
   /** One round; how many spans were delivered. Never rejects because of the collector. */
@@ -19,15 +25,17 @@ export function createOutbox(options: {
   readonly ledger: LedgerStore
   readonly settings: OtlpSettings
   readonly onFailure: (reply: OtlpReply) => void
-  readonly onDropped: (spans: number) => void
+  readonly onDropped: (spans: number, reason: DropReason) => void
+  /** The ledger, for reading and then writing: a sweep goes on while the collector is asked. */
+  readonly exclusive: <T>(work: (ledger: LedgerStore) => Promise<T>) => Promise<T>
   readonly post?: (settings: OtlpSettings, body: Uint8Array) => Promise<OtlpReply>
 }): Outbox {
-  const { ledger, settings, onFailure, onDropped, post = postTraces } = options
+  const { ledger, settings, onFailure, onDropped, exclusive, post = postTraces } = options
   const send = async (rows: readonly OutboxRow[], now: EpochMs): Promise<number> => {
     // Requests of the same kind, one after the other, are one request: that is how protobuf merges repeated fields.
     const reply = await post(settings, Buffer.concat(rows.map((row) => row.body)))
     if (reply.ok) {
-      await ledger.commit(await delivered(ledger, rows, now))
+      await exclusive(async (own) => own.commit(await delivered(own, rows, now)))
       return rows.length
     }
     // One that the collector cannot take must not keep the others from it.
@@ -38,23 +46,38 @@ export function createOutbox(options: {
     onFailure(reply)
     const tried = rows.map((row) => later(row, now, reply))
     const given = tried.filter(({ refusals = 0 }) => refusals >= MOST_REFUSALS)
-    if (given.length > 0) onDropped(given.length)
-    await ledger.commit({
-      deliveredSpans: given.map((row) => row.spanId),
-      outbox: tried.filter((row) => !given.includes(row)),
-    })
+    if (given.length > 0) onDropped(given.length, 'refused')
+    await exclusive((own) =>
+      own.commit({
+        deliveredSpans: given.map((row) => row.spanId),
+        outbox: tried.filter((row) => !given.includes(row)),
+      }),
+    )
     return 0
+  }
+  let trimmedAt = -Infinity
+  const trim = async (now: EpochMs): Promise<void> => {
+    if (now - trimmedAt < TRIM_MS) return
+    trimmedAt = now
+    const removed = await exclusive((own) => own.trimOutbox(MOST_BYTES))
+    if (removed > 0) onDropped(removed, 'outbox_full')
   }
   return {
     async deliver(now) {
+      await trim(now)
       const due = await ledger.dueOutbox(now, BATCH)
       return due.length === 0 ? 0 : send(due, now)
     },
   }
 }
 
+/** Milliseconds until the next try, after so many before this one. */
+export function waitAfter(tries: number, reply: OtlpReply): number {
+  return reply.retryAfterMs ?? Math.min(MOST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(tries, 10))
+}
+
 function later(row: OutboxRow, now: EpochMs, reply: OtlpReply): OutboxRow {
-  const wait = reply.retryAfterMs ?? Math.min(MOST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(row.tries, 10))
+  const wait = waitAfter(row.tries, reply)
   // What is refused for good is tried a few times: a collector that is being set up refuses too.
   const refusals = (row.refusals ?? 0) + (reply.retryable ? 0 : 1)
   return { ...row, tries: row.tries + 1, ...(refusals > 0 ? { refusals } : {}), nextAt: (now + wait) as EpochMs }

@@ -13,11 +13,11 @@ import {
 import { listFlightFiles, readFlightFile, removeFlightFile } from '../journal/flight.ts'
 import type { LedgerChange, LedgerStore, OutboxRow, ProcessRow } from '../ledger/store.ts'
 import { requestSpan } from '../told-span.ts'
+import { createCourier, type Courier } from './courier.ts'
 import { digest, requestKeyOf, touchedBy, type Batch, type Known } from './digest.ts'
 import type { Liveness } from './liveness.ts'
 import { deathOf, lossesOf } from './losses.ts'
-import { createOutbox, type Outbox } from './outbox.ts'
-import { readSpool, removeSpooled } from './spool.ts'
+import type { DropReason } from './outbox.ts'
 import { hasSegment, isReadTo, listSegments, removeSegment, tail } from './tail.ts'
 import { request } from './telling.ts'
 
@@ -43,7 +43,7 @@ export interface PatrolSettings {
 }
 export interface PatrolTotals {
   torn: number
-  undelivered: number
+  readonly undelivered: Record<DropReason, number>
   lastRunAt: EpochMs
   /** Seconds from the last sign of life to the proof of death, not yet taken by the metrics; at most 1,000. */
   detectionSeconds: number[]
@@ -52,7 +52,12 @@ export interface PatrolTotals {
 const MOST_DETECTIONS = 1_000
 
 export class Patrol {
-  readonly totals: PatrolTotals = { torn: 0, undelivered: 0, lastRunAt: 0 as EpochMs, detectionSeconds: [] }
+  readonly totals: PatrolTotals = {
+    torn: 0,
+    undelivered: { refused: 0, outbox_full: 0, spool_full: 0 },
+    lastRunAt: 0 as EpochMs,
+    detectionSeconds: [],
+  }
   readonly #settings: PatrolSettings
   readonly #ledger: LedgerStore
   readonly #processes = new Map<string, ProcessRow>()
@@ -63,7 +68,8 @@ export class Patrol {
   #isUnsure = false
   /** Undefined: to be asked for again. */
   #orphans: ReadonlyMap<TaskId, readonly TaskId[]> | undefined
-  #outbox: Outbox | undefined
+  #courier: Courier | undefined
+  #turn: Promise<unknown> = Promise.resolve()
 
   constructor(settings: PatrolSettings) {
     this.#settings = settings
@@ -74,17 +80,18 @@ export class Patrol {
     const { otlp, onExportFailure: onFailure, post } = this.#settings
     await this.#ledger.open()
     await this.#recall()
-    const onDropped = (spans: number): void => {
-      this.totals.undelivered += spans
-    }
-    if (otlp)
-      this.#outbox = createOutbox({
-        ledger: this.#ledger,
-        settings: otlp,
-        onFailure,
-        onDropped,
-        ...(post ? { post } : {}),
-      })
+    if (!otlp) return
+    this.#courier = createCourier({
+      dir: this.#settings.dir,
+      ledger: this.#ledger,
+      settings: otlp,
+      onFailure,
+      onDropped: (spans, reason) => {
+        this.totals.undelivered[reason] += spans
+      },
+      exclusive: (work) => this.#inTurn(work),
+      post: post ?? postTraces,
+    })
   }
 
   /** How far it is, as the ledger has it. */
@@ -94,16 +101,18 @@ export class Patrol {
     this.#isUnsure = false
   }
 
-  /** One pass: read, find the dead, tell. Public, so that tests and the command line need no timers. */
-  async sweepOnce(): Promise<SweepSummary> {
+  /**
+   * One pass: read, find the dead, tell. Public, so that tests and the command line need no timers. A collector that does not
+   * answer is waited for no longer than `patienceMs`: the telling then goes on beside the next passes.
+   */
+  async sweepOnce(patienceMs = Infinity): Promise<SweepSummary> {
     const ingested = await this.#ingest(() => false)
     const dead = this.#findDead()
     let lost = dead.length > 0 ? await this.#bury(dead) : 0
     const lapsed = await this.#ledger.lapsed()
     if (lapsed.length > 0) lost += await this.#bury(lapsed, 'lease')
     await this.#forgetRead()
-    const reported = (await this.#outbox?.deliver(this.#settings.clock.now())) ?? 0
-    await this.#deliverSpool()
+    const reported = (await this.#courier?.deliver(this.#settings.clock.now(), patienceMs)) ?? 0
     this.totals.lastRunAt = this.#settings.clock.now()
     return { ingested, examined: this.#processes.size, lost, reported }
   }
@@ -128,6 +137,13 @@ export class Patrol {
     return this.#ledger.close()
   }
 
+  /** What one reads to write it again, the other must not write meanwhile: a sweep, and the courier beside it. */
+  #inTurn<T>(work: (ledger: LedgerStore) => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(() => this.#ledger.exclusive(work))
+    this.#turn = turn.catch(() => {})
+    return turn
+  }
+
   async #ingest(isFinal: (key: string) => boolean): Promise<number> {
     const { dir } = this.#settings
     let ingested = 0
@@ -146,7 +162,7 @@ export class Patrol {
   /** Decides what the batches change and commits it, with `beside`, as one. */
   async #apply(batches: readonly Batch[], beside: LedgerChange): Promise<void> {
     this.#isUnsure = true
-    const processes = await this.#ledger.exclusive(async (ledger) => {
+    const processes = await this.#inTurn(async (ledger) => {
       const change = digest(batches, await this.#knownOf(batches, ledger))
       const outbox = this.#settings.otlp ? [...(change.outbox ?? []), ...(beside.outbox ?? [])] : []
       const changed = [...(change.processes ?? []), ...(beside.processes ?? [])]
@@ -254,16 +270,6 @@ export class Patrol {
     if (forgotten.length === 0) return
     await this.#ledger.commit({ forgottenSegments: forgotten })
     for (const file of forgotten) this.#offsets.delete(file)
-  }
-
-  async #deliverSpool(): Promise<void> {
-    const { dir, otlp, clock, post = postTraces } = this.#settings
-    if (!otlp) return
-    for (const { file, body } of readSpool(dir, clock.now())) {
-      const reply = await post(otlp, body)
-      if (!reply.ok && reply.retryable) return
-      removeSpooled(dir, file)
-    }
   }
 }
 

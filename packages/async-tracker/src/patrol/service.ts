@@ -41,6 +41,8 @@ function hasWork(dir: string): boolean {
 
 const SWEEP_MS = 250
 const LOCK_MS = 500
+/** A collector on the same host answers within it. */
+const PATIENCE_MS = 100
 const PRUNE_MS = 3_600_000
 const DAY_MS = 86_400_000
 
@@ -93,7 +95,7 @@ export class PatrolService {
   async #sayLast(): Promise<void> {
     if (!this.#ledger?.isShared) return
     try {
-      await this.#patrol?.sweepOnce()
+      await this.#patrol?.sweepOnce(PATIENCE_MS)
     } catch {
       // the database is away: the journals stay, and the next start on this folder brings them
     }
@@ -108,12 +110,12 @@ export class PatrolService {
   }
 
   /** Takes the lock where it is free, and sweeps. Undefined: somebody else patrols. */
-  async tick(): Promise<SweepSummary | undefined> {
+  async tick(patienceMs = PATIENCE_MS): Promise<SweepSummary | undefined> {
     this.#isStopped = false
     try {
       if (!this.#patrol && !(await this.#takeOver())) return undefined
       await this.#prune()
-      return await this.#patrol?.sweepOnce()
+      return await this.#patrol?.sweepOnce(patienceMs)
     } catch (error) {
       if (this.#isStopped) return undefined
       this.#say(

@@ -1,45 +1,90 @@
-// Spans that a process could not deliver before it ended: whole export requests, one file each, sent by whoever patrols.
+// Spans that a process could not deliver itself: whole export requests, one file each, sent by whoever patrols. The name of a file
+// says what it holds: <process>.<number>.<spans>.<errors|others>.otlp
 import { readdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { EpochMs, Spool } from '@afterspan/core/internal'
+import type { Spool } from '@afterspan/core/internal'
 import { makeFolder } from '../make-folder.ts'
 
-const MOST_BYTES = 32 * 1024 * 1024
-const MOST_FILES_A_ROUND = 20
-/** Younger files may still be in the sending by their own process. */
-const REST_MS = 1_500
+export interface SpooledFile {
+  readonly file: string
+  readonly spans: number
+  readonly isErrors: boolean
+  readonly bytes: number
+  readonly changedAt: number
+}
 
-export function createSpool(dir: string, key: string): Spool {
+/** At most so many bytes in the folder, of all processes together; beyond them what is no error goes first, the oldest first. */
+export function createSpool(options: {
+  readonly dir: string
+  readonly key: string
+  readonly maxBytes: number
+  /** Spans that had to go for others. */
+  readonly onDropped: (spans: number) => void
+}): Spool {
+  const { dir, key, maxBytes, onDropped } = options
+  const folder = join(dir, 'spool')
   let number = 0
-  return (body) => {
+  return (body, { spans, isErrors }) => {
     try {
-      const folder = join(dir, 'spool')
       makeFolder(folder)
-      if (sizeOf(folder) + body.length > MOST_BYTES) return undefined
-      const file = join(folder, `${key}.${number++}.otlp`)
+      if (!makeRoom(dir, body.length, isErrors, maxBytes, onDropped)) return undefined
+      const file = join(folder, `${key}.${number++}.${spans}.${isErrors ? 'errors' : 'others'}.otlp`)
       writeFileSync(file, body, { flag: 'wx', mode: 0o600 })
       return () => {
         unlinkSync(file)
       }
     } catch {
-      return undefined
+      return undefined // no folder, a full disk: the caller counts what is lost
     }
   }
 }
 
-function sizeOf(folder: string): number {
-  return readdirSync(folder).reduce((sum, file) => sum + statSync(join(folder, file)).size, 0)
+function makeRoom(
+  dir: string,
+  bytes: number,
+  isErrors: boolean,
+  maxBytes: number,
+  onDropped: (spans: number) => void,
+): boolean {
+  if (bytes > maxBytes) return false
+  const files = listSpool(dir)
+  let sum = files.reduce((total, file) => total + file.bytes, bytes)
+  // What is told last goes first.
+  for (const old of files.reverse()) {
+    if (sum <= maxBytes) return true
+    if (old.isErrors && !isErrors) return false
+    removeSpooled(dir, old.file)
+    onDropped(old.spans)
+    sum -= old.bytes
+  }
+  return sum <= maxBytes
 }
 
-export function readSpool(dir: string, now: EpochMs): { readonly file: string; readonly body: Uint8Array }[] {
+/** In the order in which they are to be told: errors, then the rest; of each the oldest first. */
+export function listSpool(dir: string): SpooledFile[] {
   const folder = join(dir, 'spool')
+  let names: string[]
   try {
-    return readdirSync(folder)
-      .filter((file) => file.endsWith('.otlp') && now - statSync(join(folder, file)).mtimeMs > REST_MS)
-      .slice(0, MOST_FILES_A_ROUND)
-      .map((file) => ({ file, body: readFileSync(join(folder, file)) }))
+    names = readdirSync(folder)
   } catch {
     return []
+  }
+  return names
+    .flatMap((file) => {
+      const found = /\.(\d+)\.(errors|others)\.otlp$/.exec(file)
+      const stat = found && statSync(join(folder, file), { throwIfNoEntry: false })
+      if (!stat) return []
+      const isErrors = found[2] === 'errors'
+      return [{ file, spans: Number(found[1]), isErrors, bytes: stat.size, changedAt: stat.mtimeMs }]
+    })
+    .sort((a, b) => Number(b.isErrors) - Number(a.isErrors) || a.changedAt - b.changedAt)
+}
+
+export function readSpooled(dir: string, file: string): Uint8Array | undefined {
+  try {
+    return readFileSync(join(dir, 'spool', file))
+  } catch {
+    return undefined // its own process has delivered it
   }
 }
 

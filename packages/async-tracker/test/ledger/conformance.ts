@@ -209,6 +209,16 @@ export function aLedgerAnswers(create: CreateLedger): void {
     await store.close()
   })
 
+  test('no more that is to be told than there is room for: what has waited longest goes', async () => {
+    const { store } = await create()
+    const tried = [0, 3, 1].map((tries, n) => outboxRow(spanId(n + 1), 10 * tries, { tries }))
+    await store.commit({ outbox: tried })
+    expect(await store.trimOutbox(9)).toBe(0)
+    expect(await store.trimOutbox(7)).toBe(1)
+    expect((await store.dueOutbox(ms(99), 10)).map((row) => row.spanId)).toEqual([spanId(1), spanId(3)])
+    await store.close()
+  })
+
   test('how much was counted, whatever the order of the labels', async () => {
     const { store } = await create()
     await store.commit({ counters: [{ name: 'c', labels: { a: '1', b: '2' }, value: 0 }] })

@@ -95,6 +95,14 @@ export class MemoryLedger implements LedgerStore {
     const due = [...this.#tables.outbox.values()].filter(({ nextAt }) => nextAt <= now)
     return due.sort((a, b) => a.nextAt - b.nextAt).slice(0, limit)
   }
+  async trimOutbox(maxBytes: number): Promise<number> {
+    const { outbox } = this.#tables
+    const newestFirst = [...outbox.values()].sort((a, b) => a.tries - b.tries || b.nextAt - a.nextAt)
+    let bytes = 0
+    const tooMany = newestFirst.filter(({ body }) => (bytes += body.length) > maxBytes)
+    for (const { spanId } of tooMany) outbox.delete(spanId)
+    return tooMany.length
+  }
   async counters(): Promise<readonly CounterRow[]> {
     return [...this.#tables.counters.values()]
   }

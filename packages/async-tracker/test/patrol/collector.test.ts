@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest'
 import type { OtlpReply } from '@afterspan/core/internal'
 import { createSpool } from '../../src/patrol/spool.ts'
 import { failed, ms, opened, spanId, started, taskIdOf, WORKER } from '../sample-events.ts'
+import { deferred, pollUntil } from '../../../testing/src/signals.ts'
 import { tempDir } from '../../../testing/src/temp-dir.ts'
 import { spansIn } from './desk.ts'
 import { DOWN, OK, REFUSED, Stage } from './stage.ts'
@@ -45,7 +46,7 @@ describe('a collector that is away', () => {
     expect(new Set(stage.posted.map((body) => Buffer.from(body).toString('hex'))).size).toBe(1)
     expect(await outbox(stage)).toEqual([])
     expect((await stage.ledger.tasks([taskIdOf()])).get(taskIdOf())?.facts.reported).toEqual([spanId(0)])
-    expect(patrol.totals.undelivered).toBe(0)
+    expect(patrol.totals.undelivered.refused).toBe(0)
   })
   test('says when to come again, and is not asked before', async () => {
     const stage = setStage(1)
@@ -67,7 +68,7 @@ describe('a collector that is away', () => {
       await stage.clock.advance(60_000)
     }
     expect(await outbox(stage)).toHaveLength(3)
-    expect(patrol.totals.undelivered).toBe(0)
+    expect(patrol.totals.undelivered.refused).toBe(0)
   })
   test('does not keep what happens meanwhile from the ledger, and is told that too', async () => {
     const stage = setStage(1)
@@ -83,6 +84,26 @@ describe('a collector that is away', () => {
   })
 })
 
+describe('a collector that hangs', () => {
+  test('does not keep the patrol from the next sweeps, and is not asked twice', async () => {
+    const stage = setStage(1)
+    const answer = deferred<OtlpReply>()
+    let asked = 0
+    const post = async (): Promise<OtlpReply> => {
+      asked++
+      return answer.promise
+    }
+    const patrol = await stage.patrol({ post })
+    expect(await patrol.sweepOnce(1)).toMatchObject({ ingested: 3, reported: 0 })
+    stage.write(WORKER, started(6, 50, { taskId: taskIdOf(50) }), failed(7, 50, { taskId: taskIdOf(50) }))
+    expect(await patrol.sweepOnce(1)).toMatchObject({ ingested: 2, reported: 0 })
+    expect(asked).toBe(1)
+    answer.resolve(OK)
+    await pollUntil(async () => (await patrol.sweepOnce(1)).reported === 1)
+    expect(await outbox(stage)).toEqual([])
+  })
+})
+
 describe('a collector that refuses', () => {
   test('is asked five times, then the report is dropped and counted', async () => {
     const stage = setStage(2)
@@ -90,7 +111,7 @@ describe('a collector that refuses', () => {
     const patrol = await stage.patrol()
     for (let n = 1; n <= 10; n++) {
       await patrol.sweepOnce()
-      expect([n, patrol.totals.undelivered]).toEqual([n, n < 5 ? 0 : 2])
+      expect([n, patrol.totals.undelivered.refused]).toEqual([n, n < 5 ? 0 : 2])
       await stage.clock.advance(60_000)
     }
     expect(stage.failures).toHaveLength(5)
@@ -114,7 +135,7 @@ describe('a collector that refuses', () => {
     expect(await outbox(stage)).toHaveLength(1)
     await round(OK, 1)
     expect(stage.spanIds()).toContain(spanId(0))
-    expect(patrol.totals.undelivered).toBe(0)
+    expect(patrol.totals.undelivered.refused).toBe(0)
   })
   test('because of one span gets all the others at once', async () => {
     const stage = setStage(100)
@@ -134,7 +155,7 @@ describe('a collector that refuses', () => {
       await stage.clock.advance(60_000)
       await patrol.sweepOnce()
     }
-    expect(patrol.totals.undelivered).toBe(1)
+    expect(patrol.totals.undelivered.refused).toBe(1)
     expect(taken).toHaveLength(99)
   })
 })
@@ -159,10 +180,12 @@ test('without a collector nothing is told, and nothing is kept for it', async ()
 
 describe('what a process could not deliver before it ended', () => {
   const BODY = Buffer.from('a whole export request')
+  const OTHERS = { spans: 3, isErrors: false }
+  const ERRORS = { spans: 2, isErrors: true }
   /** A spooled body whose writer has had its time. */
   function spooled(stage: Stage, ...numbers: number[]): void {
-    const spool = createSpool(stage.dir, WORKER)
-    for (const n of numbers) spool(Buffer.concat([BODY, Buffer.from([n])]))
+    const spool = createSpool({ dir: stage.dir, key: WORKER, maxBytes: 1e6, onDropped: () => {} })
+    for (const n of numbers) spool(Buffer.concat([BODY, Buffer.from([n])]), { spans: 1, isErrors: n > 9 })
     settle(stage)
   }
   function settle(stage: Stage): void {
@@ -195,25 +218,60 @@ describe('what a process could not deliver before it ended', () => {
     expect(files(stage)).toHaveLength(1)
     stage.reply = REFUSED
     await patrol.sweepOnce()
+    expect(files(stage)).toHaveLength(1)
+    await stage.clock.advance(1_000)
+    await patrol.sweepOnce()
     expect(files(stage)).toEqual([])
+    expect(patrol.totals.undelivered.refused).toBe(1)
+  })
+  test('is tried five times where the collector is set up wrongly', async () => {
+    const stage = new Stage()
+    const patrol = await stage.patrol()
+    spooled(stage, 1, 2)
+    stage.reply = { ...REFUSED, reason: 'http_404' }
+    for (let n = 1; n <= 5; n++) {
+      await stage.clock.advance(60_000)
+      await patrol.sweepOnce()
+      expect([n, stage.posted.length, files(stage).length]).toEqual([n, n, n < 5 ? 2 : 1])
+    }
+  })
+  test('goes to the collector with the errors first', async () => {
+    const stage = new Stage()
+    const patrol = await stage.patrol()
+    spooled(stage, 1, 10, 2, 11)
+    await stage.clock.advance(10_000)
+    await patrol.sweepOnce()
+    expect(stage.posted.map((body) => body.at(-1))).toEqual([10, 11, 1, 2])
   })
   test('is kept, for nobody else to read; its own process may take it back', () => {
     const dir = tempDir('spool')
-    const takeBack = createSpool(dir, WORKER)(BODY)
-    const path = join(dir, 'spool', `${WORKER}.0.otlp`)
+    const takeBack = createSpool({ dir, key: WORKER, maxBytes: 100, onDropped: () => {} })(BODY, OTHERS)
+    const path = join(dir, 'spool', `${WORKER}.0.3.others.otlp`)
     expect(statSync(path).mode & 0o777).toBe(0o600)
     takeBack?.()
     expect(readdirSync(join(dir, 'spool'))).toEqual([])
   })
-  test('is kept up to 32 MiB, and where it cannot be kept, that is said', () => {
+  test('is kept up to a size: what is no error goes first, the oldest first, and each span that goes is counted', () => {
     const dir = tempDir('spool')
-    const spool = createSpool(dir, WORKER)
-    expect(spool(new Uint8Array(32 * 1024 * 1024 - 10))).toBeTypeOf('function')
-    expect(spool(new Uint8Array(11))).toBeUndefined()
-    expect(spool(new Uint8Array(10))).toBeTypeOf('function')
+    let dropped = 0
+    const spool = createSpool({ dir, key: WORKER, maxBytes: 100, onDropped: (spans) => (dropped += spans) })
+    const kept = (): string[] => readdirSync(join(dir, 'spool')).map((file) => file.slice(WORKER.length + 1, -5))
+    expect(spool(new Uint8Array(101), OTHERS)).toBeUndefined()
+    expect(spool(new Uint8Array(50), ERRORS)).toBeTypeOf('function')
+    expect(spool(new Uint8Array(40), OTHERS)).toBeTypeOf('function')
+    expect(kept().sort()).toEqual(['0.2.errors', '1.3.others'])
+    expect(spool(new Uint8Array(30), ERRORS)).toBeTypeOf('function')
+    expect(kept().sort()).toEqual(['0.2.errors', '2.2.errors'])
+    expect(dropped).toBe(3)
+    expect(spool(new Uint8Array(30), OTHERS)).toBeUndefined()
+    expect(spool(new Uint8Array(30), ERRORS)).toBeTypeOf('function')
+    expect(kept()).toHaveLength(2)
+    expect(dropped).toBe(5)
+  })
+  test('and that it cannot be kept is said', () => {
     const blocked = tempDir('spool')
     writeFileSync(join(blocked, 'spool'), '')
-    expect(createSpool(blocked, WORKER)(BODY)).toBeUndefined()
+    expect(createSpool({ dir: blocked, key: WORKER, maxBytes: 100, onDropped: () => {} })(BODY, OTHERS)).toBeUndefined()
   })
   test('is left alone where it is no such file', async () => {
     const stage = new Stage()

@@ -4,8 +4,11 @@ import type { SpanQueue } from '../sdk/otlp/queue.ts'
 import type { OtlpSettings } from '../sdk/otlp/settings.ts'
 import type { SideThread } from '../side-thread/host.ts'
 
-/** Keeps bytes where they survive the process; what it returns takes them away again. Undefined where nothing could be kept. */
-export type Spool = (body: Uint8Array) => (() => void) | undefined
+/** Keeps an export request where it survives the process; what it returns takes it away again. Undefined where nothing could be kept. */
+export type Spool = (
+  body: Uint8Array,
+  holds: { readonly spans: number; readonly isErrors: boolean },
+) => (() => void) | undefined
 
 export interface LastWords {
   /** Synchronous; never throws; holds the process for at most the milliseconds that are left of its allowance. */
@@ -24,9 +27,10 @@ export function createLastWords(options: {
   return {
     send() {
       try {
-        const body = options.queue.takeAll()
-        if (!body) return
-        const discard = options.spool()?.(body)
+        const taken = options.queue.takeAll()
+        if (!taken) return
+        const { body, spans } = taken
+        const discard = options.spool()?.(body, { spans, isErrors: true })
         if (leftMs <= 0) return
         const from = performance.now()
         const isSent = options.sideThread.lastWords(body, options.settings, leftMs)

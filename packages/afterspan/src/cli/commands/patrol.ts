@@ -19,7 +19,7 @@ export const patrol: Command = {
     const dir = ledgerFolder(values['dir'])
     const service = ownPatrol(dir)
     if (values['once']) {
-      const summary = await service.tick()
+      const summary = await service.tick(Infinity)
       await service.stop()
       if (!summary) {
         complain(`afterspan patrol: ${dir} is patrolled by another process`)

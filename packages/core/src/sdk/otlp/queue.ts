@@ -70,18 +70,19 @@ export class SpanQueue {
   }
 
   /** Everything unsent, also what is under way without an answer, as one request; the queue is empty afterwards. For the crash and exit path. */
-  takeAll(): Buffer | undefined {
+  takeAll(): { readonly body: Buffer; readonly spans: number } | undefined {
     const all = [...(this.#underWay ? [this.#underWay] : []), ...this.#held, this.#open].filter(
       (batch) => batch.spans > 0,
     )
     this.#underWay = undefined
     this.#held = []
     this.#open = new SpanBatch()
+    const spans = this.#spans
     this.#spans = 0
     this.#bytes = 0
     if (all.length === 0) return undefined
     const groups = all.flatMap((batch) => batch.groups())
-    return Buffer.concat(encodeFields(this.#resource, groups))
+    return { body: Buffer.concat(encodeFields(this.#resource, groups)), spans }
   }
 
   #schedule(ms: number): void {

@@ -1,0 +1,56 @@
+import type { EpochMs, OtlpReply, OtlpSettings } from '@afterspan/core/internal'
+import { ABOUT_CONTENT, MOST_REFUSALS, waitAfter, type DropReason } from './outbox.ts'
+import { listSpool, readSpooled, removeSpooled } from './spool.ts'
+
+const MOST_FILES_A_ROUND = 20
+/** Younger files may still be in the sending by their own process. */
+const REST_MS = 1_500
+
+export interface SpoolReader {
+  /** Sends what rests in the spool, errors first, each file once a round; stops at the first that the collector does not take. */
+  deliver(now: EpochMs): Promise<void>
+}
+
+export function createSpoolReader(options: {
+  readonly dir: string
+  readonly settings: OtlpSettings
+  readonly onFailure: (reply: OtlpReply) => void
+  readonly onDropped: (spans: number, reason: DropReason) => void
+  readonly post: (settings: OtlpSettings, body: Uint8Array) => Promise<OtlpReply>
+}): SpoolReader {
+  const { dir, settings, onFailure, onDropped, post } = options
+  let failures = 0
+  let nextAt = -Infinity
+  const refusals = new Map<string, number>()
+
+  /** True: go on with the next. */
+  const settle = (file: string, spans: number, reply: OtlpReply, now: EpochMs): boolean => {
+    if (reply.ok) {
+      failures = 0
+      refusals.delete(file)
+      removeSpooled(dir, file)
+      return true
+    }
+    onFailure(reply)
+    const refused = (refusals.get(file) ?? 0) + (reply.retryable ? 0 : 1)
+    if (ABOUT_CONTENT.has(reply.reason) || refused >= MOST_REFUSALS) {
+      refusals.delete(file)
+      removeSpooled(dir, file)
+      onDropped(spans, 'refused')
+      return ABOUT_CONTENT.has(reply.reason)
+    }
+    if (refused > 0) refusals.set(file, refused)
+    nextAt = now + waitAfter(failures++, reply)
+    return false
+  }
+  return {
+    async deliver(now) {
+      if (now < nextAt) return
+      const due = listSpool(dir).filter(({ changedAt }) => now - changedAt > REST_MS)
+      for (const { file, spans } of due.slice(0, MOST_FILES_A_ROUND)) {
+        const body = readSpooled(dir, file)
+        if (body && !settle(file, spans, await post(settings, body), now)) return
+      }
+    },
+  }
+}
