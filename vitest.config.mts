@@ -16,9 +16,10 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
+          testTimeout: 30_000, // SQLite on a busy disk
+          hookTimeout: 60_000,
           include: ['packages/*/test/**/*.test.ts'],
           exclude: excluded(),
-          testTimeout: 30_000, // SQLite on a busy disk
         },
       },
       {

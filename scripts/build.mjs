@@ -51,7 +51,9 @@ async function bundle() {
         }),
       )
   }
-  jobs.push(one(join(packages, 'async-tracker/src/side.ts'), join(all, 'dist/bundle/side-patrol.js'), []))
+  const tracker = join(packages, 'async-tracker/src')
+  jobs.push(one(join(tracker, 'side.ts'), join(all, 'dist/bundle/side-patrol.js'), [patrolStaysOutside]))
+  jobs.push(one(join(tracker, 'patrol/beside-app.ts'), join(all, 'dist/bundle/patrol.js'), []))
   jobs.push(one(join(packages, 'health/src/side.ts'), join(all, 'dist/bundle/side-health.js'), []))
   await Promise.all(jobs)
 }
@@ -138,6 +140,15 @@ const bundleStaysOutside = {
   name: 'bundle-stays-outside',
   setup(b) {
     b.onResolve({ filter: /^\.\/bundle\/preload\.js$/ }, ({ path }) => ({ path, external: true }))
+  },
+}
+
+/** The patrol itself is loaded once there is something to patrol; by `require`, since `import()` would start the loader of ES modules for it. */
+const patrolStaysOutside = {
+  name: 'patrol-stays-outside',
+  setup(b) {
+    b.initialOptions.supported = { 'dynamic-import': false }
+    b.onResolve({ filter: /^\.\/patrol\/beside-app\.ts$/ }, () => ({ path: './patrol.js', external: true }))
   },
 }
 

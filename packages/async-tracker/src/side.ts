@@ -1,7 +1,8 @@
 // The tracker's half on the side thread: the patrol, and what it answers on the admin listener.
-import type { AdminReply, ErrorCode, SideHost } from '@afterspan/core/internal'
-import { patrolMetrics } from './patrol/metrics.ts'
-import { PatrolService, type PatrolServiceSettings } from './patrol/service.ts'
+import type { AdminReply, SideHost } from '@afterspan/core/internal'
+import type { BesideApp } from './patrol/beside-app.ts'
+import type { PatrolServiceSettings } from './patrol/service.ts'
+import { hasWork } from './patrol/work.ts'
 import type { Answer } from './query/answer.ts'
 import { askPatrol } from './query/socket.ts'
 
@@ -10,17 +11,24 @@ export interface SideData extends PatrolServiceSettings {
   readonly isInline: boolean
 }
 
+const LOOK_MS = 250
 const STATUS_MS = 1_000
 
 export async function start(host: SideHost, data: unknown): Promise<{ stop(): Promise<void> }> {
   const settings = data as SideData
   const { dir } = settings
-  const service = new PatrolService(settings, host.clock, (code: ErrorCode, message: string) => {
-    host.say(code, message)
+  let beside: BesideApp | undefined
+  // Not before there is something to patrol: a service that promised nothing pays nothing.
+  const stopLooking = host.clock.every(LOOK_MS, async () => {
+    if (beside || !settings.isInline || !hasWork(dir)) return
+    const { patrolBesideApp } = await import('./patrol/beside-app.ts')
+    beside ??= patrolBesideApp(host, settings)
   })
   // Whoever patrols answers; the others pass the question on.
   const ask = async (path: string, query: URLSearchParams): Promise<Answer> =>
-    service.patrol ? service.ask(path, query) : ((await askPatrol(dir, `${path}?${query.toString()}`)) ?? NOBODY)
+    beside?.service.patrol
+      ? beside.service.ask(path, query)
+      : ((await askPatrol(dir, `${path}?${query.toString()}`)) ?? NOBODY)
   const route = (prefix: string): void => {
     host.route(prefix, async ({ path, query, trusted }): Promise<AdminReply> => {
       if (!trusted) return json({ status: 403, body: { error: 'loopback or the admin token only' } })
@@ -29,20 +37,20 @@ export async function start(host: SideHost, data: unknown): Promise<{ stop(): Pr
   }
   route('/receipt/')
   route('/tasks')
-  host.metrics(patrolMetrics(service))
-  if (settings.isInline) service.start({ onlyWithWork: true })
+  host.metrics(async () => (await beside?.metrics()) ?? [])
   const stopStatus = host.clock.every(STATUS_MS, async () => {
-    if (service.ledger)
+    if (beside?.service.ledger)
       host.post({
         kind: 'status',
-        counts: await service.ledger.countsByState(),
-        lastRunAt: service.patrol?.totals.lastRunAt,
+        counts: await beside.service.ledger.countsByState(),
+        lastRunAt: beside.service.patrol?.totals.lastRunAt,
       })
   })
   return {
     async stop() {
+      stopLooking()
       stopStatus()
-      await service.stop()
+      await beside?.service.stop()
     },
   }
 }

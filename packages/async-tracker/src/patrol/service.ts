@@ -1,8 +1,6 @@
 // The patrol as a service: takes the lock when it is free, then sweeps four times a second and answers on its socket. Beside the
 // app on the side thread, or as `afterspan patrol`.
-import { existsSync, readdirSync } from 'node:fs'
 import type { Server } from 'node:http'
-import { join } from 'node:path'
 import type { Clock, EpochMs, ErrorCode, OtlpSettings } from '@afterspan/core/internal'
 import { folderId } from '../ledger/folder-id.ts'
 import { createPostgresLedger } from '../ledger/postgres.ts'
@@ -26,18 +24,6 @@ export interface PatrolServiceSettings {
   readonly ledgerUrl?: string
 }
 export type Say = (code: ErrorCode, message: string) => void
-
-/** A ledger that may have something to tell, a journal to read, or what a dead process left. */
-function hasWork(dir: string): boolean {
-  if (existsSync(join(dir, 'ledger.db'))) return true
-  return ['journal', 'flight', 'spool'].some((folder) => {
-    try {
-      return readdirSync(join(dir, folder)).length > 0
-    } catch {
-      return false
-    }
-  })
-}
 
 const SWEEP_MS = 250
 const LOCK_MS = 500
@@ -75,11 +61,10 @@ export class PatrolService {
     return this.#patrol && this.#ledger
   }
 
-  /** Sweeps from now on. With `onlyWithWork` it does not even take the lock before there is something to patrol: a service that promised nothing pays nothing. */
-  start({ onlyWithWork = false } = {}): void {
-    const { dir } = this.#settings
+  /** Sweeps from now on. */
+  start(): void {
     this.#stop ??= this.#clock.every(SWEEP_MS, async () => {
-      if (this.#patrol || !onlyWithWork || hasWork(dir)) await this.tick()
+      await this.tick()
     })
   }
 
