@@ -166,6 +166,7 @@ function start(parts: Parts, kept: Kept): void {
     isMuted: hooks.isMuted('http'),
     mount: kept.mount,
     traceResponse: config.traceResponse,
+    mostInferredRoutes: config.mostInferredRoutes,
     flight: config.flight ? kept.flight : undefined,
     deliver,
     requestStarted: wake,

@@ -38,6 +38,7 @@ export interface CoreConfig {
   readonly adminAddressFile: string
   readonly allowedHosts: readonly string[]
   readonly traceResponse: boolean
+  readonly mostInferredRoutes: number
   readonly flight: boolean
   readonly ignorePaths: readonly string[]
   readonly exitHoldMs: number
@@ -83,6 +84,7 @@ export function loadConfig(env: Env = process.env): CoreConfig {
     adminAddressFile: own.adminAddressFile,
     allowedHosts: own.allowedHosts,
     traceResponse: own.traceResponse === 'on',
+    mostInferredRoutes: own.mostInferredRoutes,
     flight: own.flight === 'requests',
     ignorePaths: own.ignorePaths,
     exitHoldMs: own.exitHoldMs,

@@ -220,6 +220,12 @@ export const coreOptions = {
     ['requests', 'tasks'],
     'requests',
   ),
+  mostInferredRoutes: integer(
+    'AFTERSPAN_INFERRED_ROUTES',
+    'Different routes that are inferred from paths, at most, where the router is not one that Afterspan knows. 0: none.',
+    100,
+    { min: 0, max: 1_000 },
+  ),
   ignorePaths: list('AFTERSPAN_IGNORE_PATHS', 'Paths whose requests make no spans and no request metrics.', [
     '/livez',
     '/readyz',

@@ -32,6 +32,8 @@ export class Open implements OpenRequest {
   error: unknown
   /** Where a framework has told of it: then it is the only one to know the route. */
   route: Route | undefined
+  /** Where nobody has told of it. */
+  inferredRoute: string | undefined
   done = false
 
   constructor(init: Pick<Open, 'record' | 'span' | 'context' | 'request' | 'settle' | 'slot'>) {

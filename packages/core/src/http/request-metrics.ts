@@ -10,6 +10,7 @@ const DURATION_LABELS = [
   'url_scheme',
   'network_protocol_version',
   'error_type',
+  'afterspan_http_inferred_route',
 ]
 
 export interface RequestMetrics {
@@ -40,16 +41,19 @@ export function createRequestMetrics(metrics: MetricRegistry): RequestMetrics {
     counts.set(key, now)
     active.set(now, method, scheme)
   }
-  const recorders = new Map<string, Recorder[]>()
+  const ofRoutes = new Map<string, Recorder[]>()
+  const ofInferredRoutes = new Map<string, Recorder[]>()
   /** Most routes are answered in one or two ways: those are compared field by field, and no key is built. */
   const recorderOf = (open: Open, status: string, errorType: string): Recorder => {
     const { method, route = '' } = open.record
     const scheme = String(open.span.attributes['url.scheme'])
     const version = open.request.httpVersion
-    let known = recorders.get(route)
+    const { inferredRoute = '' } = open
+    const recorders = inferredRoute === '' ? ofRoutes : ofInferredRoutes
+    let known = recorders.get(route || inferredRoute)
     if (!known) {
       if (recorders.size >= MOST_ROUTES) recorders.clear()
-      recorders.set(route, (known = []))
+      recorders.set(route || inferredRoute, (known = []))
     }
     for (const r of known)
       if (
@@ -60,7 +64,7 @@ export function createRequestMetrics(metrics: MetricRegistry): RequestMetrics {
         r.version === version
       )
         return r
-    const record = duration.bind(method, status, route, scheme, version, errorType)
+    const record = duration.bind(method, status, route, scheme, version, errorType, inferredRoute)
     const made = { method, status, scheme, version, errorType, record }
     if (known.length < MOST_WAYS) known.push(made)
     return made

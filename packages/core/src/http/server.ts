@@ -29,6 +29,7 @@ import type { AppMount } from './app-mount.ts'
 import type { EffectiveCounter } from './effective.ts'
 import { watchHttp2 } from './http2-server.ts'
 import { inFlight } from './in-flight.ts'
+import { createInferredRoutes, type InferredRoutes } from './inferred-route.ts'
 import { bindLateListeners } from './late-listeners.ts'
 import { Open, OPEN, openOf, type Marked } from './open-request.ts'
 import { abortOutcome } from './outcome.ts'
@@ -36,7 +37,7 @@ import { describeRequest, pathOf, traceparentOf, type RequestFacts, type Request
 import { createRequestMetrics, type RequestMetrics } from './request-metrics.ts'
 import type { RequestRecord } from './request-record.ts'
 import { giveVerdict } from './request-verdict.ts'
-import { expressRoute } from './routes/express.ts'
+import { expressRoute, isOfExpress } from './routes/express.ts'
 import type { RequestTeller } from './routes/framework.ts'
 
 export interface ServerSettings {
@@ -52,6 +53,7 @@ export interface ServerSettings {
   /** What is answered on the app's own port. */
   readonly mount: AppMount | undefined
   readonly traceResponse: boolean
+  readonly mostInferredRoutes: number
   readonly flight: FlightLog | undefined
   deliver(span: SpanData): void
   requestStarted(): void
@@ -62,6 +64,7 @@ interface Serving extends ServerSettings {
   /** A request that ended in error is told whatever the sampler said. */
   readonly tell: (span: SpanData) => void
   readonly requestMetrics: RequestMetrics
+  readonly inferredRoutes: InferredRoutes
 }
 
 /** Watches every server of this process. Nothing is patched but `on` of incoming messages; nothing of ours throws into the app. */
@@ -73,6 +76,7 @@ export function watchServers(settings: ServerSettings): RequestTeller {
       else if (span.status?.code === 2) settings.deliver({ ...span, flags: 1 })
     },
     requestMetrics: createRequestMetrics(settings.metrics),
+    inferredRoutes: createInferredRoutes(settings.mostInferredRoutes),
   }
   const settle: Open['settle'] = (open, outcome, status) => {
     end(serving, open, outcome, status)
@@ -242,7 +246,7 @@ function end(serving: Serving, open: Open, outcome: RequestOutcome, status: numb
     record.route = route
     span.setAttribute('http.route', route)
     span.updateName(`${record.method === '_OTHER' ? 'HTTP' : record.method} ${route}`)
-  }
+  } else if (open.route === undefined && !isOfExpress(open.request)) infer(serving, open, status)
   if (status !== undefined) {
     record.status = status
     span.setAttribute('http.response.status_code', status)
@@ -267,6 +271,12 @@ function routeOf({ request, route }: Open, status: number | undefined): string |
   } catch {
     return undefined
   }
+}
+
+/** Nobody told of this request: its router is unknown. */
+function infer({ inferredRoutes }: Serving, open: Open, status: number | undefined): void {
+  open.inferredRoute = inferredRoutes.of(pathOf(open.request.url ?? ''), status)
+  if (open.inferredRoute !== undefined) open.span.setAttribute('afterspan.http.inferred_route', open.inferredRoute)
 }
 
 function publishAnswered(service: string, { record, span, request }: Open, outcome: RequestOutcome): void {

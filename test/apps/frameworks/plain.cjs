@@ -1,0 +1,1 @@
+require('./plain-app.cjs')(require('node:http'))

@@ -1,0 +1,53 @@
+import { bothFormats, get, startPreloaded } from '@afterspan/testing'
+import { drawTrace, startOtlpSink } from 'afterspan/internal'
+import { expect } from 'vitest'
+import { appFile, listening, traceIdOf } from './app.ts'
+import { getPipelined } from './pipelined.ts'
+
+bothFormats(
+  'a raw server has inferred routes, beside http.route and in bounded number',
+  { cjs: appFile('frameworks/plain.cjs'), mjs: appFile('frameworks/plain.mjs') },
+  async ({ app, node }) => {
+    const sink = await startOtlpSink()
+    const env = { OTEL_SERVICE_NAME: 'shop', OTEL_BSP_SCHEDULE_DELAY: '50', AFTERSPAN_INFERRED_ROUTES: '5' }
+    const service = startPreloaded({ app, node: node.path, sink, env })
+    const url = await listening(service)
+
+    const traceId = traceIdOf(await get(`${url}/users/42`))
+    await sink.waitFor((spans) => spans.some((span) => span.traceId === traceId))
+    expect(
+      drawTrace(sink.trace(traceId), { stable: true, attributes: ['http.route', 'afterspan.http.inferred_route'] }),
+    ).toMatchInlineSnapshot(`
+        "· GET  SERVER shop
+          afterspan.http.inferred_route=/users/{id}"
+      `)
+
+    const scan = Array.from(
+      { length: 300 },
+      (_, n) => `/${'abcdefghij'[n % 10]!}${'klmnopqrst'[Math.trunc(n / 10) % 10]!}`,
+    )
+    await getPipelined(
+      url,
+      scan.map((path) => `${path}?status=404`),
+    )
+    await getPipelined(
+      url,
+      scan.map((path) => `${path}?status=403`),
+    )
+    expect(await inferred(service)).toEqual(['', '/users/{id}'])
+    await getPipelined(url, scan)
+    expect(await inferred(service)).toEqual(['', '/ak', '/bk', '/ck', '/dk', '/users/{id}'])
+
+    await service.stop()
+    await sink.close()
+  },
+)
+
+/** The routes that the request metric has. */
+async function inferred(service: ReturnType<typeof startPreloaded>): Promise<string[]> {
+  const { text } = await get(`${await service.adminUrl()}/metrics`)
+  const lines = text.match(/^http_server_request_duration_seconds_count\{.*$/gm) ?? []
+  expect(lines.join()).not.toMatch(/[{,]http_route=/)
+  const routes = lines.map((line) => /afterspan_http_inferred_route="([^"]*)"/.exec(line)?.[1] ?? '')
+  return [...new Set(routes)].toSorted()
+}
