@@ -136,7 +136,7 @@ test('made-up users, paths and methods stay in bounds, and nothing of them is lo
   expect(users.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)).toBe(10_000)
   const requests = series('http_server_request_duration_seconds_count')
   expect(requests.length).toBeLessThanOrEqual(102) // of the paths at most a hundred inferred routes
-  const methods = requests.map((line) => /http_request_method="([^"]*)"/.exec(line)?.[1])
+  const methods = requests.map((line) => /http_request_method="([^"]*)"/.exec(line)?.[1] ?? '')
   expect([...new Set(methods)].toSorted()).toEqual(['GET', '_OTHER'])
 })
 
