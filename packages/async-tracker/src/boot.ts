@@ -1,6 +1,8 @@
 import { join } from 'node:path'
 import { isMainThread } from 'node:worker_threads'
 import { environment, globalState, loadSection, say, type Core } from '@afterspan/core/internal'
+import { watchChildren } from './handles/spawned-children.ts'
+import { watchThreads } from './handles/worker-threads.ts'
 import { integrations } from './integrations/index.gen.ts'
 import { createPgBoss, pgBoss } from './integrations/pg-boss.ts'
 import { findLedgerDir, nameLedgerDir } from './ledger-dir.ts'
@@ -28,6 +30,8 @@ export function bootTracker(core: Core, { bundleDir }: { readonly bundleDir: str
   }
   const { dir } = place
   startRecorder(core, dir, { tell: config.patrol !== 'off', spoolBytes: config.spoolMegabytes * 1024 * 1024 })
+  watchChildren(core)
+  watchThreads(core)
   globalState().receipt = (traceId) => askReceipt(dir, traceId)
   if (!isMainThread) return // the main thread's side thread patrols for all of them
   const data: SideData = {

@@ -9,10 +9,12 @@ import {
   type Core,
   type JournalEvent,
   type MetricFamily,
+  type ProcessEvent,
   type ProcessOpened,
   type WorkerRef,
 } from '@afterspan/core/internal'
 import { createFlightFile } from './journal/flight.ts'
+import { listKeys } from './journal/segment.ts'
 import { JournalWriter } from './journal/writer.ts'
 import { createSpool } from './patrol/spool.ts'
 import { keyOf, ownWorkerRef } from './worker-ref.ts'
@@ -53,7 +55,7 @@ export function startRecorder(
   processChannel.subscribe((event) => {
     if ((event as JournalEvent).kind === 'exiting') flight.remove()
     // A process that never wrote anything needs no journal to say that it ends.
-    if (writer.hasWritten) record(event as JournalEvent)
+    if (writer.hasWritten || isNewsOf(dir, event as ProcessEvent)) record(event as JournalEvent)
   })
   letPatrolTell(tell)
   if (tell) core.setSpool(createSpool({ dir, key, maxBytes: spoolBytes, onDropped: countDropped(core) }))
@@ -74,6 +76,11 @@ function countDropped({ metrics }: Core): (spans: number) => void {
     dropped.add(spans, 'spool_full')
     say('AFS_EXPORT_FAILED', 'the spool on disk is full: what waits longest is dropped, errors last.', 'spool_full')
   }
+}
+
+/** A thread that has a journal is gone. */
+function isNewsOf(dir: string, event: ProcessEvent): boolean {
+  return event.kind === 'thread_ended' && listKeys(dir).some((key) => key.endsWith(`.${event.threadId}`))
 }
 
 function createRecord(core: Core, writer: JournalWriter, tell: boolean): (event: JournalEvent) => void {

@@ -51,6 +51,7 @@ export interface AttemptEnd {
   readonly reason?: TaskReason
   readonly failure?: TaskFailure
   readonly willRetry?: boolean
+  readonly exitCode?: number
 }
 export interface LostMark {
   readonly at: EpochMs
@@ -92,8 +93,9 @@ export function gather(known: TaskFacts | undefined, event: TaskEvent, by: strin
     case 'released':
       return end(facts, event, by, { state: event.kind, at: event.at })
     case 'failed': {
-      const { at, reason, failure, willRetry } = event
-      return end(facts, event, by, { state: 'failed', at, reason, failure, willRetry })
+      const { at, reason, failure, willRetry, exitCode } = event
+      const code = exitCode === undefined ? {} : { exitCode }
+      return end(facts, event, by, { state: 'failed', at, reason, failure, willRetry, ...code })
     }
     case 'cancelled':
       return end(facts, event, by, { state: 'cancelled', at: event.at, reason: event.reason })

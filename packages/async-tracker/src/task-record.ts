@@ -33,7 +33,7 @@ export function toRecord(facts: TaskFacts, context: RecordContext): TaskRecord {
   const route = spawned?.route ?? context.route
   const messageId = confirmed?.messageId ?? attempts.find((a) => a.messageId)?.messageId
   const lost = attempts.findLast((a) => a.lost)?.lost ?? ends.find((e) => e.state === 'lost')
-  const exitCode = lost && 'exitCode' in lost ? lost.exitCode : undefined
+  const exitCode = attempts.at(-1)?.end?.exitCode ?? (lost && 'exitCode' in lost ? lost.exitCode : undefined)
   const signal = lost && 'signal' in lost ? lost.signal : undefined
   return {
     taskId,

@@ -43,6 +43,7 @@ import { SideThread } from './side-thread/host.ts'
 import { wakeWhenListening } from './side-thread/wake.ts'
 import { createKit } from './tasks/kit.ts'
 import { watchLeftovers } from './tasks/leftover.ts'
+import { createBeginWork } from './tasks/open-work.ts'
 import { createRunTask } from './tasks/run-task.ts'
 
 const SCOPE = { name: 'afterspan', version: SDK_VERSION }
@@ -76,7 +77,8 @@ function assemble(bundleDir: string, config: CoreConfig): Core {
   const tracer = (): Tracer => provider.getTracer(SCOPE.name, SCOPE.version)
   const sideThread = new SideThread({ bundleDir, admin: adminSettings(config), collect: metrics.collect })
   const hooks = createModuleHooks({ bundleDir, isMuted: mutedBy(config.instrumentations) })
-  const kit = createKit({ tracer, now: systemClock.now, onError })
+  const kitDeps = { tracer, now: systemClock.now, onError, overdueMs: config.overdueMs }
+  const kit = createKit(kitDeps)
   const parts: Parts = {
     config,
     resource,
@@ -90,7 +92,6 @@ function assemble(bundleDir: string, config: CoreConfig): Core {
     hooks,
   }
   const kept: Kept = {}
-
   return {
     serviceName: parts.serviceName,
     sdkVersion: SDK_VERSION,
@@ -99,6 +100,7 @@ function assemble(bundleDir: string, config: CoreConfig): Core {
     metrics,
     kit,
     clock: systemClock,
+    beginWork: createBeginWork(kitDeps),
     addModuleHook: hooks.add,
     addIntegration(integration) {
       hooks.add(integrationHook(integration, kit))
@@ -149,7 +151,7 @@ function start(parts: Parts, kept: Kept): void {
   const { config, metrics, exporter, tracer, sideThread, hooks } = parts
   const { now } = systemClock
   const openSpans = createOpenSpans()
-  const leftovers = watchLeftovers(now)
+  const leftovers = watchLeftovers(now, config.overdueMs)
   addSpanObserver(openSpans)
   addSpanObserver(leftovers)
   const wake = (): void => {
@@ -178,7 +180,8 @@ function start(parts: Parts, kept: Kept): void {
   metrics.callback(hooks.status.collect)
   addProcessMetrics(metrics)
   metrics.callback(() => [targetInfo(parts.resource)])
-  Object.assign(globalState(), { runTask: createRunTask({ tracer, now, onError }), recordError: servers.recordError })
+  const runTask = createRunTask({ tracer, now, onError, overdueMs: config.overdueMs })
+  Object.assign(globalState(), { runTask, recordError: servers.recordError })
   guardProcess({ config, exporter, openSpans, sideThread, tracer, now, deliver, spool: () => kept.spool })
   if (!isMainThread) return // one listener a process: the main thread's
   if (sideThread.hasServices) wakeWhenListening(wake)

@@ -6,6 +6,7 @@ import type { MetricRegistry } from './metrics/registry.ts'
 import type { EncodedSpan, ResourceAttributes } from './contracts/task.ts'
 import type { Spool } from './guard/last-words.ts'
 import type { OtlpSettings } from './sdk/otlp/settings.ts'
+import type { BeginWork } from './tasks/open-work.ts'
 
 /** What core's boot gives to the packages above it. One per process. */
 export interface Core {
@@ -18,6 +19,8 @@ export interface Core {
   readonly metrics: MetricRegistry
   readonly kit: TaskKit
   readonly clock: Clock
+  /** Begins work of the active request or task whose end is told later. */
+  readonly beginWork: BeginWork
   addModuleHook(hook: ModuleHook): void
   addIntegration(integration: Integration): void
   /** Names a service for the side thread, before start(). */

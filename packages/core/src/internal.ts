@@ -74,6 +74,7 @@ export type {
   TaskStarted,
   TaskState,
   TaskSucceeded,
+  ThreadEnded,
   TraceRef,
   WorkerRef,
 } from './contracts/task.ts'
@@ -98,9 +99,10 @@ export type { OtlpSettings } from './sdk/otlp/settings.ts'
 export { OWN_REQUEST, postTraces, type OtlpReply } from './sdk/otlp/transport.ts'
 export { SDK_VERSION } from './sdk/resource.ts'
 export { OTLP_KIND, type SpanData, type SpanScope } from './sdk/span-data.ts'
-export { withoutTracing } from './sdk/suppress.ts'
+export { isOwnWork, withoutTracing } from './sdk/suppress.ts'
 export { processChannel, requestChannel, taskChannel } from './tasks/channel.ts'
 export { createKit, type KitDeps } from './tasks/kit.ts'
+export { activePromise, type BeginWork, type OpenWork } from './tasks/open-work.ts'
 export { letPatrolTell } from './tasks/outcome-teller.ts'
 export { redact, toFailure } from './tasks/redact.ts'
 export type { TaskOptions, TaskScope } from './tasks/scope.ts'

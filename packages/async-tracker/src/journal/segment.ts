@@ -1,4 +1,5 @@
 // One process and thread writes one row of segments: <dir>/journal/<nonce>.<thread>.<number>.wal
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
 export interface SegmentName {
@@ -19,4 +20,13 @@ export function segmentFile({ key, number }: SegmentName): string {
 export function parseSegmentFile(file: string): SegmentName | undefined {
   const found = /^([0-9a-f]{16}\.\d{1,9})\.(\d{6,9})\.wal$/.exec(file)
   return found ? { key: found[1]!, number: Number(found[2]) } : undefined
+}
+
+/** Who has a journal there. */
+export function listKeys(dir: string): string[] {
+  try {
+    return readdirSync(journalDir(dir)).flatMap((file) => parseSegmentFile(file)?.key ?? [])
+  } catch {
+    return []
+  }
 }

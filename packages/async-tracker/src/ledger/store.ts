@@ -9,6 +9,7 @@ import type {
   ResourceAttributes,
   TaskId,
   TaskState,
+  ThreadEnded,
   WorkerRef,
 } from '@afterspan/core/internal'
 import type { TaskFacts } from '../task-facts.ts'
@@ -43,6 +44,10 @@ export interface ProcessRow {
   readonly openedAt: EpochMs
   readonly crashed?: ProcessCrashed
   readonly exiting?: ProcessExiting
+  /** Of a worker thread: what the thread that had started it said of its end. */
+  readonly threadEnded?: ThreadEnded
+  /** Worker threads that it saw end, the newest of them: their own journals may be read later. */
+  readonly endedThreads?: readonly ThreadEnded[]
   /** Proven dead, all that it wrote was read, and what it left open was settled. */
   readonly deadAt?: EpochMs
 }

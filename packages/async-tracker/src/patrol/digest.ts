@@ -107,6 +107,9 @@ function createWork(known: Known): Work {
   }
 }
 
+/** An app that starts a thread for each request ends many; each is asked for within a sweep or two. */
+const MOST_ENDED_THREADS = 256
+
 const KINDS: Readonly<Record<JournalEvent['kind'], true>> = {
   acknowledged: true,
   answered: true,
@@ -123,6 +126,7 @@ const KINDS: Readonly<Record<JournalEvent['kind'], true>> = {
   spawned: true,
   started: true,
   succeeded: true,
+  thread_ended: true,
 }
 
 function take(work: Work, event: JournalEvent, by: string): void {
@@ -144,6 +148,13 @@ function take(work: Work, event: JournalEvent, by: string): void {
       const { worker, resource, sdkVersion, at } = event
       const row = processOf(work, by)
       if (!row) work.processes.set(by, { key: by, worker, resource, sdkVersion, openedAt: at })
+      return
+    }
+    case 'thread_ended': {
+      const row = processOf(work, by)
+      if (!row) return
+      const endedThreads = [...(row.endedThreads ?? []), event].slice(-MOST_ENDED_THREADS)
+      work.processes.set(by, { ...row, endedThreads })
       return
     }
     default: {

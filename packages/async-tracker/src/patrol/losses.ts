@@ -20,8 +20,18 @@ interface Death {
   readonly signal?: string
 }
 
-/** How a process died, as far as it could still say. */
-export function deathOf({ crashed, exiting }: ProcessRow, evidence: Evidence): Death {
+/** How a process or thread died, as far as it, or who had started it, could still say. */
+export function deathOf({ worker, crashed, exiting, threadEnded }: ProcessRow, evidence: Evidence): Death {
+  if (worker.threadId > 0 && (threadEnded || exiting)) {
+    const failure = crashed?.failure ?? threadEnded?.failure
+    return {
+      reason: 'worker_terminated',
+      evidence: 'exit_record',
+      exitCode: threadEnded?.code ?? exiting!.code,
+      ...(failure ? { failure } : {}),
+      ...(crashed?.culprit ? { culprit: crashed.culprit } : {}),
+    }
+  }
   if (crashed) {
     const { failure, culprit } = crashed
     return {

@@ -15,6 +15,7 @@ import type { LedgerChange, LedgerStore, OutboxRow, ProcessRow } from '../ledger
 import { requestSpan } from '../told-span.ts'
 import { createCourier, type Courier } from './courier.ts'
 import { digest, requestKeyOf, touchedBy, type Batch, type Known } from './digest.ts'
+import { endedThread } from './ended-threads.ts'
 import type { Liveness } from './liveness.ts'
 import { deathOf, lossesOf } from './losses.ts'
 import type { DropReason } from './outbox.ts'
@@ -197,6 +198,11 @@ export class Patrol {
     const now = this.#settings.clock.monotonicMs()
     for (const row of this.#processes.values()) {
       if (row.deadAt !== undefined) continue
+      const ended = endedThread(row, this.#processes.values())
+      if (ended) {
+        dead.push(ended)
+        continue
+      }
       const liveness = this.#settings.look(row)
       if (liveness === 'dead') {
         dead.push(row)
@@ -220,7 +226,7 @@ export class Patrol {
     const processes: ProcessRow[] = []
     const outbox: OutboxRow[] = []
     for (const key of keys) {
-      const row = this.#processes.get(key) ?? rows.get(key)!
+      const row = { ...rows.get(key)!, ...this.#processes.get(key) }
       const open = await this.#inFlightOf(key)
       const events = lossesOf(row, { tasks, requests: open }, evidence, now)
       if (events.length > 0) batches.push({ by: key, events })

@@ -28,6 +28,19 @@ describe('how a process died', () => {
     expect(deathOf(processRow(WORKER), 'process_gone')).toEqual({ reason: 'process_killed', evidence: 'process_gone' })
     expect(deathOf(processRow(WORKER), 'lock_free').evidence).toBe('lock_free')
   })
+  test('a thread is terminated, whoever says so; the word of the one that started it has the code', () => {
+    const thread = processRow('00000000000000b0.2')
+    const worker = { ...thread.worker, threadId: 2 }
+    const threadEnded = { kind: 'thread_ended', at: ms(9), threadId: 2, code: 7, failure: FAILURE } as const
+    const expected = { reason: 'worker_terminated', evidence: 'exit_record' }
+    expect(deathOf({ ...thread, worker, threadEnded }, 'process_gone')).toEqual({
+      ...expected,
+      exitCode: 7,
+      failure: FAILURE,
+    })
+    expect(deathOf({ ...thread, worker, exiting }, 'process_gone')).toEqual({ ...expected, exitCode: 3 })
+    expect(deathOf({ ...thread, worker }, 'process_gone').reason).toBe('process_killed')
+  })
   test('with an exit record: its code, and the signal that ended it', () => {
     const signalled = { ...exiting, code: 143, signal: 'SIGTERM' }
     const expected = { reason: 'process_exit', evidence: 'exit_record' }

@@ -366,3 +366,36 @@ test('a child whose parent and grandparent are read later, by other patrols, get
   ])
   expect(await requestCounts(stage.ledger)).toMatchObject({ false_success: 1 })
 })
+
+describe('a thread that ends in a process that lives on', () => {
+  const THREAD = '00000000000100a0.3' // of the same pid
+  const ended = { kind: 'thread_ended', at: ms(9), threadId: 3, code: 1 } as const
+  test.each(['first', 'last'])('loses what it ran, also where its own journal is read %s', async (order) => {
+    const stage = new Stage()
+    const patrol = await stage.patrol()
+    stage.write(WEB, ...PROMISED)
+    if (order === 'last') {
+      stage.write(WEB, ended)
+      await patrol.sweepOnce()
+    }
+    stage.write(THREAD, started(4, 1))
+    await patrol.sweepOnce()
+    if (order === 'first') stage.write(WEB, ended)
+    await patrol.sweepOnce()
+    expect((await stage.ledger.tasks([TASK])).get(TASK)?.derived).toMatchObject({
+      state: 'lost',
+      reason: 'worker_terminated',
+      evidence: 'exit_record',
+    })
+    expect(patrol.process(WEB)?.deadAt).toBeUndefined()
+  })
+  test('one of the same number in another process lives on', async () => {
+    const stage = new Stage()
+    const patrol = await stage.patrol()
+    stage.write(THREAD, spawned(1), started(4, 1))
+    stage.write(OTHER_WORKER, ended)
+    await patrol.sweepOnce()
+    await patrol.sweepOnce()
+    expect(await stateOf(stage)).toBe('running')
+  })
+})

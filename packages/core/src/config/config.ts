@@ -42,6 +42,7 @@ export interface CoreConfig {
   readonly flight: boolean
   readonly ignorePaths: readonly string[]
   readonly exitHoldMs: number
+  readonly overdueMs: number
 }
 
 const MOST_QUEUED_BYTES = 32 * 1024 * 1024
@@ -88,6 +89,7 @@ export function loadConfig(env: Env = process.env): CoreConfig {
     flight: own.flight === 'requests',
     ignorePaths: own.ignorePaths,
     exitHoldMs: own.exitHoldMs,
+    overdueMs: own.overdueMs,
   }
 }
 

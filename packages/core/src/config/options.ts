@@ -234,6 +234,12 @@ export const coreOptions = {
     '/healthz',
     '/metrics',
   ]),
+  overdueMs: integer(
+    'AFTERSPAN_OVERDUE_MS',
+    'Milliseconds after which work inside a process, a thread or a child that gave no deadline is flagged overdue.',
+    60_000,
+    { min: 1, max: 2_592_000_000 },
+  ),
   exitHoldMs: integer('AFTERSPAN_EXIT_HOLD_MS', 'Milliseconds that an exit may be held to deliver what is left.', 400, {
     min: 0,
     max: 10_000,

@@ -58,6 +58,7 @@ export type TaskReason =
   | 'lease_expired' // lost
   | 'threw'
   | 'rejected'
+  | 'exited'
   | 'dead_lettered'
   | 'unroutable'
   | 'expired'
@@ -140,6 +141,8 @@ export interface TaskFailed extends TaskFact<'failed'> {
   readonly reason: TaskReason
   readonly failure: TaskFailure
   readonly willRetry: boolean
+  /** Of the child process that the work was. */
+  readonly exitCode?: number
   /** The attempt's finished span: what is bad news travels in the journal and is told by the patrol, so that no death in between loses it. */
   readonly span?: EncodedSpan
   /** Its own process exports the span: the patrol must not tell it too. */
@@ -215,7 +218,7 @@ export interface RequestReceived {
 }
 
 /** What the journal says of the process that writes it. */
-export type ProcessEvent = ProcessOpened | ProcessExiting | ProcessCrashed
+export type ProcessEvent = ProcessOpened | ProcessExiting | ProcessCrashed | ThreadEnded
 
 /** Of the resource that a process is, in OpenTelemetry's words. */
 export type ResourceAttributes = Readonly<Record<string, string | number>>
@@ -242,6 +245,16 @@ export interface ProcessCrashed {
   readonly at: EpochMs
   readonly failure: TaskFailure
   readonly culprit?: TraceRef
+}
+
+/** A worker thread of this process is gone: said by the thread that had started it. */
+export interface ThreadEnded {
+  readonly kind: 'thread_ended'
+  readonly at: EpochMs
+  readonly threadId: number
+  readonly code: number
+  /** What it threw, where it threw. */
+  readonly failure?: TaskFailure
 }
 
 export type JournalEvent = TaskEvent | RequestEvent | ProcessEvent

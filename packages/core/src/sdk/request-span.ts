@@ -224,7 +224,9 @@ export function describeException(exception: unknown): {
       code?: unknown
       constructor?: { name?: unknown }
     }
-    const named = read(() => error.constructor?.name) ?? read(() => error.name) ?? 'Error'
+    const made = read(() => error.constructor?.name)
+    // All that the platform throws is of one class: what it is called says what it is (AbortError, DataCloneError).
+    const named = (made === 'DOMException' ? read(() => error.name) : made) ?? read(() => error.name) ?? 'Error'
     const stack = read(() => error.stack)
     const code = read(() => error.code)
     return {

@@ -1,7 +1,12 @@
 import { context, ROOT_CONTEXT } from '@opentelemetry/api'
-import { suppressTracing } from '@opentelemetry/core'
+import { isTracingSuppressed, suppressTracing } from '@opentelemetry/core'
 
 /** Runs what is Afterspan's own work: it leaves no spans and no tasks, and it belongs to no request. */
 export function withoutTracing<T>(fn: () => T): T {
   return context.with(suppressTracing(ROOT_CONTEXT), fn)
+}
+
+/** Whether what runs now is Afterspan's own work. */
+export function isOwnWork(): boolean {
+  return isTracingSuppressed(context.active())
 }

@@ -7,6 +7,7 @@ import type { SideLink } from '../core.ts'
 import { say } from '../diag.ts'
 import { SIDE_THREAD_MARK } from '../preload-guard.ts'
 import type { OtlpSettings } from '../sdk/otlp/settings.ts'
+import { withoutTracing } from '../sdk/suppress.ts'
 import { startHeartbeat } from './heartbeat.ts'
 import type { runSide } from './main.ts'
 import { SENT, type LastWords, type Port, type SideThreadData, type ToMain, type ToSide } from './protocol.ts'
@@ -133,12 +134,16 @@ function startWorker(
   hear: (message: ToMain) => void,
   ended: (why: string) => void,
 ): Port<ToSide, ToMain> {
-  const worker = new Worker(entry, {
-    workerData: { ...data, [SIDE_THREAD_MARK]: true },
-    name: 'afterspan',
-    execArgv: [],
-    trackUnmanagedFds: false,
-  })
+  // A request may be what starts it: the thread is no work of that request.
+  const worker = withoutTracing(
+    () =>
+      new Worker(entry, {
+        workerData: { ...data, [SIDE_THREAD_MARK]: true },
+        name: 'afterspan',
+        execArgv: [],
+        trackUnmanagedFds: false,
+      }),
+  )
   let why = 'exit'
   worker.on('message', hear)
   worker.on('error', (error: Error) => {
@@ -165,7 +170,9 @@ function startHere(entry: string, data: SideThreadData, hear: (message: ToMain) 
 function sendByOwnThread(entry: string, body: Uint8Array, settings: OtlpSettings, holdMs: number): boolean {
   return waitFor((done) => {
     const words: LastWords = { kind: 'last-words', body, settings, done }
-    const worker = new Worker(entry, { workerData: { ...words, [SIDE_THREAD_MARK]: true }, execArgv: [] })
+    const worker = withoutTracing(
+      () => new Worker(entry, { workerData: { ...words, [SIDE_THREAD_MARK]: true }, execArgv: [] }),
+    )
     worker.on('error', () => {})
     worker.unref()
   }, holdMs)

@@ -26,7 +26,7 @@ export interface Leftovers extends SpanObserver {
   requestEnded(record: RequestRecord): void
 }
 
-export function watchLeftovers(now: () => EpochMs): Leftovers {
+export function watchLeftovers(now: () => EpochMs, overdueMs: number): Leftovers {
   const open = new Map<string, OpenSpan>()
   const byRecord = new WeakMap<RequestRecord, Set<OpenSpan>>()
 
@@ -37,7 +37,7 @@ export function watchLeftovers(now: () => EpochMs): Leftovers {
     entry.taskId = taskId
     ;(span as unknown as Span).setAttribute('afterspan.task.id', taskId)
     const at = now()
-    const draft = { system: 'process', destination: destination(span), name: span.name }
+    const draft = { system: 'process', destination: destination(span), name: span.name, deadlineMs: overdueMs }
     publishSpawned({ request: record, origin: record.ref }, taskId, draft, at)
     taskChannel.publish({ kind: 'started', taskId, at, attempt: 1, spanId })
   }

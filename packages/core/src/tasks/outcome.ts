@@ -35,9 +35,14 @@ export function tellReleased({ taskId, span }: Ending, at: EpochMs): void {
 export function tellFailed(
   { taskId, span, attempt }: Ending,
   at: EpochMs,
-  how: { readonly reason: TaskReason; readonly failure: TaskFailure; readonly willRetry: boolean },
+  how: {
+    readonly reason: TaskReason
+    readonly failure: TaskFailure
+    readonly willRetry: boolean
+    readonly exitCode?: number
+  },
 ): void {
-  const { reason, failure, willRetry } = how
+  const { reason, failure, willRetry, exitCode } = how
   markFailed(span, failure, willRetry ? 'retrying' : 'failed', reason)
   const event = {
     kind: 'failed',
@@ -48,6 +53,7 @@ export function tellFailed(
     reason,
     failure,
     willRetry,
+    ...(exitCode === undefined ? {} : { exitCode }),
   } as const
   if (!patrolTells()) {
     taskChannel.publish({ ...event, isTold: true })
@@ -72,6 +78,36 @@ export function tellLost(
   markFailed(span, how.failure, 'lost', how.reason)
   span.setAttribute('afterspan.task.evidence', how.evidence)
   const event = { kind: 'lost', taskId, at, attempt, ...how } as const
+  if (!patrolTells()) {
+    taskChannel.publish({ ...event, isTold: true })
+    span.end()
+    return
+  }
+  const told = endCaptured(span)
+  taskChannel.publish(told ? { ...event, span: told } : event)
+}
+
+/** An attempt whose worker is gone, by the word of the process that saw it go. */
+export function tellAttemptLost(
+  { taskId, span, attempt }: Ending,
+  at: EpochMs,
+  how: {
+    readonly reason: TaskReason
+    readonly evidence: Evidence
+    readonly failure?: TaskFailure
+    readonly exitCode?: number
+    readonly signal?: string
+  },
+): void {
+  const { reason, failure, exitCode, signal } = how
+  const message = signal ? `ended by ${signal}` : exitCode === undefined ? 'ended' : `ended with code ${exitCode}`
+  if (failure) markFailed(span, failure, 'lost', reason)
+  else {
+    span.setAttributes({ 'error.type': reason, 'afterspan.task.state': 'lost', 'afterspan.task.reason': reason })
+    span.setStatus({ code: SpanStatusCode.ERROR, message })
+  }
+  span.setAttribute('afterspan.task.evidence', how.evidence)
+  const event = { kind: 'lost', taskId, at, attempt, spanId: span.spanContext().spanId, ...how } as const
   if (!patrolTells()) {
     taskChannel.publish({ ...event, isTold: true })
     span.end()

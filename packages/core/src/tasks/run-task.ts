@@ -42,6 +42,8 @@ interface RunTaskDeps {
   readonly tracer: () => Tracer
   readonly now: () => EpochMs
   readonly onError: (error: unknown) => void
+  /** When work that gives no deadline is overdue. It is not aborted. */
+  readonly overdueMs: number
 }
 
 /** The implementation that core's boot puts into the global state. */
@@ -57,8 +59,7 @@ export function createRunTask(deps: RunTaskDeps): NonNullable<ReturnType<typeof 
     const taskId = `${traceId}${spanId}` as TaskId
     span.setAttribute('afterspan.task.id', taskId)
     const at = deps.now()
-    const { deadlineMs } = options
-    const draft = { system: 'process', destination: name, name, ...(deadlineMs === undefined ? {} : { deadlineMs }) }
+    const draft = { system: 'process', destination: name, name, deadlineMs: options.deadlineMs ?? deps.overdueMs }
     publishSpawned(activePromiser(before, span), taskId, draft, at)
     taskChannel.publish({ kind: 'started', taskId, at, attempt: 1, spanId })
 

@@ -1,0 +1,115 @@
+// Child processes that a request starts are work of that request: from spawn() to their exit. Node tells of each new one on a
+// diagnostics channel, so nothing is patched but the handle itself, and only where somebody has promised it.
+import { subscribe } from 'node:diagnostics_channel'
+import { basename } from 'node:path'
+import type { ChildProcess } from 'node:child_process'
+import { activePromise, toFailure, type Core, type OpenWork } from '@afterspan/core/internal'
+import { hideOver } from './hide-over.ts'
+
+/** What Node's own `spawn` hands to a child: the file, and the arguments with the program's name first. */
+interface SpawnOptions {
+  readonly file?: string
+  readonly args?: readonly string[]
+  readonly detached?: boolean
+}
+type Handle = ChildProcess & { spawn(options: SpawnOptions): unknown }
+
+export function watchChildren({ beginWork }: Pick<Core, 'beginWork'>): void {
+  subscribe('child_process', (message) => {
+    if (activePromise() === undefined) return
+    const child = (message as { readonly process: Handle }).process
+    hideOver(child, 'spawn', (spawn) => (options: SpawnOptions) => {
+      const { isShell, name } = nameOf(options)
+      const work = beginWork({ system: 'child_process', destination: name, name }, { 'process.executable.name': name })
+      if (work) follow(child, work, { isShell, isDetached: options.detached === true })
+      try {
+        return spawn.call(child, options)
+      } catch (error) {
+        work?.fail({ reason: 'threw', failure: toFailure(error) })
+        throw error
+      }
+    })
+  })
+}
+
+interface Seen {
+  error?: unknown
+  /** Who asked for its end in this process. */
+  killedBy?: 'app' | 'node'
+}
+
+function follow(
+  child: Handle,
+  work: OpenWork,
+  { isShell, isDetached }: { readonly isShell: boolean; readonly isDetached: boolean },
+): void {
+  const seen: Seen = {}
+  hideOver(child, 'kill', (kill) => (...args: unknown[]) => {
+    if (args[0] !== 0) seen.killedBy ??= isCalledByNode() ? 'node' : 'app'
+    return kill.apply(child, args)
+  })
+  // A detached child outlives the process and may do so unseen.
+  hideOver(child, 'unref', (unref) => () => {
+    if (isDetached) work.release()
+    return unref.call(child)
+  })
+  hideOver(child, 'emit', (emit) => (...args: unknown[]) => {
+    const [event, first, second] = args
+    if (event === 'error') {
+      seen.error = first
+      // Never started: there will be no 'exit'.
+      if (child.pid === undefined) work.fail({ reason: 'threw', failure: toFailure(first) })
+    } else if (event === 'exit')
+      end(work, seen, { code: first as number | null, signal: second as string | null, isShell })
+    return emit.apply(child, args)
+  })
+}
+
+function end(
+  work: OpenWork,
+  { error, killedBy }: Seen,
+  {
+    code,
+    signal,
+    isShell,
+  }: { readonly code: number | null; readonly signal: string | null; readonly isShell: boolean },
+): void {
+  if (code === 0) {
+    work.succeed({ 'process.exit.code': 0 })
+    return
+  }
+  if (signal !== null) {
+    if ((error as { name?: unknown } | undefined)?.name === 'AbortError' || killedBy === 'app') work.cancel('aborted')
+    else if (killedBy === 'node')
+      work.fail({
+        reason: 'expired',
+        failure: { type: signal, message: 'took longer than the timeout that it was started with' },
+      })
+    else work.lose({ reason: 'process_killed', evidence: 'exit_record', signal })
+    return
+  }
+  const failure = { type: `exit_${code}`, message: `exited with code ${code}` }
+  // A shell says 128 + n where what it ran was ended by signal n.
+  if (isShell && code! > 128 && code! <= 128 + 64)
+    work.lose({ reason: 'process_killed', evidence: 'exit_record', exitCode: code!, failure })
+  else work.fail({ reason: 'exited', failure, exitCode: code! })
+}
+
+/** Its own time-out, or an AbortSignal, both of which Node carries out itself. */
+function isCalledByNode(): boolean {
+  const before = Error.stackTraceLimit
+  Error.stackTraceLimit = 4
+  const { stack = '' } = new Error('who asks')
+  Error.stackTraceLimit = before
+  // Error, this function, the wrapper, its caller.
+  return /node:(?:internal\/)?child_process/.test(stack.split('\n')[3] ?? '')
+}
+
+/** The program's name, and of a shell's command the first word: never arguments, which may hold what nobody should read. */
+function nameOf({ file = '', args = [] }: SpawnOptions): { readonly name: string; readonly isShell: boolean } {
+  const program = basename(file) || 'child'
+  if (args.length !== 3 || args[1] !== '-c' || !/^(?:sh|bash|dash|zsh)$/.test(program))
+    return { name: program, isShell: false }
+  const word = /^\s*([\w./+-]+)(?=\s|$)/.exec(args[2] ?? '')?.[1]
+  return { name: word ? basename(word) : program, isShell: true }
+}

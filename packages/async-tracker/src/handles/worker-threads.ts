@@ -1,0 +1,137 @@
+// Worker threads: one that a request starts is work of that request until it ends, and what a request posts to a thread that was
+// there before is work until the thread answers. Threads answer in the order in which they were asked, as far as anybody outside
+// can see: each message from one settles the oldest post. A thread that never answers is found out after a few posts, and what it
+// gets counts as done from then on.
+import { subscribe } from 'node:diagnostics_channel'
+import { basename } from 'node:path'
+import type { Worker } from 'node:worker_threads'
+import { activePromise, isOwnWork, processChannel, toFailure, type Core, type OpenWork } from '@afterspan/core/internal'
+import { hideOver } from './hide-over.ts'
+
+/** So many posts without a single answer: it is not one that answers. */
+const MOST_UNANSWERED = 16
+/** Posts to one thread that are followed at a time; more are not. */
+const MOST_POSTS = 10_000
+
+type Deps = Pick<Core, 'beginWork' | 'clock'>
+
+export function watchThreads(deps: Deps): void {
+  subscribe('worker_threads', (message) => {
+    if (!isOwnWork()) new Thread((message as { readonly worker: Worker }).worker, deps).follow()
+  })
+}
+
+class Thread {
+  readonly #worker: Worker
+  readonly #deps: Deps
+  readonly #threadId: number
+  readonly #name: string
+  /** Of the request that started it. */
+  readonly #own: OpenWork | undefined
+  readonly #posts: OpenWork[] = []
+  #answers = 0
+  #unanswered = 0
+  #error: { readonly thrown: unknown } | undefined
+
+  constructor(worker: Worker, deps: Deps) {
+    this.#worker = worker
+    this.#deps = deps
+    this.#threadId = worker.threadId
+    this.#name = nameOf(worker)
+    this.#own = this.#begin()
+  }
+
+  follow(): void {
+    const worker = this.#worker
+    hideOver(worker, 'postMessage', (post) => (...args: unknown[]) => {
+      const work = this.#beginPost()
+      try {
+        return post.apply(worker, args)
+      } catch (error) {
+        // Not cloneable: it never left.
+        if (work) this.#refuse(work, error)
+        throw error
+      }
+    })
+    hideOver(worker, 'emit', (emit) => (...args: unknown[]) => {
+      const [event, first] = args
+      if (event === 'message' || event === 'messageerror') this.#answered()
+      else if (event === 'error') {
+        // Now, and not at its exit: without a listener of the app this error ends the process.
+        this.#error = { thrown: first }
+        this.#settle(1)
+      } else if (event === 'exit') this.#ended(first as number)
+      return emit.apply(worker, args)
+    })
+  }
+
+  #begin(): OpenWork | undefined {
+    const name = this.#name
+    return this.#deps.beginWork({ system: 'worker_threads', destination: name, name }, { 'thread.id': this.#threadId })
+  }
+
+  #beginPost(): OpenWork | undefined {
+    const promisedBy = activePromise()
+    // What the request that started it tells it is part of that work.
+    if (promisedBy === undefined || promisedBy === this.#own?.promisedBy) return undefined
+    if (this.#posts.length >= MOST_POSTS || (this.#answers === 0 && this.#unanswered > MOST_UNANSWERED))
+      return undefined
+    const work = this.#begin()
+    if (!work) return undefined
+    this.#posts.push(work)
+    this.#unanswered++
+    if (this.#answers === 0 && this.#unanswered > MOST_UNANSWERED)
+      for (const post of this.#posts.splice(0)) post.succeed()
+    return work
+  }
+
+  #refuse(work: OpenWork, error: unknown): void {
+    const at = this.#posts.indexOf(work)
+    if (at >= 0) this.#posts.splice(at, 1)
+    this.#unanswered--
+    work.fail({ reason: 'threw', failure: toFailure(error) })
+  }
+
+  #answered(): void {
+    this.#answers++
+    this.#unanswered = 0
+    this.#posts.shift()?.succeed()
+  }
+
+  #ended(code: number): void {
+    this.#settle(code)
+    const { clock } = this.#deps
+    const threadId = this.#threadId
+    const failure = this.#error && toFailure(this.#error.thrown)
+    processChannel.publish({ kind: 'thread_ended', at: clock.now(), threadId, code, ...(failure ? { failure } : {}) })
+  }
+
+  #settle(code: number): void {
+    const error = this.#error
+    const failure = error && toFailure(error.thrown)
+    const open = this.#posts.splice(0)
+    const isMemory = (error?.thrown as { code?: unknown } | undefined)?.code === 'ERR_WORKER_OUT_OF_MEMORY'
+    const lost = {
+      reason: 'worker_terminated',
+      evidence: 'exit_record',
+      exitCode: code,
+      ...(failure ? { failure } : {}),
+    } as const
+    const hasThrown = failure && !isMemory
+    if (this.#own) {
+      if (hasThrown) this.#own.fail({ reason: 'threw', failure })
+      // Ended by the app once it had answered: what it was started for is done.
+      else if (code === 0 || (!failure && this.#answers > 0)) this.#own.succeed()
+      else this.#own.lose(lost)
+    }
+    // With one at work, it is that which threw; of several nobody can say.
+    if (open.length === 1 && hasThrown) open[0]!.fail({ reason: 'threw', failure })
+    else for (const work of open) work.lose(lost)
+  }
+}
+
+/** No path, no code: the name that the app gave it is not to be had from outside on every Node. */
+function nameOf(worker: Worker): string {
+  const { threadName } = worker as { threadName?: unknown }
+  return typeof threadName === 'string' && threadName && threadName !== 'WorkerThread' ? basename(threadName) : 'worker'
+}

@@ -1,0 +1,75 @@
+// A server that answers 200 and leaves work behind in threads and children. Shared by the CommonJS and the ESM form of the app.
+const { createServer } = require('node:http')
+
+const IN_THREAD = `
+  const { parentPort } = require('node:worker_threads')
+  const acts = {
+    done: () => parentPort.postMessage('done'),
+    throws: () => { throw new RangeError('in the thread') },
+    exits: () => process.exit(7),
+    memory: () => { const all = []; for (;;) all.push(new Array(1e5).fill(all.length)) },
+    hangs: () => { parentPort.postMessage = undefined },
+    slow: () => setTimeout(() => parentPort.postMessage('slow'), 50),
+  }
+  parentPort.on('message', (act) => acts[act]())
+`
+const AT_START = {
+  throws: 'throw new RangeError("at its start")',
+  done: 'require("node:worker_threads").parentPort.postMessage("done")',
+  silent: '1 + 1',
+  hangs: 'setInterval(() => {}, 1_000)',
+}
+
+module.exports = function start({ Worker, spawn, exec, execFile, fork }) {
+  const ignore = () => {}
+  const newThread = (code) =>
+    new Worker(code, { eval: true, resourceLimits: { maxOldGenerationSizeMb: 16 } }).on('error', ignore)
+  const shared = newThread(IN_THREAD)
+  const acts = {
+    post: (act) => shared.postMessage(act),
+    'post-function': () => {
+      try {
+        shared.postMessage(ignore)
+      } catch {}
+    },
+    'post-and-terminate': () => {
+      shared.postMessage('hangs')
+      setTimeout(() => shared.terminate(), 50)
+    },
+    thread: (act) => newThread(AT_START[act]),
+    'thread-terminate': () => {
+      const thread = newThread(AT_START.hangs)
+      thread.on('online', () => thread.terminate())
+    },
+    'thread-answer-terminate': () => {
+      const thread = newThread(AT_START.done)
+      thread.on('message', () => thread.terminate())
+    },
+    'thread-post': () => newThread(IN_THREAD).postMessage('throws'),
+    child: (code) => spawn(process.execPath, ['-e', code], { env: {} }).on('error', ignore),
+    'child-kill': () => {
+      const child = spawn(process.execPath, ['-e', 'console.log(1); setInterval(() => {}, 1000)'], { env: {} })
+      child.stdout.on('data', () => process.kill(child.pid, 'SIGKILL'))
+    },
+    'child-own-kill': () => {
+      const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { env: {} })
+      child.on('spawn', () => child.kill())
+    },
+    'child-missing': () => spawn('/nowhere/no-such-program').on('error', ignore),
+    'child-abort': () => {
+      const controller = new AbortController()
+      execFile(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { env: {}, signal: controller.signal }, ignore)
+      setTimeout(() => controller.abort(), 20)
+    },
+    'child-timeout': () =>
+      execFile(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { env: {}, timeout: 50 }, ignore),
+    shell: (command) => exec(command, ignore),
+    fork: () => fork('/nowhere/no-such-module.js', { env: {}, silent: true, execArgv: [] }),
+  }
+  if (process.argv[2]) acts[process.argv[2]](process.argv[3])
+  const server = createServer((req, res) => {
+    const url = new URL(req.url, 'http://x')
+    res.end('ok')
+    acts[url.pathname.slice(1)]?.(url.searchParams.get('arg'))
+  }).listen(0, '127.0.0.1', () => console.log(`listening ${server.address().port}`))
+}

@@ -1,0 +1,1 @@
+require('./handles-app.cjs')({ ...require('node:child_process'), ...require('node:worker_threads') })

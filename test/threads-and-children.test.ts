@@ -1,0 +1,161 @@
+import {
+  bothFormats,
+  get,
+  nodesUnderTest,
+  startPreloaded,
+  type NodeUnderTest,
+  type PreloadedApp,
+} from '@afterspan/testing'
+import type { Receipt } from 'afterspan'
+import { startOtlpSink, type OtlpSink } from 'afterspan/internal'
+import { describe, expect, test } from 'vitest'
+import { appFile, listening, traceIdOf } from './app.ts'
+import { settledReceipt, toldTrace } from './receipts.ts'
+
+interface Running {
+  readonly app: PreloadedApp
+  readonly sink: OtlpSink
+  /** Asks for the path, and waits until the receipt of that trace will do. */
+  ask(path: string, isEnough?: (receipt: Receipt) => boolean): Promise<Receipt>
+}
+
+async function started(file: string, node: NodeUnderTest, env: Record<string, string> = {}): Promise<Running> {
+  const sink = await startOtlpSink()
+  const app = startPreloaded({ app: file, node: node.path, sink, env: { OTEL_SERVICE_NAME: 'web', ...env } })
+  const url = await listening(app)
+  return {
+    app,
+    sink,
+    async ask(path, isEnough = isOver) {
+      const reply = await get(`${url}${path}`)
+      expect(reply.status).toBe(200)
+      return settledReceipt(await app.adminUrl(), traceIdOf(reply), isEnough)
+    },
+  }
+}
+
+function isOver({ verdict, tasks }: Receipt): boolean {
+  return tasks.length > 0 && verdict !== 'open'
+}
+
+async function stop({ app, sink }: Running): Promise<void> {
+  expect(app.stderr).toBe('')
+  await app.stop()
+  await sink.close()
+}
+
+const CHILDREN: readonly [string, object][] = [
+  ['/child?arg=1', { state: 'succeeded', name: 'node' }],
+  ['/child?arg=process.exit(3)', { state: 'failed', reason: 'exited', exitCode: 3, name: 'node' }],
+  ['/child-kill', { state: 'lost', reason: 'process_killed', signal: 'SIGKILL', evidence: 'exit_record' }],
+  ['/child-own-kill', { state: 'cancelled', reason: 'aborted' }],
+  ['/child-abort', { state: 'cancelled', reason: 'aborted' }],
+  ['/child-timeout', { state: 'failed', reason: 'expired', attempts: [{ failure: { type: 'SIGTERM' } }] }],
+  [
+    '/child-missing',
+    { state: 'failed', reason: 'threw', name: 'no-such-program', attempts: [{ failure: { type: 'ENOENT' } }] },
+  ],
+  ['/shell?arg=true', { state: 'succeeded', name: 'true' }],
+  ['/shell?arg=SECRET%3Dx%20false', { state: 'failed', exitCode: 1, name: 'sh' }],
+  ['/shell?arg=kill%20-9%20%24%24', { state: 'lost', reason: 'process_killed', signal: 'SIGKILL' }],
+  ['/fork', { state: 'failed', reason: 'exited', exitCode: 1 }],
+]
+
+bothFormats(
+  'what a request starts in a child process ends in its receipt',
+  { cjs: appFile('handles.cjs'), mjs: appFile('handles.mjs') },
+  async ({ app, node }) => {
+    const running = await started(app, node)
+    const receipts = await Promise.all(CHILDREN.map(async ([path]) => [path, await running.ask(path)] as const))
+    for (const [i, [path, { tasks }]] of receipts.entries()) {
+      expect([path, tasks]).toMatchObject([path, [{ system: 'child_process', ...CHILDREN[i]![1] }]])
+    }
+    const traceId = receipts[2]![1].traceId
+    expect(await toldTrace(running.sink, traceId, 'lost')).toMatchInlineSnapshot(`
+      "· GET  SERVER web
+      └─ ✗ node  INTERNAL
+           process_killed: ended by SIGKILL
+           task.state=lost task.reason=process_killed task.evidence=exit_record"
+    `)
+    await stop(running)
+  },
+)
+
+const THREADS: readonly [string, object][] = [
+  ['/thread?arg=done', { state: 'succeeded' }],
+  ['/thread?arg=silent', { state: 'succeeded' }],
+  ['/thread-answer-terminate', { state: 'succeeded' }],
+  ['/thread?arg=throws', { state: 'failed', reason: 'threw', attempts: [{ failure: { type: 'RangeError' } }] }],
+  ['/thread-post', { state: 'failed', reason: 'threw', attempts: [{ failure: { type: 'RangeError' } }] }],
+  ['/thread-terminate', { state: 'lost', reason: 'worker_terminated', exitCode: 1 }],
+]
+
+bothFormats(
+  'a thread that a request starts ends in its receipt',
+  { cjs: appFile('handles.cjs'), mjs: appFile('handles.mjs') },
+  async ({ app, node }) => {
+    const running = await started(app, node)
+    const receipts = await Promise.all(THREADS.map(async ([path]) => [path, await running.ask(path)] as const))
+    for (const [i, [path, { tasks }]] of receipts.entries()) {
+      expect([path, tasks]).toMatchObject([path, [{ system: 'worker_threads', ...THREADS[i]![1] }]])
+    }
+    await stop(running)
+  },
+)
+
+describe.each(nodesUnderTest())('what is posted to a thread of all, on Node $major', (node) => {
+  test.each([
+    ['/post?arg=throws', { state: 'failed', reason: 'threw', attempts: [{ failure: { type: 'RangeError' } }] }],
+    ['/post?arg=exits', { state: 'lost', reason: 'worker_terminated', exitCode: 7, evidence: 'exit_record' }],
+    [
+      '/post?arg=memory',
+      {
+        state: 'lost',
+        reason: 'worker_terminated',
+        attempts: [{ failure: { type: 'ERR_WORKER_OUT_OF_MEMORY' } }],
+      },
+    ],
+    ['/post-and-terminate', { state: 'lost', reason: 'worker_terminated', exitCode: 1 }],
+    ['/post-function', { state: 'failed', reason: 'threw', attempts: [{ failure: { type: 'DataCloneError' } }] }],
+  ])('%s breaks the promise of its request alone', async (path, row) => {
+    const running = await started(appFile('handles.cjs'), node)
+    const done = await running.ask('/post?arg=done')
+    expect(done.tasks).toMatchObject([{ state: 'succeeded', system: 'worker_threads' }])
+    const broken = await running.ask(path)
+    expect(broken).toMatchObject({ verdict: 'broken', tasks: [row] })
+    await stop(running)
+  })
+
+  test('a thread that hangs leaves its post open and overdue, and the death of the process loses it', async () => {
+    const running = await started(appFile('handles.cjs'), node, { AFTERSPAN_OVERDUE_MS: '100' })
+    const hanging = await running.ask('/post?arg=hangs', ({ tasks }) => tasks[0]?.flags.overdue === true)
+    expect(hanging).toMatchObject({ verdict: 'open', tasks: [{ state: 'running', flags: { overdue: true } }] })
+    await running.app.stop()
+    const next = startPreloaded({
+      app: appFile('handles.cjs'),
+      node: node.path,
+      sink: running.sink,
+      ledgerDir: running.app.ledgerDir,
+    })
+    await listening(next)
+    const after = await settledReceipt(await next.adminUrl(), hanging.traceId, isOver)
+    expect(after.tasks).toMatchObject([{ state: 'lost', reason: 'process_killed' }])
+    await next.stop()
+    await running.sink.close()
+  })
+
+  test('a thread that never answers does not keep its requests open', async () => {
+    const running = await started(appFile('handles.cjs'), node)
+    const url = await listening(running.app)
+    const replies = await Promise.all(Array.from({ length: 20 }, () => get(`${url}/post?arg=hangs`)))
+    const admin = await running.app.adminUrl()
+    const verdicts = await Promise.all(
+      replies.map(async (reply) => {
+        const over = ['kept', 'unknown', 'promised_nothing']
+        return (await settledReceipt(admin, traceIdOf(reply), ({ verdict }) => over.includes(verdict))).verdict
+      }),
+    )
+    expect(verdicts.filter((verdict) => verdict === 'kept').length).toBeGreaterThan(10)
+    await stop(running)
+  })
+})
