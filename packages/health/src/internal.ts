@@ -22,6 +22,7 @@ import { Registry, type FoundProbe } from './registry.ts'
 import { Scheduler } from './scheduler.ts'
 import type { HealthSideData, HealthSnapshot } from './snapshot.ts'
 import { mountRoutes } from './routes.ts'
+import { createInspectorGate, leaveThroughGate } from './stall/inspector-gate.ts'
 import { nodeTimer } from './timer.ts'
 
 export { healthOptions } from './options.ts'
@@ -123,7 +124,11 @@ function onError(error: unknown): void {
 }
 
 function sideData(core: Core, settings: HealthSettings): HealthSideData {
-  return { serviceName: core.serviceName, everyMs: settings.intervalMs, stallMs: settings.stallMs }
+  const gate = createInspectorGate()
+  process.on('exit', () => {
+    leaveThroughGate(gate)
+  })
+  return { serviceName: core.serviceName, everyMs: settings.intervalMs, stallMs: settings.stallMs, gate }
 }
 
 /** From now on registerProbe() comes here, with what was registered before. */

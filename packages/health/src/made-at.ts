@@ -51,7 +51,7 @@ function stackAbove(boundary: (...args: never[]) => unknown): string[] {
 }
 
 /** From the working folder; of a package its name and what follows. */
-function relative(file: string): string {
+export function relative(file: string): string {
   const path = file.startsWith('file://') ? decodeURI(file.slice('file://'.length)) : file
   const at = path.lastIndexOf('/node_modules/')
   if (at >= 0) return path.slice(at + '/node_modules/'.length)

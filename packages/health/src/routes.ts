@@ -1,6 +1,9 @@
 import type { AdminReply, AdminRequest, ProbeStatus, SideHost } from '@afterspan/core/internal'
-import { CONTENT_TYPES, preferredFormat, renderCheck, renderJson, renderText, type Format } from './render.ts'
+import { livez } from './livez.ts'
+import { preferredFormat, renderCheck, renderJson, renderText, type Format } from './render.ts'
+import { reply } from './reply.ts'
 import type { HealthSideData, HealthSnapshot } from './snapshot.ts'
+import type { StallWatch } from './stall/stall-watch.ts'
 import { groupOf, judge, type Endpoint, type JudgedCheck, type Verdict } from './verdict.ts'
 
 /** Three intervals, and never less than this: a pause of the garbage collector must not empty a load balancer. */
@@ -14,7 +17,11 @@ type Host = Pick<SideHost, 'route' | 'clock' | 'mainSilentMs'> & {
 }
 
 /** Mounts /livez, /readyz, /startupz and /health; to HEAD the listener sends the head of what is returned. The returned function takes the next snapshot and prepares the replies to it. */
-export function mountRoutes(host: Host, data: HealthSideData): (snapshot: HealthSnapshot) => void {
+export function mountRoutes(
+  host: Host,
+  data: HealthSideData,
+  stalls?: Pick<StallWatch, 'current' | 'last'>,
+): (snapshot: HealthSnapshot) => void {
   const replies = new Replies(data.serviceName)
   let receivedAt = Number.NEGATIVE_INFINITY
   let everyMs = data.everyMs
@@ -41,7 +48,7 @@ export function mountRoutes(host: Host, data: HealthSideData): (snapshot: Health
       }
     })
   }
-  route('/livez', (request) => livez(request, host.mainSilentMs(), data))
+  route('/livez', (request) => livez(request, { silentMs: host.mainSilentMs(), stallMs: data.stallMs, stalls }))
   route('/readyz', whole('readyz', 'text'))
   route('/readyz/', (request) => replies.part('readyz', request, 'text', isStale()))
   route('/startupz', whole('startupz', 'text'))
@@ -52,23 +59,6 @@ export function mountRoutes(host: Host, data: HealthSideData): (snapshot: Health
     everyMs = snapshot.everyMs
     replies.prepare(snapshot)
   }
-}
-
-/** Asks no dependency, and is well while the main thread is only busy: 503 means that a restart would help. */
-function livez(request: AdminRequest, silentMs: number, data: HealthSideData): AdminReply {
-  const ok = silentMs <= data.stallMs
-  const format = preferredFormat(request.headers['accept'], 'text')
-  if (format === 'text') {
-    if (ok) return request.query.has('verbose') ? LIVE_VERBOSE : LIVE
-    return reply(503, 'text', `[-]main-thread failed: silent for ${Math.round(silentMs)} ms\nlivez check failed\n`)
-  }
-  const entry = request.trusted ? { observedValue: Math.round(silentMs), observedUnit: 'ms' } : {}
-  const status = ok ? 'pass' : 'fail'
-  return reply(
-    ok ? 200 : 503,
-    format,
-    JSON.stringify({ status, checks: { 'main-thread:silence': [{ status, ...entry }] } }),
-  )
 }
 
 interface Wanted {
@@ -191,15 +181,5 @@ function excluded(query: URLSearchParams, snapshot: HealthSnapshot | undefined):
   return { names: new Set(names), unmatched: names.length < asked.size }
 }
 
-function reply(status: number, format: Format, body: string): AdminReply {
-  return {
-    status,
-    headers: { 'content-type': CONTENT_TYPES[format], 'cache-control': 'no-store' },
-    body: Buffer.from(body),
-  }
-}
-
-const LIVE = reply(200, 'text', 'ok')
-const LIVE_VERBOSE = reply(200, 'text', '[+]main-thread ok\nlivez check passed\n')
 const BROKEN = reply(503, 'text', '[-]health failed: the reply could not be made\n')
 const NOT_FOUND = reply(404, 'text', 'no such check\n')

@@ -1,16 +1,31 @@
 import type { SideHost, SideModule } from '@afterspan/core/internal'
 import { mountRoutes } from './routes.ts'
+import { sideGate } from './stall/inspector-gate.ts'
+import { takeMainStack } from './stall/main-stack.ts'
+import { watchStalls } from './stall/stall-watch.ts'
 import { ASK_FOR_SNAPSHOT, type HealthSideData, type HealthSnapshot } from './snapshot.ts'
 
 /** The side thread's half of health: answers from the last snapshot, so a blocked main thread or a hanging dependency never holds a reply. */
 export const start: SideModule['start'] = async (host: SideHost, data: unknown) => {
-  const take = mountRoutes(host, data as HealthSideData)
+  const given = data as HealthSideData
+  const gate = given.gate && sideGate(given.gate)
+  const stalls = watchStalls({
+    clock: host.clock,
+    mainSilentMs: () => host.mainSilentMs(),
+    takeStack: async () => (gate ? takeMainStack(gate) : undefined),
+    onEnd: () => {},
+  })
+  const take = mountRoutes(host, given, stalls)
   host.onMessage((message) => {
     if (isSnapshot(message)) take(message)
   })
   // Also after a restart of this thread: the next snapshot could be long in coming.
   host.post(ASK_FOR_SNAPSHOT)
-  return { stop: async () => {} }
+  return {
+    async stop() {
+      stalls.stop()
+    },
+  }
 }
 
 function isSnapshot(message: unknown): message is HealthSnapshot {

@@ -40,6 +40,8 @@ export interface HealthSideData {
   readonly serviceName: string
   readonly everyMs: number
   readonly stallMs: number
+  /** Of the inspector's session; see stall/inspector-gate. */
+  readonly gate?: SharedArrayBuffer
 }
 
 /** What the side half says when it starts. */

@@ -65,7 +65,11 @@ const names = (): string[] => posted.at(-1)?.checks.map((check) => check.name) ?
 test('boot names the side service and the modules to look at, and waits', async () => {
   boot()
   expect(services).toEqual([
-    { name: 'health', entry: '/bundles/side-health.js', data: { serviceName: 'shop', everyMs: 2000, stallMs: 30_000 } },
+    {
+      name: 'health',
+      entry: '/bundles/side-health.js',
+      data: { serviceName: 'shop', everyMs: 2000, stallMs: 30_000, gate: expect.any(SharedArrayBuffer) },
+    },
   ])
   expect(() => structuredClone(services[0]!.data)).not.toThrow()
   expect(hooks.map((hook) => hook.module)).toEqual(['pg-pool', 'ioredis'])

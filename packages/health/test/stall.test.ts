@@ -1,0 +1,96 @@
+import { Worker } from 'node:worker_threads'
+import { describe, expect, test } from 'vitest'
+import { createInspectorGate, leaveThroughGate, sideGate } from '../src/stall/inspector-gate.ts'
+import { hottestStack } from '../src/stall/main-stack.ts'
+import { watchStalls, type Stall } from '../src/stall/stall-watch.ts'
+import { fakeTime } from './fake-time.ts'
+
+describe('the hottest stack', () => {
+  const frame = (functionName: string, url: string, lineNumber: number) => ({ functionName, url, lineNumber })
+
+  test('is the app’s, innermost first, with the hot line of the innermost', () => {
+    const nodes = [
+      { id: 1, callFrame: frame('(root)', '', -1), children: [2, 5] },
+      { id: 2, callFrame: frame('processTimers', 'node:internal/timers', 500), children: [3] },
+      { id: 3, hitCount: 1, callFrame: frame('', `file://${process.cwd()}/app.js`, 9), children: [4] },
+      {
+        id: 4,
+        hitCount: 40,
+        callFrame: frame('addUp', '/srv/node_modules/sums/add.js', 2),
+        positionTicks: [
+          { line: 4, ticks: 3 },
+          { line: 5, ticks: 37 },
+        ],
+      },
+      { id: 5, hitCount: 90, callFrame: frame('(program)', '', -1) },
+    ]
+    expect(hottestStack(nodes)).toEqual(['addUp (sums/add.js:5)', '(anonymous) (app.js:10)'])
+  })
+
+  test('is empty where no code of the app was seen', () => {
+    expect(hottestStack([{ id: 1, hitCount: 9, callFrame: frame('(idle)', '', -1) }])).toEqual([])
+  })
+})
+
+describe('a stall', () => {
+  test('has its stack taken once, and is told when it is over, with its whole length', async () => {
+    const time = fakeTime()
+    let silentMs = 0
+    let taken = 0
+    const ended: Stall[] = []
+    const watch = watchStalls({
+      clock: time.clock,
+      mainSilentMs: () => silentMs,
+      takeStack: async () => {
+        taken++
+        return { kind: 'native' }
+      },
+      onEnd: (stall) => ended.push(stall),
+    })
+    await time.advance(1000)
+    expect([watch.current(), watch.last(), taken]).toEqual([undefined, undefined, 0])
+    silentMs = 1600
+    await time.advance(300)
+    silentMs = 3000
+    await time.advance(300)
+    expect(watch.current()).toEqual({ silentMs: 3000, stack: { kind: 'native' } })
+    silentMs = 0
+    await time.advance(300)
+    expect(ended).toEqual([{ silentMs: 3000, stack: { kind: 'native' } }])
+    expect([watch.current(), watch.last()?.silentMs, taken]).toEqual([undefined, 3000, 1])
+    watch.stop()
+    expect(time.pending).toBe(0)
+  })
+})
+
+describe('the gate', () => {
+  test('is closed for good once the process is leaving', () => {
+    const gate = createInspectorGate()
+    leaveThroughGate(gate)
+    expect(sideGate(gate).open()).toBe(false)
+  })
+
+  test('who leaves waits for an open session, and not longer than a bound', async () => {
+    const gate = createInspectorGate()
+    const side = sideGate(gate)
+    expect([side.open(), side.open()]).toEqual([true, false])
+    side.close()
+    expect(side.open()).toBe(true)
+    const other = new Worker(
+      `const { workerData, parentPort } = require('node:worker_threads')
+       const cell = new Int32Array(workerData)
+       setInterval(() => { if (Atomics.load(cell, 0) === 2) { Atomics.notify(cell, 0); process.exit() } }, 1)
+       parentPort.postMessage('up')`,
+      { eval: true, workerData: gate },
+    )
+    await new Promise((resolve) => other.once('message', resolve))
+    leaveThroughGate(gate)
+    expect(side.isLeaving()).toBe(true)
+    // Nobody closes this one: the bound is all there is to wait for.
+    const nobody = createInspectorGate()
+    sideGate(nobody).open()
+    leaveThroughGate(nobody)
+    expect(sideGate(nobody).isLeaving()).toBe(true)
+    await other.terminate()
+  })
+})

@@ -1,0 +1,73 @@
+import { get, nodesUnderTest, pollUntil, startPreloaded } from '@afterspan/testing'
+import { describe, expect, test } from 'vitest'
+import { appFile, listening } from './app.ts'
+
+const app = appFile('stall.cjs')
+const JSON_WANTED = { headers: { accept: 'application/json' } }
+const FOREIGN = { headers: { 'x-forwarded-for': '203.0.113.9' } }
+
+describe.each(nodesUnderTest())('on Node $major', ({ path: node }) => {
+  test('/livez tells the JavaScript that blocks the main thread while it blocks', async () => {
+    const child = startPreloaded({ app, node })
+    const url = await listening(child)
+    const admin = await child.adminUrl()
+    expect((await get(`${admin}/livez`)).text).toBe('ok')
+    // Longer than the poll below may take: whatever it finds, it finds during the block.
+    void get(`${url}/javascript?ms=60000`).catch(() => {})
+    await child.waitForLine(/^blocking$/)
+    const livez = await pollUntil(
+      async () => {
+        const answer = await get(`${admin}/livez?verbose`)
+        expect(answer.status).toBe(200)
+        return answer.text.includes('    at ') && answer.text
+      },
+      { timeoutMs: 20_000, what: 'the stack of the main thread' },
+    )
+    expect(livez).toMatch(/^\[\+\]main-thread warn: silent for \d+ ms$/m)
+    expect(livez).toMatch(/^ {4}at \S+ \(.*stall\.cjs:\d+\)$/m) // addUp, or where V8 has put it in line
+    expect(JSON.parse((await get(`${admin}/livez`, JSON_WANTED)).text)).toMatchObject({
+      status: 'warn',
+      checks: {
+        'main-thread:silence': [{ stack: expect.arrayContaining([expect.stringMatching(/stall\.cjs:\d+\)$/)]) }],
+      },
+    })
+    expect((await get(`${admin}/livez`)).text).toBe('ok')
+    expect((await get(`${admin}/livez?verbose`, FOREIGN)).text).not.toContain('stall.cjs')
+    await child.stop()
+  })
+
+  test('a process that leaves while its stack is taken says nothing of a debugger and keeps its exit code', async () => {
+    const child = startPreloaded({ app, node })
+    const url = await listening(child)
+    const admin = await child.adminUrl()
+    // The stack is taken about 1.5 to 2 s after the block began; whenever this one ends, the exit is a plain one.
+    void get(`${url}/javascript?ms=1900&exit`).catch(() => {})
+    await child.waitForLine(/^blocking$/)
+    expect((await get(`${admin}/livez`)).status).toBe(200)
+    expect(await child.exit).toEqual({ code: 7, signal: null })
+    expect(child.stderr).toBe('')
+  })
+})
+
+test('/livez says that no JavaScript runs where a synchronous call blocks, and asks for a restart after AFTERSPAN_HEALTH_STALL', async () => {
+  const child = startPreloaded({ app, env: { AFTERSPAN_HEALTH_STALL: '3000' } })
+  const url = await listening(child)
+  const admin = await child.adminUrl()
+  void get(`${url}/native?ms=6000`).catch(() => {})
+  await child.waitForLine(/^blocking$/)
+  const until = (status: number): Promise<string> =>
+    pollUntil(
+      async () => {
+        const answer = await get(`${admin}/livez?verbose`)
+        return answer.status === status && answer.text
+      },
+      { timeoutMs: 20_000, what: `/livez to be ${status}` },
+    )
+  expect(await until(503)).toMatch(/^\[-\]main-thread failed: silent for \d+ ms\n {4}no JavaScript is running/)
+  await until(200)
+  await pollUntil(async () => (await get(`${admin}/livez`, JSON_WANTED)).text.includes('main-thread:lastStall'), {
+    timeoutMs: 10_000,
+    what: 'the stall that is over to be told',
+  })
+  await child.stop()
+})
