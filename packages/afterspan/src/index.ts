@@ -1,6 +1,6 @@
 // The public names of Afterspan, listed one by one. Each works without the preload too: then nothing is recorded.
 export { health, registerProbe, type HealthGroup } from '@afterspan/health'
-export { runTask, safeHandler, track, AfterspanError } from '@afterspan/core'
+export { metricsHandler, runTask, safeHandler, track, AfterspanError } from '@afterspan/core'
 export { tasks } from '@afterspan/async-tracker'
 export type {
   HealthChange,

@@ -6,8 +6,8 @@ import * as instrumentation from '@opentelemetry/instrumentation'
 import type { Tracer } from '@opentelemetry/api'
 import type { Sampler } from '@opentelemetry/sdk-trace'
 import { isMainThread } from 'node:worker_threads'
-import { AdminServer, type AdminSettings } from './admin/server.ts'
-import { metricsRoute } from './admin/metrics-route.ts'
+import { MetricsEndpoint } from './admin/metrics-endpoint.ts'
+import type { AdminSettings } from './admin/server.ts'
 import { systemClock } from './clock.ts'
 import { loadConfig, otlpSettings, type CoreConfig } from './config/config.ts'
 import type { FlightLog } from './contracts/flight-log.ts'
@@ -75,7 +75,7 @@ function assemble(bundleDir: string, config: CoreConfig): Core {
   setGlobals({ manager, meterProvider, propagator: createPropagator(config.propagators), tracerProvider: provider })
 
   const tracer = (): Tracer => provider.getTracer(SCOPE.name, SCOPE.version)
-  const sideThread = new SideThread({ bundleDir, admin: adminSettings(config), collect: metrics.collect })
+  const { endpoint, sideThread } = publishing(bundleDir, config, resource, metrics)
   const hooks = createModuleHooks({ bundleDir, isMuted: mutedBy(config.instrumentations) })
   const kitDeps = { tracer, now: systemClock.now, onError, overdueMs: config.overdueMs }
   const kit = createKit(kitDeps)
@@ -89,6 +89,7 @@ function assemble(bundleDir: string, config: CoreConfig): Core {
     manager,
     tracer,
     sideThread,
+    endpoint,
     hooks,
   }
   const kept: Kept = {}
@@ -106,9 +107,7 @@ function assemble(bundleDir: string, config: CoreConfig): Core {
       hooks.add(integrationHook(integration, kit))
     },
     sideService: (service, onMessage) => sideThread.service(service, onMessage),
-    wakeSideThread() {
-      sideThread.wake()
-    },
+    wakeSideThread: () => sideThread.wake(),
     mountOnApp(routes) {
       kept.mount = mountOnApp(routes, config.adminToken, onError)
     },
@@ -125,6 +124,25 @@ function assemble(bundleDir: string, config: CoreConfig): Core {
   }
 }
 
+/** The two threads' ways to the outside. */
+function publishing(
+  bundleDir: string,
+  config: CoreConfig,
+  resource: ResourceAttributes,
+  metrics: MetricRegistry,
+): Pick<Parts, 'endpoint' | 'sideThread'> {
+  const admin = adminSettings(config)
+  const endpoint: MetricsEndpoint = new MetricsEndpoint({
+    admin,
+    resource,
+    registry: metrics,
+    isShared: config.metrics && config.metricsShare === 'service',
+    hasSideThread: () => sideThread.hasServices,
+  })
+  const sideThread = new SideThread({ bundleDir, admin, collect: metrics.collect, place: () => endpoint.place() })
+  return { endpoint, sideThread }
+}
+
 /** What boot has made, and start needs. */
 interface Parts {
   readonly config: CoreConfig
@@ -136,6 +154,7 @@ interface Parts {
   readonly manager: AsyncContextManager
   readonly tracer: () => Tracer
   readonly sideThread: SideThread
+  readonly endpoint: MetricsEndpoint
   readonly hooks: ModuleHooks
 }
 
@@ -148,7 +167,7 @@ interface Kept {
 
 /** Hooks modules, servers, signals and exits. */
 function start(parts: Parts, kept: Kept): void {
-  const { config, metrics, exporter, tracer, sideThread, hooks } = parts
+  const { config, metrics, exporter, tracer, sideThread, endpoint, hooks } = parts
   const { now } = systemClock
   const openSpans = createOpenSpans()
   const leftovers = watchLeftovers(now, config.overdueMs)
@@ -160,10 +179,11 @@ function start(parts: Parts, kept: Kept): void {
   const deliver = (span: SpanData): void => {
     exporter.deliver(SCOPE, span)
   }
+  const effective = new EffectiveCounter(metrics)
   const servers = watchServers({
     ...parts,
     limits: config.limits,
-    effective: new EffectiveCounter(metrics),
+    effective,
     ignorePaths: new Set(config.ignorePaths),
     isMuted: hooks.isMuted('http'),
     mount: kept.mount,
@@ -181,11 +201,19 @@ function start(parts: Parts, kept: Kept): void {
   addProcessMetrics(metrics)
   metrics.callback(() => [targetInfo(parts.resource)])
   const runTask = createRunTask({ tracer, now, onError, overdueMs: config.overdueMs })
-  Object.assign(globalState(), { runTask, recordError: servers.recordError })
-  guardProcess({ config, exporter, openSpans, sideThread, tracer, now, deliver, spool: () => kept.spool })
-  if (!isMainThread) return // one listener a process: the main thread's
-  if (sideThread.hasServices) wakeWhenListening(wake)
-  else if (config.metrics) wakeWhenListening(listenHere(adminSettings(config), metrics.collect))
+  Object.assign(globalState(), {
+    runTask,
+    recordError: servers.recordError,
+    gatherMetrics: () => endpoint.gather(),
+  })
+  const leaveMetrics = (): void => {
+    effective.countAll()
+    endpoint.leave()
+  }
+  guardProcess({ config, exporter, openSpans, sideThread, tracer, now, deliver, spool: () => kept.spool, leaveMetrics })
+  // One listener a process, the main thread's: what the app's worker threads count is told through it.
+  if (isMainThread && sideThread.hasServices) wakeWhenListening(wake)
+  else if (config.metrics) wakeWhenListening(() => (isMainThread ? endpoint.listen() : endpoint.join()))
 }
 
 /** The instrumentation bundles take the OpenTelemetry base from here: one copy of it in the process. */
@@ -213,20 +241,5 @@ function adminSettings(config: CoreConfig): AdminSettings {
     hosts: config.allowedHosts,
     addressFile: config.adminAddressFile,
     metrics: config.metrics,
-  }
-}
-
-/** Core alone has no side thread: its listener is on the main thread. */
-function listenHere(admin: AdminSettings, collect: Parameters<typeof metricsRoute>[0]): () => void {
-  let isUp = false
-  return () => {
-    if (isUp) return
-    isUp = true
-    const server = new AdminServer(admin, say)
-    server.route(
-      '/metrics',
-      metricsRoute(collect, () => Promise.resolve([])),
-    )
-    server.start()
   }
 }

@@ -1,5 +1,6 @@
 // The only process-wide state of Afterspan. Two copies of our code in one process (bundle and library, CommonJS and ESM)
 // meet here, so it holds plain values and functions, and changes only by addition.
+import type { Collected } from './metrics/collector.ts'
 import type { TaskScope, TaskOptions } from './tasks/scope.ts'
 import type { HealthChange, HealthProbe } from './contracts/probe.ts'
 import type { Receipt } from './contracts/task.ts'
@@ -13,6 +14,8 @@ export interface AfterspanState {
   runTask?: <R>(name: string, fn: (scope: TaskScope) => R, options?: TaskOptions) => R
   /** Puts what a handler threw on the SERVER span of its request. */
   recordError?: (request: unknown, error: unknown) => void
+  /** Set by core's boot: the metrics of all processes of this service on this host. */
+  gatherMetrics?: () => Promise<Collected>
   /** Set by async-tracker's boot. */
   receipt?: (traceId: string) => Promise<Receipt>
   /** Set by health's boot; probes registered before it wait in `waitingProbes`. */

@@ -1,6 +1,7 @@
 // The public names of @afterspan/core. They work without the preload too: then nothing is recorded.
 export { AfterspanError, ERROR_CODES, type ErrorCode } from './errors.ts'
 export { runTask, track } from './tasks/run-task.ts'
+export { metricsHandler } from './admin/metrics-handler.ts'
 export { safeHandler } from './guard/handlers.ts'
 export type { TaskOptions, TaskScope } from './tasks/scope.ts'
 export type { AttemptInfo, Carrier, Integration, TaskDraft, TaskKit } from './contracts/integration.ts'

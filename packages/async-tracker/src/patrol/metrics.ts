@@ -77,6 +77,8 @@ function counterFamilies(rows: readonly CounterRow[]): MetricFamily[] {
   return [TASKS_COUNTER, REQUESTS_COUNTER].map((name) => ({
     name,
     type: 'counter',
+    // Read from the ledger: the next patrol goes on from the same value.
+    across: 'one',
     help: HELP[name] ?? '',
     samples: rows.filter((row) => row.name === name).map(({ labels, value }) => ({ labels, value })),
   }))
@@ -87,7 +89,7 @@ function gauge(
   help: string,
   samples: { readonly labels: Record<string, string>; readonly value: number }[],
 ): MetricFamily {
-  return { name, type: 'gauge', help, samples }
+  return { name, type: 'gauge', across: 'one', help, samples }
 }
 
 function counter(name: string, help: string, value: number): MetricFamily {

@@ -21,26 +21,36 @@ export interface AdminSettings extends AccessSettings {
   readonly metrics: boolean
 }
 type Say = (code: ErrorCode, message: string, onceFor?: string) => void
+/** Processes that answer as one: only one of them can have the port. */
+export interface PortFamily {
+  holdPort(): void
+  isPortHeld(): Promise<boolean>
+}
 
 /** Servers of our own: the request instrumentation leaves them alone. */
 export const OWN_SERVER: unique symbol = Symbol.for('afterspan.own-server') as never
 
 const RETRY_MS = 5_000
+/** The next one takes the port soon when the process that had it for all of them is gone. */
+const FAMILY_RETRY_MS = 1_000
 const HANDLER_MS = 5_000
 
 /** A busy port is said once and tried again every five seconds; another port is never taken silently. */
 export class AdminServer {
   readonly #settings: AdminSettings
   readonly #say: Say
+  readonly #family: PortFamily | undefined
   readonly #routes = new Map<string, AdminHandler>()
   readonly #access: Access
   #server: Server | undefined
   #retry: NodeJS.Timeout | undefined
   #isStopped = false
+  #misses = 0
 
-  constructor(settings: AdminSettings, say: Say) {
+  constructor(settings: AdminSettings, say: Say, family?: PortFamily) {
     this.#settings = settings
     this.#say = say
+    this.#family = family
     this.#access = createAccess(settings)
   }
 
@@ -57,10 +67,12 @@ export class AdminServer {
     })
     server.on('error', (error: NodeJS.ErrnoException) => {
       server.close()
-      this.#portIsBusy(error)
+      void this.#portIsBusy(error)
     })
-    server.listen(port, host, () => {
+    // Exclusive: cluster would hand each scrape to another worker.
+    server.listen({ port, host, exclusive: true }, () => {
       this.#server = server
+      this.#family?.holdPort()
       announce(this.#settings, server)
     })
     server.unref()
@@ -88,16 +100,32 @@ export class AdminServer {
     send(response, request.method ?? '', text(421, 'this Host is not one that the admin listener answers to\n'))
   }
 
-  #portIsBusy(error: NodeJS.ErrnoException): void {
+  async #portIsBusy(error: NodeJS.ErrnoException): Promise<void> {
+    if (await this.#isInFamily()) {
+      this.#tryAgain(FAMILY_RETRY_MS)
+      return
+    }
     const { host, port } = this.#settings
     const address = `${host}:${port}`
     const text =
       `the admin listener cannot have ${address} (${error.code ?? error.message}): /metrics and /health are not served by this process until it can. ` +
       `OTEL_EXPORTER_PROMETHEUS_PORT gives it another port.`
     this.#say('AFS_ADMIN_PORT_BUSY', text, address)
+    this.#tryAgain(RETRY_MS)
+  }
+
+  /** A sibling that has just begun, or is about to end, has not yet said or no longer says that the port is its own: so nothing is said at the first miss. */
+  async #isInFamily(): Promise<boolean> {
+    if (!this.#family) return false
+    this.#misses = (await this.#family.isPortHeld()) ? 0 : this.#misses + 1
+    return this.#misses < 2
+  }
+
+  #tryAgain(ms: number): void {
+    if (this.#isStopped) return
     this.#retry = setTimeout(() => {
       this.start()
-    }, RETRY_MS)
+    }, ms)
     this.#retry.unref()
   }
 }

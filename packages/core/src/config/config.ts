@@ -43,6 +43,7 @@ export interface CoreConfig {
   readonly ignorePaths: readonly string[]
   readonly exitHoldMs: number
   readonly overdueMs: number
+  readonly metricsShare: 'process' | 'service'
 }
 
 const MOST_QUEUED_BYTES = 32 * 1024 * 1024
@@ -90,6 +91,7 @@ export function loadConfig(env: Env = process.env): CoreConfig {
     ignorePaths: own.ignorePaths,
     exitHoldMs: own.exitHoldMs,
     overdueMs: own.overdueMs,
+    metricsShare: own.metricsShare,
   }
 }
 

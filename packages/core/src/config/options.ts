@@ -240,6 +240,12 @@ export const coreOptions = {
     60_000,
     { min: 1, max: 2_592_000_000 },
   ),
+  metricsShare: oneOf(
+    'AFTERSPAN_METRICS_SHARE',
+    'service: processes and worker threads of one service on this host answer a scrape as one; process: each process tells its own numbers.',
+    ['process', 'service'],
+    'service',
+  ),
   exitHoldMs: integer('AFTERSPAN_EXIT_HOLD_MS', 'Milliseconds that an exit may be held to deliver what is left.', 400, {
     min: 0,
     max: 10_000,

@@ -78,12 +78,18 @@ export interface HistogramSample {
   /** By bucket index. */
   readonly exemplars?: readonly (Exemplar | undefined)[]
 }
+/**
+ * What several processes of one service say together: their `sum` (counters and histograms, if nothing else is said), `each` for
+ * itself under its pid (gauges), or `one` value that all of them read from the same place: the largest.
+ */
+export type Across = 'each' | 'one' | 'sum'
 interface FamilyHead {
   /** Without the `_total` of counters and the `_info` of infos. */
   readonly name: string
   readonly help: string
   /** As Prometheus spells it: seconds, bytes. */
   readonly unit?: string
+  readonly across?: Across
 }
 export type MetricFamily =
   | (FamilyHead & {

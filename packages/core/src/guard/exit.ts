@@ -6,6 +6,7 @@ export interface ExitDeps {
   readonly now: () => EpochMs
   readonly endOpenSpans: (errorType: string) => void
   readonly sendLastWords: () => void
+  readonly leaveMetrics: () => void
   /** Ends what is in flight where the exit follows from an uncaught error; false: it does not. */
   readonly endAsCrash: (code: number) => boolean
 }
@@ -26,6 +27,7 @@ export function createFarewell(deps: ExitDeps): (code: number, signal?: string) 
     } catch {
       // an exit is not the moment for an error of ours
     }
+    deps.leaveMetrics()
     deps.sendLastWords()
   }
 }

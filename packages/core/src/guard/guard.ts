@@ -24,8 +24,10 @@ export function guardProcess(deps: {
   readonly now: () => EpochMs
   readonly deliver: (span: SpanData) => void
   readonly spool: () => Spool | undefined
+  /** The process is about to end: its metrics are told for the last time. */
+  readonly leaveMetrics: () => void
 }): void {
-  const { config, exporter, openSpans, sideThread, tracer, now, deliver, spool } = deps
+  const { config, exporter, openSpans, sideThread, tracer, now, deliver, spool, leaveMetrics } = deps
   const { queue } = exporter
   const lastWords = queue
     ? createLastWords({ queue, settings: config.otlp, sideThread, spool, holdMs: config.exitHoldMs })
@@ -46,7 +48,7 @@ export function guardProcess(deps: {
       inFlight.size > 0 || sideThread.isAwake ? tellCrash(deliver, error, origin) : undefined,
     sendLastWords,
   })
-  const farewell = createFarewell({ now, endOpenSpans, sendLastWords, endAsCrash })
+  const farewell = createFarewell({ now, endOpenSpans, sendLastWords, endAsCrash, leaveMetrics })
   watchExit(farewell)
   watchSignals(farewell)
 }

@@ -79,6 +79,13 @@ export class EffectiveCounter {
     this.#counter.add(0, route, method, 'recovered')
   }
 
+  /** At the end of a process: what is pending will have no promise any more. */
+  countAll(): void {
+    if (this.#open) this.#closing.push(this.#open)
+    this.#open = undefined
+    for (const pending of this.#closing.splice(0)) this.#count(pending)
+  }
+
   #current(): PendingCounts {
     const now = performance.now()
     if (this.#open && now - this.#open.since < GRACE_MS) return this.#open

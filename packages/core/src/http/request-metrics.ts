@@ -28,19 +28,7 @@ export function createRequestMetrics(metrics: MetricRegistry): RequestMetrics {
     BOUNDS,
     DURATION_LABELS,
   )
-  const active = metrics.gauge('http_server_active_requests', 'HTTP server requests that are being served.', [
-    'http_request_method',
-    'url_scheme',
-  ])
-  const counts = new Map<string, number>()
-  const count = ({ record, span }: Open, by: number): void => {
-    const { method } = record
-    const scheme = span.attributes['url.scheme'] === 'https' ? 'https' : 'http'
-    const key = method + scheme
-    const now = (counts.get(key) ?? 0) + by
-    counts.set(key, now)
-    active.set(now, method, scheme)
-  }
+  const count = activeRequests(metrics)
   const ofRoutes = new Map<string, Recorder[]>()
   const ofInferredRoutes = new Map<string, Recorder[]>()
   /** Most routes are answered in one or two ways: those are compared field by field, and no key is built. */
@@ -78,6 +66,25 @@ export function createRequestMetrics(metrics: MetricRegistry): RequestMetrics {
       const { record } = recorderOf(open, status === undefined ? '' : String(status), errorType ?? '')
       record((endMs - open.span.startMs) / 1000, open.record.ref, endMs)
     },
+  }
+}
+
+/** Counts the open requests of a kind up and down. */
+function activeRequests(metrics: MetricRegistry): (open: Open, by: number) => void {
+  const active = metrics.gauge(
+    'http_server_active_requests',
+    'HTTP server requests that are being served.',
+    ['http_request_method', 'url_scheme'],
+    { across: 'sum' },
+  )
+  const counts = new Map<string, number>()
+  return ({ record, span }: Open, by: number): void => {
+    const { method } = record
+    const scheme = span.attributes['url.scheme'] === 'https' ? 'https' : 'http'
+    const key = method + scheme
+    const now = (counts.get(key) ?? 0) + by
+    counts.set(key, now)
+    active.set(now, method, scheme)
   }
 }
 

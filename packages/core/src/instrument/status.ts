@@ -24,6 +24,7 @@ export function createInstrumentationStatus(): {
       {
         name: 'afterspan_instrumentation',
         type: 'gauge',
+        across: 'one',
         help: 'Modules that Afterspan looks at, by what came of it.',
         samples: [...rows.values()].map((row) => ({ labels: { ...row }, value: 1 })),
       },

@@ -75,10 +75,11 @@ export function toFamily(metric: MetricData, scope: Labels): MetricFamily {
     const samples = metric.dataPoints.map(({ attributes, value }) => withBounds(value, strings(attributes, scope)))
     return { ...head, type: 'histogram', samples }
   }
-  const isCounter = metric.dataPointType === DataPointType.SUM && metric.isMonotonic
+  const isSum = metric.dataPointType === DataPointType.SUM
   return {
     ...head,
-    type: isCounter ? 'counter' : 'gauge',
+    type: isSum && metric.isMonotonic ? 'counter' : 'gauge',
+    ...(isSum ? { across: 'sum' } : {}),
     samples: metric.dataPoints.map(({ attributes, value }) => ({ labels: strings(attributes, scope), value })),
   }
 }

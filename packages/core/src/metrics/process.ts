@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { constants, monitorEventLoopDelay, PerformanceObserver, type IntervalHistogram } from 'node:perf_hooks'
 import { getHeapStatistics } from 'node:v8'
+import { isMainThread } from 'node:worker_threads'
 import type { MetricFamily } from '../contracts/service.ts'
 import type { MetricRegistry } from './registry.ts'
 
@@ -34,7 +35,7 @@ export function addProcessMetrics(registry: MetricRegistry): void {
     utilization = performance.eventLoopUtilization()
     const cpu = process.cpuUsage()
     const heap = getHeapStatistics()
-    const families: MetricFamily[] = [
+    const families: readonly MetricFamily[] = [
       one('process_resident_memory_bytes', 'Resident memory.', process.memoryUsage.rss(), 'bytes'),
       {
         name: 'process_cpu_seconds',
@@ -64,7 +65,8 @@ export function addProcessMetrics(registry: MetricRegistry): void {
       ...loopDelay(loop),
       ...descriptors(),
     ]
-    return families
+    // A worker thread's process has told these already.
+    return isMainThread ? families : families.filter(({ name }) => !name.startsWith('process_'))
   })
 }
 

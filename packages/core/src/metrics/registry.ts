@@ -1,4 +1,4 @@
-import type { Exemplar, MetricFamily } from '../contracts/service.ts'
+import type { Across, Exemplar, MetricFamily } from '../contracts/service.ts'
 import type { EpochMs, TraceRef } from '../contracts/task.ts'
 import { createSeries } from './series.ts'
 
@@ -22,21 +22,27 @@ export type Record = (value: number, trace?: TraceRef, at?: number) => void
 export interface MetricRegistry {
   /** `name` without `_total`. Series named in `born` exist from the start at 0. */
   counter(name: string, help: string, labels?: readonly string[], born?: readonly (readonly string[])[]): Counter
-  gauge(name: string, help: string, labels?: readonly string[], unit?: string): Gauge
+  gauge(name: string, help: string, labels?: readonly string[], more?: GaugeOptions): Gauge
   /** `bounds` ascending, without +Inf. */
   histogram(name: string, help: string, unit: string, bounds: readonly number[], labels?: readonly string[]): Histogram
   /** Called at each collection; a throw costs only its own families. */
   callback(collect: () => readonly MetricFamily[] | Promise<readonly MetricFamily[]>): void
   collect(): Promise<readonly MetricFamily[]>
+  /** The counters and histograms of this registry alone, at once: for the end of a process. */
+  totals(): readonly MetricFamily[]
+}
+export interface GaugeOptions {
+  readonly unit?: string
+  readonly across?: Across
 }
 
 type Collect = () => readonly MetricFamily[] | Promise<readonly MetricFamily[]>
 
 export function createMetricRegistry(): MetricRegistry {
   const collectors: Collect[] = []
-  const byName = new Map<string, unknown>()
+  const byName = new Map<string, Made>()
   /** One instrument for each name: who asks again gets the same. */
-  const once = <T extends { readonly collect: Collect }>(name: string, make: () => T): T => {
+  const once = <T extends Made>(name: string, make: () => T): T => {
     const known = byName.get(name) as T | undefined
     if (known) return known
     const made = make()
@@ -46,7 +52,7 @@ export function createMetricRegistry(): MetricRegistry {
   }
   return {
     counter: (name, help, labels = [], born = []) => once(name, () => makeCounter(name, help, labels, born)),
-    gauge: (name, help, labels = [], unit) => once(name, () => makeGauge(name, help, labels, unit)),
+    gauge: (name, help, labels = [], more = {}) => once(name, () => makeGauge(name, help, labels, more)),
     histogram: (name, help, unit, bounds, labels = []) =>
       once(name, () => makeHistogram({ name, help, unit, bounds, labels })),
     callback(collect) {
@@ -63,11 +69,15 @@ export function createMetricRegistry(): MetricRegistry {
       }
       return families
     },
+    totals: () =>
+      [...byName.values()]
+        .flatMap(({ collect }) => collect())
+        .filter(({ type }) => type === 'counter' || type === 'histogram'),
   }
 }
 
 interface Made {
-  readonly collect: Collect
+  readonly collect: () => readonly MetricFamily[]
 }
 
 function makeCounter(
@@ -103,7 +113,7 @@ function makeCounter(
   }
 }
 
-function makeGauge(name: string, help: string, labels: readonly string[], unit: string | undefined): Gauge & Made {
+function makeGauge(name: string, help: string, labels: readonly string[], more: GaugeOptions): Gauge & Made {
   const series = createSeries(labels, () => ({ value: 0 }))
   return {
     set(value, ...values) {
@@ -114,7 +124,7 @@ function makeGauge(name: string, help: string, labels: readonly string[], unit: 
     },
     collect() {
       const samples = series.samples((set, { value }) => ({ labels: set, value }))
-      return [{ name, type: 'gauge', help, ...(unit ? { unit } : {}), samples }]
+      return [{ name, type: 'gauge', help, ...more, samples }]
     },
   }
 }

@@ -5,6 +5,7 @@ import type { AdminSettings } from '../admin/server.ts'
 import type { MetricFamily, SideService } from '../contracts/service.ts'
 import type { SideLink } from '../core.ts'
 import { say } from '../diag.ts'
+import type { Place } from '../metrics/group/place.ts'
 import { SIDE_THREAD_MARK } from '../preload-guard.ts'
 import type { OtlpSettings } from '../sdk/otlp/settings.ts'
 import { withoutTracing } from '../sdk/suppress.ts'
@@ -16,6 +17,8 @@ export interface SideThreadSettings {
   readonly bundleDir: string
   readonly admin: AdminSettings
   readonly collect: () => Promise<readonly MetricFamily[]>
+  /** Found when the thread starts, not before. */
+  readonly place: () => Place | undefined
 }
 
 const MOST_HELD = 1_000
@@ -77,7 +80,8 @@ export class SideThread {
 
   #start(): void {
     this.#heartbeat ??= startHeartbeat()
-    const data: SideThreadData = { admin: this.#settings.admin, services: this.#services, heartbeat: this.#heartbeat }
+    const { admin, place } = this.#settings
+    const data: SideThreadData = { admin, services: this.#services, heartbeat: this.#heartbeat, place: place() }
     const hear = (message: ToMain): void => {
       this.#hear(message)
     }

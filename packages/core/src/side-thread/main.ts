@@ -9,6 +9,8 @@ import { say } from '../diag.ts'
 import type { ErrorCode } from '../errors.ts'
 import { SIDE_THREAD_MARK } from '../preload-guard.ts'
 import { postTraces } from '../sdk/otlp/transport.ts'
+import { createCollector } from '../metrics/collector.ts'
+import { Group } from '../metrics/group/group.ts'
 import { watchHeartbeat } from './heartbeat.ts'
 import { NOT_SENT, SENT, type LastWords, type Port, type SideThreadData, type ToMain, type ToSide } from './protocol.ts'
 
@@ -21,8 +23,7 @@ if (parentPort && data?.[SIDE_THREAD_MARK]) {
 }
 
 /** Starts the listener and every service. A service that cannot start is said and left out. */
-export function runSide(port: Port<ToMain, ToSide>, { admin, services, heartbeat }: SideThreadData): void {
-  const server = new AdminServer(admin, say)
+export function runSide(port: Port<ToMain, ToSide>, { admin, services, heartbeat, place }: SideThreadData): void {
   const listeners = new Map<string, (message: unknown) => void>()
   const held = new Map<string, unknown[]>()
   const collectors: (() => Promise<readonly MetricFamily[]> | readonly MetricFamily[])[] = []
@@ -37,11 +38,10 @@ export function runSide(port: Port<ToMain, ToSide>, { admin, services, heartbeat
     } else if (message.kind === 'families') families.came(message.families)
     else void sendLastWords(message)
   })
-  if (admin.metrics)
-    server.route(
-      '/metrics',
-      metricsRoute(families.ask, async () => (await Promise.all(collectors.map(safely))).flat()),
-    )
+  const beside = async (): Promise<MetricFamily[]> => (await Promise.all(collectors.map(safely))).flat()
+  const group = new Group({ place, collect: createCollector(families.ask, beside) })
+  const server = new AdminServer(admin, say, group)
+  if (admin.metrics) server.route('/metrics', metricsRoute(group.gather))
 
   const starting = services.map((service) => {
     const host: SideHost = {
@@ -68,7 +68,7 @@ export function runSide(port: Port<ToMain, ToSide>, { admin, services, heartbeat
     return startService(service.entry, host, service.data, service.name)
   })
   // The listener opens when every service has mounted its routes: nobody sees a 404 that will be a 200 a moment later.
-  void Promise.all(starting).then(() => {
+  void Promise.all([...starting, group.join()]).then(() => {
     server.start()
   })
 }

@@ -1,11 +1,14 @@
 import type { AdminSettings } from '../admin/server.ts'
 import type { MetricFamily, SideService } from '../contracts/service.ts'
+import type { Place } from '../metrics/group/place.ts'
 import type { OtlpSettings } from '../sdk/otlp/settings.ts'
 
 /** What the side thread is started with. Plain data. */
 export interface SideThreadData {
   readonly admin: AdminSettings
   readonly services: readonly SideService[]
+  /** Where the other processes of the service are found. */
+  readonly place: Place | undefined
   /** One 64-bit number: the monotonic clock, in ns, when the main thread last turned. */
   readonly heartbeat: SharedArrayBuffer
 }
