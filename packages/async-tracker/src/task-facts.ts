@@ -23,6 +23,8 @@ export interface TaskFacts {
     readonly deadlineAt?: EpochMs
   }
   readonly confirmed?: { readonly at: EpochMs; readonly messageId?: string }
+  /** It left its sender, who asked for no answer. */
+  readonly sent?: { readonly at: EpochMs }
   readonly attempts: readonly AttemptFacts[]
   /** Ends of the task as a whole, by the producer's or the broker's word. */
   readonly ends: readonly TaskEnd[]
@@ -82,6 +84,8 @@ export function gather(known: TaskFacts | undefined, event: TaskEvent, by: strin
       const { at, messageId } = event
       return { ...facts, confirmed: { at, ...(messageId ? { messageId } : {}) } }
     }
+    case 'sent':
+      return facts.sent ? facts : { ...facts, sent: { at: event.at } }
     case 'started':
       return start(facts, event, by)
     case 'heartbeat': {

@@ -1,9 +1,9 @@
 import type { TaskState } from '@afterspan/core/internal'
 import type { TaskFacts } from './task-facts.ts'
 
-/** In whose hands an open task is: whoever runs it, or is still sending it; two where it runs twice at once. None: it is in the broker's, or settled. */
+/** In whose hands an open task is: whoever runs it, or is still sending it and waits for an answer; two where it runs twice at once. None: it is in the broker's, or settled. */
 export function ownersOf(facts: TaskFacts, state: TaskState): readonly string[] {
-  if (state === 'pending') return facts.spawned ? [facts.spawned.by] : []
+  if (state === 'pending') return facts.spawned && !facts.sent ? [facts.spawned.by] : []
   if (state !== 'running') return []
   const open = facts.attempts.filter((attempt) => !attempt.end && !attempt.lost)
   const [first, last] = [open[0]!.by, open.at(-1)!.by]

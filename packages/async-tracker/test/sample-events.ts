@@ -13,6 +13,7 @@ import type {
   TaskId,
   TaskLost,
   TaskReleased,
+  TaskSent,
   TaskSpawned,
   TaskStarted,
   TaskSucceeded,
@@ -58,6 +59,10 @@ export function spawned(at: number, more: Partial<TaskSpawned> = {}): TaskSpawne
 }
 export function confirmed(at: number, more: Partial<TaskConfirmed> = {}): TaskConfirmed {
   return { kind: 'confirmed', taskId: TASK, at: ms(at), ...more }
+}
+/** Without an answer of the broker. */
+export function sent(at: number): TaskSent {
+  return { kind: 'sent', taskId: TASK, at: ms(at) }
 }
 export function started(at: number, span: number, more: Partial<TaskStarted> = {}): TaskStarted {
   return { kind: 'started', taskId: TASK, at: ms(at), attempt: 0, spanId: spanId(span), ...more }
@@ -154,6 +159,7 @@ export function oneOfEach(): JournalEvent[] {
     opened(WEB),
     spawned(3, { route: '/orders', deadlineAt: ms(99), parent: taskIdOf(7) }),
     confirmed(4, { messageId: 'm-1' }),
+    sent(4),
     answered(5, 1),
     started(6, 1, { description: DESCRIPTION, origin: requestRef(), maxAttempts: 3, messageId: 'm-1' }),
     { kind: 'heartbeat', taskId: TASK, at: ms(7), progress: 0.5 },

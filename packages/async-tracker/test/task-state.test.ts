@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { ownersOf } from '../src/task-owner.ts'
 import { deriveState, type DerivedState } from '../src/task-state.ts'
 import {
   cancelled,
@@ -9,6 +10,7 @@ import {
   neverEnqueued,
   OTHER_WORKER,
   released,
+  sent,
   settledCancelled,
   settledFailed,
   settledLost,
@@ -37,6 +39,12 @@ describe('from the promise to the queue', () => {
   })
   test('the broker took it: enqueued', () => {
     expect(after(tell(WEB, spawned(1)), tell(WEB, confirmed(2)))).toMatchObject({ state: 'enqueued' })
+  })
+  test('it was sent without asking for an answer: pending, and in nobody’s hands', () => {
+    const told = [...tell(WEB, spawned(1)), ...tell(WEB, sent(2))]
+    expect(after(told)).toMatchObject({ state: 'pending' })
+    expect(ownersOf(factsOf(told), 'pending')).toEqual([])
+    expect(after(told, tell(WORKER, started(3, 1)))).toMatchObject({ state: 'running' })
   })
   test('a worker was faster than the confirmation: running', () => {
     const running = tell(WORKER, started(2, 1))

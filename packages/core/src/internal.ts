@@ -21,7 +21,15 @@ export {
 export type { ConfigOf, Option, Section } from './config/option.ts'
 export type { FlightLog } from './contracts/flight-log.ts'
 export { defineIntegration } from './contracts/integration.ts'
-export type { AttemptInfo, Carrier, Integration, TaskDraft, TaskKit } from './contracts/integration.ts'
+export type {
+  AttemptInfo,
+  Carrier,
+  Integration,
+  NoConfirmation,
+  SentAs,
+  TaskDraft,
+  TaskKit,
+} from './contracts/integration.ts'
 export type { ModuleHook } from './contracts/module-hook.ts'
 export type { Cause, HealthChange, HealthProbe, ProbeResult, ProbeStatus } from './contracts/probe.ts'
 export type { Incident, Reporter } from './contracts/reporter.ts'
@@ -69,6 +77,7 @@ export type {
   TaskReason,
   TaskRecord,
   TaskReleased,
+  TaskSent,
   TaskReported,
   TaskSpawned,
   TaskStarted,

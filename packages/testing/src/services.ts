@@ -19,6 +19,8 @@ export interface Server {
 }
 
 export interface ServerOf {
+  /** `url` is host:port, as a client's list of brokers wants it. */
+  kafka: Server
   postgres: Server & { readonly database: string; readonly user: string }
   prometheus: Server & { readonly promtool: string }
   redis: Server
@@ -28,6 +30,7 @@ export interface ServerOf {
 export type ServiceName = keyof ServerOf
 
 export interface ServerOptionsOf {
+  kafka: { readonly port?: number; readonly properties?: Readonly<Record<string, number | string>> }
   postgres: { readonly args?: readonly string[]; readonly port?: number }
   prometheus: {
     readonly port?: number

@@ -123,6 +123,7 @@ const KINDS: Readonly<Record<JournalEvent['kind'], true>> = {
   opened: true,
   released: true,
   reported: true,
+  sent: true,
   spawned: true,
   started: true,
   succeeded: true,

@@ -63,7 +63,7 @@ export function lossesOf(
       for (const { by, end, lost, n, spanId } of facts.attempts)
         if (by === process.key && !end && !lost)
           losses.push({ kind: 'lost', taskId: facts.taskId, at, attempt: n, spanId, ...death })
-      if (derived.state === 'pending' && facts.spawned?.by === process.key)
+      if (derived.state === 'pending' && facts.spawned?.by === process.key && !facts.sent)
         losses.push({ kind: 'lost', taskId: facts.taskId, at, attempt: 0, ...death, reason: 'never_enqueued' })
       return losses
     }),

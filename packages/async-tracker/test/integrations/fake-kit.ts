@@ -1,5 +1,5 @@
 // A kit that only writes down what an integration asked of it.
-import type { AttemptInfo, Carrier, TaskDraft, TaskKit } from '@afterspan/core/internal'
+import type { AttemptInfo, Carrier, SentAs, TaskDraft, TaskKit } from '@afterspan/core/internal'
 import { observe } from '../../../core/src/tasks/observe.ts'
 import { wrapMethod } from '../../../core/src/tasks/wrap-method.ts'
 
@@ -8,8 +8,8 @@ export interface Sent {
   readonly draft: TaskDraft
   readonly taskId: string
   readonly traceparent: string
-  state: 'spawned' | 'confirmed' | 'deduplicated' | 'never_enqueued'
-  messageId?: string | null | undefined
+  state: 'spawned' | 'confirmed' | 'deduplicated' | 'never_enqueued' | 'rolled_back' | 'unanswered'
+  messageId?: SentAs
   error?: unknown
 }
 export interface Run {
@@ -69,7 +69,9 @@ export function createFakeKit(): FakeKit {
       const observer = {
         onSuccess(result: unknown) {
           task.messageId = messageIdOf?.(result as never)
-          task.state = task.messageId === null ? 'deduplicated' : 'confirmed'
+          const { messageId } = task
+          task.state =
+            messageId === null ? 'deduplicated' : typeof messageId === 'object' ? messageId.instead : 'confirmed'
           look()
         },
         onFailure(error: unknown) {

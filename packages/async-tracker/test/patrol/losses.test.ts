@@ -10,6 +10,7 @@ import {
   OTHER_WORKER,
   received,
   requestRef,
+  sent,
   spanId,
   started,
   succeeded,
@@ -80,6 +81,8 @@ describe('what it had open', () => {
       taskOf(1, 0, 1),
       taskOf(1, 1, 1, ...tell(WEB, confirmed(2))),
       taskOf(1, 2, 1, ...tell(WORKER, started(2, 1))),
+      // the broker was asked for no answer: whether it has it nobody knows, so nothing is said
+      taskOf(1, 3, 1, ...tell(WEB, sent(2))),
     ]
     const losses = lossesOf(processRow(WEB, { exiting }), { tasks, requests: [] }, 'process_gone', ms(99))
     expect(losses).toEqual([

@@ -11,6 +11,12 @@ export interface TaskDraft {
   readonly name: string
   readonly deadlineMs?: number
 }
+/** What the broker made of a message: its id, where that is known; null: it took no new message (deduplicated); or what it said instead. */
+export type SentAs = string | null | undefined | NoConfirmation
+export interface NoConfirmation {
+  /** 'unanswered': the broker was asked for no answer, and whether it has the message nobody knows; 'rolled_back': its transaction was. */
+  readonly instead: 'rolled_back' | 'unanswered'
+}
 /** Read when the attempt starts, and again when it fails: what the library tells only then may be filled in until then. */
 export interface AttemptInfo {
   readonly system: string
@@ -21,23 +27,21 @@ export interface AttemptInfo {
   /** Runs in all, the first included. Absent: a failure is taken as final. */
   readonly maxAttempts?: number
   readonly messageId?: string
+  /** Who runs it, where several groups of consumers each get every message. */
+  readonly consumerGroup?: string
   /**
    * What a throw of the handler means where the library gives it a meaning: 'failed' for good, whatever attempts are left;
    * 'released': the task went back to the queue without a result (delayed, rate-limited, waiting for children).
+   * 'retrying': it fails, and will be tried again however often it was.
    * Undefined: it fails and is retried while attempts are left; without `maxAttempts` an AbortError cancels.
    */
-  readonly outcomeOf?: (error: unknown) => 'failed' | 'released' | 'cancelled' | undefined
+  readonly outcomeOf?: (error: unknown) => 'failed' | 'released' | 'cancelled' | 'retrying' | undefined
 }
 
 /** All that an integration may do. Spans, journal, metrics and retries are not its business. */
 export interface TaskKit {
-  /** Publishes 'spawned', then calls send; 'confirmed' (with the message id, where `messageIdOf` finds one) when what it returns settles well. A message id of null: the broker took no new message (deduplicated), and the task is cancelled. */
-  enqueue<R>(
-    draft: TaskDraft,
-    carrier: Carrier,
-    send: () => R,
-    messageIdOf?: (result: Awaited<R>) => string | null | undefined,
-  ): R
+  /** Publishes 'spawned', then calls send; 'confirmed' (with the message id, where `messageIdOf` finds one) when what it returns settles well. Where `messageIdOf` says that the broker took no new message, or that its transaction was rolled back, the task is cancelled; where the broker gives no answer, it stays pending, in nobody's hands. */
+  enqueue<R>(draft: TaskDraft, carrier: Carrier, send: () => R, messageIdOf?: (result: Awaited<R>) => SentAs): R
   /** Runs one attempt in the carrier's context: 'started', then how it ended. */
   attempt<R>(info: AttemptInfo, carrier: Carrier, run: () => R): R
   /** A terminal fact that only the broker knew (dead-lettered, returned, expired, removed). */

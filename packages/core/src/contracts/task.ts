@@ -83,6 +83,7 @@ export interface TaskDescription {
 export type TaskEvent =
   | TaskSpawned
   | TaskConfirmed
+  | TaskSent
   | TaskStarted
   | TaskHeartbeat
   | TaskSucceeded
@@ -117,6 +118,8 @@ export interface LateSpawn {
 export interface TaskConfirmed extends TaskFact<'confirmed'> {
   readonly messageId?: string
 }
+/** It has left its sender, who asked the broker for no answer: whether it arrived nobody knows. */
+export interface TaskSent extends TaskFact<'sent'> {}
 export interface TaskStarted extends TaskFact<'started'> {
   /** 1 for the first run; 0 where the library does not tell: then the fold counts. */
   readonly attempt: number

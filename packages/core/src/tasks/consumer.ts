@@ -65,11 +65,12 @@ export function start(deps: KitDeps, info: AttemptInfo, carrier: Carrier): Attem
   return { taskId, span, active, info, attempt }
 }
 
-function describe({ attempt, maxAttempts, messageId, ...info }: AttemptInfo): Attributes {
+function describe({ attempt, consumerGroup, maxAttempts, messageId, ...info }: AttemptInfo): Attributes {
   return {
     ...messaging(info, 'process'),
     'afterspan.task.name': info.name,
     ...(messageId ? { 'messaging.message.id': messageId } : {}),
+    ...(consumerGroup ? { 'messaging.consumer.group.name': consumerGroup } : {}),
     ...(attempt > 0 ? { 'afterspan.task.attempt': attempt } : {}),
     ...(maxAttempts === undefined ? {} : { 'afterspan.task.attempts': maxAttempts }),
   }
@@ -89,8 +90,8 @@ export function fail(deps: KitDeps, attempt: Attempt, error: unknown, isSync: bo
   else if (outcome === 'cancelled') tellCancelled(attempt, at, 'aborted')
   else {
     const isLast = info.maxAttempts === undefined || (info.attempt > 0 && info.attempt >= info.maxAttempts)
-    const willRetry = outcome !== 'failed' && !isLast
-    const isExhausted = outcome !== 'failed' && isLast && (info.maxAttempts ?? 1) > 1
+    const willRetry = outcome === 'retrying' || (outcome === undefined && !isLast)
+    const isExhausted = outcome === undefined && isLast && (info.maxAttempts ?? 1) > 1
     const reason: TaskReason = isExhausted ? 'retries_exhausted' : isSync ? 'threw' : 'rejected'
     tellFailed(attempt, at, { reason, failure: toFailure(error), willRetry })
   }

@@ -9,7 +9,7 @@ import {
   type Context,
   type Span,
 } from '@opentelemetry/api'
-import type { Carrier, TaskDraft } from '../contracts/integration.ts'
+import type { Carrier, SentAs, TaskDraft } from '../contracts/integration.ts'
 import type { EpochMs, LateSpawn, TaskId, TraceRef } from '../contracts/task.ts'
 import { withdraw } from '../http/effective.ts'
 import { activeRequest, activeTask, type RequestRecord } from '../http/request-record.ts'
@@ -89,10 +89,14 @@ function lateSpawn(record: RequestRecord): LateSpawn {
   return { method, isCounted, ...(status === undefined ? {} : { status }) }
 }
 
-/** `messageId` null: the broker took no new message (deduplicated). */
-export function confirm(deps: KitDeps, { taskId, span }: Spawn, messageId: string | null | undefined): void {
-  if (messageId === null) {
-    tellCancelled({ taskId, span, attempt: 0 }, deps.now(), 'deduplicated')
+export function confirm(deps: KitDeps, { taskId, span }: Spawn, messageId: SentAs): void {
+  if (messageId === null || (typeof messageId === 'object' && messageId.instead === 'rolled_back')) {
+    tellCancelled({ taskId, span, attempt: 0 }, deps.now(), messageId === null ? 'deduplicated' : 'rolled_back')
+    return
+  }
+  if (typeof messageId === 'object') {
+    taskChannel.publish({ kind: 'sent', taskId, at: deps.now() })
+    span.end()
     return
   }
   if (messageId) span.setAttribute('messaging.message.id', messageId)

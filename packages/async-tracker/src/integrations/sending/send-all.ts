@@ -1,4 +1,4 @@
-import type { TaskDraft, TaskKit } from '@afterspan/core/internal'
+import type { SentAs, TaskDraft, TaskKit } from '@afterspan/core/internal'
 import { createBag, type Bag } from './bag.ts'
 
 /** Several messages in one call: each is a task with a carrier of its own, and all share how the call ends. */
@@ -6,19 +6,32 @@ export async function sendAll<R>(
   kit: TaskKit,
   drafts: readonly TaskDraft[],
   send: (bags: readonly Bag[]) => PromiseLike<R>,
-  idOf: (result: R, index: number) => string | null | undefined,
+  idOf: (result: R, index: number) => SentAs,
 ): Promise<R> {
+  const { sent, told } = spawnAll(kit, drafts, send, idOf)
+  // 'confirmed' is in the journal before the app goes on.
+  await told
+  return sent
+}
+
+/** The same, where the call's result is not yet the broker's word: `told` settles when all is in the journal, after what `idOf` returns. */
+export function spawnAll<R>(
+  kit: TaskKit,
+  drafts: readonly TaskDraft[],
+  send: (bags: readonly Bag[]) => PromiseLike<R>,
+  idOf: (result: R, index: number) => SentAs,
+  until?: Promise<void>,
+): { readonly sent: Promise<R>; readonly told: Promise<unknown> } {
   const { promise, resolve, reject } = Promise.withResolvers<R>()
   const bags = drafts.map(() => createBag())
-  const sent = (): Promise<R> => promise
+  const settled = until ? promise.then((result) => until.then(() => result)) : promise
+  const sent = (): Promise<R> => settled
   // Side by side, not nested: ten thousand messages are no ten thousand frames, and no span is the parent of the next.
   const told = drafts.map((draft, i) => kit.enqueue(draft, bags[i]!, sent, (result) => idOf(result, i)))
   try {
-    resolve(await send(bags))
+    send(bags).then(resolve, reject)
   } catch (error) {
     reject(error)
   }
-  // 'confirmed' is in the journal before the app goes on.
-  await Promise.allSettled(told)
-  return promise
+  return { sent: promise, told: Promise.allSettled(told) }
 }

@@ -1,0 +1,143 @@
+// A batch that runs: each of its messages is an attempt that is held open until it is known how it ended.
+import type { AttemptInfo, TaskKit } from '@afterspan/core/internal'
+import { headersCarrier } from '../kafka/headers.ts'
+import { isObject } from '../sending/bag.ts'
+import type { Batch, ReceivedMessage } from './shapes.ts'
+
+export interface HeldBatch {
+  readonly messages: readonly HeldMessage[]
+  /** `offset` is the next one to be read. */
+  commit(topic: string, partition: number, offset: string): void
+  /** All up to this one are done. */
+  resolve(offset: string): void
+}
+interface HeldMessage {
+  readonly message: ReceivedMessage
+  readonly info: AttemptInfo
+  readonly ended: Promise<void>
+  succeed(): void
+  fail(error: unknown): void
+  giveBack(): void
+  isOpen: boolean
+}
+
+export function holdBatch({ topic, partition, messages }: Batch, infos: readonly AttemptInfo[]): HeldBatch {
+  const held = messages.map((message, i) => hold(message, infos[i]!))
+  let next = 0
+  /** Offsets grow within a batch. */
+  const doneBefore = (end: bigint): void => {
+    for (; next < held.length && BigInt(held[next]!.message.offset) < end; next++) held[next]!.succeed()
+  }
+  return {
+    messages: held,
+    commit(ofTopic, ofPartition, offset) {
+      const end = ofTopic === topic && ofPartition === partition ? offsetOf(offset) : undefined
+      if (end !== undefined) doneBefore(end)
+    },
+    resolve(offset) {
+      const last = offsetOf(offset)
+      if (last !== undefined) doneBefore(last + 1n)
+    },
+  }
+}
+
+function hold(message: ReceivedMessage, info: AttemptInfo): HeldMessage {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  let isGivenBack = false
+  const held: HeldMessage = {
+    message,
+    info: { ...info, outcomeOf: (error) => (isGivenBack ? 'released' : info.outcomeOf?.(error)) },
+    ended: promise,
+    succeed() {
+      held.isOpen = false
+      resolve()
+    },
+    fail(error) {
+      held.isOpen = false
+      reject(error)
+    },
+    giveBack() {
+      held.isOpen = false
+      isGivenBack = true
+      reject(new Error('given back'))
+    },
+    isOpen: true,
+  }
+  return held
+}
+
+export function runBatch(
+  kit: TaskKit,
+  { messages }: HeldBatch,
+  batch: { readonly isAutoResolved: boolean; run(): unknown; onEnd(): void },
+): unknown {
+  let result: unknown
+  let thrown: { readonly error: unknown } | undefined
+  const run = (): void => {
+    try {
+      result = batch.run()
+      // Adopted once: a query builder runs each time that somebody calls its then().
+      if (isThenable(result)) result = Promise.resolve(result)
+    } catch (error) {
+      thrown = { error }
+    }
+  }
+  // A batch belongs to no single request: its handler runs in the context that kafkajs gives it.
+  if (messages.length === 1) begin(kit, messages[0]!, run)
+  else {
+    for (const message of messages) begin(kit, message)
+    run()
+  }
+  const succeed = (): void => {
+    for (const one of messages) {
+      if (!one.isOpen) continue
+      if (batch.isAutoResolved) one.succeed()
+      else one.giveBack()
+    }
+    batch.onEnd()
+  }
+  const fail = (error: unknown): void => {
+    tellFailed(messages, error)
+    batch.onEnd()
+  }
+  if (thrown) {
+    fail(thrown.error)
+    throw thrown.error
+  }
+  if (result instanceof Promise) result.then(succeed, fail)
+  else succeed()
+  return result
+}
+
+function begin(kit: TaskKit, { message, info, ended }: HeldMessage, inside?: () => void): void {
+  const told = kit.attempt(info, headersCarrier(message.headers), () => {
+    inside?.()
+    return ended
+  })
+  told.catch(ignore)
+}
+
+/**
+ * Where the handler says of its messages that they are done, the first of which it did not is the one that threw, and the others were
+ * not begun. Where it says of none, it may have been any of them: the error is told of all.
+ */
+function tellFailed(messages: readonly HeldMessage[], error: unknown): void {
+  const open = messages.filter(({ isOpen }) => isOpen)
+  const isOneByOne = open.length < messages.length
+  for (const [i, message] of open.entries()) {
+    if (i > 0 && isOneByOne) message.giveBack()
+    else message.fail(error)
+  }
+}
+
+function offsetOf(offset: unknown): bigint | undefined {
+  try {
+    return BigInt(offset as string)
+  } catch {
+    return undefined
+  }
+}
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return isObject(value) && typeof value['then'] === 'function'
+}
+function ignore(): void {}

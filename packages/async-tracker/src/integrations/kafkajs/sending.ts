@@ -1,0 +1,133 @@
+// send() and sendBatch(), of a producer and of a transaction. What a transaction sends is the broker's only when it is committed.
+import type { NoConfirmation, SentAs, TaskDraft, TaskKit } from '@afterspan/core/internal'
+import { withHeaders } from '../kafka/headers.ts'
+import { recordIds } from '../kafka/record-id.ts'
+import { isObject, type Bag } from '../sending/bag.ts'
+import { spawnAll } from '../sending/send-all.ts'
+import type { Producer, RecordMetadata, Sender, TopicMessages, Transaction } from './shapes.ts'
+
+export function patchProducer(producer: Producer, kit: TaskKit): void {
+  patchSender(producer, kit)
+  kit.wrap(
+    producer,
+    'transaction',
+    (original) =>
+      async function (this: Producer, ...args) {
+        const transaction = await original.apply(this, args)
+        patchTransaction(transaction, kit)
+        return transaction
+      },
+  )
+}
+
+/** How a transaction ends, and what waits for that. */
+interface Ending {
+  readonly ended: Promise<void>
+  readonly told: Promise<unknown>[]
+  isRolledBack: boolean
+}
+
+function patchTransaction(transaction: Transaction, kit: TaskKit): void {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const ending: Ending = { ended: promise, told: [], isRolledBack: false }
+  patchSender(transaction, kit, ending)
+  for (const method of ['commit', 'abort'] as const)
+    kit.wrap(
+      transaction,
+      method,
+      (original) =>
+        async function (this: Transaction, ...args) {
+          await original.apply(this, args)
+          ending.isRolledBack = method === 'abort'
+          resolve()
+          // It is in the journal before the app goes on.
+          await Promise.allSettled(ending.told)
+        },
+    )
+}
+
+function patchSender(sender: Sender, kit: TaskKit, ending?: Ending): void {
+  kit.wrap(
+    sender,
+    'send',
+    (original) =>
+      function (this: Sender, record, ...rest) {
+        if (!isTracked(record)) return original.call(this, record, ...rest)
+        return sendRecords(kit, { topics: [record], acks: record.acks, ending }, ([carrying]) =>
+          original.call(this, { ...record, ...carrying }, ...rest),
+        )
+      },
+  )
+  kit.wrap(
+    sender,
+    'sendBatch',
+    (original) =>
+      function (this: Sender, batch, ...rest) {
+        const topics: unknown = isObject(batch) ? batch.topicMessages : undefined
+        if (!Array.isArray(topics) || topics.length === 0 || !topics.every(isTracked))
+          return original.call(this, batch, ...rest)
+        return sendRecords(kit, { topics, acks: batch.acks, ending }, (topicMessages) =>
+          original.call(this, { ...batch, topicMessages }, ...rest),
+        )
+      },
+  )
+}
+
+interface Call {
+  readonly topics: readonly TopicMessages[]
+  readonly acks: number | undefined
+  readonly ending: Ending | undefined
+}
+type Send = (carrying: readonly TopicMessages[]) => Promise<readonly RecordMetadata[]>
+
+const UNANSWERED: NoConfirmation = { instead: 'unanswered' }
+const ROLLED_BACK: NoConfirmation = { instead: 'rolled_back' }
+
+async function sendRecords(kit: TaskKit, { topics, acks, ending }: Call, send: Send): ReturnType<Send> {
+  const records = topics.flatMap(({ topic, messages }) => messages.map(({ partition }) => ({ topic, partition })))
+  let ids: readonly SentAs[] | undefined
+  const idOf = (result: readonly RecordMetadata[], i: number): SentAs => {
+    if (ending?.isRolledBack) return ROLLED_BACK
+    if (acks === 0) return UNANSWERED
+    ids ??= recordIds(records, firstOffsets(result))
+    return ids[i]
+  }
+  const carrying = (bags: readonly Bag[]): readonly TopicMessages[] => {
+    let next = 0
+    return topics.map((one) => ({ ...one, messages: one.messages.map((m) => withHeaders(m, bags[next++]!)) }))
+  }
+  const { sent, told } = spawnAll(kit, records.map(draftOf), (bags) => send(carrying(bags)), idOf, ending?.ended)
+  // 'confirmed' is in the journal before the app goes on; in a transaction that is when it ends.
+  if (!ending) await told
+  try {
+    return await sent
+  } catch (error) {
+    await told
+    throw error
+  } finally {
+    ending?.told.push(told)
+  }
+}
+
+function firstOffsets(result: readonly RecordMetadata[]): Parameters<typeof recordIds>[1] {
+  return result.flatMap(({ topicName: topic, partition, baseOffset }) =>
+    baseOffset === undefined ? [] : [{ topic, partition, offset: BigInt(baseOffset) }],
+  )
+}
+
+/** What kafkajs would refuse it refuses itself, in its own words: they show the message as the app gave it. */
+function isTracked(record: unknown): record is TopicMessages {
+  if (!isObject(record) || typeof record['topic'] !== 'string' || !record['topic']) return false
+  const { messages } = record
+  return Array.isArray(messages) && messages.length > 0 && messages.every(isTrackedMessage)
+}
+
+function isTrackedMessage(message: unknown): boolean {
+  if (!isObject(message) || message['value'] === undefined) return false
+  const { headers } = message
+  return headers === undefined || headers === null || isObject(headers)
+}
+
+function draftOf({ topic }: { readonly topic: string }): TaskDraft {
+  return { system: 'kafka', destination: topic, name: topic }
+}
