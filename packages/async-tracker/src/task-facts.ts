@@ -29,6 +29,8 @@ export interface TaskFacts {
   /** Ends of the task as a whole, by the producer's or the broker's word. */
   readonly ends: readonly TaskEnd[]
   readonly reported: readonly string[]
+  /** When the collector had the first of them. */
+  readonly reportedAt?: EpochMs
   readonly acknowledged?: { readonly at: EpochMs; readonly by: string; readonly note?: string }
   readonly heartbeat?: { readonly at: EpochMs; readonly progress?: number }
 }
@@ -111,7 +113,9 @@ export function gather(known: TaskFacts | undefined, event: TaskEvent, by: strin
       return { ...facts, acknowledged: { at, by: who, ...(note ? { note } : {}) } }
     }
     case 'reported':
-      return facts.reported.includes(event.spanId) ? facts : { ...facts, reported: [...facts.reported, event.spanId] }
+      return facts.reported.includes(event.spanId)
+        ? facts
+        : { ...facts, reported: [...facts.reported, event.spanId], reportedAt: facts.reportedAt ?? event.at }
   }
 }
 

@@ -61,6 +61,7 @@ export function toRecord(facts: TaskFacts, context: RecordContext): TaskRecord {
     spawnedAt: spawned?.at ?? attempts[0]?.startedAt ?? (0 as EpochMs),
     ...(spawned?.deadlineAt === undefined ? {} : { deadlineAt: spawned.deadlineAt }),
     ...(settledAt === undefined ? {} : { settledAt }),
+    ...(facts.reportedAt === undefined ? {} : { reportedAt: facts.reportedAt }),
     ...(exitCode === undefined ? {} : { exitCode }),
     ...(signal ? { signal } : {}),
   }

@@ -128,3 +128,11 @@ test('an attempt that gave the task back shows as enqueued', () => {
     { state: 'enqueued', endedAt: 4 },
   ])
 })
+
+test('a record says when its bad end was first told, and not before it was', () => {
+  const dead = [...RUNNING, ...tell('patrol', lost(9, 1))]
+  const report = (at: number, n: number): ReturnType<typeof tell> =>
+    tell('patrol', { kind: 'reported', taskId: TASK, at: ms(at), spanId: spanId(n) })
+  expect(recordOf(dead).reportedAt).toBeUndefined()
+  expect(recordOf([...dead, ...report(11, 1), ...report(12, 2)]).reportedAt).toBe(11)
+})

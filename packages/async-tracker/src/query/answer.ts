@@ -89,5 +89,6 @@ export function toFlatRow(task: TaskRecord): FlatTask {
     worker_pid: task.attempts.at(-1)?.worker.pid ?? null,
     spawned_at: new Date(task.spawnedAt).toISOString(),
     settled_at: task.settledAt === undefined ? null : new Date(task.settledAt).toISOString(),
+    reported_at: task.reportedAt === undefined ? null : new Date(task.reportedAt).toISOString(),
   }
 }

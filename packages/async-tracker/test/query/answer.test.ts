@@ -121,6 +121,7 @@ describe('tasks', () => {
       worker_pid: 0xb0,
       spawned_at: '1970-01-01T00:00:00.012Z',
       settled_at: '1970-01-01T00:00:00.030Z',
+      reported_at: null,
     })
     const [gone] = await rows(`/tasks?state=lost`)
     expect(gone).toMatchObject({ evidence: 'process_gone', exit_code: 137, signal: 'SIGKILL', error_type: null })

@@ -310,6 +310,7 @@ export interface TaskRecord extends TaskDescription {
   readonly spawnedAt: EpochMs
   readonly deadlineAt?: EpochMs
   readonly settledAt?: EpochMs
+  /** When the collector had the first span that tells of a bad end. Absent: none was told yet, or there was none to tell. */
   readonly reportedAt?: EpochMs
   readonly exitCode?: number
   readonly signal?: string
