@@ -22,9 +22,10 @@ import { watchClients } from './http/client.ts'
 import { EffectiveCounter } from './http/effective.ts'
 import { watchFrameworks } from './http/frameworks.ts'
 import { watchServers } from './http/server.ts'
-import { setGlobals } from './instrument/api-check.ts'
+import { apiHook, setGlobals } from './instrument/api-check.ts'
 import { createModuleHooks, type ModuleHooks } from './instrument/hooks.ts'
 import { mutedBy } from './instrument/muted.ts'
+import { watchNeighbours } from './instrument/neighbours.ts'
 import { integrationHook } from './instrument/integration-hook.ts'
 import { createMeterProvider } from './metrics/meter-provider.ts'
 import { addProcessMetrics } from './metrics/process.ts'
@@ -196,6 +197,8 @@ function start(parts: Parts, kept: Kept): void {
   })
   if (!hooks.isMuted('http')) watchClients(tracer)
   watchFrameworks(servers, hooks, onError)
+  watchNeighbours(hooks)
+  hooks.add(apiHook())
   hooks.start()
   metrics.callback(hooks.status.collect)
   addProcessMetrics(metrics)

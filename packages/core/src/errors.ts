@@ -1,6 +1,7 @@
 /** Every code that Afterspan can print or throw. Codes are never reused; docs/errors.md has a paragraph for each (a test compares). */
 export const ERROR_CODES = {
   AFS_ADMIN_PORT_BUSY: 'the admin listener could not take its port; it retries',
+  AFS_API_MISMATCH: 'the app has an @opentelemetry/api that cannot reach the one of Afterspan',
   AFS_API_TAKEN: 'another OpenTelemetry SDK, or another version of its API, was loaded first',
   AFS_BOOT_FAILED: 'a part of Afterspan could not start; the app runs without that part',
   AFS_CONFIG_INVALID: 'a variable has a value that is not allowed; the default is used',
@@ -15,9 +16,12 @@ export const ERROR_CODES = {
   AFS_LEDGER_DIR: 'the ledger folder cannot be used; outcomes are kept in memory only',
   AFS_LEDGER_FAILED: 'the ledger could not be opened or written; journals wait on disk',
   AFS_METRIC_REFUSED: 'a callback, a value or attributes of an instrument of the app could not be taken',
+  AFS_LOADED_TOO_EARLY: 'modules were loaded before the preload and are not instrumented',
+  AFS_NEIGHBOUR: 'another tracing agent is loaded into the same process',
   AFS_NODE_UNSUPPORTED: 'this Node is older than Afterspan needs; the app runs without it',
   AFS_PATROL_FAILED: 'a sweep of the patrol failed; it goes on with the next one',
   AFS_PROBE_REJECTED: 'a health probe could not be registered; the others go on',
+  AFS_SECOND_SDK: 'the app starts another OpenTelemetry SDK beside Afterspan',
   AFS_SIDE_THREAD: 'the side thread could not be started or has ended; its work moves to the main thread or waits',
 } as const
 export type ErrorCode = keyof typeof ERROR_CODES

@@ -6,7 +6,7 @@ import type { ModuleHook } from '../contracts/module-hook.ts'
 import { say } from '../diag.ts'
 import { CATALOGUE, loadInstrumentation, watchFetch } from './catalogue.ts'
 import { hookLoaders } from './loader-hooks.ts'
-import { watchPackages } from './require-hook.ts'
+import { loadedPackages, watchPackages } from './require-hook.ts'
 import { createInstrumentationStatus } from './status.ts'
 import { inRange } from './version-range.ts'
 
@@ -61,9 +61,25 @@ export function createModuleHooks(options: {
       if (!options.isMuted('undici')) watchFetch(options.bundleDir, onError('undici'))
       const modules = [...active.map((hook) => hook.module), ...wanted.map((entry) => entry.module)]
       watchPackages(modules)
+      tellTooEarly(status)
       hookLoaders([...new Set(modules)], onSpecifier, onError('module hooks'))
     },
   }
+}
+
+/** What was loaded before the preload keeps the functions that it has: nothing of it is seen. */
+function tellTooEarly(status: ReturnType<typeof createInstrumentationStatus>): void {
+  const early: string[] = []
+  for (const [name, version] of loadedPackages()) {
+    if (name === '@opentelemetry/api') continue // nothing of it is patched
+    early.push(name)
+    status.set(name, name, version, 'loaded_too_early')
+  }
+  if (early.length > 0)
+    say(
+      'AFS_LOADED_TOO_EARLY',
+      `${early.join(', ')}: loaded before Afterspan, and not instrumented. Preload afterspan/register first: node --require afterspan/register app.js`,
+    )
 }
 
 function guarded(asked: Map<string, () => void>, run: () => void, onError: (error: unknown) => void): void {
@@ -84,11 +100,50 @@ function bringIn(
 ): void {
   try {
     const made = loadInstrumentation(bundleDir, instrumentation, exported, config)
-    status.set(instrumentation, module, '', made ? 'active' : 'failed')
+    if (made) watchVersions(made, instrumentation, status)
+    else status.set(instrumentation, module, '', 'failed')
   } catch (error) {
     status.set(instrumentation, module, '', 'failed')
     onError(error)
   }
+}
+
+interface Definition {
+  readonly name: string
+  readonly supportedVersions: readonly string[]
+  readonly moduleVersion?: string
+  readonly moduleExports?: unknown
+}
+type OnRequire = (module: Definition, exports: unknown, name: string, baseDir?: string) => unknown
+
+/** An official instrumentation leaves a version that it does not know alone, and says nothing. */
+function watchVersions(
+  made: object,
+  instrumentation: string,
+  status: ReturnType<typeof createInstrumentationStatus>,
+): void {
+  const watched = made as { _onRequire?: OnRequire; isWatched?: true }
+  const original = watched._onRequire
+  if (!original || watched.isWatched) return
+  watched.isWatched = true
+  watched._onRequire = function (module, exports, name, baseDir) {
+    const result = original.call(this, module, exports, name, baseDir)
+    const { moduleVersion: version } = module
+    if (name !== module.name || !version) return result
+    const isSupported = module.moduleExports === exports
+    const range = module.supportedVersions.join(' || ')
+    status.set(instrumentation, name, version, isSupported ? 'active' : 'unsupported', isSupported ? undefined : range)
+    if (!isSupported) sayUnsupportedVersion(instrumentation, name, version, range)
+    return result
+  }
+}
+
+function sayUnsupportedVersion(hook: string, module: string, version: string, range: string): void {
+  say(
+    'AFS_HOOK_UNSUPPORTED',
+    `${module} ${version} is outside of what was tested (${range}) and is left alone by ${hook}.`,
+    `${hook} ${version}`,
+  )
 }
 
 /** One of our hooks as an OpenTelemetry instrumentation, without tracer or meter of its own. */
@@ -101,12 +156,8 @@ function instrument(
     const namespace = exports as Record<string | symbol, unknown>
     const isEsm = namespace[Symbol.toStringTag] === 'Module'
     if (version && !inRange(version, hook.versions)) {
-      status.set(hook.name, hook.module, version, 'unsupported')
-      say(
-        'AFS_HOOK_UNSUPPORTED',
-        `${hook.module} ${version} is outside of what was tested (${hook.versions}) and is left alone by ${hook.name}.`,
-        hook.name,
-      )
+      status.set(hook.name, hook.module, version, 'unsupported', hook.versions)
+      sayUnsupportedVersion(hook.name, hook.module, version, hook.versions)
       return exports
     }
     try {

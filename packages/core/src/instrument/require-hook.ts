@@ -3,7 +3,8 @@
 // when it has been loaded, and only if its package is one that somebody wants to see. Nothing of ours is on the stack while it
 // runs: a stack has ten frames, and they are the app's. So no function of Node's is wrapped; what tells is that a module becomes `loaded`.
 import * as nodeModule from 'node:module'
-import { relative, sep } from 'node:path'
+import { readFileSync } from 'node:fs'
+import { join, relative, sep } from 'node:path'
 import { say } from '../diag.ts'
 
 type OnRequire = (exports: unknown, name: string, basedir: string) => unknown
@@ -19,6 +20,24 @@ const FOLDER = `${sep}node_modules${sep}`
 /** Packages whose files are shown to the hook. Before they are loaded: a file is looked at once. */
 export function watchPackages(names: Iterable<string>): void {
   for (const name of names) watched.add(name)
+}
+
+/** Those of the watched packages whose main file is loaded already, with their versions. */
+export function loadedPackages(): ReadonlyMap<string, string> {
+  const versions = new Map<string, string>()
+  for (const filename of Object.keys(require.cache)) {
+    const found = locate(filename)
+    if (found && nameOf(found, filename) === found.name) versions.set(found.name, versionOf(found.basedir))
+  }
+  return versions
+}
+
+function versionOf(basedir: string): string {
+  try {
+    return (JSON.parse(readFileSync(join(basedir, 'package.json'), 'utf8')) as { version?: string }).version ?? ''
+  } catch {
+    return ''
+  }
 }
 
 /** The part of require-in-the-middle's interface that OpenTelemetry's instrumentation base uses: one hook, every file of a package. Built-in modules are not seen. */

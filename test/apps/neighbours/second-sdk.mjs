@@ -1,0 +1,6 @@
+import { NodeSDK } from '@opentelemetry/sdk-node'
+import express from 'express'
+import start from '../express-app.cjs'
+
+new NodeSDK({ instrumentations: [] }).start()
+start(express)
