@@ -140,6 +140,44 @@ test('made-up users, paths and methods stay in bounds, and nothing of them is lo
   expect([...new Set(methods)].toSorted()).toEqual(['GET', '_OTHER'])
 })
 
+test('the runtime by semantic conventions: a loop that stood still, collections by kind, heap spaces, memory, CPU, descriptors', async () => {
+  const url = await listening(meters)
+  const value = (text: string, series: string): number =>
+    Number(
+      text
+        .split('\n')
+        .find((line) => line.startsWith(`${series} `) || line.startsWith(`${series}{`))
+        ?.split(' ')
+        .at(-1),
+    )
+  const before = (await get(`${metersAdmin}/metrics`)).text // what is watched all the time is watched from now on
+  const text = await pollUntil(async () => {
+    await get(`${url}/block`)
+    const answer = (await get(`${metersAdmin}/metrics`)).text
+    return (
+      value(answer, 'nodejs_eventloop_delay_max_seconds') > 0.2 && answer.includes('v8js_gc_type="minor"') && answer
+    )
+  })
+  expect(value(text, 'nodejs_eventloop_utilization_ratio')).toBeGreaterThan(0)
+  expect(value(text, 'nodejs_eventloop_time_seconds_total')).toBeGreaterThan(
+    value(before, 'nodejs_eventloop_time_seconds_total'),
+  )
+  expect(value(text, 'process_cpu_seconds_total')).toBeGreaterThan(0.2)
+  for (const series of [
+    'v8js_memory_heap_limit_bytes',
+    'v8js_memory_heap_used_bytes{v8js_heap_space_name="old_space"}',
+    'v8js_memory_heap_space_size_bytes{v8js_heap_space_name="new_space"}',
+    'process_memory_usage_bytes',
+    'process_resident_memory_bytes',
+    'process_open_fds',
+    'process_uptime_seconds',
+    'v8js_resource_active{v8js_resource_type="TCPServerWrap"}',
+    `nodejs_version_info{version="${process.version}"}`,
+  ])
+    expect([series, value(text, series) > 0]).toEqual([series, true])
+  expect(value(text, 'process_open_fds')).toBeGreaterThan(3)
+})
+
 test('the alert rules hold what their tests say', async (context) => {
   const { promtool } = present(prometheus, context)
   const { stdout } = await run(promtool, ['test', 'rules', 'afterspan.rules.test.yml'], {

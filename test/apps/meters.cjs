@@ -35,5 +35,14 @@ meter.createObservableGauge('fine').addCallback((result) => result.observe(7))
 const users = meter.createCounter('users')
 for (let i = 0; i < 10_000; i++) users.add(1, { user: `user-${i}` })
 
-const server = http.createServer((request, response) => response.end('ok'))
+/** The loop stands still, and what is thrown away needs collecting. */
+function block() {
+  const until = Date.now() + 300
+  let kept = []
+  while (Date.now() < until) kept = kept.length > 1000 ? [] : [...kept, { text: `${Date.now()}` }]
+}
+const server = http.createServer((request, response) => {
+  if (request.url === '/block') block()
+  response.end('ok')
+})
 server.listen(0, '127.0.0.1', () => console.log(`listening ${server.address().port}`))

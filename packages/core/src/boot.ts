@@ -28,8 +28,9 @@ import { mutedBy } from './instrument/muted.ts'
 import { watchNeighbours } from './instrument/neighbours.ts'
 import { integrationHook } from './instrument/integration-hook.ts'
 import { createMeterProvider } from './metrics/meter-provider.ts'
-import { addProcessMetrics } from './metrics/process.ts'
+
 import { createMetricRegistry, type MetricRegistry } from './metrics/registry.ts'
+import { addRuntimeMetrics } from './metrics/runtime.ts'
 import { targetInfo } from './metrics/target-info.ts'
 import { AsyncContextManager } from './sdk/context-manager.ts'
 import { createExporter, type Exporter } from './sdk/exporter.ts'
@@ -201,7 +202,7 @@ function start(parts: Parts, kept: Kept): void {
   hooks.add(apiHook())
   hooks.start()
   metrics.callback(hooks.status.collect)
-  addProcessMetrics(metrics)
+  addRuntimeMetrics(metrics)
   metrics.callback(() => [targetInfo(parts.resource)])
   const runTask = createRunTask({ tracer, now, onError, overdueMs: config.overdueMs })
   Object.assign(globalState(), {
