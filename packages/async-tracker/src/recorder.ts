@@ -13,6 +13,7 @@ import {
   type ProcessOpened,
   type WorkerRef,
 } from '@afterspan/core/internal'
+import { createDoor } from './door.ts'
 import { createFlightFile } from './journal/flight.ts'
 import { listKeys } from './journal/segment.ts'
 import { JournalWriter } from './journal/writer.ts'
@@ -34,7 +35,12 @@ export function startRecorder(
   const onTrouble = (error: NodeJS.ErrnoException): void => {
     sayTrouble(dir, error)
   }
-  const writer = new JournalWriter({ dir, key, opened: () => openedBy(core, worker), onTrouble })
+  const holdDoor = createDoor(dir, key)
+  const opened = (): JournalEvent => {
+    holdDoor() // before the first event is written: nothing is promised by a process whose death could not be told
+    return openedBy(core, worker)
+  }
+  const writer = new JournalWriter({ dir, key, opened, onTrouble })
   const flight = createFlightFile(dir, key, onTrouble)
   core.setFlightLog({
     open(request) {

@@ -53,3 +53,8 @@ export function look(worker: WorkerRef, from: Vantage): Liveness {
   if (seen.state === 'Z' || seen.state === 'X') return 'dead'
   return seen.state === 'T' || seen.state === 't' ? 'stalled' : 'alive'
 }
+
+/** Whatever the host is called: the boot id is the kernel's, and containers share it. */
+export function isOnSameKernel({ bootId }: Pick<WorkerRef, 'bootId'>, from: Pick<Vantage, 'bootId'>): boolean {
+  return bootId !== '' && bootId === from.bootId
+}

@@ -10,6 +10,7 @@ import {
   type RequestReceived,
   type TaskId,
 } from '@afterspan/core/internal'
+import { listDoors, removeDoor, type Knocked } from '../door.ts'
 import { listFlightFiles, readFlightFile, removeFlightFile } from '../journal/flight.ts'
 import type { LedgerChange, LedgerStore, OutboxRow, ProcessRow } from '../ledger/store.ts'
 import { requestSpan } from '../told-span.ts'
@@ -37,6 +38,8 @@ export interface PatrolSettings {
   readonly ledger: LedgerStore
   readonly clock: Clock
   readonly look: (process: ProcessRow) => Liveness
+  /** Asks for the proof of those that cannot be looked at. */
+  readonly knock?: (process: ProcessRow) => Promise<Knocked>
   /** Undefined: nothing is told, only kept. */
   readonly otlp: OtlpSettings | undefined
   readonly post?: (settings: OtlpSettings, body: Uint8Array) => Promise<OtlpReply>
@@ -50,6 +53,7 @@ export interface PatrolTotals {
   detectionSeconds: number[]
 }
 
+const KNOCK_MS = 1_000
 const MOST_DETECTIONS = 1_000
 
 export class Patrol {
@@ -64,6 +68,9 @@ export class Patrol {
   readonly #processes = new Map<string, ProcessRow>()
   readonly #seenAlive = new Map<string, number>()
   readonly #stalled = new Set<string>()
+  /** Of whom the last look said neither that they live nor that they are dead. */
+  #unseen: ProcessRow[] = []
+  #knockedAt = -Infinity
   #offsets = new Map<string, number>()
   /** A commit was begun and its answer has not come: it may be there or not, and the ledger has to say how far it is. */
   #isUnsure = false
@@ -112,6 +119,8 @@ export class Patrol {
     let lost = dead.length > 0 ? await this.#bury(dead) : 0
     const lapsed = await this.#ledger.lapsed()
     if (lapsed.length > 0) lost += await this.#bury(lapsed, 'lease')
+    const gone = await this.#findGone()
+    if (gone.length > 0) lost += await this.#bury(gone, 'lock_free')
     await this.#forgetRead()
     const reported = (await this.#courier?.deliver(this.#settings.clock.now(), patienceMs)) ?? 0
     this.totals.lastRunAt = this.#settings.clock.now()
@@ -195,6 +204,7 @@ export class Patrol {
   /** Processes that are proven dead now, and were not before. */
   #findDead(): ProcessRow[] {
     const dead: ProcessRow[] = []
+    this.#unseen = []
     const now = this.#settings.clock.monotonicMs()
     for (const row of this.#processes.values()) {
       if (row.deadAt !== undefined) continue
@@ -208,11 +218,23 @@ export class Patrol {
         dead.push(row)
         continue
       }
+      if (liveness === 'unknown') this.#unseen.push(row)
       if (liveness === 'stalled') this.#stalled.add(row.key)
       else this.#stalled.delete(row.key)
       this.#seenAlive.set(row.key, now)
     }
     return dead
+  }
+
+  /** Of those that cannot be seen from here, the ones whose door is shut. Each is asked once a second. */
+  async #findGone(): Promise<ProcessRow[]> {
+    const { clock, knock } = this.#settings
+    const now = clock.monotonicMs()
+    if (!knock || this.#unseen.length === 0 || now - this.#knockedAt < KNOCK_MS) return []
+    this.#knockedAt = now
+    const answers = await Promise.all(this.#unseen.map(knock))
+    // An orderly end takes the door away, and has said that it comes.
+    return this.#unseen.filter(({ exiting }, i) => answers[i] === 'shut' || (exiting && answers[i] === 'none'))
   }
 
   /** Settles what the dead left open. Everything that they wrote comes first: what looks open may have been closed with their last breath. */
@@ -265,6 +287,7 @@ export class Patrol {
     const { dir } = this.#settings
     const isDead = (key: string): boolean => this.#processes.get(key)?.deadAt !== undefined
     for (const key of listFlightFiles(dir)) if (isDead(key)) removeFlightFile(dir, key)
+    for (const key of listDoors(dir)) if (isDead(key)) removeDoor(dir, key)
     const segments = listSegments(dir)
     const there = new Set(segments.map(({ file }) => file))
     for (const [i, { key, file }] of segments.entries())

@@ -4,12 +4,13 @@ import type { Server } from 'node:http'
 import type { Clock, EpochMs, ErrorCode, OtlpSettings } from '@afterspan/core/internal'
 import { folderId } from '../ledger/folder-id.ts'
 import { createPostgresLedger } from '../ledger/postgres.ts'
+import { knock } from '../door.ts'
 import { createSqliteLedger } from '../ledger/sqlite.ts'
 import type { LedgerStore } from '../ledger/store.ts'
 import { answer, type Answer } from '../query/answer.ts'
 import { serveSocket } from '../query/socket.ts'
 import { ownWorkerRef } from '../worker-ref.ts'
-import { look, ownVantage } from './liveness.ts'
+import { isOnSameKernel, look, ownVantage } from './liveness.ts'
 import { createPatrolLock, type PatrolLock } from './lock.ts'
 import { Patrol, type SweepSummary } from './patrol.ts'
 
@@ -146,6 +147,8 @@ export class PatrolService {
       clock: this.#clock,
       otlp,
       look: ({ worker }) => look(worker, vantage),
+      // Only on one machine does a door prove anything: the kernel is what keeps it.
+      knock: async ({ key, worker }) => (isOnSameKernel(worker, vantage) ? knock(dir, key) : 'unknown'),
       onExportFailure: ({ reason }) => {
         this.#say(
           'AFS_EXPORT_FAILED',

@@ -1,25 +1,12 @@
 // The patrol's socket: HTTP over `patrol.sock` in the ledger folder (0600). Only the patrol has the ledger open; everybody else asks here.
-import { chmodSync, closeSync, openSync, unlinkSync } from 'node:fs'
+import { chmodSync, unlinkSync } from 'node:fs'
 import { createServer, request, type Server } from 'node:http'
 import { join } from 'node:path'
 import { OWN_REQUEST } from '@afterspan/core/internal'
+import { withSocketPath } from '../socket-path.ts'
 import type { Answer } from './answer.ts'
 
 const MOST_ANSWER_BYTES = 64 * 1024 * 1024
-/** Longest name that the kernel takes for a socket. */
-const MOST_PATH_BYTES = 107
-
-/** Calls `use` with a path of the socket that is short enough, whatever the folder's length: by way of a descriptor of the folder. */
-function withSocketPath<T>(dir: string, use: (path: string, done: () => void) => T): T {
-  const path = join(dir, 'patrol.sock')
-  if (Buffer.byteLength(path) <= MOST_PATH_BYTES) return use(path, () => {})
-  let fd: number | undefined = openSync(dir, 'r')
-  return use(`/proc/self/fd/${fd}/patrol.sock`, () => {
-    if (fd !== undefined) closeSync(fd) // once: its number may be somebody else's by now
-    fd = undefined
-  })
-}
-
 export function serveSocket(
   dir: string,
   answer: (path: string, query: URLSearchParams) => Promise<Answer>,
@@ -48,6 +35,7 @@ export function serveSocket(
   server.unref()
   return withSocketPath(
     dir,
+    'patrol.sock',
     (path, done) =>
       new Promise((resolve, reject) => {
         server.on('error', (error) => {
@@ -79,6 +67,7 @@ export async function askPatrol(dir: string, path: string, timeoutMs = 5_000): P
 function ask(dir: string, path: string, timeoutMs: number): Promise<Answer | undefined> {
   return withSocketPath(
     dir,
+    'patrol.sock',
     (socketPath, done) =>
       new Promise((resolve) => {
         const finish = (answer: Answer | undefined): void => {

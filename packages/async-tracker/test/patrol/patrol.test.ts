@@ -5,6 +5,8 @@ import type { JournalEvent } from '@afterspan/core/internal'
 import { createFlightFile } from '../../src/journal/flight.ts'
 import { journalDir } from '../../src/journal/segment.ts'
 import { recordOf } from '../journal/bytes.ts'
+import type { Knocked } from '../../src/door.ts'
+import type { ProcessRow } from '../../src/ledger/store.ts'
 import { MemoryLedger } from '../ledger/memory-ledger.ts'
 import {
   answered,
@@ -397,5 +399,56 @@ describe('a thread that ends in a process that lives on', () => {
     await patrol.sweepOnce()
     await patrol.sweepOnce()
     expect(await stateOf(stage)).toBe('running')
+  })
+})
+
+describe('a process that cannot be seen from here', () => {
+  async function unseen(more: Partial<ProcessRow> = {}) {
+    const stage = new Stage()
+    const answers = new Map<string, Knocked>([[WEB, 'held']])
+    let knocks = 0
+    const patrol = await stage.patrol({
+      knock: async ({ key }) => {
+        knocks++
+        return answers.get(key) ?? 'none'
+      },
+    })
+    stage.seen.set(WEB, 'unknown')
+    stage.write(WEB, ...PROMISED.slice(0, 1), ...(more.exiting ? [more.exiting] : []))
+    await patrol.sweepOnce()
+    return { answers, knocks: () => knocks, patrol, stage }
+  }
+  test('is dead once nobody holds its door, and is asked no more often than once a second', async () => {
+    const { answers, knocks, patrol, stage } = await unseen()
+    answers.set(WEB, 'shut')
+    await patrol.sweepOnce()
+    expect([knocks(), await stateOf(stage)]).toEqual([1, 'pending'])
+    await stage.clock.advance(1_000)
+    expect(await patrol.sweepOnce()).toMatchObject({ lost: 1 })
+    expect((await stage.ledger.tasks([TASK])).get(TASK)?.derived).toMatchObject({
+      state: 'lost',
+      evidence: 'lock_free',
+    })
+    await stage.clock.advance(1_000)
+    await patrol.sweepOnce()
+    expect(knocks()).toBe(2)
+  })
+  test.each(['held', 'none', 'unknown'] as const)('lives on while its door is %s', async (answer) => {
+    const { answers, knocks, patrol, stage } = await unseen()
+    answers.set(WEB, answer)
+    await stage.clock.advance(1_000)
+    await patrol.sweepOnce()
+    expect([knocks(), await stateOf(stage)]).toEqual([2, 'pending'])
+  })
+  test('has ended where it said so and its door is gone', async () => {
+    const { answers, patrol, stage } = await unseen({ exiting: { kind: 'exiting', at: ms(2), code: 0 } })
+    expect(await stateOf(stage)).toBe('pending')
+    answers.set(WEB, 'none')
+    await stage.clock.advance(1_000)
+    await patrol.sweepOnce()
+    expect((await stage.ledger.tasks([TASK])).get(TASK)?.derived).toMatchObject({
+      state: 'lost',
+      evidence: 'exit_record',
+    })
   })
 })

@@ -1,0 +1,69 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, describe, expect, test } from 'vitest'
+import { createDoor, knock, listDoors, removeDoor } from '../src/door.ts'
+import { tempDir } from '../../testing/src/temp-dir.ts'
+
+const children: ChildProcess[] = []
+afterEach(() => {
+  for (const child of children.splice(0)) child.kill('SIGKILL')
+})
+
+/** Holds a door as `createDoor` does, in a process of its own. */
+async function holder(dir: string, key: string): Promise<ChildProcess> {
+  const script = `require('node:net').createServer((s) => s.destroy()).listen(${JSON.stringify(join(dir, 'doors', key))}, () => console.log('held'))`
+  mkdirSync(join(dir, 'doors'), { recursive: true })
+  const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+  children.push(child)
+  await once(child.stdout!, 'data')
+  return child
+}
+
+describe('a door', () => {
+  test('is held while its process lives, and shut once it was killed', async () => {
+    const dir = tempDir('door')
+    const child = await holder(dir, 'a.0')
+    expect(await knock(dir, 'a.0')).toBe('held')
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+    expect(await knock(dir, 'a.0')).toBe('shut')
+  })
+  test('of a stopped process stays held, however often one knocks', async () => {
+    const dir = tempDir('door')
+    const child = await holder(dir, 'a.0')
+    child.kill('SIGSTOP')
+    for (let n = 0; n < 600; n++) expect([n, await knock(dir, 'a.0')]).toEqual([n, 'held'])
+    child.kill('SIGCONT')
+    expect(await knock(dir, 'a.0')).toBe('held')
+  })
+  test('that never was proves nothing', async () => {
+    const dir = tempDir('door')
+    expect(await knock(dir, 'a.0')).toBe('none')
+    expect(listDoors(dir)).toEqual([])
+  })
+  test.each(['short', 'a-folder-whose-name-alone-is-longer-than-what-the-kernel-takes-for-a-socket/'.repeat(3)])(
+    'can be in a folder with a %s path',
+    async (name) => {
+      const dir = join(tempDir('door'), name)
+      mkdirSync(dir, { recursive: true })
+      const hold = createDoor(dir, 'a.0')
+      hold()
+      hold() // again: nothing happens
+      expect(await knock(dir, 'a.0')).toBe('held')
+      expect(listDoors(dir)).toEqual(['a.0'])
+      removeDoor(dir, 'a.0')
+      removeDoor(dir, 'a.0')
+      expect(await knock(dir, 'a.0')).toBe('none')
+    },
+  )
+  test('that cannot be made is none', async () => {
+    const dir = tempDir('door')
+    mkdirSync(join(dir, 'doors', 'a.0'), { recursive: true })
+    createDoor(dir, 'a.0')()
+    expect(await knock(dir, 'a.0')).toBe('unknown') // something else is there: no proof
+    createDoor('/proc/nowhere', 'a.0')()
+    expect(await knock('/proc/nowhere', 'a.0')).toBe('none')
+  })
+})
