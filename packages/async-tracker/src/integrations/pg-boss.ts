@@ -5,6 +5,7 @@ import { createFinder, type Boss, type Patch } from './pg-boss/boss.ts'
 import { withCarrier } from './pg-boss/carrier.ts'
 import { patchReaders, patchSettlers } from './pg-boss/settling.ts'
 import { patchFetch, patchWork } from './pg-boss/running.ts'
+import { createTransactions } from './pg-boss/transaction.ts'
 import { patchFlow, patchInsert, patchPublish, patchSend } from './pg-boss/sending.ts'
 
 type Exports = { readonly PgBoss: { readonly prototype: object } }
@@ -23,7 +24,8 @@ export function createPgBoss(options: { readonly carriesInData: boolean }): Inte
       // import and require may both bring it: there is one class.
       if (ours.has(boss.work)) return
       const put = options.carriesInData ? withCarrier : (data: unknown) => data
-      const patch: Patch = { boss, kit, held: new Map(), find: createFinder(boss), put }
+      const shared = { held: new Map(), find: createFinder(boss), transactions: createTransactions(kit) }
+      const patch: Patch = { boss, kit, put, ...shared }
       for (const step of [patchSend, patchInsert, patchFlow, patchPublish]) step(patch)
       for (const step of [patchSettlers, patchReaders, patchFetch, patchWork]) step(patch)
       ours.add(boss.work)

@@ -171,11 +171,39 @@ describe('sending', () => {
     const id = await boss.send(name, { n: 1 }, { db })
     await boss.publish('in a transaction', { n: 2 }, { db })
     expect(await boss.getJobById(name, id!)).toBeNull()
+    const ids = await boss.insert(name, [{ data: { n: 3 } }, { data: { n: 4 } }], { db, returnId: true })
+    expect(ids).toHaveLength(2)
     await client.query('rollback')
+    await fake.until(() => settled.length >= 3)
+    const [first, , third, fourth] = sent
+    expect(settled).toEqual(
+      [first, third, fourth].map((task) => ({ taskId: task!.taskId, event: 'cancelled', reason: 'rolled_back' })),
+    )
+    expect(await jobsOf(name)).toEqual([])
+
+    await client.query('begin')
+    await boss.send(name, { n: 5 }, { db })
+    await client.query('commit')
     client.release()
     await pool.end()
-    expect(sent.map(({ state }) => state)).toEqual(['confirmed', 'confirmed'])
-    expect(await jobsOf(name)).toEqual([])
+    expect(await jobsOf(name)).toHaveLength(1)
+    expect(settled).toHaveLength(3)
+  })
+
+  test('a client of the app that cannot tell of its transaction is left alone, and the job counts as sent', async () => {
+    const name = await queue()
+    const asked: string[] = []
+    const own = boss.getDb()
+    const db = {
+      executeSql: (text: string, values?: unknown[]) => {
+        asked.push(text)
+        return text.includes('txid') ? Promise.reject(new Error('no such function')) : own.executeSql(text, values)
+      },
+    }
+    expect(await boss.send(name, { n: 1 }, { db })).toBeTypeOf('string')
+    expect(sent.map(({ state }) => state)).toEqual(['confirmed'])
+    expect(settled).toEqual([])
+    expect(asked.length).toBeGreaterThan(0)
   })
 })
 

@@ -1,7 +1,8 @@
 // What is used of pg-boss, as it is from 12.4 on.
 import { withoutTracing, type TaskDraft, type TaskKit } from '@afterspan/core/internal'
-import type { Bag, Fields } from '../sending/bag.ts'
+import { isObject, type Bag, type Fields } from '../sending/bag.ts'
 import type { Held } from './held.ts'
+import type { Transactions } from './transaction.ts'
 
 export const SYSTEM = 'pg-boss'
 const MOST_QUESTIONS = 4
@@ -44,6 +45,7 @@ export interface Patch {
   readonly held: Map<string, Held>
   /** A job with its metadata, as the database has it now; its data still holds the carrier. */
   readonly find: (boss: Boss, queue: string, id: string) => Promise<Job | null>
+  readonly transactions: Transactions
   /** Lays the carrier into the data, where it can. */
   readonly put: (data: unknown, bag: Bag, queue: string) => unknown
 }
@@ -62,6 +64,12 @@ export function onCall(
         return replace(original, this, args)
       },
   )
+}
+
+/** The app's own connection, where the settings of a call name one: most likely inside of a transaction. */
+export function givenDb(settings: unknown): Db | undefined {
+  const db = isObject(settings) ? settings['db'] : undefined
+  return isObject(db) && typeof db['executeSql'] === 'function' ? (db as unknown as Db) : undefined
 }
 
 export function draftOf(queue: string): TaskDraft {

@@ -3,11 +3,11 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { randomUUID } from 'node:crypto'
 import { createBag, isObject, type Bag, type Fields } from '../sending/bag.ts'
 import { sendAll } from '../sending/send-all.ts'
-import { draftOf, onCall, type Db, type Patch } from './boss.ts'
+import { draftOf, givenDb, onCall, type Db, type Patch } from './boss.ts'
 
 /** One job: (queue, data, …) or ({ name, data, … }). A null for an id: throttled, debounced or against the queue's policy. */
 export function patchSend(patch: Patch): void {
-  const { kit, put } = patch
+  const { kit, put, transactions } = patch
   for (const method of ['send', 'sendAfter', 'sendDebounced', 'sendThrottled', 'upsert'] as const)
     onCall(patch, method, (original, self, args) => {
       const [first, data, ...rest] = args
@@ -15,10 +15,16 @@ export function patchSend(patch: Patch): void {
       const queue = request ? request['name'] : first
       if (typeof queue !== 'string') return original.apply(self, args)
       const bag = createBag()
-      const send = (): Promise<unknown> =>
+      const call = (): Promise<unknown> =>
         request
           ? original.call(self, { ...request, data: put(request['data'], bag, queue) }, ...args.slice(1))
           : original.call(self, queue, put(data, bag, queue), ...rest)
+      const db = givenDb(request ? request['options'] : rest[0])
+      const send = async (): Promise<unknown> => {
+        const result = await call()
+        if (db) await transactions.follow(db, self, [bag])
+        return result
+      }
       return kit.enqueue(draftOf(queue), bag, send, (result) => {
         // upsert() tells of jobs.
         const id = isObject(result) && Array.isArray(result['jobs']) ? (result['jobs'][0] as unknown) : result
@@ -28,7 +34,7 @@ export function patchSend(patch: Patch): void {
 }
 
 export function patchInsert(patch: Patch): void {
-  const { boss, kit, put } = patch
+  const { boss, kit, put, transactions } = patch
   // 12.8 brought findJobs() and insert()'s returnId. Before, insert() tells nothing, and all jobs are taken for inserted.
   const tellsIds = typeof boss.findJobs === 'function'
   onCall(patch, 'insert', (original, self, args) => {
@@ -43,9 +49,12 @@ export function patchInsert(patch: Patch): void {
       inserted ??= new Set(Array.isArray(result) ? result : [])
       return !tellsIds || inserted.has(id.toLowerCase()) ? id : null
     }
-    const send = (bags: readonly Bag[]): Promise<unknown> => {
+    const db = givenDb(settings)
+    const send = async (bags: readonly Bag[]): Promise<unknown> => {
       const carrying = named.map((job, i) => ({ ...job, data: put(job['data'], bags[i]!, queue) }))
-      return original.call(self, queue, carrying, { ...(settings as object | undefined), returnId: true })
+      const result = await original.call(self, queue, carrying, { ...(settings as object | undefined), returnId: true })
+      if (db) await transactions.follow(db, self, bags)
+      return result
     }
     const isAsked = isObject(settings) && settings['returnId'] === true
     const drafts = named.map(() => draftOf(queue))
