@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 export async function startApp(app, contestant) {
   const env = { ...process.env, ...contestant.env }
   delete env.NODE_OPTIONS
+  for (const name of Object.keys(env)) if (name.startsWith('AFTERSPAN_TEST_')) delete env[name]
   const startedAt = performance.now()
   const child = spawn(
     process.execPath,

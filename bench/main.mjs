@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { parseArgs } from 'node:util'
 import { benchJournal } from './journal.mjs'
+import { benchPatrol } from './patrol.mjs'
 import { benchRequests } from './requests.mjs'
 import { benchStartup } from './startup.mjs'
 
@@ -32,6 +33,7 @@ await part('startup', () => benchStartup(collectorUrl, rounds))
 await part('http', () => benchRequests(collectorUrl, 'http', '/', rounds, requests))
 await part('express', () => benchRequests(collectorUrl, 'express', '/plain/7', rounds, requests))
 await part('journal', () => benchJournal(rounds))
+await part('patrol', () => benchPatrol(rounds))
 collector.closeAllConnections()
 collector.close()
 

@@ -97,7 +97,11 @@ async function order({ url }, body) {
 
 /** The receipt, once it will do; asked of the admin listener. */
 function settled({ admin }, traceId, isEnough, seconds = 20) {
-  return until(async () => (await fetch(`${admin}/receipt/${traceId}`)).json(), isEnough, seconds)
+  const receipt = async () => {
+    const response = await fetch(`${admin}/receipt/${traceId}`)
+    return response.ok ? response.json() : { tasks: [] } // nobody patrols yet
+  }
+  return until(receipt, isEnough, seconds)
 }
 
 /** What the command line says of it. */

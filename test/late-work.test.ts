@@ -74,3 +74,12 @@ describe.each(nodesUnderTest())('on Node $major', (node) => {
     },
   )
 })
+
+test('a receipt that is asked for before anybody patrols is answered, not refused', async () => {
+  const app = startPreloaded({ app: appFile('express.cjs'), node: nodesUnderTest()[0]!.path })
+  await listening(app)
+  const answer = await get(`${await app.adminUrl()}/receipt/${'a'.repeat(32)}`)
+  expect(answer).toMatchObject({ status: 200 })
+  expect(JSON.parse(answer.text)).toMatchObject({ verdict: 'unknown', tasks: [] })
+  await app.stop()
+})

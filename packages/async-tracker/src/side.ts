@@ -1,4 +1,5 @@
 // The tracker's half on the side thread: the patrol, and what it answers on the admin listener.
+import { setTimeout as wait } from 'node:timers/promises'
 import type { AdminReply, SideHost } from '@afterspan/core/internal'
 import type { BesideApp } from './patrol/beside-app.ts'
 import type { PatrolServiceSettings } from './patrol/service.ts'
@@ -13,22 +14,34 @@ export interface SideData extends PatrolServiceSettings {
 
 const LOOK_MS = 250
 const STATUS_MS = 1_000
+const BEGINS_WITHIN_MS = 2_000
+const ASK_AGAIN_MS = 50
 
 export async function start(host: SideHost, data: unknown): Promise<{ stop(): Promise<void> }> {
   const settings = data as SideData
   const { dir } = settings
   let beside: BesideApp | undefined
+  const patrol = async (): Promise<BesideApp> => {
+    const { patrolBesideApp } = await import('./patrol/beside-app.ts')
+    return (beside ??= patrolBesideApp(host, settings))
+  }
   // Not before there is something to patrol: a service that promised nothing pays nothing.
   const stopLooking = host.clock.every(LOOK_MS, async () => {
-    if (beside || !settings.isInline || !hasWork(dir)) return
-    const { patrolBesideApp } = await import('./patrol/beside-app.ts')
-    beside ??= patrolBesideApp(host, settings)
+    if (!beside && settings.isInline && hasWork(dir)) await patrol()
   })
-  // Whoever patrols answers; the others pass the question on.
-  const ask = async (path: string, query: URLSearchParams): Promise<Answer> =>
-    beside?.service.patrol
-      ? beside.service.ask(path, query)
-      : ((await askPatrol(dir, `${path}?${query.toString()}`)) ?? NOBODY)
+  // Whoever patrols answers; the others pass the question on. Where nobody does yet, whoever is asked begins.
+  const ask = async (path: string, query: URLSearchParams): Promise<Answer> => {
+    const askOnce = (): Promise<Answer | undefined> =>
+      beside?.service.patrol ? beside.service.ask(path, query) : askPatrol(dir, `${path}?${query.toString()}`)
+    let answer = await askOnce()
+    if (!answer && settings.isInline) await patrol()
+    const until = host.clock.monotonicMs() + BEGINS_WITHIN_MS
+    while (!answer && settings.isInline && host.clock.monotonicMs() < until) {
+      await wait(ASK_AGAIN_MS)
+      answer = await askOnce()
+    }
+    return answer ?? NOBODY
+  }
   const route = (prefix: string): void => {
     host.route(prefix, async ({ path, query, trusted }): Promise<AdminReply> => {
       if (!trusted) return json({ status: 403, body: { error: 'loopback or the admin token only' } })
