@@ -78,7 +78,7 @@ function assemble(bundleDir: string, config: CoreConfig): Core {
 
   const tracer = (): Tracer => provider.getTracer(SCOPE.name, SCOPE.version)
   const { endpoint, sideThread } = publishing(bundleDir, config, resource, metrics)
-  const hooks = createModuleHooks({ bundleDir, isMuted: mutedBy(config.instrumentations) })
+  const hooks = moduleHooks(bundleDir, config)
   const kitDeps = { tracer, now: systemClock.now, onError, overdueMs: config.overdueMs }
   const kit = createKit(kitDeps)
   const parts: Parts = {
@@ -124,6 +124,10 @@ function assemble(bundleDir: string, config: CoreConfig): Core {
       start(parts, kept)
     },
   }
+}
+
+function moduleHooks(bundleDir: string, { instrumentations, doctorDir }: CoreConfig): ModuleHooks {
+  return createModuleHooks({ bundleDir, isMuted: mutedBy(instrumentations), reportDir: doctorDir })
 }
 
 /** The two threads' ways to the outside. */

@@ -88,11 +88,13 @@ export type {
   WorkerRef,
 } from './contracts/task.ts'
 export type { Core, SideLink } from './core.ts'
-export { printable, say } from './diag.ts'
+export { printable, say, silence } from './diag.ts'
 export { AfterspanError, ERROR_CODES, type ErrorCode } from './errors.ts'
 export { globalState } from './global-state.ts'
 export type { Spool } from './guard/last-words.ts'
 export { effectiveOutcome } from './http/effective.ts'
+export type { LoadingReport } from './instrument/loading-report.ts'
+export type { InstrumentationRow, InstrumentationState } from './instrument/status.ts'
 export { inRange } from './instrument/version-range.ts'
 export { renderMetrics } from './metrics/exposition.ts'
 export {

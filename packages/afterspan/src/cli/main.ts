@@ -1,6 +1,7 @@
 import { parseArgs, type ParseArgsOptionsConfig } from 'node:util'
 import { SDK_VERSION } from '@afterspan/core/internal'
 import { UsageError, type Command, type CommandInput } from './command.ts'
+import { doctor } from './commands/doctor.ts'
 import { drill } from './commands/drill.ts'
 import { patrol } from './commands/patrol.ts'
 import { path } from './commands/path.ts'
@@ -9,7 +10,7 @@ import { run } from './commands/run.ts'
 import { sink } from './commands/sink.ts'
 import { tasks } from './commands/tasks.ts'
 
-const COMMANDS: readonly Command[] = [receipt, tasks, run, patrol, drill, sink, path]
+const COMMANDS: readonly Command[] = [receipt, tasks, run, doctor, patrol, drill, sink, path]
 const HELP: ParseArgsOptionsConfig = { help: { type: 'boolean', short: 'h' } }
 
 /** The command line. Resolves with the exit code: 0 well, 1 not found or failed, 2 not understood. */

@@ -42,6 +42,7 @@ export interface CoreConfig {
   readonly flight: boolean
   readonly ignorePaths: readonly string[]
   readonly exitHoldMs: number
+  readonly doctorDir: string
   readonly overdueMs: number
   readonly metricsShare: 'process' | 'service'
 }
@@ -90,6 +91,7 @@ export function loadConfig(env: Env = process.env): CoreConfig {
     flight: own.flight === 'requests',
     ignorePaths: own.ignorePaths,
     exitHoldMs: own.exitHoldMs,
+    doctorDir: own.doctorDir,
     overdueMs: own.overdueMs,
     metricsShare: own.metricsShare,
   }

@@ -204,6 +204,10 @@ export const coreOptions = {
     'AFTERSPAN_ADMIN_ADDRESS_FILE',
     'File into which the address of the admin listener is written once it listens; for tools and tests.',
   ),
+  doctorDir: text(
+    'AFTERSPAN_DOCTOR_DIR',
+    'Folder into which each process writes what it loaded and what of it is instrumented; set by `afterspan doctor`.',
+  ),
   allowedHosts: list(
     'AFTERSPAN_ADMIN_HOSTS',
     'More Host names that the admin listener answers to, beside loopback names and its own address.',

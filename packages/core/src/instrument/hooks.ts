@@ -6,6 +6,7 @@ import type { ModuleHook } from '../contracts/module-hook.ts'
 import { say } from '../diag.ts'
 import { CATALOGUE, loadInstrumentation, watchFetch } from './catalogue.ts'
 import { hookLoaders } from './loader-hooks.ts'
+import { reportLoading } from './loading-report.ts'
 import { loadedPackages, watchPackages } from './require-hook.ts'
 import { createInstrumentationStatus } from './status.ts'
 import { inRange } from './version-range.ts'
@@ -23,6 +24,8 @@ export interface ModuleHooks {
 export function createModuleHooks(options: {
   readonly bundleDir: string
   readonly isMuted: (instrumentation: string) => boolean
+  /** Where `afterspan doctor` reads what was loaded; '' for nowhere. */
+  readonly reportDir: string
 }): ModuleHooks {
   const hooks: ModuleHook[] = []
   const asked = new Map<string, () => void>()
@@ -50,7 +53,10 @@ export function createModuleHooks(options: {
       for (const hook of active) instrument(hook, status, onError(hook.name))
       const wanted = CATALOGUE.filter((entry) => !options.isMuted(entry.instrumentation))
       const waiting = new Map(wanted.map((entry) => [entry.module, entry]))
+      const modules = [...new Set([...active.map((hook) => hook.module), ...wanted.map((entry) => entry.module)])]
+      const report = options.reportDir === '' ? undefined : reportLoading(options.reportDir, modules, status)
       const onSpecifier = (specifier: string): void => {
+        report?.(specifier)
         const run = asked.get(specifier)
         if (run) guarded(asked, run, onError(specifier))
         const entry = waiting.get(specifier)
@@ -59,10 +65,9 @@ export function createModuleHooks(options: {
         bringIn(entry, options.bundleDir, status, onError(entry.instrumentation))
       }
       if (!options.isMuted('undici')) watchFetch(options.bundleDir, onError('undici'))
-      const modules = [...active.map((hook) => hook.module), ...wanted.map((entry) => entry.module)]
       watchPackages(modules)
       tellTooEarly(status)
-      hookLoaders([...new Set(modules)], onSpecifier, onError('module hooks'))
+      hookLoaders(modules, onSpecifier, onError('module hooks'))
     },
   }
 }

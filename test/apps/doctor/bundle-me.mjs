@@ -1,0 +1,3 @@
+import express from 'express'
+
+console.log('loaded', typeof express())
