@@ -27,8 +27,8 @@ import { createModuleHooks, type ModuleHooks } from './instrument/hooks.ts'
 import { mutedBy } from './instrument/muted.ts'
 import { watchNeighbours } from './instrument/neighbours.ts'
 import { integrationHook } from './instrument/integration-hook.ts'
+import { correlateLogs } from './logs/correlation.ts'
 import { createMeterProvider } from './metrics/meter-provider.ts'
-
 import { createMetricRegistry, type MetricRegistry } from './metrics/registry.ts'
 import { addRuntimeMetrics } from './metrics/runtime.ts'
 import { targetInfo } from './metrics/target-info.ts'
@@ -204,6 +204,7 @@ function start(parts: Parts, kept: Kept): void {
   watchFrameworks(servers, hooks, onError)
   watchNeighbours(hooks)
   hooks.add(apiHook())
+  correlateLogs(config.logTrace, hooks)
   hooks.start()
   metrics.callback(hooks.status.collect)
   addRuntimeMetrics(metrics)

@@ -44,6 +44,7 @@ export interface CoreConfig {
   readonly exitHoldMs: number
   readonly doctorDir: string
   readonly overdueMs: number
+  readonly logTrace: readonly string[]
   readonly metricsShare: 'process' | 'service'
 }
 
@@ -93,6 +94,7 @@ export function loadConfig(env: Env = process.env): CoreConfig {
     exitHoldMs: own.exitHoldMs,
     doctorDir: own.doctorDir,
     overdueMs: own.overdueMs,
+    logTrace: own.logTrace,
     metricsShare: own.metricsShare,
   }
 }

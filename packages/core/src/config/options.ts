@@ -244,6 +244,12 @@ export const coreOptions = {
     60_000,
     { min: 1, max: 2_592_000_000 },
   ),
+  logTrace: someOf(
+    'AFTERSPAN_LOG_TRACE',
+    'Whose lines carry trace_id and span_id inside of a span: bunyan, console, pino, winston, all of them, or none.',
+    { words: ['all', 'bunyan', 'console', 'pino', 'winston', 'none'], alone: 'none' },
+    ['none'],
+  ),
   metricsShare: oneOf(
     'AFTERSPAN_METRICS_SHARE',
     'service: processes and worker threads of one service on this host answer a scrape as one; process: each process tells its own numbers.',
