@@ -15,6 +15,7 @@ import type { ResourceAttributes } from './contracts/task.ts'
 import type { Core } from './core.ts'
 import { say } from './diag.ts'
 import { globalState } from './global-state.ts'
+import { createDrain, type Drain } from './guard/drain.ts'
 import { guardProcess } from './guard/guard.ts'
 import type { Spool } from './guard/last-words.ts'
 import { mountOnApp, type AppMount } from './http/app-mount.ts'
@@ -75,7 +76,6 @@ function assemble(bundleDir: string, config: CoreConfig): Core {
   const provider = createTracerProvider({ resource, sampler, limits: config.limits, deliver: exporter.deliver })
   const meterProvider = createMeterProvider(bundleDir, resource, metrics)
   setGlobals({ manager, meterProvider, propagator: createPropagator(config.propagators), tracerProvider: provider })
-
   const tracer = (): Tracer => provider.getTracer(SCOPE.name, SCOPE.version)
   const { endpoint, sideThread } = publishing(bundleDir, config, resource, metrics)
   const hooks = moduleHooks(bundleDir, config)
@@ -93,6 +93,7 @@ function assemble(bundleDir: string, config: CoreConfig): Core {
     sideThread,
     endpoint,
     hooks,
+    drain: createDrain(config.drainMs, onError),
   }
   const kept: Kept = {}
   return {
@@ -113,6 +114,7 @@ function assemble(bundleDir: string, config: CoreConfig): Core {
     mountOnApp(routes) {
       kept.mount = mountOnApp(routes, config.adminToken, onError)
     },
+    onDrain: parts.drain.onAsked,
     deliver: exporter.deliverEncoded,
     setFlightLog(log) {
       kept.flight = log
@@ -162,6 +164,7 @@ interface Parts {
   readonly sideThread: SideThread
   readonly endpoint: MetricsEndpoint
   readonly hooks: ModuleHooks
+  readonly drain: Drain
 }
 
 /** What the packages above may have given by then. */
@@ -219,7 +222,7 @@ function start(parts: Parts, kept: Kept): void {
     effective.countAll()
     endpoint.leave()
   }
-  guardProcess({ config, exporter, openSpans, sideThread, tracer, now, deliver, spool: () => kept.spool, leaveMetrics })
+  guardProcess({ ...parts, openSpans, now, deliver, spool: () => kept.spool, leaveMetrics })
   // One listener a process, the main thread's: what the app's worker threads count is told through it.
   if (isMainThread && sideThread.hasServices) wakeWhenListening(wake)
   else if (config.metrics) wakeWhenListening(() => (isMainThread ? endpoint.listen() : endpoint.join()))

@@ -29,6 +29,8 @@ export interface Core {
   wakeSideThread(): void
   /** Serves paths on the app's own HTTP servers too, to GET and HEAD: no span, no metric, details for the token alone. Before start(). */
   mountOnApp(routes: ReadonlyMap<string, AdminHandler>): void
+  /** SIGTERM has come, whoever handles it: no more requests are wanted. Called before every handler. */
+  onDrain(listener: () => void): void
   /** Exports a span that could not be put into the journal after all. */
   deliver(span: EncodedSpan): void
   /** Where requests in flight are noted. Without one they are not. */

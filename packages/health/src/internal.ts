@@ -70,6 +70,9 @@ export function bootHealth(core: Core, { bundleDir }: { readonly bundleDir: stri
     onRejected,
   })
   showOnApp?.(registry.snapshot())
+  core.onDrain(() => {
+    registry.drain()
+  })
   const add = (probe: HealthProbe | FoundProbe, madeAt: string | undefined): (() => void) =>
     detached(() => {
       const remove = registry.register(probe, madeAt)

@@ -67,6 +67,7 @@ export class Registry {
   readonly #bornAt: number
   #metrics: HealthMetrics | undefined
   #isStarted = false
+  #isDraining = false
   #isPublishing = false
   #lastPublishedAt = Number.NEGATIVE_INFINITY
 
@@ -113,7 +114,19 @@ export class Registry {
     const hasRequired = checks.some((check) => check.required)
     // Once passed, the gate stays open. A process without required probes has started too, until one comes early in its life.
     if (hasRequired ? isAnswered : clock.monotonicMs() - this.#bornAt > STARTED_ANYWAY_MS) this.#isStarted = true
-    return { at: clock.now(), everyMs: settings.intervalMs, started: this.#isStarted || isAnswered, checks }
+    return {
+      at: clock.now(),
+      everyMs: settings.intervalMs,
+      started: this.#isStarted || isAnswered,
+      checks,
+      ...(this.#isDraining ? { draining: true } : {}),
+    }
+  }
+
+  /** Told at once, not in the next turn of the loop: a handler of the app may keep this one busy. */
+  drain(): void {
+    this.#isDraining = true
+    this.#publish()
   }
 
   #begin(): void {

@@ -73,6 +73,7 @@ export function preferredFormat(accept: string | undefined, own: Format): Format
 }
 
 const WHY = {
+  draining: 'the process was asked to leave and finishes what is in flight',
   starting: 'a required check has not had its first result yet',
   stale: 'the main thread has sent no sign of life for three intervals',
 } as const

@@ -32,6 +32,8 @@ export interface HealthSnapshot {
   readonly everyMs: number
   /** The start-up gate has been passed. */
   readonly started: boolean
+  /** The process was asked to leave. */
+  readonly draining?: boolean
   readonly checks: readonly CheckState[]
 }
 

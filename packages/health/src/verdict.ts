@@ -14,7 +14,7 @@ export interface Verdict {
   readonly ok: boolean
   readonly status: ProbeStatus
   /** Why it is 503 although no check says so. */
-  readonly code?: 'starting' | 'stale'
+  readonly code?: 'draining' | 'starting' | 'stale'
   readonly checks: readonly JudgedCheck[]
 }
 
@@ -35,6 +35,8 @@ export function judge(
     if (snapshot?.started) return { ok: true, status: 'pass', checks: [] }
     return { ...starting, checks: checks.filter((check) => check.state.required && check.status === undefined) }
   }
+  // Whatever the checks say: whoever balances the load is to look elsewhere.
+  if (snapshot?.draining) return { ok: false, status: 'fail', code: 'draining', checks }
   // A stalled main thread cannot vouch for anything, whatever was true when it last spoke.
   if (given.stale) return { ok: false, status: 'fail', code: 'stale', checks }
   if (!snapshot?.started) return starting

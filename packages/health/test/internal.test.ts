@@ -52,6 +52,7 @@ function boot(): void {
       return { post: (message: unknown) => posted.push(message as HealthSnapshot) }
     },
     wakeSideThread: () => wakes++,
+    onDrain: () => {},
   }
   bootHealth(core as unknown as Core, { bundleDir: '/bundles' })
 }

@@ -43,6 +43,7 @@ export interface CoreConfig {
   readonly ignorePaths: readonly string[]
   readonly exitHoldMs: number
   readonly doctorDir: string
+  readonly drainMs: number
   readonly overdueMs: number
   readonly logTrace: readonly string[]
   readonly metricsShare: 'process' | 'service'
@@ -93,6 +94,7 @@ export function loadConfig(env: Env = process.env): CoreConfig {
     ignorePaths: own.ignorePaths,
     exitHoldMs: own.exitHoldMs,
     doctorDir: own.doctorDir,
+    drainMs: own.drainMs,
     overdueMs: own.overdueMs,
     logTrace: own.logTrace,
     metricsShare: own.metricsShare,

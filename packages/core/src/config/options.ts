@@ -256,6 +256,12 @@ export const coreOptions = {
     ['process', 'service'],
     'service',
   ),
+  drainMs: integer(
+    'AFTERSPAN_DRAIN_MS',
+    'Milliseconds that an app without a handler of SIGTERM may take to finish what is in flight. 0: the signal ends it at once.',
+    5_000,
+    { min: 0, max: 600_000 },
+  ),
   exitHoldMs: integer('AFTERSPAN_EXIT_HOLD_MS', 'Milliseconds that an exit may be held to deliver what is left.', 400, {
     min: 0,
     max: 10_000,

@@ -10,6 +10,7 @@ import { createCrashTask } from '../tasks/crash-task.ts'
 import { isTaskSpan, patrolTells } from '../tasks/outcome-teller.ts'
 import { tellCrash } from './crash-span.ts'
 import { watchCrashes } from './crash.ts'
+import type { Drain } from './drain.ts'
 import { createFarewell, watchExit } from './exit.ts'
 import { createLastWords, type Spool } from './last-words.ts'
 import { watchSignals } from './signals.ts'
@@ -26,8 +27,9 @@ export function guardProcess(deps: {
   readonly spool: () => Spool | undefined
   /** The process is about to end: its metrics are told for the last time. */
   readonly leaveMetrics: () => void
+  readonly drain: Drain
 }): void {
-  const { config, exporter, openSpans, sideThread, tracer, now, deliver, spool, leaveMetrics } = deps
+  const { config, exporter, openSpans, sideThread, tracer, now, deliver, spool, leaveMetrics, drain } = deps
   const { queue } = exporter
   const lastWords = queue
     ? createLastWords({ queue, settings: config.otlp, sideThread, spool, holdMs: config.exitHoldMs })
@@ -50,5 +52,5 @@ export function guardProcess(deps: {
   })
   const farewell = createFarewell({ now, endOpenSpans, sendLastWords, endAsCrash, leaveMetrics })
   watchExit(farewell)
-  watchSignals(farewell)
+  watchSignals(farewell, drain)
 }

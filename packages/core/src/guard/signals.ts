@@ -2,17 +2,29 @@
 // each of the three, which says goodbye and lets the signal take its course. It is there only while nobody else listens: a
 // library that counts listeners to decide whether it must end the process (signal-exit does) never meets ours.
 import { isMainThread } from 'node:worker_threads'
+import type { Drain } from './drain.ts'
 
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const
 type Name = keyof typeof SIGNALS
 
-export function watchSignals(sayFarewell: (code: number, signal: string) => void): void {
+export function watchSignals(
+  sayFarewell: (code: number, signal: string) => void,
+  drain: Pick<Drain, 'finish' | 'hear'>,
+): void {
   if (!isMainThread) return
-  for (const name of Object.keys(SIGNALS) as Name[]) watch(name, sayFarewell)
+  for (const name of Object.keys(SIGNALS) as Name[]) watch(name, sayFarewell, drain)
 }
 
-function watch(name: Name, sayFarewell: (code: number, signal: string) => void): void {
+function watch(
+  name: Name,
+  sayFarewell: (code: number, signal: string) => void,
+  drain: Pick<Drain, 'finish' | 'hear'>,
+): void {
   const handle = (): void => {
+    if (name === 'SIGTERM') drain.finish(leave)
+    else leave()
+  }
+  const leave = (): void => {
     sayFarewell(128 + SIGNALS[name], name)
     process.removeListener(name, handle)
     process.kill(process.pid, name)
@@ -20,7 +32,11 @@ function watch(name: Name, sayFarewell: (code: number, signal: string) => void):
   let isOurs = false
   const add = (): void => {
     isOurs = true
-    process.on(name, handle)
+    const listen = (): void => {
+      process.on(name, handle)
+    }
+    if (name === 'SIGTERM') drain.hear(listen)
+    else listen()
   }
   process.on('newListener', (event, listener) => {
     if (event !== name || listener === handle || !isOurs) return

@@ -50,6 +50,7 @@ export interface ServerSettings {
   readonly ignorePaths: ReadonlySet<string>
   /** No requests, only the caller's context for what the app makes itself. */
   readonly isMuted: boolean
+  readonly drain: { readonly isAsked: boolean }
   /** What is answered on the app's own port. */
   readonly mount: AppMount | undefined
   readonly traceResponse: boolean
@@ -146,6 +147,8 @@ function start(
   const open = begin(serving, request, path, settle)
   request[OPEN] = open
   response[OPEN] = open
+  // The client is to come back by another connection, which is not to this process.
+  if (serving.drain.isAsked) response.shouldKeepAlive = false
   response.on('close', onClose)
   if (serving.traceResponse && !response.headersSent) {
     const value = traceparentOf(open.ref)
