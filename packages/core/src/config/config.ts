@@ -5,7 +5,7 @@ import type { PropagatorName } from '../sdk/propagator.ts'
 import type { SamplerName } from '../sdk/tracer-provider.ts'
 import { silence } from '../diag.ts'
 import { readTls } from './certificates.ts'
-import { loadSection, type Env } from './load.ts'
+import { environment, loadSection, type Env } from './load.ts'
 import type { ConfigOf } from './option.ts'
 import { coreOptions, otelOptions } from './options.ts'
 import { sayUnsupported } from './unsupported.ts'
@@ -51,7 +51,7 @@ export interface CoreConfig {
 
 const MOST_QUEUED_BYTES = 32 * 1024 * 1024
 
-export function loadConfig(env: Env = process.env): CoreConfig {
+export function loadConfig(env: Env = environment()): CoreConfig {
   if (env['OTEL_LOG_LEVEL']?.trim().toLowerCase() === 'none') silence() // before there is something to say
   const otel = loadSection(otelOptions, env)
   const own = loadSection(coreOptions, env)

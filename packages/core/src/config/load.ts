@@ -1,16 +1,25 @@
-import { isMainThread } from 'node:worker_threads'
+import { getEnvironmentData, isMainThread, setEnvironmentData } from 'node:worker_threads'
 import { say } from '../diag.ts'
 import { NotAllowed, type ConfigOf, type Section } from './option.ts'
 
 export type Env = Readonly<Record<string, string | undefined>>
 
-/** The process's environment. Read here and nowhere else. */
+const INHERITED = 'afterspan.environment'
+
+/** The process's environment. Read here and nowhere else. A worker thread may have been given another one: what configures us is then the process's, unless the thread's own says otherwise. */
 export function environment(): Env {
+  if (!isMainThread) return { ...(getEnvironmentData(INHERITED) as Env | undefined), ...process.env }
+  if (getEnvironmentData(INHERITED) === undefined) {
+    const ours = Object.entries(process.env).filter(([name]) =>
+      /^(?:OTEL_|AFTERSPAN_|XDG_STATE_HOME$|HOME$)/.test(name),
+    )
+    setEnvironmentData(INHERITED, Object.fromEntries(ours))
+  }
   return process.env
 }
 
 /** Values of one section. A bad value is said once, with the variable, the value and what is allowed, and the default is used. An empty value counts as unset, as OpenTelemetry has it. Worker threads share the environment, and are silent. */
-export function loadSection<S extends Section>(section: S, env: Env = process.env): ConfigOf<S> {
+export function loadSection<S extends Section>(section: S, env: Env = environment()): ConfigOf<S> {
   const out: Record<string, unknown> = {}
   for (const [key, option] of Object.entries(section)) {
     const raw = env[option.env]
@@ -34,7 +43,7 @@ function sayInvalid(env: string, raw: string, error: unknown, used: unknown): vo
 }
 
 /** Says which AFTERSPAN_* variables nobody knows, with the nearest known name. */
-export function sayUnknown(known: readonly string[], env: Env = process.env): void {
+export function sayUnknown(known: readonly string[], env: Env = environment()): void {
   if (!isMainThread) return
   for (const name of Object.keys(env)) {
     if (!name.startsWith('AFTERSPAN_') || known.includes(name)) continue

@@ -18,11 +18,12 @@ export function describeResource(input: {
   const tells = (name: string): boolean =>
     input.resourceDetectors.includes('all') || input.resourceDetectors.includes(name)
   const given = tells('env') ? input.resourceAttributes : {}
-  const found = input.mainScript ? nearestPackage(input.mainScript) : undefined
+  const { id, mainScript } = instanceOf(input.mainScript)
+  const found = mainScript ? nearestPackage(mainScript) : undefined
   const name = input.serviceName || given['service.name'] || found?.name || 'unknown_service:node'
   const version = given['service.version'] ?? found?.version
   return {
-    ...(tells('serviceinstance') ? { 'service.instance.id': instanceId() } : {}),
+    ...(tells('serviceinstance') ? { 'service.instance.id': id } : {}),
     ...(tells('host') ? { 'host.name': safeHostname() } : {}),
     ...(tells('process')
       ? {
@@ -42,13 +43,17 @@ export function describeResource(input: {
   }
 }
 
-const INSTANCE = 'afterspan.service.instance.id'
+/** A process is one instance of the service; its worker threads are parts of it, and take this over. */
+interface Instance {
+  readonly id: string
+  readonly mainScript: string | undefined
+}
+const INSTANCE = 'afterspan.instance'
 
-/** One for a process: its worker threads are parts of the same instance of the service, and take it over. */
-function instanceId(): string {
-  const given: unknown = getEnvironmentData(INSTANCE)
-  if (typeof given === 'string') return given
-  const made = randomUUID()
+function instanceOf(mainScript: string | undefined): Instance {
+  const given = getEnvironmentData(INSTANCE) as Instance | undefined
+  if (given) return given
+  const made = { id: randomUUID(), mainScript }
   if (isMainThread) setEnvironmentData(INSTANCE, made)
   return made
 }
