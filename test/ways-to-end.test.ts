@@ -171,7 +171,7 @@ describe.each(nodesUnderTest())('on Node $major', (node) => {
   )
 
   test.each(['kill', 'abort', 'heap'])(
-    'after %s the next process on the folder tells what was in flight',
+    'after %s the next process on the folder tells what was finished and what was in flight',
     async (act) => {
       const sink = await startOtlpSink()
       const small = act === 'heap' ? { NODE_OPTIONS: '--max-old-space-size=60' } : {}
@@ -179,8 +179,9 @@ describe.each(nodesUnderTest())('on Node $major', (node) => {
       const how = await drive(app)
       expect(how.signal).toBe(act === 'kill' ? 'SIGKILL' : 'SIGABRT')
       const next = startPreloaded({ app: APP, args: ['none'], node: node.path, sink, ledgerDir: app.ledgerDir })
-      await get(`${await listening(next)}/done`)
-      await sink.waitFor(() => of(sink, '/act') !== undefined && of(sink, '/bystander') !== undefined)
+      await get(`${await listening(next)}/livez`)
+      await sink.waitFor(() => ['/done', '/act', '/bystander'].every((path) => of(sink, path) !== undefined))
+      expect(of(sink, '/done')!.status.code).toBe('unset')
       for (const path of ['/act', '/bystander'])
         expect(of(sink, path)!.attributes).toMatchObject({
           'afterspan.http.aborted_by': 'crash',

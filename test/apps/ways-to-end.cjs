@@ -129,7 +129,7 @@ if (process.argv[2] === 'background')
   }, 5)
 
 const server = createServer((req, res) => {
-  if (req.url === '/done') res.end('ok')
+  if (req.url === '/done' || req.url === '/livez') res.end('ok')
   else if (req.url === '/bystander') console.log('bystander')
   else acts[process.argv[2]](req, res)
 }).listen(0, '127.0.0.1', () => console.log(`listening ${server.address().port}`))

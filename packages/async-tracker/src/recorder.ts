@@ -16,8 +16,8 @@ import {
 import { createDoor } from './door.ts'
 import { createFlightFile } from './journal/flight.ts'
 import { listKeys } from './journal/segment.ts'
+import { createSpanFiles } from './journal/span-file.ts'
 import { JournalWriter } from './journal/writer.ts'
-import { createSpool } from './patrol/spool.ts'
 import { keyOf, ownWorkerRef } from './worker-ref.ts'
 
 export interface Recorder {
@@ -49,6 +49,7 @@ export function startRecorder(
       return flight.open(request)
     },
     close: flight.close,
+    release: flight.release,
   })
   const record = createRecord(core, writer, tell)
   taskChannel.subscribe((event) => {
@@ -64,16 +65,30 @@ export function startRecorder(
     if (writer.hasWritten || isNewsOf(dir, event as ProcessEvent)) record(event as JournalEvent)
   })
   letPatrolTell(tell)
-  if (tell) core.setSpool(createSpool({ dir, key, maxBytes: spoolBytes, onDropped: countDropped(core) }))
-  core.metrics.callback(() => [
-    counter('afterspan_ledger_write_errors', 'Times that the journal could not be written.', writer.errors),
+  if (tell)
+    core.setSpool(
+      createSpanFiles({
+        dir,
+        key,
+        maxBytes: spoolBytes,
+        isKnown: () => writer.hasWritten,
+        beforeGone: flight.emptyReleased,
+        onDropped: countDropped(core),
+      }),
+    )
+  core.metrics.callback(() => trouble(writer))
+  return { writer }
+}
+
+function trouble({ errors, dropped }: JournalWriter): MetricFamily[] {
+  return [
+    counter('afterspan_ledger_write_errors', 'Times that the journal could not be written.', errors),
     counter(
       'afterspan_ledger_dropped_events',
       'Events that could not be kept: journal not writable, memory full.',
-      writer.dropped,
+      dropped,
     ),
-  ])
-  return { writer }
+  ]
 }
 
 function countDropped({ metrics }: Core): (spans: number) => void {

@@ -83,11 +83,16 @@ test('a span that is too large for the journal is exported by the process itself
   expect(written()).toEqual([failed(7, 1, { isTold: true }), failed(8, 2, { span: small })])
 })
 
-test('what an ending process cannot export is kept in the same folder', () => {
-  const takeBack = spool!(Buffer.from('a request'), { spans: 1, isErrors: true })
-  expect(readdirSync(join(dir, 'spool'))).toHaveLength(1)
-  takeBack?.()
-  expect(readdirSync(join(dir, 'spool'))).toEqual([])
+test('spans that wait are kept in the same folder, and the notes that they stand for go with them', () => {
+  const slot = flight!.open(received(7))
+  const file = spool!.begin(false)
+  expect(file.append(Buffer.from('a request'))).toBe(true)
+  flight!.release(slot)
+  const [name] = readdirSync(join(dir, 'spool'))
+  const key = name!.split('.').slice(0, 2).join('.')
+  expect(readFlightFile(dir, key)).toContainEqual(received(7))
+  file.discard()
+  expect(readFlightFile(dir, key)).not.toContainEqual(received(7))
 })
 
 test('what could not be written is a metric', async () => {

@@ -17,7 +17,6 @@ import { say } from './diag.ts'
 import { globalState } from './global-state.ts'
 import { createDrain, type Drain } from './guard/drain.ts'
 import { guardProcess } from './guard/guard.ts'
-import type { Spool } from './guard/last-words.ts'
 import { mountOnApp, type AppMount } from './http/app-mount.ts'
 import { watchClients } from './http/client.ts'
 import { EffectiveCounter } from './http/effective.ts'
@@ -119,8 +118,8 @@ function assemble(bundleDir: string, config: CoreConfig): Core {
     setFlightLog(log) {
       kept.flight = log
     },
-    setSpool(keep) {
-      kept.spool = keep
+    setSpool(spool) {
+      exporter.queue?.keepIn(spool)
     },
     start() {
       start(parts, kept)
@@ -169,7 +168,6 @@ interface Parts {
 
 /** What the packages above may have given by then. */
 interface Kept {
-  spool?: Spool
   flight?: FlightLog
   mount?: AppMount
 }
@@ -185,9 +183,7 @@ function start(parts: Parts, kept: Kept): void {
   const wake = (): void => {
     sideThread.wake()
   }
-  const deliver = (span: SpanData): void => {
-    exporter.deliver(SCOPE, span)
-  }
+  const deliver = (span: SpanData): boolean => exporter.deliver(SCOPE, span)
   const effective = new EffectiveCounter(metrics)
   const servers = watchServers({
     ...parts,
@@ -200,6 +196,7 @@ function start(parts: Parts, kept: Kept): void {
     mostInferredRoutes: config.mostInferredRoutes,
     flight: config.flight ? kept.flight : undefined,
     deliver,
+    write: () => exporter.queue?.write() ?? false,
     requestStarted: wake,
     requestEnded: leftovers.requestEnded,
   })
@@ -222,7 +219,7 @@ function start(parts: Parts, kept: Kept): void {
     effective.countAll()
     endpoint.leave()
   }
-  guardProcess({ ...parts, openSpans, now, deliver, spool: () => kept.spool, leaveMetrics })
+  guardProcess({ ...parts, openSpans, now, deliver, leaveMetrics })
   // One listener a process, the main thread's: what the app's worker threads count is told through it.
   if (isMainThread && sideThread.hasServices) wakeWhenListening(wake)
   else if (config.metrics) wakeWhenListening(() => (isMainThread ? endpoint.listen() : endpoint.join()))

@@ -2,9 +2,9 @@ import type { FlightLog } from './contracts/flight-log.ts'
 import type { Integration, TaskKit } from './contracts/integration.ts'
 import type { ModuleHook } from './contracts/module-hook.ts'
 import type { AdminHandler, Clock, SideService } from './contracts/service.ts'
+import type { SpanSpool } from './contracts/span-spool.ts'
 import type { MetricRegistry } from './metrics/registry.ts'
 import type { EncodedSpan, ResourceAttributes } from './contracts/task.ts'
-import type { Spool } from './guard/last-words.ts'
 import type { OtlpSettings } from './sdk/otlp/settings.ts'
 import type { BeginWork } from './tasks/open-work.ts'
 
@@ -35,8 +35,8 @@ export interface Core {
   deliver(span: EncodedSpan): void
   /** Where requests in flight are noted. Without one they are not. */
   setFlightLog(log: FlightLog): void
-  /** Where spans are kept that could not be delivered before the process ended. */
-  setSpool(spool: Spool): void
+  /** Where spans are kept until a collector has them. Without one they are in memory alone. */
+  setSpool(spool: SpanSpool): void
   /** Hooks modules, servers, signals and exits. Everything above must have been added by then. */
   start(): void
 }

@@ -46,6 +46,7 @@ export type {
   SideModule,
   SideService,
 } from './contracts/service.ts'
+export type { SpanSpool, SpoolFile } from './contracts/span-spool.ts'
 export { EFFECTIVE_OUTCOMES, TASK_STATES } from './contracts/task.ts'
 export type {
   AttemptRecord,
@@ -91,7 +92,6 @@ export type { Core, SideLink } from './core.ts'
 export { printable, say, silence } from './diag.ts'
 export { AfterspanError, ERROR_CODES, type ErrorCode } from './errors.ts'
 export { globalState } from './global-state.ts'
-export type { Spool } from './guard/last-words.ts'
 export { effectiveOutcome } from './http/effective.ts'
 export type { LoadingReport } from './instrument/loading-report.ts'
 export type { InstrumentationRow, InstrumentationState } from './instrument/status.ts'
@@ -107,7 +107,7 @@ export {
 export { mayPreload, SIDE_THREAD_MARK } from './preload-guard.ts'
 export { encodeSpan, encodeTraceRequest } from './sdk/otlp/encode.ts'
 export type { OtlpSettings } from './sdk/otlp/settings.ts'
-export { OWN_REQUEST, postTraces, type OtlpReply } from './sdk/otlp/transport.ts'
+export { ABOUT_CONTENT, OWN_REQUEST, postTraces, type OtlpReply } from './sdk/otlp/transport.ts'
 export { SDK_VERSION } from './sdk/resource.ts'
 export { OTLP_KIND, type SpanData, type SpanScope } from './sdk/span-data.ts'
 export { isOwnWork, withoutTracing } from './sdk/suppress.ts'

@@ -12,6 +12,8 @@ const EMPTY = Buffer.from([0])
 export interface FlightFile extends FlightLog {
   /** Takes the file away where nothing is in flight: for an orderly end. */
   remove(): void
+  /** Takes away the notes that were released, because what stands for them goes. */
+  emptyReleased(): void
 }
 
 /** A file that cannot be written is told once to `onTrouble`, and requests are not noted from then on. */
@@ -20,34 +22,17 @@ export function createFlightFile(
   key: string,
   onTrouble: (error: NodeJS.ErrnoException) => void,
 ): FlightFile {
-  const path = flightPath(dir, key)
   const slot = Buffer.alloc(SLOT_BYTES)
   const free: number[] = []
+  /** Free, but not empty. */
+  const released = new Set<number>()
   let used = 0
-  let fd: number | undefined
-  let isBroken = false
-
-  const write = (bytes: Buffer, length: number, number: number): void => {
-    if (fd === undefined) {
-      makeFolder(join(dir, 'flight'))
-      fd = openSync(path, 'wx', 0o600)
-    }
-    writeSync(fd, bytes, 0, length, number * SLOT_BYTES)
-  }
-  const attempt = (work: () => number): number => {
-    if (isBroken) return -1
-    try {
-      return work()
-    } catch (error) {
-      isBroken = true
-      onTrouble(error as NodeJS.ErrnoException)
-      return -1
-    }
-  }
+  const { write, remove, attempt } = createSlots(dir, key, onTrouble)
   return {
     open: (request) =>
       attempt(() => {
         const number = free.pop() ?? (used < MOST_SLOTS ? used++ : -1)
+        released.delete(number)
         if (number >= 0) write(slot, encode(slot, request), number)
         return number
       }),
@@ -58,14 +43,63 @@ export function createFlightFile(
         return number
       })
     },
-    remove() {
-      if (fd === undefined || free.length < used) return
+    release(number) {
+      free.push(number)
+      released.add(number)
+    },
+    emptyReleased() {
       attempt(() => {
-        closeSync(fd!)
-        fd = undefined
-        unlinkSync(path)
+        for (const number of released) write(EMPTY, 1, number)
+        released.clear()
         return 0
       })
+    },
+    remove() {
+      if (free.length < used) return
+      released.clear()
+      attempt(remove)
+    },
+  }
+}
+
+/** The file below, made when it is first written. */
+function createSlots(
+  dir: string,
+  key: string,
+  onTrouble: (error: NodeJS.ErrnoException) => void,
+): {
+  write(bytes: Buffer, length: number, number: number): void
+  remove(): number
+  /** Negative: it cannot be written, now or since long. */
+  attempt(work: () => number): number
+} {
+  const path = flightPath(dir, key)
+  let fd: number | undefined
+  let isBroken = false
+  return {
+    write(bytes, length, number) {
+      if (fd === undefined) {
+        makeFolder(join(dir, 'flight'))
+        fd = openSync(path, 'wx', 0o600)
+      }
+      writeSync(fd, bytes, 0, length, number * SLOT_BYTES)
+    },
+    remove() {
+      if (fd === undefined) return 0
+      closeSync(fd)
+      fd = undefined
+      unlinkSync(path)
+      return 0
+    },
+    attempt(work) {
+      if (isBroken) return -1
+      try {
+        return work()
+      } catch (error) {
+        isBroken = true
+        onTrouble(error as NodeJS.ErrnoException)
+        return -1
+      }
     },
   }
 }

@@ -1,5 +1,5 @@
 // Brings what the ledger has to tell to the collector, at least once, always with the same bytes.
-import { postTraces, type EpochMs, type OtlpReply, type OtlpSettings } from '@afterspan/core/internal'
+import { ABOUT_CONTENT, postTraces, type EpochMs, type OtlpReply, type OtlpSettings } from '@afterspan/core/internal'
 import type { LedgerChange, LedgerStore, OutboxRow } from '../ledger/store.ts'
 import { gather } from '../task-facts.ts'
 
@@ -10,8 +10,6 @@ export const MOST_REFUSALS = 5
 /** Of all that waits; beyond it the oldest goes. */
 const MOST_BYTES = 64 * 1024 * 1024
 const TRIM_MS = 60_000
-/** Refusals that are about what was sent, and not about who may send where. */
-export const ABOUT_CONTENT: ReadonlySet<string> = new Set(['http_400', 'http_413', 'http_422'])
 
 /** Why a span that was to be told never was. */
 export type DropReason = 'refused' | 'outbox_full' | 'spool_full'

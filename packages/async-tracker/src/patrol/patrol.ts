@@ -17,6 +17,7 @@ import { requestSpan } from '../told-span.ts'
 import { createCourier, type Courier } from './courier.ts'
 import { digest, requestKeyOf, touchedBy, type Batch, type Known } from './digest.ts'
 import { endedThread } from './ended-threads.ts'
+import { adoptLeftSpans, leftSpanIds } from './left-spans.ts'
 import type { Liveness } from './liveness.ts'
 import { deathOf, lossesOf } from './losses.ts'
 import type { DropReason } from './outbox.ts'
@@ -267,7 +268,8 @@ export class Patrol {
   async #inFlightOf(key: string): Promise<RequestReceived[]> {
     const requests = readFlightFile(this.#settings.dir, key)
     const known = await this.#ledger.requests(requests.map(({ origin }) => requestKeyOf(origin)))
-    return requests.filter(({ origin }) => !known.get(requestKeyOf(origin))?.answered)
+    const ended = leftSpanIds(this.#settings.dir, key)
+    return requests.filter(({ origin }) => !ended.has(origin.spanId) && !known.get(requestKeyOf(origin))?.answered)
   }
 
   #noteDetection(key: string): void {
@@ -286,6 +288,7 @@ export class Patrol {
   async #forgetRead(): Promise<void> {
     const { dir } = this.#settings
     const isDead = (key: string): boolean => this.#processes.get(key)?.deadAt !== undefined
+    adoptLeftSpans(dir, isDead)
     for (const key of listFlightFiles(dir)) if (isDead(key)) removeFlightFile(dir, key)
     for (const key of listDoors(dir)) if (isDead(key)) removeDoor(dir, key)
     const segments = listSegments(dir)

@@ -1,5 +1,5 @@
-import type { EpochMs, OtlpReply, OtlpSettings } from '@afterspan/core/internal'
-import { ABOUT_CONTENT, MOST_REFUSALS, waitAfter, type DropReason } from './outbox.ts'
+import { ABOUT_CONTENT, type EpochMs, type OtlpReply, type OtlpSettings } from '@afterspan/core/internal'
+import { MOST_REFUSALS, waitAfter, type DropReason } from './outbox.ts'
 import { listSpool, readSpooled, removeSpooled } from './spool.ts'
 
 const MOST_FILES_A_ROUND = 20

@@ -1,9 +1,7 @@
 // Spans that a process could not deliver itself: whole export requests, one file each, sent by whoever patrols. The name of a file
 // says what it holds: <process>.<number>.<spans>.<errors|others>.otlp
-import { readdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Spool } from '@afterspan/core/internal'
-import { makeFolder } from '../make-folder.ts'
 
 export interface SpooledFile {
   readonly file: string
@@ -13,46 +11,32 @@ export interface SpooledFile {
   readonly changedAt: number
 }
 
-/** At most so many bytes in the folder, of all processes together; beyond them what is no error goes first, the oldest first. */
-export function createSpool(options: {
-  readonly dir: string
+export function spooledName(file: {
   readonly key: string
-  readonly maxBytes: number
-  /** Spans that had to go for others. */
-  readonly onDropped: (spans: number) => void
-}): Spool {
-  const { dir, key, maxBytes, onDropped } = options
-  const folder = join(dir, 'spool')
-  let number = 0
-  return (body, { spans, isErrors }) => {
-    try {
-      makeFolder(folder)
-      if (!makeRoom(dir, body.length, isErrors, maxBytes, onDropped)) return undefined
-      const file = join(folder, `${key}.${number++}.${spans}.${isErrors ? 'errors' : 'others'}.otlp`)
-      writeFileSync(file, body, { flag: 'wx', mode: 0o600 })
-      return () => {
-        unlinkSync(file)
-      }
-    } catch {
-      return undefined // no folder, a full disk: the caller counts what is lost
-    }
-  }
+  readonly number: number
+  readonly spans: number
+  readonly isErrors: boolean
+}): string {
+  return `${file.key}.${file.number}.${file.spans}.${file.isErrors ? 'errors' : 'others'}.otlp`
 }
 
-function makeRoom(
+/** Makes room for one more, where the folder may hold so many bytes: what is no error goes first, the oldest first. */
+export function makeRoom(
   dir: string,
-  bytes: number,
-  isErrors: boolean,
-  maxBytes: number,
-  onDropped: (spans: number) => void,
+  wanted: {
+    readonly bytes: number
+    readonly isErrors: boolean
+    readonly maxBytes: number
+    readonly onDropped: (spans: number) => void
+  },
 ): boolean {
+  const { bytes, isErrors, maxBytes, onDropped } = wanted
   if (bytes > maxBytes) return false
   const files = listSpool(dir)
   let sum = files.reduce((total, file) => total + file.bytes, bytes)
-  // What is told last goes first.
-  for (const old of files.reverse()) {
+  const others = files.filter((file) => !file.isErrors)
+  for (const old of isErrors ? [...others, ...files.filter((file) => file.isErrors)] : others) {
     if (sum <= maxBytes) return true
-    if (old.isErrors && !isErrors) return false
     removeSpooled(dir, old.file)
     onDropped(old.spans)
     sum -= old.bytes

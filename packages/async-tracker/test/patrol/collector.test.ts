@@ -1,12 +1,11 @@
 // The collector is away, refuses, or comes back.
-import { mkdirSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { OtlpReply } from '@afterspan/core/internal'
-import { createSpool } from '../../src/patrol/spool.ts'
 import { failed, ms, opened, spanId, started, taskIdOf, WORKER } from '../sample-events.ts'
 import { deferred, pollUntil } from '../../../testing/src/signals.ts'
-import { tempDir } from '../../../testing/src/temp-dir.ts'
+import { spoolIn } from '../journal/span-files.ts'
 import { spansIn } from './desk.ts'
 import { DOWN, OK, REFUSED, Stage } from './stage.ts'
 
@@ -180,12 +179,14 @@ test('without a collector nothing is told, and nothing is kept for it', async ()
 
 describe('what a process could not deliver before it ended', () => {
   const BODY = Buffer.from('a whole export request')
-  const OTHERS = { spans: 3, isErrors: false }
-  const ERRORS = { spans: 2, isErrors: true }
   /** A spooled body whose writer has had its time. */
   function spooled(stage: Stage, ...numbers: number[]): void {
-    const spool = createSpool({ dir: stage.dir, key: WORKER, maxBytes: 1e6, onDropped: () => {} })
-    for (const n of numbers) spool(Buffer.concat([BODY, Buffer.from([n])]), { spans: 1, isErrors: n > 9 })
+    const spool = spoolIn(stage.dir)
+    for (const n of numbers) {
+      const file = spool.begin(n > 9)
+      file.append(Buffer.concat([BODY, Buffer.from([n])]))
+      file.keep(1)
+    }
     settle(stage)
   }
   function settle(stage: Stage): void {
@@ -242,36 +243,6 @@ describe('what a process could not deliver before it ended', () => {
     await stage.clock.advance(10_000)
     await patrol.sweepOnce()
     expect(stage.posted.map((body) => body.at(-1))).toEqual([10, 11, 1, 2])
-  })
-  test('is kept, for nobody else to read; its own process may take it back', () => {
-    const dir = tempDir('spool')
-    const takeBack = createSpool({ dir, key: WORKER, maxBytes: 100, onDropped: () => {} })(BODY, OTHERS)
-    const path = join(dir, 'spool', `${WORKER}.0.3.others.otlp`)
-    expect(statSync(path).mode & 0o777).toBe(0o600)
-    takeBack?.()
-    expect(readdirSync(join(dir, 'spool'))).toEqual([])
-  })
-  test('is kept up to a size: what is no error goes first, the oldest first, and each span that goes is counted', () => {
-    const dir = tempDir('spool')
-    let dropped = 0
-    const spool = createSpool({ dir, key: WORKER, maxBytes: 100, onDropped: (spans) => (dropped += spans) })
-    const kept = (): string[] => readdirSync(join(dir, 'spool')).map((file) => file.slice(WORKER.length + 1, -5))
-    expect(spool(new Uint8Array(101), OTHERS)).toBeUndefined()
-    expect(spool(new Uint8Array(50), ERRORS)).toBeTypeOf('function')
-    expect(spool(new Uint8Array(40), OTHERS)).toBeTypeOf('function')
-    expect(kept().sort()).toEqual(['0.2.errors', '1.3.others'])
-    expect(spool(new Uint8Array(30), ERRORS)).toBeTypeOf('function')
-    expect(kept().sort()).toEqual(['0.2.errors', '2.2.errors'])
-    expect(dropped).toBe(3)
-    expect(spool(new Uint8Array(30), OTHERS)).toBeUndefined()
-    expect(spool(new Uint8Array(30), ERRORS)).toBeTypeOf('function')
-    expect(kept()).toHaveLength(2)
-    expect(dropped).toBe(5)
-  })
-  test('and that it cannot be kept is said', () => {
-    const blocked = tempDir('spool')
-    writeFileSync(join(blocked, 'spool'), '')
-    expect(createSpool({ dir: blocked, key: WORKER, maxBytes: 100, onDropped: () => {} })(BODY, OTHERS)).toBeUndefined()
   })
   test('is left alone where it is no such file', async () => {
     const stage = new Stage()

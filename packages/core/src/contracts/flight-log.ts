@@ -5,4 +5,6 @@ export interface FlightLog {
   /** Returns what `close` takes; negative: not noted. When it returns, the note survives the process. */
   open(request: RequestReceived): number
   close(slot: number): void
+  /** The same, where how the request ended is on disk already: the note may stand until that is taken away. */
+  release(slot: number): void
 }

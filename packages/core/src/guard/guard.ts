@@ -12,7 +12,7 @@ import { tellCrash } from './crash-span.ts'
 import { watchCrashes } from './crash.ts'
 import type { Drain } from './drain.ts'
 import { createFarewell, watchExit } from './exit.ts'
-import { createLastWords, type Spool } from './last-words.ts'
+import { createLastWords } from './last-words.ts'
 import { watchSignals } from './signals.ts'
 
 /** Watches the three ways in which this process can end with JavaScript still running: an uncaught error, an exit, a signal. */
@@ -24,15 +24,14 @@ export function guardProcess(deps: {
   readonly tracer: () => Tracer
   readonly now: () => EpochMs
   readonly deliver: (span: SpanData) => void
-  readonly spool: () => Spool | undefined
   /** The process is about to end: its metrics are told for the last time. */
   readonly leaveMetrics: () => void
   readonly drain: Drain
 }): void {
-  const { config, exporter, openSpans, sideThread, tracer, now, deliver, spool, leaveMetrics, drain } = deps
+  const { config, exporter, openSpans, sideThread, tracer, now, deliver, leaveMetrics, drain } = deps
   const { queue } = exporter
   const lastWords = queue
-    ? createLastWords({ queue, settings: config.otlp, sideThread, spool, holdMs: config.exitHoldMs })
+    ? createLastWords({ queue, settings: config.otlp, sideThread, holdMs: config.exitHoldMs })
     : undefined
   const sendLastWords = (): void => {
     lastWords?.send()

@@ -56,11 +56,17 @@ export interface ServerSettings {
   readonly traceResponse: boolean
   readonly mostInferredRoutes: number
   readonly flight: FlightLog | undefined
-  deliver(span: SpanData): void
+  /** True: it waits to be sent. */
+  deliver(span: SpanData): boolean
+  /** Brings what waits to be sent to the disk. True: all of it survives the process now. */
+  write(): boolean
   requestStarted(): void
   /** The response has ended; work of the request that is still open becomes tasks of its own. */
   requestEnded(record: RequestRecord): void
 }
+/** Whether the span that ended last waits to be sent. */
+let isQueued = false
+
 interface Serving extends ServerSettings {
   /** A request that ended in error is told whatever the sampler said. */
   readonly tell: (span: SpanData) => void
@@ -73,8 +79,8 @@ export function watchServers(settings: ServerSettings): RequestTeller {
   const serving: Serving = {
     ...settings,
     tell: (span) => {
-      if (span.flags) settings.deliver(span)
-      else if (span.status?.code === 2) settings.deliver({ ...span, flags: 1 })
+      if (span.flags) isQueued = settings.deliver(span)
+      else if (span.status?.code === 2) isQueued = settings.deliver({ ...span, flags: 1 })
     },
     requestMetrics: createRequestMetrics(settings.metrics),
     inferredRoutes: createInferredRoutes(settings.mostInferredRoutes),
@@ -256,14 +262,18 @@ function end(serving: Serving, open: Open, outcome: RequestOutcome, status: numb
   }
   const errorType = giveVerdict(open, outcome, status)
   const endMs = nowMs()
+  isQueued = false
   span.end(endMs)
+  const isTold = isQueued
   record.ended = true
   serving.requestMetrics.ended(open, endMs, status, errorType)
   serving.requestEnded(record)
   serving.effective.ended(record, outcome)
   if (record.promised > 0 || outcome === 'crashed') publishAnswered(serving.serviceName, open, outcome)
-  // Last of all: until here a death of the process leaves the request's name.
-  if (open.slot >= 0) serving.flight?.close(open.slot)
+  // Last of all: until here a death of the process leaves the request's name. From here on it leaves the span, by the same one write.
+  if (open.slot < 0) return
+  if (isTold && serving.write()) serving.flight?.release(open.slot)
+  else serving.flight?.close(open.slot)
 }
 
 function routeOf({ request, route }: Open, status: number | undefined): string | undefined {

@@ -3,12 +3,13 @@ import type { CoreConfig } from '../config/config.ts'
 import type { MetricRegistry } from '../metrics/registry.ts'
 import { encodeSpanField, spanField } from './otlp/encode.ts'
 import { SpanQueue } from './otlp/queue.ts'
-import type { SpanData, SpanScope } from './span-data.ts'
+import { OTLP_KIND, type SpanData, type SpanScope } from './span-data.ts'
 
 /** Where finished spans go: by OTEL_TRACES_EXPORTER to a collector, to stdout, or nowhere. */
 export interface Exporter {
   readonly queue: SpanQueue | undefined
-  deliver(scope: SpanScope, span: SpanData): void
+  /** True: it waits to be sent. */
+  deliver(scope: SpanScope, span: SpanData): boolean
   deliverEncoded(span: EncodedSpan): void
 }
 
@@ -26,27 +27,32 @@ export function createExporter(
       deliver(scope, span) {
         if (isPrinted) print(scope, span)
         try {
-          queue.add(scope, encodeSpanField(span))
+          const isQueued = queue.add(scope, encodeSpanField(span), span.status?.code === 2)
+          // What a worker has done is on disk when its attempt is over, as a request is when it was answered.
+          if (span.kind === OTLP_KIND.consumer) queue.write()
+          return isQueued
         } catch {
           dropped.add(1, 'unencodable') // an app's span may hold anything, and its end() must not throw
+          return false
         }
       },
       deliverEncoded({ scope, bytes }) {
-        queue.add({ name: scope }, spanField(Buffer.from(bytes, 'base64')))
+        queue.add({ name: scope }, spanField(Buffer.from(bytes, 'base64')), true)
       },
     }
   }
   return {
     queue: undefined,
-    deliver: isPrinted ? print : () => {},
+    deliver: isPrinted ? print : () => false,
     deliverEncoded() {},
   }
 }
 
-function print(scope: SpanScope, span: SpanData): void {
+function print(scope: SpanScope, span: SpanData): boolean {
   try {
     process.stdout.write(`${JSON.stringify({ scope: scope.name, ...span })}\n`)
   } catch {
     // stdout is closed
   }
+  return false
 }

@@ -96,21 +96,77 @@ export function encodeFields(
   resource: Attributes,
   groups: readonly { readonly scope: SpanScope; readonly fields: readonly Uint8Array[] }[],
 ): Uint8Array[] {
-  at = 0
-  attributes(0x0a, resource)
-  const body: Uint8Array[] = [piece(0x0a)]
+  const body: Uint8Array[] = [resourceField(resource)]
   for (const { scope, fields } of groups) {
-    at = 0
-    message(0x0a, () => {
-      string(0x0a, scope.name)
-      if (scope.version) string(0x12, scope.version)
-    })
-    const head = Buffer.from(buffer.subarray(0, at))
-    at = 0
+    const head = scopeField(scope)
     body.push(header(SPANS_FIELD, lengthOf([head, ...fields])), head, ...fields)
   }
-  at = 0
   return [header(0x0a, lengthOf(body)), ...body]
+}
+
+/** The same in one piece, without waste. Valid until the next call of anything here. */
+export function encodeRequest(
+  resource: Attributes,
+  groups: readonly { readonly scope: SpanScope; readonly fields: readonly Uint8Array[] }[],
+): Buffer {
+  const head = resourceField(resource)
+  let total = head.length
+  const inner = groups.map(({ scope, fields }) => {
+    const length = scopeField(scope).length + lengthOf(fields)
+    total += 1 + varintLength(length) + length
+    return length
+  })
+  at = 0
+  room(total + 6)
+  buffer[at++] = 0x0a
+  varint(total)
+  copy(head)
+  for (const [i, { scope, fields }] of groups.entries()) {
+    buffer[at++] = SPANS_FIELD
+    varint(inner[i]!)
+    copy(scopeField(scope))
+    for (const field of fields) copy(field)
+  }
+  return buffer.subarray(0, at)
+}
+
+function copy(bytes: Uint8Array): void {
+  buffer.set(bytes, at)
+  at += bytes.length
+}
+
+function varintLength(value: number): number {
+  let length = 1
+  for (let rest = value; rest > 127; rest = Math.floor(rest / 128)) length++
+  return length
+}
+
+/** Both are the same objects from export to export. */
+const resourceFields = new WeakMap<Attributes, Buffer>()
+const scopeFields = new WeakMap<SpanScope, Buffer>()
+
+function resourceField(resource: Attributes): Buffer {
+  let known = resourceFields.get(resource)
+  if (known) return known
+  at = 0
+  attributes(0x0a, resource)
+  known = piece(0x0a)
+  resourceFields.set(resource, known)
+  return known
+}
+
+function scopeField(scope: SpanScope): Buffer {
+  let known = scopeFields.get(scope)
+  if (known) return known
+  at = 0
+  message(0x0a, () => {
+    string(0x0a, scope.name)
+    if (scope.version) string(0x12, scope.version)
+  })
+  known = Buffer.from(buffer.subarray(0, at))
+  scopeFields.set(scope, known)
+  at = 0
+  return known
 }
 
 /** What has been written, as a field. */

@@ -1,11 +1,12 @@
 import type { Attributes } from '@opentelemetry/api'
 import type { Counter, MetricRegistry } from '../../metrics/registry.ts'
+import type { SpanSpool } from '../../contracts/span-spool.ts'
 import { say } from '../../diag.ts'
 import type { SpanScope } from '../span-data.ts'
-import { encodeFields } from './encode.ts'
+import { encodeFields, encodeRequest } from './encode.ts'
 import type { OtlpSettings } from './settings.ts'
 import { SpanBatch } from './span-batch.ts'
-import { postTraces, type OtlpBody, type OtlpReply } from './transport.ts'
+import { ABOUT_CONTENT, postTraces, type OtlpBody, type OtlpReply } from './transport.ts'
 
 export interface QueueLimits {
   readonly maxSpans: number
@@ -24,7 +25,30 @@ export interface QueueSettings {
   readonly post?: (settings: OtlpSettings, body: OtlpBody) => Promise<OtlpReply>
 }
 
-/** Encoded spans on their way out: bounded by number and bytes, retried inside those bounds, every drop counted by reason. */
+/** Spans that are no requests' are brought to the disk together. */
+const WRITE_MS = 50
+/** What memory there is for errors when the queue is full, as a part of it. */
+const ROOM_FOR_ERRORS = 1.25
+
+/** What goes in one request: errors in a batch of their own, since they are kept when others go. */
+interface Shipment {
+  readonly batches: readonly SpanBatch[]
+  readonly spans: number
+}
+
+/** All that the queue had, for the end of the process. */
+export interface Taken {
+  readonly body: Buffer
+  /** Leaves it to the patrol, where there is a disk. */
+  keep(): void
+  /** The collector has it. */
+  discard(): void
+}
+
+/**
+ * Encoded spans on their way out: bounded by number and bytes, retried inside those bounds. On disk at the same time, where there is
+ * one, so that the death of the process costs none; what memory has no room for waits there alone. Every drop is counted by reason.
+ */
 export class SpanQueue {
   readonly #settings: OtlpSettings
   readonly #resource: Attributes
@@ -33,14 +57,17 @@ export class SpanQueue {
   readonly #counters: ReturnType<typeof exportCounters>
   /** The collector's address as it may be shown. */
   readonly #shownUrl: string
+  #spool: SpanSpool | undefined
   /** Still growing. */
-  #open = new SpanBatch()
+  #errors = new SpanBatch(true, undefined)
+  #others = new SpanBatch(false, undefined)
   /** Refused, and to be sent again; the oldest first. */
-  #held: SpanBatch[] = []
-  #underWay: SpanBatch | undefined
+  #held: Shipment[] = []
+  #underWay: Shipment | undefined
   #spans = 0
   #bytes = 0
   #timer: NodeJS.Timeout | undefined
+  #isWriteDue = false
   #backoffMs = 0
   #sending: Promise<void> | undefined
 
@@ -53,36 +80,110 @@ export class SpanQueue {
     this.#shownUrl = settings.url.replace(/\/\/[^/@]*@/, '//')
   }
 
-  /** `field` is copied: a span as a field of ScopeSpans (encodeSpanField). */
-  add(scope: SpanScope, field: Uint8Array): void {
-    const { maxSpans, maxBytes, batchSpans, delayMs } = this.#limits
-    if (this.#spans >= maxSpans || this.#bytes + field.length > maxBytes) {
+  /** From now on what waits is on disk too. */
+  keepIn(spool: SpanSpool): void {
+    this.#spool = spool
+    if (this.#errors.spans === 0) this.#errors = this.#begin(true)
+    if (this.#others.spans === 0) this.#others = this.#begin(false)
+  }
+
+  /** `field` is copied: a span as a field of ScopeSpans (encodeSpanField). False: there is no room for it, and it is dropped and counted. */
+  add(scope: SpanScope, field: Uint8Array, isError = false): boolean {
+    const { maxSpans, batchSpans, delayMs } = this.#limits
+    const hasRoom = this.#hasRoom(field.length)
+    // Making room encodes, in the memory that the field may stand in.
+    const own = hasRoom ? field : Uint8Array.from(field)
+    if (!hasRoom && !this.#makeRoom(own.length, isError)) {
       this.#counters.dropped.add(1, 'queue_full')
       const text = `spans are dropped: ${maxSpans} wait for ${this.#shownUrl} already. afterspan_spans_dropped_total counts them.`
       say('AFS_EXPORT_FAILED', text, 'queue_full')
-      return
+      return false
     }
-    this.#open.add(scope, field)
+    ;(isError ? this.#errors : this.#others).add(scope, own)
     this.#spans++
-    this.#bytes += field.length
-    if (this.#open.spans >= batchSpans && this.#backoffMs === 0) void this.#send()
+    this.#bytes += own.length
+    if (this.#errors.spans + this.#others.spans >= batchSpans && this.#backoffMs === 0) void this.#send()
     else this.#schedule(delayMs)
+    if (this.#spool) this.#writeSoon()
+    return true
   }
 
-  /** Everything unsent, also what is under way without an answer, as one request; the queue is empty afterwards. For the crash and exit path. */
-  takeAll(): { readonly body: Buffer; readonly spans: number } | undefined {
-    const all = [...(this.#underWay ? [this.#underWay] : []), ...this.#held, this.#open].filter(
-      (batch) => batch.spans > 0,
-    )
+  /** Brings all that was added to the disk. True: it survives the process now. */
+  write(): boolean {
+    // Both, whatever the first one says.
+    const isWritten = this.#write(this.#others)
+    return this.#write(this.#errors) && isWritten
+  }
+
+  /** Everything unsent, also what is under way without an answer; the queue is empty afterwards. For the crash and exit path. */
+  takeAll(): Taken | undefined {
+    this.write()
+    const batches = [...(this.#underWay?.batches ?? []), ...this.#held.flatMap((held) => held.batches)]
+    for (const batch of [this.#errors, this.#others]) if (batch.spans > 0) batches.push(batch)
     this.#underWay = undefined
     this.#held = []
-    this.#open = new SpanBatch()
-    const spans = this.#spans
+    this.#errors = this.#begin(true)
+    this.#others = this.#begin(false)
     this.#spans = 0
     this.#bytes = 0
-    if (all.length === 0) return undefined
-    const groups = all.flatMap((batch) => batch.groups())
-    return { body: Buffer.concat(encodeFields(this.#resource, groups)), spans }
+    if (batches.length === 0) return undefined
+    return {
+      body: Buffer.concat(
+        encodeFields(
+          this.#resource,
+          batches.flatMap((batch) => batch.groups()),
+        ),
+      ),
+      keep() {
+        for (const { file, spans } of batches) file?.keep(spans)
+      },
+      discard() {
+        for (const { file } of batches) file?.discard()
+      },
+    }
+  }
+
+  #begin(isErrors: boolean): SpanBatch {
+    return new SpanBatch(isErrors, this.#spool?.begin(isErrors))
+  }
+
+  #write(batch: SpanBatch): boolean {
+    return batch.write((groups) => encodeRequest(this.#resource, groups))
+  }
+
+  #writeSoon(): void {
+    if (this.#isWriteDue) return
+    this.#isWriteDue = true
+    setTimeout(() => {
+      this.#isWriteDue = false
+      this.write()
+    }, WRITE_MS).unref()
+  }
+
+  #hasRoom(bytes: number, factor = 1): boolean {
+    const { maxSpans, maxBytes } = this.#limits
+    return this.#spans < maxSpans * factor && this.#bytes + bytes <= maxBytes * factor
+  }
+
+  /** What has waited longest goes to the disk alone, and its memory is free. */
+  #makeRoom(bytes: number, isError: boolean): boolean {
+    while (this.#spool && !this.#hasRoom(bytes)) {
+      const oldest = this.#held.shift() ?? this.#close()
+      if (!oldest) break
+      for (const batch of oldest.batches) this.#setAside(batch)
+    }
+    return this.#hasRoom(bytes, isError ? ROOM_FOR_ERRORS : 1)
+  }
+
+  #setAside(batch: SpanBatch): void {
+    const isKept = this.#write(batch) && batch.file?.keep(batch.spans)
+    if (!isKept) {
+      batch.file?.discard()
+      this.#counters.dropped.add(batch.spans, 'spool_full')
+      say('AFS_EXPORT_FAILED', 'spans are dropped: neither memory nor disk has room for them.', 'spool_full')
+    }
+    this.#forget(batch)
+    batch.release()
   }
 
   #schedule(ms: number): void {
@@ -98,51 +199,75 @@ export class SpanQueue {
     if (this.#sending) return this.#sending
     clearTimeout(this.#timer)
     this.#timer = undefined
-    const batch = this.#next()
-    if (!batch) return Promise.resolve()
-    this.#underWay = batch
-    const body = encodeFields(this.#resource, batch.groups())
+    const shipment = this.#held.shift() ?? this.#close()
+    if (!shipment) return Promise.resolve()
+    this.#underWay = shipment
+    const body = encodeFields(
+      this.#resource,
+      shipment.batches.flatMap((batch) => batch.groups()),
+    )
     this.#sending = this.#post(this.#settings, body).then((reply) => {
       this.#sending = undefined
-      if (this.#underWay !== batch) return // taken by the crash path meanwhile
+      if (this.#underWay !== shipment) return // taken by the crash path meanwhile
       this.#underWay = undefined
-      if (reply.ok) this.#taken(batch, reply.isBodyFree === true)
-      else this.#refused(batch, reply)
+      if (reply.ok) this.#taken(shipment, reply)
+      else this.#refused(shipment, reply)
       if (this.#spans > 0) this.#schedule(this.#delay())
     })
     return this.#sending
   }
 
-  #next(): SpanBatch | undefined {
-    const held = this.#held.shift()
-    if (held || this.#open.spans === 0) return held
-    const batch = this.#open
-    this.#open = new SpanBatch()
-    return batch
+  /** What was growing is a shipment now, and new batches are begun. */
+  #close(): Shipment | undefined {
+    const spans = this.#errors.spans + this.#others.spans
+    if (spans === 0) return undefined
+    this.write()
+    const batches: SpanBatch[] = []
+    if (this.#errors.spans > 0) {
+      batches.push(this.#errors)
+      this.#errors = this.#begin(true)
+    }
+    if (this.#others.spans > 0) {
+      batches.push(this.#others)
+      this.#others = this.#begin(false)
+    }
+    return { batches, spans }
   }
 
-  #taken(batch: SpanBatch, isBodyFree: boolean): void {
-    this.#forget(batch)
-    if (isBodyFree) batch.release()
-    this.#counters.exported.add(batch.spans)
-    this.#backoffMs = 0
-  }
-
-  #refused(batch: SpanBatch, { reason, retryable, retryAfterMs }: OtlpReply): void {
-    const { failures, dropped } = this.#counters
-    failures.add(1, reason)
-    const next = retryable
-      ? `Retrying; up to ${this.#limits.maxSpans} spans are kept meanwhile.`
-      : 'Those spans are dropped.'
-    say('AFS_EXPORT_FAILED', `${this.#shownUrl}: ${reason}. ${next}`, reason)
-    if (!retryable) {
+  #taken({ batches, spans }: Shipment, { isBodyFree, rejectedSpans = 0, message = '' }: OtlpReply): void {
+    for (const batch of batches) {
       this.#forget(batch)
-      dropped.add(batch.spans, 'rejected')
-      this.#backoffMs = 0
+      batch.file?.discard()
+      if (isBodyFree === true) batch.release()
+    }
+    this.#backoffMs = 0
+    const rejected = Math.min(rejectedSpans, spans)
+    this.#counters.exported.add(spans - rejected)
+    if (rejected === 0) return
+    this.#counters.dropped.add(rejected, 'partial_success')
+    const text = `${this.#shownUrl} took an export, but for ${rejected} of its spans: ${message || 'it does not say why'}.`
+    say('AFS_EXPORT_FAILED', text, 'partial_success')
+  }
+
+  #refused(shipment: Shipment, { reason, retryable, retryAfterMs }: OtlpReply): void {
+    this.#counters.failures.add(1, reason)
+    const next = retryable
+      ? `Retrying; up to ${this.#limits.maxSpans} spans are kept in memory meanwhile${this.#spool ? ', more on disk' : ''}.`
+      : `Those spans are dropped${this.#spool ? ', but for errors' : ''}.`
+    say('AFS_EXPORT_FAILED', `${this.#shownUrl}: ${reason}. ${next}`, reason)
+    if (retryable) {
+      this.#held.unshift(shipment)
+      this.#backoffMs = retryAfterMs ?? Math.min(RETRY_MOST_MS, Math.max(RETRY_FIRST_MS, this.#backoffMs * 2))
       return
     }
-    this.#held.unshift(batch)
-    this.#backoffMs = retryAfterMs ?? Math.min(RETRY_MOST_MS, Math.max(RETRY_FIRST_MS, this.#backoffMs * 2))
+    this.#backoffMs = 0
+    for (const batch of shipment.batches) {
+      this.#forget(batch)
+      // It may be the address that is wrong, or the collector that is new: the patrol tries errors some times more.
+      if (batch.isErrors && !ABOUT_CONTENT.has(reason) && batch.file?.keep(batch.spans)) continue
+      batch.file?.discard()
+      this.#counters.dropped.add(batch.spans, 'rejected')
+    }
   }
 
   #forget({ spans, bytes }: SpanBatch): void {
@@ -152,7 +277,8 @@ export class SpanQueue {
 
   #delay(): number {
     if (this.#backoffMs > 0) return this.#backoffMs * (0.75 + Math.random() * 0.5)
-    return this.#held.length > 0 || this.#open.spans >= this.#limits.batchSpans ? 0 : this.#limits.delayMs
+    const open = this.#errors.spans + this.#others.spans
+    return this.#held.length > 0 || open >= this.#limits.batchSpans ? 0 : this.#limits.delayMs
   }
 }
 
@@ -161,7 +287,7 @@ function exportCounters(metrics: MetricRegistry): {
   readonly failures: Counter
   readonly exported: Counter
 } {
-  const born = [['queue_full'], ['rejected'], ['unencodable']]
+  const born = [['partial_success'], ['queue_full'], ['rejected'], ['spool_full'], ['unencodable']]
   return {
     dropped: metrics.counter('afterspan_spans_dropped', 'Spans that were not delivered, by reason.', ['reason'], born),
     failures: metrics.counter(

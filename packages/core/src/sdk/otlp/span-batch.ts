@@ -1,3 +1,4 @@
+import type { SpoolFile } from '../../contracts/span-spool.ts'
 import type { SpanScope } from '../span-data.ts'
 
 const FIRST_BYTES = 16 * 1024
@@ -8,22 +9,49 @@ const spare: Buffer[] = []
 interface Chunk {
   bytes: Buffer
   length: number
+  /** So much of it is in the file. */
+  written: number
 }
 
 /** Encoded spans of one export, by scope, each scope in one piece of memory: an array for every span is what a garbage collector notices. */
 export class SpanBatch {
   spans = 0
   bytes = 0
+  readonly isErrors: boolean
+  readonly file: SpoolFile | undefined
+  #isWritten = true
   readonly #chunks = new Map<SpanScope, Chunk>()
+
+  constructor(isErrors: boolean, file: SpoolFile | undefined) {
+    this.isErrors = isErrors
+    this.file = file
+  }
 
   add(scope: SpanScope, field: Uint8Array): void {
     let chunk = this.#chunks.get(scope)
-    if (!chunk) this.#chunks.set(scope, (chunk = { bytes: spare.pop() ?? Buffer.allocUnsafe(FIRST_BYTES), length: 0 }))
+    if (!chunk) {
+      chunk = { bytes: spare.pop() ?? Buffer.allocUnsafe(FIRST_BYTES), length: 0, written: 0 }
+      this.#chunks.set(scope, chunk)
+    }
     if (chunk.length + field.length > chunk.bytes.length) grow(chunk, field.length)
     chunk.bytes.set(field, chunk.length)
     chunk.length += field.length
     this.spans++
     this.bytes += field.length
+    this.#isWritten = false
+  }
+
+  /** Brings what is new into the file. False: not all of it is there. */
+  write(encode: (groups: ReturnType<SpanBatch['groups']>) => Uint8Array): boolean {
+    if (this.#isWritten) return true
+    if (!this.file) return false
+    const news: ReturnType<SpanBatch['groups']> = []
+    for (const [scope, { bytes, length, written }] of this.#chunks)
+      if (length > written) news.push({ scope, fields: [bytes.subarray(written, length)] })
+    if (!this.file.append(encode(news))) return false
+    for (const chunk of this.#chunks.values()) chunk.written = chunk.length
+    this.#isWritten = true
+    return true
   }
 
   /** Gives the memory away: nothing may read it any more. */

@@ -1,6 +1,7 @@
 import { Agent as HttpAgent, request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import { gzipSync } from 'node:zlib'
+import { partialSuccess } from './partial-success.ts'
 import type { OtlpSettings } from './settings.ts'
 
 /** `reason` is a word for a metric label: 'http_503', 'timeout', 'ECONNREFUSED'. */
@@ -11,7 +12,13 @@ export interface OtlpReply {
   readonly retryAfterMs?: number
   /** The whole body has left: its memory may be used again. */
   readonly isBodyFree?: boolean
+  /** Of a request that was taken: spans in it that were not, and what the collector says of them. */
+  readonly rejectedSpans?: number
+  readonly message?: string
 }
+
+/** Refusals that are about what was sent, and not about who may send where. */
+export const ABOUT_CONTENT: ReadonlySet<string> = new Set(['http_400', 'http_413', 'http_422'])
 
 /** Requests of our own; the client instrumentation leaves them alone. */
 export const OWN_REQUEST: unique symbol = Symbol.for('afterspan.own-request') as never
@@ -91,14 +98,17 @@ function agentFor(url: URL, secure: boolean, tls: OtlpSettings['tls']): HttpAgen
 
 function read(response: IncomingMessage, finish: (reply: OtlpReply) => void): void {
   const status = response.statusCode ?? 0
+  const type = response.headers['content-type'] ?? ''
+  const chunks: Buffer[] = []
   let bytes = 0
   response.on('data', (chunk: Buffer) => {
     bytes += chunk.length
     if (bytes > MAX_REPLY_BYTES) response.destroy()
+    else chunks.push(chunk)
   })
   const end = (): void => {
     if (status >= 200 && status < 300) {
-      finish({ ok: true, retryable: false, reason: 'ok' })
+      finish(acceptance(type, Buffer.concat(chunks), response.complete || bytes > MAX_REPLY_BYTES))
       return
     }
     const retryable = status === 429 || status === 502 || status === 503 || status === 504
@@ -108,6 +118,13 @@ function read(response: IncomingMessage, finish: (reply: OtlpReply) => void): vo
   response.on('end', end)
   response.on('close', end)
   response.on('error', end)
+}
+
+/** What a 2xx is worth: a page for people is a proxy's or a portal's word, and half an answer is none. */
+function acceptance(type: string, body: Buffer, isWhole: boolean): OtlpReply {
+  if (!isWhole) return { ok: false, retryable: true, reason: 'half_answer' }
+  if (/^text\/html\b/i.test(type)) return { ok: false, retryable: true, reason: 'not_otlp' }
+  return { ok: true, retryable: false, reason: 'ok', ...partialSuccess(type, body) }
 }
 
 /** Seconds or an HTTP date (RFC 9110, 10.2.3), at most five minutes. */
