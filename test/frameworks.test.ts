@@ -4,17 +4,46 @@ import { describe, expect } from 'vitest'
 import { appFile, listening, traceIdOf } from './app.ts'
 import { getPipelined } from './pipelined.ts'
 
+/** Path, status and route; '' where nothing was routed. */
+type More = readonly [string, number, string]
 type Sink = Awaited<ReturnType<typeof startOtlpSink>>
 
+const express: readonly More[] = [
+  ['/v2/acme/orders/7', 200, '/v2/:tenant/orders/:id'],
+  ['/either/7', 200, '/either/:id'],
+  ['/or/7/it', 200, '/or/:id/it'],
+  ['/guarded/7', 401, ''],
+  ['/handed-on/7', 200, '/handed-on/7'],
+]
+const fastify: readonly More[] = [
+  ['/gone/7', 404, ''],
+  ['/guarded/7', 401, '/guarded/:id'],
+  ['/files/a/b.txt', 200, '/files/*'],
+]
+const koa: readonly More[] = [
+  ['/guarded/7', 401, '/guarded/:id'],
+  ['/files/a/b.txt', 200, '/files/{*path}'],
+]
+const hono: readonly More[] = [
+  ['/guarded/7', 401, '/guarded/:id'],
+  ['/any/7', 200, '/any/:id'],
+  ['/files/b.txt', 200, '/files/*'],
+  ['/files/b.png', 404, ''],
+]
+const hapi: readonly More[] = [
+  ['/files/a/b.txt', 200, '/files/{path*}'],
+  ['/any/7', 403, '/any/{id}'],
+]
+
 describe.each([
-  { name: 'Express 5', file: 'express', order: '/api/:tenant/orders/:id' },
-  { name: 'Express 4', file: 'express4', order: '/api/:tenant/orders/:id' },
-  { name: 'Fastify', file: 'fastify', order: '/api/:tenant/orders/:id' },
-  { name: 'Koa', file: 'koa', order: '/api/:tenant/orders/:id' },
-  { name: 'Hono', file: 'hono', order: '/api/:tenant/orders/:id' },
-  { name: 'hapi', file: 'hapi', order: '/api/{tenant}/orders/{id}' },
-  { name: 'Nest', file: 'nest', order: '/api/:tenant/orders/:id' },
-])('$name', ({ file, order }) => {
+  { name: 'Express 5', file: 'express', order: '/api/:tenant/orders/:id', more: express },
+  { name: 'Express 4', file: 'express4', order: '/api/:tenant/orders/:id', more: express },
+  { name: 'Fastify', file: 'fastify', order: '/api/:tenant/orders/:id', more: fastify },
+  { name: 'Koa', file: 'koa', order: '/api/:tenant/orders/:id', more: koa },
+  { name: 'Hono', file: 'hono', order: '/api/:tenant/orders/:id', more: hono },
+  { name: 'hapi', file: 'hapi', order: '/api/{tenant}/orders/{id}', more: hapi },
+  { name: 'Nest', file: 'nest', order: '/api/:tenant/orders/:id', more: [] },
+])('$name', ({ file, order, more }) => {
   bothFormats(
     'has the whole route of each request, its one exception, and its own context',
     { cjs: appFile(`frameworks/${file}.cjs`), mjs: appFile(`frameworks/${file}.mjs`) },
@@ -49,14 +78,25 @@ describe.each([
       expect(missing.status).toBe(404)
       expect(await draw(sink, missing)).toBe('· GET  SERVER shop')
 
+      for (const [path, status, route] of more) {
+        const answer = await get(url + path)
+        expect([path, answer.status]).toEqual([path, status])
+        expect(await draw(sink, answer)).toBe(
+          route === '' ? '· GET  SERVER shop' : `· GET ${route}  SERVER shop\n  http.route=${route}`,
+        )
+      }
+
       await hasOwnContexts(url, sink, order)
       expect(await counted(await service.adminUrl())).toEqual({
         [`GET ${order} 200`]: 9,
         'GET /rejects 500': 1,
         'GET /swallowed 500': 1,
         'GET /throws 500': 1,
-        'GET  404': 1,
+        'GET  404': 1 + more.filter(([, status, route]) => status === 404 && route === '').length,
         'POST /echo 200': 1,
+        ...Object.fromEntries(
+          more.filter(([, status]) => status !== 404).map(([, status, route]) => [`GET ${route} ${status}`, 1]),
+        ),
       })
       expect(service.stderr).not.toContain('[afterspan]')
 

@@ -11,6 +11,13 @@ module.exports = function start(express) {
   api.use((req, res, next) => next())
   api.use('/orders', orders)
   app.use('/api/:tenant', api)
+  app.use('/v2/:tenant/orders', orders)
+  app.get(['/either/:id', '/or/:id/it'], (req, res) => res.end())
+  const guarded = express.Router()
+  guarded.use((req, res) => res.status(401).end())
+  app.use('/guarded', guarded)
+  app.get('/handed-on/:id', (req, res, next) => next())
+  app.get('/handed-on/7', (req, res) => res.end())
   app.post('/echo', express.json(), (req, res) => {
     res.json({ got: req.body, trace: traceHere() })
   })

@@ -17,6 +17,9 @@ module.exports = async function start(fastify) {
     },
     { prefix: '/api/:tenant' },
   )
+  app.get('/gone/:id', (request, reply) => reply.callNotFound())
+  app.get('/guarded/:id', { onRequest: async (request, reply) => reply.code(401).send() }, async () => 'never')
+  app.get('/files/*', async () => 'file')
   app.post('/echo', async (request) => ({ got: request.body, trace: traceHere() }))
   app.get('/throws', () => {
     throw new TypeError('no such thing')

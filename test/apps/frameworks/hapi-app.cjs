@@ -17,6 +17,8 @@ module.exports = async function start(makeServer) {
     },
   }
   await server.register(orders, { routes: { prefix: '/api/{tenant}' } })
+  server.route({ method: 'GET', path: '/files/{path*}', handler: () => 'file' })
+  server.route({ method: '*', path: '/any/{id}', handler: (request, h) => h.response().code(403) })
   server.route({ method: 'POST', path: '/echo', handler: (request) => ({ got: request.payload, trace: traceHere() }) })
   server.route({
     method: 'GET',

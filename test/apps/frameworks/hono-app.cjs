@@ -12,6 +12,10 @@ module.exports = function start(Hono, serve) {
   api.use('/orders/*', async (context, next) => next())
   api.route('/orders', orders)
   app.route('/api', api)
+  app.use('/guarded/*', async (context) => context.text('', 401))
+  app.get('/guarded/:id', (context) => context.text('never'))
+  app.all('/any/:id', (context) => context.text('any'))
+  app.get('/files/*', async (context, next) => (context.req.path.endsWith('.txt') ? context.text('file') : next()))
   app.post('/echo', async (context) => context.json({ got: await context.req.json(), trace: traceHere() }))
   app.get('/throws', () => {
     throw new TypeError('no such thing')

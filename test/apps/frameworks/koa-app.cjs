@@ -20,7 +20,16 @@ module.exports = function start(Koa, Router) {
   const api = new Router({ prefix: '/api/:tenant' })
   api.use(async (context, next) => next())
   api.use('/orders', orders.routes(), orders.allowedMethods())
+  const guarded = new Router({ prefix: '/guarded' })
+  guarded.use((context) => {
+    context.status = 401
+  })
+  guarded.get('/:id', () => {})
+  app.use(guarded.routes())
   const root = new Router()
+  root.get('/files/{*path}', (context) => {
+    context.body = 'file'
+  })
   root.post('/echo', async (context) => {
     let text = ''
     for await (const chunk of context.req) text += chunk

@@ -23,10 +23,13 @@ export function traceparentOf({ sampled, spanId, traceId }: TraceRef): string {
   return `00-${traceId}-${spanId}-${sampled ? '01' : '00'}`
 }
 
+/** The path of a request's target. A proxy may have been sent a whole address: its authority, and what stands before '@' in it, is left out. */
 export function pathOf(target: string): string {
   const query = target.indexOf('?')
-  return query < 0 ? target : target.slice(0, query)
+  const path = query < 0 ? target : target.slice(0, query)
+  return path.charCodeAt(0) === SLASH ? path : path.replace(/^[a-z][a-z\d+.-]*:\/\/[^/]*/i, '') || '/'
 }
+const SLASH = 47
 
 export function describeRequest(request: RequestHead, path: string): RequestFacts {
   const { headers, socket, url = '/' } = request
@@ -38,7 +41,8 @@ export function describeRequest(request: RequestHead, path: string): RequestFact
     'network.protocol.version': request.httpVersion,
   }
   if (method === '_OTHER') attributes['http.request.method_original'] = request.method ?? ''
-  if (url.length > path.length + 1) attributes['url.query'] = redactQuery(url.slice(path.length + 1))
+  const query = url.indexOf('?')
+  if (query >= 0 && query < url.length - 1) attributes['url.query'] = redactQuery(url.slice(query + 1))
   const host = parseHost(headers.host ?? '')
   if (host.address) attributes['server.address'] = host.address
   const port = host.port ?? socket.localPort

@@ -1,6 +1,7 @@
 // The route template of Express 4 and 5, from the router's own layers. `req.baseUrl` is concrete ('/api/acme'), so the template
 // of a mounted router is found by walking the tree once for each Route object, and remembered.
 import type { ModuleHook } from '../../contracts/module-hook.ts'
+import { pathOf } from '../request-attributes.ts'
 import type { RequestTeller } from './framework.ts'
 
 interface Layer {
@@ -26,11 +27,15 @@ interface ExpressRequest {
   readonly route?: Route
   readonly app?: App
   readonly baseUrl?: string
+  readonly originalUrl?: string
 }
 
 const MOUNT: unique symbol = Symbol.for('afterspan.mount') as never
-const templates = new WeakMap<Route, string>()
+/** All templates of a route: its router may be mounted more than once, and each path may be one of a list. */
+const templates = new WeakMap<Route, readonly string[]>()
+const patterns = new Map<string, RegExp | undefined>()
 const MOST_LAYERS = 10_000
+const MOST_TEMPLATES = 64
 
 /** Whether Express served it, routed or not. */
 export function isOfExpress(request: unknown): boolean {
@@ -39,16 +44,41 @@ export function isOfExpress(request: unknown): boolean {
 
 /** The template of the route that answered, '/api/:tenant/orders/:id'; undefined where Express did not route. */
 export function expressRoute(request: unknown): string | undefined {
-  const { route, app, baseUrl } = request as ExpressRequest
+  const { route, app, baseUrl, originalUrl } = request as ExpressRequest
   if (!route || !app) return undefined
-  const known = templates.get(route)
-  if (known !== undefined) return known
-  const budget = { left: MOST_LAYERS }
+  const known = templates.get(route) ?? findAll(app, route)
+  if (known.length === 1) return known[0]
+  if (known.length === 0) return clean((baseUrl ?? '') + texts(route.path)[0]!)
+  const path = pathOf(originalUrl ?? '').slice(0, 1_024)
+  return known.find((template) => patternOf(template)?.test(path)) ?? known[0]
+}
+
+function findAll(app: App, route: Route): readonly string[] {
+  const found: string[] = []
   const root = rootRouter(app)
-  const inside = root ? find(root, route, '', budget) : undefined
-  const template = clean(appPrefix(app) + (inside ?? (baseUrl ?? '') + text(route.path)))
-  if (inside !== undefined) templates.set(route, template)
-  return template
+  if (root) find(root, route, appPrefixes(app), { left: MOST_LAYERS, found })
+  const all = [...new Set(found.map(clean))]
+  if (all.length > 0) templates.set(route, all)
+  return all
+}
+
+/** Only to choose between templates: nearer than Express itself it need not be. */
+function patternOf(template: string): RegExp | undefined {
+  if (patterns.has(template)) return patterns.get(template)
+  const source = template
+    .replaceAll(/[\\.+^$|[\]]/g, String.raw`\$&`)
+    .replaceAll('{', '(?:')
+    .replaceAll('}', ')?')
+    .replaceAll(/:\w+(?:\([^)]*\))?([?*+]?)/g, (_, many: string) => (many === '' ? '[^/]+' : '.*'))
+    .replaceAll(/(?<!\.)\*\w*/g, '.*')
+  let pattern: RegExp | undefined
+  try {
+    pattern = new RegExp(`^${source}/?$`, 'i')
+  } catch {
+    // a regular expression of the app's own: it cannot be told apart
+  }
+  if (patterns.size < MOST_LAYERS) patterns.set(template, pattern)
+  return pattern
 }
 
 function rootRouter(app: App): Router | undefined {
@@ -61,31 +91,40 @@ function rootRouter(app: App): Router | undefined {
   }
 }
 
-function find(router: Router, route: Route, prefix: string, budget: { left: number }): string | undefined {
+interface Search {
+  left: number
+  readonly found: string[]
+}
+
+function find(router: Router, route: Route, prefixes: readonly string[], search: Search): void {
   for (const layer of router.stack ?? []) {
-    if (budget.left-- <= 0) return undefined
-    if (layer.route === route) return prefix + text(route.path)
+    if (search.left-- <= 0 || search.found.length >= MOST_TEMPLATES) return
+    if (layer.route === route) search.found.push(...joined(prefixes, route.path))
     const handle = layer.handle as Router | undefined
-    if (!layer.route && handle && Array.isArray(handle.stack)) {
-      const inside = find(handle, route, prefix + text(layer[MOUNT] ?? layer.rawPath ?? ''), budget)
-      if (inside !== undefined) return inside
-    }
+    if (!layer.route && handle && Array.isArray(handle.stack))
+      find(handle, route, joined(prefixes, layer[MOUNT] ?? layer.rawPath ?? ''), search)
   }
-  return undefined
 }
 
-function appPrefix(app: App): string {
-  let prefix = ''
-  for (let at: App | undefined = app, depth = 0; at?.parent && depth < 10; at = at.parent, depth++)
-    prefix = text(at.mountpath) + prefix
-  return prefix
+function joined(prefixes: readonly string[], path: unknown): string[] {
+  return prefixes.flatMap((prefix) => texts(path).map((text) => prefix + text)).slice(0, MOST_TEMPLATES)
 }
 
-function text(path: unknown): string {
-  if (path === '/') return ''
-  if (typeof path === 'string') return path
-  if (Array.isArray(path)) return text(path[0])
-  return path instanceof RegExp ? String(path) : ''
+function appPrefixes(app: App): readonly string[] {
+  let prefixes = ['']
+  for (let at: App | undefined = app, depth = 0; at?.parent && depth < 10; at = at.parent, depth++) {
+    const inner = prefixes
+    prefixes = joined(texts(at.mountpath), inner)
+  }
+  return prefixes
+}
+
+/** One path, or several: what Express takes. */
+function texts(path: unknown): readonly string[] {
+  if (path === '/') return ['']
+  if (typeof path === 'string') return [path]
+  if (Array.isArray(path) && path.length > 0) return path.flatMap(texts)
+  return [path instanceof RegExp ? String(path) : '']
 }
 
 function clean(path: string): string {
