@@ -4,13 +4,27 @@ import { connect, createServer, type Server, type Socket } from 'node:net'
 import type { MetricFamily } from '../../contracts/service.ts'
 import { single, type Collected } from '../collector.ts'
 import { joinFamilies, totalsOf, type Member, type Totals } from './join.ts'
-import { forget, forgetSocket, holdPort, list, membersOf, portHolder, recall, recallGone, remember } from './memory.ts'
+import {
+  forget,
+  forgetSocket,
+  holdPort,
+  list,
+  membersOf,
+  portHolder,
+  recall,
+  recallGone,
+  remember,
+  idleFolders,
+  removeFolder,
+} from './memory.ts'
 import { openPlace, socketPath, type Place } from './place.ts'
 import { decodeSnapshot, encodeSnapshot, type Snapshot } from './snapshot.ts'
 
 /** Longer than a member's side thread waits for its main thread. */
 const MEMBER_ANSWERS_WITHIN_MS = 1_500
 const MOST_BYTES = 64 * 1024 * 1024
+/** At each start: more die than are left, in the long run. */
+const MOST_SWEPT = 16
 
 type Heard = Snapshot | 'gone' | 'silent'
 
@@ -44,6 +58,7 @@ export class Group {
     await this.#listen(place)
     const others = await this.#ask(place, true)
     if (others.every(({ heard }) => heard === 'gone')) forget(place, before)
+    await sweep(place)
   }
 
   stop(): void {
@@ -134,6 +149,15 @@ export class Group {
   #ask({ dir, id: own }: Place, onlyWhether = false): Promise<{ id: string; heard: Heard }[]> {
     const ids = membersOf(dir).filter((id) => this.#settings.onlyAsks || id !== own)
     return Promise.all(ids.map(async (id) => ({ id, heard: await hear(socketPath({ dir, id }), onlyWhether) })))
+  }
+}
+
+/** What processes have left that were killed, as the only ones of their group. */
+async function sweep(place: Place): Promise<void> {
+  for (const dir of idleFolders(place, MOST_SWEPT, Date.now())) {
+    const names = list(dir)
+    const heard = await Promise.all(membersOf(dir).map((id) => hear(socketPath({ dir, id }), true)))
+    if (heard.every((answer) => answer === 'gone')) removeFolder(dir, names)
   }
 }
 

@@ -11,7 +11,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { addTotals, overlay, type Totals } from './join.ts'
 import { socketPath, type Place } from './place.ts'
 import { decodeSeen, encodeSeen, type Seen } from './snapshot.ts'
@@ -24,6 +24,7 @@ const LOCK = 'folding'
 /** So many files of members that are gone are made one. */
 const MOST_FILES = 16
 const LOCK_MS = 10_000
+const IDLE_MS = 60_000
 
 /** Ids of the members that have a socket, living or not. */
 export function membersOf(dir: string): string[] {
@@ -58,6 +59,26 @@ export function forget({ dir, id }: Place, names: readonly string[]): void {
   for (const name of names) if (!name.startsWith(`${id}.`)) rmSync(join(dir, name), { force: true })
 }
 
+/** Folders of other groups that nobody has touched for a minute: a few, others each time. With port 0 every process has a folder of its own, and one that is killed leaves it. */
+export function idleFolders({ dir }: Place, most: number, now: number): string[] {
+  const root = dirname(dir)
+  const others = list(root).map((name) => join(root, name))
+  const from = Math.floor(now) % Math.max(1, others.length)
+  return [...others.slice(from), ...others.slice(0, from)]
+    .slice(0, most)
+    .filter((path) => path !== dir && now - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? now) > IDLE_MS)
+}
+
+/** The folder goes if nothing but these is in it. */
+export function removeFolder(path: string, names: readonly string[]): void {
+  try {
+    for (const name of names) rmSync(join(path, name), { force: true })
+    rmdirSync(path)
+  } catch {
+    // somebody has just come, or it is no folder of ours
+  }
+}
+
 /** The member whose admin listener has the port. */
 export function portHolder(dir: string): string {
   try {
@@ -83,12 +104,7 @@ export function leave({ dir, id }: Place, totals: () => Totals): void {
     write(dir, id, id, encodeSeen(overlay(recall(dir, id) ?? [], totals())))
     return
   }
-  for (const name of names) rmSync(join(dir, name), { force: true })
-  try {
-    rmdirSync(dir)
-  } catch {
-    // somebody has just come
-  }
+  removeFolder(dir, names)
 }
 
 function fold(

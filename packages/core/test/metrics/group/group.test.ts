@@ -1,4 +1,4 @@
-import { readdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { pollUntil, tempDir } from '@afterspan/testing'
@@ -123,6 +123,21 @@ test('members that came and went are folded into one file, and nothing is counte
       .reduce((all, { value }) => all + value, 0)
   expect([sum(), sum(), sum()]).toEqual([40, 40, 40])
   expect(readdirSync(dir).filter((name) => name.endsWith('.seen'))).toEqual(['gone.seen'])
+})
+
+test('folders of groups of which nobody lives are removed, one in which somebody lives is not', async () => {
+  const root = tempDir('g')
+  const [dead, living] = ['dead', 'living'].map((name) => join(root, name))
+  for (const dir of [dead!, living!]) {
+    mkdirSync(dir, { mode: 0o700 })
+    writeFileSync(join(dir, 'holder'), 'x')
+  }
+  writeFileSync(socketPath(placeOf(dead!, 3)), '')
+  await memberAt(placeOf(living!, 4), 1)
+  const longAgo = new Date(Date.now() - 120_000)
+  for (const path of [socketPath(placeOf(dead!, 3)), dead!, living!]) utimesSync(path, longAgo, longAgo)
+  await memberAt(placeOf(join(root, 'new'), 5), 1)
+  expect(readdirSync(root).sort()).toEqual(['living', 'new'])
 })
 
 test('a folder that others may write to is not used', async () => {
