@@ -234,24 +234,7 @@ function rollBack(db: DatabaseSync): void {
 }
 
 function write(statement: (sql: string) => StatementSync, change: LedgerChange): void {
-  for (const row of change.tasks ?? []) {
-    const { facts, derived, requestKey, depth } = row
-    const [owner = null, otherOwner = null] = ownersOf(facts, derived.state)
-    statement('INSERT OR REPLACE INTO task VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)').run(
-      facts.taskId,
-      facts.origin?.traceId ?? facts.taskId.slice(0, 32),
-      requestKey ?? null,
-      facts.spawned?.parent ?? null,
-      depth,
-      derived.state,
-      owner,
-      otherOwner,
-      facts.spawned?.route ?? null,
-      facts.spawned?.at ?? facts.attempts[0]?.startedAt ?? 0,
-      derived.settledAt ?? null,
-      JSON.stringify(row),
-    )
-  }
+  for (const row of change.tasks ?? []) writeTask(statement, row)
   for (const row of change.requests ?? [])
     statement('INSERT OR REPLACE INTO request VALUES (?, ?, ?, ?)').run(
       row.key,
@@ -275,6 +258,30 @@ function write(statement: (sql: string) => StatementSync, change: LedgerChange):
     statement(
       'INSERT INTO counter VALUES (?, ?, ?) ON CONFLICT (name, labels) DO UPDATE SET value = value + excluded.value',
     ).run(name, JSON.stringify(labels, Object.keys(labels).sort()), value)
+}
+
+/** What goes on most often changes none of the columns that most indexes are of: those indexes are then left alone. */
+function writeTask(statement: (sql: string) => StatementSync, row: TaskRow): void {
+  const { facts, derived, requestKey = null, depth } = row
+  const [owner = null, otherOwner = null] = ownersOf(facts, derived.state)
+  const fixed = [
+    facts.origin?.traceId ?? facts.taskId.slice(0, 32),
+    requestKey,
+    facts.spawned?.parent ?? null,
+    depth,
+    facts.spawned?.route ?? null,
+    facts.spawned?.at ?? facts.attempts[0]?.startedAt ?? 0,
+  ]
+  const going = [derived.state, owner, otherOwner, derived.settledAt ?? null, JSON.stringify(row)]
+  const { changes } = statement(
+    `UPDATE task SET state = ?, owner = ?, other_owner = ?, settled_at = ?, row = ?
+     WHERE task_id = ? AND trace_id = ? AND request_key IS ? AND parent IS ? AND depth = ? AND route IS ? AND spawned_at = ?`,
+  ).run(...going, facts.taskId, ...fixed)
+  if (Number(changes) > 0) return
+  statement(
+    `INSERT OR REPLACE INTO task (state, owner, other_owner, settled_at, row, task_id, trace_id, request_key, parent, depth, route, spawned_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  ).run(...going, facts.taskId, ...fixed)
 }
 
 function findSql({ traceId, states, route, since, limit }: TaskQuery): { sql: string; values: (string | number)[] } {

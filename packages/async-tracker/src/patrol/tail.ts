@@ -16,7 +16,7 @@ import { journalDir, parseSegmentFile } from '../journal/segment.ts'
 import type { SegmentRow } from '../ledger/store.ts'
 import type { Batch } from './digest.ts'
 
-const ROUND_BYTES = 1024 * 1024
+const ROUND_BYTES = 4 * 1024 * 1024
 const MOST_FILES = 10_000
 
 export interface Tailed {
