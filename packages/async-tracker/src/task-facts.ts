@@ -21,6 +21,7 @@ export interface TaskFacts {
     readonly route?: string
     readonly parent?: TaskId
     readonly deadlineAt?: EpochMs
+    readonly candidates?: readonly TraceRef[]
   }
   readonly confirmed?: { readonly at: EpochMs; readonly messageId?: string }
   /** It left its sender, who asked for no answer. */
@@ -122,7 +123,7 @@ export function gather(known: TaskFacts | undefined, event: TaskEvent, by: strin
 type EventOf<K extends TaskEvent['kind']> = Extract<TaskEvent, { readonly kind: K }>
 
 function spawn(facts: TaskFacts, event: EventOf<'spawned'>, by: string): TaskFacts {
-  const { at, system, destination, name, origin, route, parent, deadlineAt } = event
+  const { at, system, destination, name, origin, route, parent, deadlineAt, candidates } = event
   return {
     ...facts,
     description: { system, destination, name },
@@ -133,6 +134,7 @@ function spawn(facts: TaskFacts, event: EventOf<'spawned'>, by: string): TaskFac
       ...(route ? { route } : {}),
       ...(parent ? { parent } : {}),
       ...(deadlineAt === undefined ? {} : { deadlineAt }),
+      ...(candidates ? { candidates } : {}),
     },
   }
 }

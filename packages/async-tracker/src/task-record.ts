@@ -55,6 +55,7 @@ export function toRecord(facts: TaskFacts, context: RecordContext): TaskRecord {
     ...(route ? { route } : {}),
     ...(context.requestStatus === undefined ? {} : { requestStatus: context.requestStatus }),
     ...(spawned?.parent ? { parent: spawned.parent } : {}),
+    ...(spawned?.candidates ? { candidates: spawned.candidates } : {}),
     depth: context.depth,
     confirmed: confirmed !== undefined || attempts.length > 0,
     attempts: attempts.map((attempt, i) => toAttempt(attempt, i, context)),

@@ -48,6 +48,7 @@ import { watchLeftovers } from './tasks/leftover.ts'
 import { createBeginWork } from './tasks/open-work.ts'
 import { createRunTask } from './tasks/run-task.ts'
 
+const UNATTRIBUTED = 'Uncaught errors of which nobody can say whose they are.'
 const SCOPE = { name: 'afterspan', version: SDK_VERSION }
 
 /** Undefined where Afterspan is to do nothing. Once in a process; `preload-guard` sees to that. */
@@ -210,16 +211,14 @@ function start(parts: Parts, kept: Kept): void {
   addRuntimeMetrics(metrics)
   metrics.callback(() => [targetInfo(parts.resource)])
   const runTask = createRunTask({ tracer, now, onError, overdueMs: config.overdueMs })
-  Object.assign(globalState(), {
-    runTask,
-    recordError: servers.recordError,
-    gatherMetrics: () => endpoint.gather(),
-  })
+  const { recordError } = servers
+  Object.assign(globalState(), { runTask, recordError, gatherMetrics: () => endpoint.gather() })
   const leaveMetrics = (): void => {
     effective.countAll()
     endpoint.leave()
   }
-  guardProcess({ ...parts, openSpans, now, deliver, leaveMetrics })
+  const unattributed = metrics.counter('afterspan_unattributed', UNATTRIBUTED)
+  guardProcess({ ...parts, openSpans, now, deliver, leaveMetrics, unattributed })
   // One listener a process, the main thread's: what the app's worker threads count is told through it.
   if (isMainThread && sideThread.hasServices) wakeWhenListening(wake)
   else if (config.metrics) wakeWhenListening(() => (isMainThread ? endpoint.listen() : endpoint.join()))

@@ -55,7 +55,7 @@ function refuse(error: string): Answer {
 
 /** One row of `afterspan tasks`: flat, for jq and for eyes. */
 export interface FlatTask {
-  readonly [column: string]: string | number | boolean | null
+  readonly [column: string]: string | number | boolean | null | readonly string[]
 }
 
 export function toFlatRow(task: TaskRecord): FlatTask {
@@ -78,6 +78,8 @@ export function toFlatRow(task: TaskRecord): FlatTask {
     conflict: task.flags.conflict,
     confirmed: task.confirmed,
     sampled: task.origin.sampled,
+    unattributed: task.candidates !== undefined,
+    candidates: task.candidates?.map(({ traceId }) => traceId) ?? null,
     exit_code: task.exitCode ?? null,
     signal: task.signal ?? null,
     system: task.system,

@@ -110,6 +110,8 @@ describe('tasks', () => {
       conflict: false,
       confirmed: true,
       sampled: true,
+      unattributed: false,
+      candidates: null,
       exit_code: null,
       signal: null,
       system: 'bullmq',

@@ -105,6 +105,8 @@ export interface TaskSpawned extends TaskFact<'spawned'>, TaskDescription {
   /** The task whose attempt spawned this one. */
   readonly parent?: TaskId
   readonly deadlineAt?: EpochMs
+  /** Nobody can be named for it: who may have left it behind. */
+  readonly candidates?: readonly TraceRef[]
   /** Its request had been answered when this was spawned: what the patrol then needs to know of it. */
   readonly late?: LateSpawn
 }
@@ -304,6 +306,8 @@ export interface TaskRecord extends TaskDescription {
   readonly route?: string
   readonly requestStatus?: number
   readonly parent?: TaskId
+  /** There, also where it is empty: nobody can be named for it, and these may have left it behind. */
+  readonly candidates?: readonly TraceRef[]
   readonly depth: number
   readonly confirmed: boolean
   readonly attempts: readonly AttemptRecord[]

@@ -1,23 +1,46 @@
-import { context, trace } from '@opentelemetry/api'
-import type { TraceRef } from '../contracts/task.ts'
+import { context, trace, type Context } from '@opentelemetry/api'
+import type { TaskId, TraceRef } from '../contracts/task.ts'
 import { inFlight } from '../http/in-flight.ts'
+import { recentRequests } from '../http/recent-requests.ts'
 import { activeRequest, activeTask, type RequestRecord } from '../http/request-record.ts'
+import { takeThrower } from '../sdk/last-thrower.ts'
 import { refOf } from '../tasks/producer.ts'
 
-/** Whose code threw: the context that is still active in `uncaughtExceptionMonitor` tells. Without one, a request that is alone in flight is taken; with several, nobody is named. */
+/** Whose code threw. */
 export interface Culprit {
   readonly ref: TraceRef
   readonly record?: RequestRecord
-  readonly isTask: boolean
+  readonly task?: TaskId
 }
 
-export function findCulprit(): Culprit | undefined {
-  const active = context.active()
-  const record = activeRequest(active)
-  if (record) return { ref: record.ref, record, isTask: false }
-  const span = trace.getSpan(active)
-  if (span && activeTask(active)) return { ref: refOf(span), isTask: true }
-  if (inFlight.size !== 1) return undefined
+const RECENT_MS = 60_000
+
+/**
+ * The bound function that threw a moment ago says whose it is, also where somebody else's callback called it; else the context
+ * that is still active in Node's handlers. Without either nobody is named: a request that happens to be in flight alone may have
+ * nothing to do with it. Only a stack that ran over has lost its context for certain: then the one that is there alone has it.
+ */
+export function findCulprit(error: unknown): Culprit | undefined {
+  const found = culpritOf(takeThrower()) ?? culpritOf(context.active())
+  if (found || !isOverflow(error)) return found
   const [only] = inFlight
-  return { ref: only!.ref, record: only!.record, isTask: false }
+  return only && findCandidates().length === 1 ? { ref: only.ref, record: only.record } : undefined
+}
+
+function culpritOf(from: Context | undefined): Culprit | undefined {
+  if (!from) return undefined
+  const record = activeRequest(from)
+  if (record) return { ref: record.ref, record }
+  const span = trace.getSpan(from)
+  const task = activeTask(from)
+  return span && task ? { ref: refOf(span), task } : undefined
+}
+
+/** Who may have left it behind: what is in flight, and what was answered within the last minute. */
+export function findCandidates(): TraceRef[] {
+  return [...Array.from(inFlight, ({ ref }) => ref), ...recentRequests.since(Date.now() - RECENT_MS)].slice(0, 16)
+}
+
+function isOverflow(error: unknown): boolean {
+  return error instanceof RangeError && error.message === 'Maximum call stack size exceeded'
 }

@@ -4,25 +4,22 @@ import type { EpochMs, TraceRef } from '../contracts/task.ts'
 import { inFlight } from '../http/in-flight.ts'
 import { processChannel } from '../tasks/channel.ts'
 import { toFailure } from '../tasks/redact.ts'
-import { findCulprit, type Culprit } from './attribution.ts'
+import type { Uncaught } from '../tasks/stray-error.ts'
+import { findCandidates, findCulprit, type Culprit } from './attribution.ts'
 
 export interface CrashDeps {
   readonly now: () => EpochMs
   /** Ends the spans that are open beside the requests. */
   readonly endOpenSpans: (errorType: string) => void
   /** A request that was already answered is guilty: its promise is broken now. */
-  readonly breakPromise: (culprit: Culprit, error: unknown, origin: string) => void
+  readonly breakPromise: (uncaught: Uncaught) => void
+  /** The app lives on. What was rejected is told where that is watched. */
+  readonly tellHandled: (uncaught: Uncaught) => void
   /** A span for a crash that no request or task is guilty of; undefined where it is nobody's business. */
-  readonly tellCrash: (error: unknown, origin: string) => TraceRef | undefined
+  readonly tellCrash: (uncaught: Uncaught) => TraceRef | undefined
   readonly sendLastWords: () => void
 }
 
-interface Uncaught {
-  readonly error: unknown
-  readonly culprit: Culprit | undefined
-  /** Node's word for it: 'uncaughtException' or 'unhandledRejection'. */
-  readonly origin: string
-}
 /** A handler of the app's mostly logs, closes what is open and exits. */
 const HANDLED_MS = 10_000
 
@@ -31,13 +28,15 @@ export function watchCrashes(deps: CrashDeps): (exitCode: number) => boolean {
   let handled: (Uncaught & { readonly atMs: number }) | undefined
   process.on('uncaughtExceptionMonitor', (error: unknown, origin: string) => {
     try {
-      const uncaught = { error, culprit: findCulprit(), origin }
-      if (isFatal()) {
+      const isCrash = isFatal()
+      const uncaught = { error, culprit: findCulprit(error), candidates: findCandidates(), origin, isCrash }
+      if (isCrash) {
         endInFlight(deps, uncaught)
         deps.sendLastWords()
       } else {
         handled = { ...uncaught, atMs: performance.now() }
         note(uncaught)
+        deps.tellHandled(uncaught)
       }
     } catch {
       // the app's own error is the one to be seen
@@ -60,11 +59,12 @@ function isFatal(): boolean {
   return process.listenerCount('uncaughtException') === 0 && !process.hasUncaughtExceptionCaptureCallback()
 }
 
-function endInFlight(deps: CrashDeps, { error, culprit, origin }: Uncaught): void {
+function endInFlight(deps: CrashDeps, uncaught: Uncaught): void {
+  const { error, culprit } = uncaught
   const failure = toFailure(error)
   processChannel.publish({ kind: 'crashed', at: deps.now(), failure, ...(culprit ? { culprit: culprit.ref } : {}) })
-  if (culprit?.record?.ended) deps.breakPromise(culprit, error, origin)
-  const guilty = culprit?.ref ?? deps.tellCrash(error, origin)
+  if (culprit?.record?.ended) deps.breakPromise(uncaught)
+  const guilty = culprit?.ref ?? deps.tellCrash(uncaught)
   const open = [...inFlight]
   for (const request of open) request.endForCrash(roleOf(request.ref, culprit), error, guilty)
   deps.endOpenSpans(failure.type)

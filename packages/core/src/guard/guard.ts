@@ -2,17 +2,20 @@ import type { Tracer } from '@opentelemetry/api'
 import type { CoreConfig } from '../config/config.ts'
 import type { EpochMs } from '../contracts/task.ts'
 import { inFlight } from '../http/in-flight.ts'
+import type { Counter } from '../metrics/registry.ts'
 import type { Exporter } from '../sdk/exporter.ts'
 import type { OpenSpans } from '../sdk/open-spans.ts'
 import type { SpanData } from '../sdk/span-data.ts'
 import type { SideThread } from '../side-thread/host.ts'
-import { createCrashTask } from '../tasks/crash-task.ts'
 import { isTaskSpan, patrolTells } from '../tasks/outcome-teller.ts'
+import { tellStrayCrash } from '../tasks/stray-error.ts'
 import { tellCrash } from './crash-span.ts'
 import { watchCrashes } from './crash.ts'
 import type { Drain } from './drain.ts'
 import { createFarewell, watchExit } from './exit.ts'
 import { createLastWords } from './last-words.ts'
+import { watchRejections } from './rejections.ts'
+import { createStrays } from './strays.ts'
 import { watchSignals } from './signals.ts'
 
 /** Watches the three ways in which this process can end with JavaScript still running: an uncaught error, an exit, a signal. */
@@ -27,8 +30,10 @@ export function guardProcess(deps: {
   /** The process is about to end: its metrics are told for the last time. */
   readonly leaveMetrics: () => void
   readonly drain: Drain
+  /** An error of which nobody can say whose it is. */
+  readonly unattributed: Pick<Counter, 'add'>
 }): void {
-  const { config, exporter, openSpans, sideThread, tracer, now, deliver, leaveMetrics, drain } = deps
+  const { config, exporter, openSpans, sideThread, tracer, now, deliver, leaveMetrics, drain, unattributed } = deps
   const { queue } = exporter
   const lastWords = queue
     ? createLastWords({ queue, settings: config.otlp, sideThread, holdMs: config.exitHoldMs })
@@ -40,13 +45,21 @@ export function guardProcess(deps: {
   const endOpenSpans = (errorType: string): void => {
     openSpans.endAll(errorType, (span) => patrolTells() && isTaskSpan(span))
   }
+  // A tool that fails is no news: what serves or has served is.
+  const serves = (): boolean => inFlight.size > 0 || sideThread.isAwake
+  const strays = createStrays({ tracer, now, serves, unattributed })
+  watchRejections({ announce: strays.rejected })
   const endAsCrash = watchCrashes({
     now,
     endOpenSpans,
-    breakPromise: createCrashTask(tracer, now),
-    // A tool that fails is no news: what serves or has served is.
-    tellCrash: (error, origin) =>
-      inFlight.size > 0 || sideThread.isAwake ? tellCrash(deliver, error, origin) : undefined,
+    breakPromise: strays.crash,
+    tellHandled: strays.handled,
+    tellCrash(uncaught) {
+      if (!serves()) return undefined
+      const ref = tellCrash(deliver, uncaught.error, uncaught.origin)
+      tellStrayCrash(uncaught, ref, now())
+      return ref
+    },
     sendLastWords,
   })
   const farewell = createFarewell({ now, endOpenSpans, sendLastWords, endAsCrash, leaveMetrics })

@@ -1,6 +1,7 @@
 // SERVER spans from Node's own diagnostics channels. Measured facts that shaped this file: on Node 22 (and 24 without
 // AsyncContextFrame) the start hook runs under the previous request's context; with pipelining finish and close run under
 // another request's; 'response.finish' is never published on a client abort.
+import { recentRequests } from './recent-requests.ts'
 import { subscribe } from 'node:diagnostics_channel'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import {
@@ -268,6 +269,7 @@ function end(serving: Serving, open: Open, outcome: RequestOutcome, status: numb
   record.ended = true
   serving.requestMetrics.ended(open, endMs, status, errorType)
   serving.requestEnded(record)
+  recentRequests.add(record)
   serving.effective.ended(record, outcome)
   if (record.promised > 0 || outcome === 'crashed') publishAnswered(serving.serviceName, open, outcome)
   // Last of all: until here a death of the process leaves the request's name. From here on it leaves the span, by the same one write.

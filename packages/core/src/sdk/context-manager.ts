@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { noteThrower } from './last-thrower.ts'
 import { ROOT_CONTEXT, type Context, type ContextManager } from '@opentelemetry/api'
 
 /** OpenTelemetry's context on one AsyncLocalStorage. `enter` is ours: it sets the context for the rest of the current callback, as a diagnostics channel's start hook needs. */
@@ -25,7 +26,14 @@ export class AsyncContextManager implements ContextManager {
     const storage = this.#storage
     const fn = target as unknown as (...args: unknown[]) => unknown
     const bound = function (this: unknown, ...args: unknown[]): unknown {
-      return storage.run(context, () => fn.apply(this, args))
+      let hasThrown = true
+      try {
+        const result = storage.run(context, () => fn.apply(this, args))
+        hasThrown = false
+        return result
+      } finally {
+        if (hasThrown) noteThrower(context)
+      }
     }
     Object.defineProperty(bound, 'length', { configurable: true, value: fn.length })
     return bound as unknown as T

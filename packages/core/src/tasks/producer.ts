@@ -51,6 +51,8 @@ export interface Promiser {
   readonly request?: RequestRecord | undefined
   readonly parent?: TaskId | undefined
   readonly origin: TraceRef
+  /** Where nobody can be named: who may have promised it. */
+  readonly candidates?: readonly TraceRef[]
 }
 
 export function activePromiser(before: Context, span: Span): Promiser {
@@ -60,7 +62,7 @@ export function activePromiser(before: Context, span: Span): Promiser {
 
 /** Says that work is promised, before anything of it happens. */
 export function publishSpawned(
-  { request, parent, origin }: Promiser,
+  { request, parent, origin, candidates }: Promiser,
   taskId: TaskId,
   draft: TaskDraft,
   at: EpochMs,
@@ -78,6 +80,7 @@ export function publishSpawned(
     ...(request?.route ? { route: request.route } : {}),
     ...(request?.ended ? { late: lateSpawn(request) } : {}),
     ...(parent ? { parent } : {}),
+    ...(candidates ? { candidates } : {}),
     ...(deadlineMs === undefined ? {} : { deadlineAt: (at + deadlineMs) as EpochMs }),
   })
 }

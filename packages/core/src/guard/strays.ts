@@ -1,0 +1,63 @@
+// What becomes of an error that nobody caught: told once, whichever way it is met, of whoever can be named.
+import type { EpochMs } from '../contracts/task.ts'
+import { announceStray, type StrayDeps, type StrayError, type Uncaught } from '../tasks/stray-error.ts'
+import { findCandidates, findCulprit } from './attribution.ts'
+
+/** Errors of nobody's in a minute that get a row; more are counted alone. */
+const MOST_A_MINUTE = 100
+const MINUTE_MS = 60_000
+
+export interface Strays {
+  /** It ends the process. */
+  crash(uncaught: Uncaught): void
+  /** A handler of the app's has it. */
+  handled(uncaught: Uncaught): void
+  /** A handler of the app's has it, and somebody may still catch it. */
+  rejected(error: unknown): StrayError | undefined
+}
+
+export function createStrays(
+  deps: StrayDeps & { readonly serves: () => boolean; readonly unattributed: { add(n: number): void } },
+): Strays {
+  const known = new WeakSet<object>()
+  const isNew = (error: unknown): boolean => {
+    if (typeof error !== 'object' || error === null) return true
+    if (known.has(error)) return false
+    known.add(error)
+    return true
+  }
+  const mayTell = limited(deps.now)
+  const announce = (uncaught: Uncaught): StrayError | undefined => {
+    if (!isNew(uncaught.error)) return undefined
+    if (!uncaught.culprit) {
+      if (!deps.serves()) return undefined
+      deps.unattributed.add(1)
+      if (!mayTell()) return undefined
+    }
+    return announceStray(deps, uncaught)
+  }
+  return {
+    crash(uncaught) {
+      announce(uncaught)?.fail()
+    },
+    handled(uncaught) {
+      if (uncaught.origin !== 'unhandledRejection') announce(uncaught)?.fail()
+    },
+    rejected(error) {
+      const who = { culprit: findCulprit(error), candidates: findCandidates() }
+      return announce({ error, origin: 'unhandledRejection', ...who, isCrash: false })
+    },
+  }
+}
+
+function limited(now: () => EpochMs): () => boolean {
+  let since = -Infinity
+  let told = 0
+  return () => {
+    if (now() - since >= MINUTE_MS) {
+      since = now()
+      told = 0
+    }
+    return ++told <= MOST_A_MINUTE
+  }
+}

@@ -1,0 +1,64 @@
+// A server that answers 200 and leaves behind what fails later, in every way that needs no library. It handles what is uncaught.
+const { AsyncResource } = require('node:async_hooks')
+const { EventEmitter } = require('node:events')
+const { createServer } = require('node:http')
+const { Readable } = require('node:stream')
+
+const fail = (text) => {
+  throw new RangeError(text)
+}
+/** Shared by all requests, and drained by a timer that was set at the start. */
+const pool = []
+const emitter = new EventEmitter()
+setInterval(() => {
+  for (const callback of pool.splice(0)) callback()
+  emitter.emit('tick')
+}, 20)
+
+const acts = {
+  timer: () => setTimeout(fail, 5, 'in a timer'),
+  immediate: () => setImmediate(fail, 'in an immediate'),
+  tick: () => process.nextTick(fail, 'in a tick'),
+  interval: () => {
+    const timer = setInterval(() => {
+      clearInterval(timer)
+      fail('in an interval')
+    }, 5)
+  },
+  rejection: () => {
+    void Promise.reject(new RangeError('nobody awaits this'))
+  },
+  async: async () => {
+    await Promise.resolve()
+    fail('in an async function')
+  },
+  nested: () => setTimeout(() => void Promise.resolve().then(() => setTimeout(fail, 5, 'far down')), 5),
+  stream: () => new Readable({ read: () => {} }).destroy(new RangeError('of a stream')),
+  emitter: () => setImmediate(() => new EventEmitter().emit('error', new RangeError('of an emitter'))),
+  callback: () => require('node:fs').readFile(__filename, () => fail('in a callback')),
+  double: () => {
+    const once = (calls) => (calls > 1 ? fail('called twice') : setTimeout(once, 1, calls + 1))
+    once(1)
+  },
+  pool: () => pool.push(() => fail('in a pool')),
+  listener: () => emitter.once('tick', () => fail('in a listener')),
+  bound: () => pool.push(AsyncResource.bind(() => fail('bound by the app'))),
+  late: () => {
+    const promise = Promise.reject(new RangeError('handled late'))
+    setTimeout(() => void promise.catch(() => {}), 50)
+  },
+  tooLate: () => {
+    const promise = Promise.reject(new RangeError('handled too late'))
+    process.once('SIGUSR2', () => void promise.catch(() => {}))
+  },
+  abort: () => {
+    void Promise.reject(AbortSignal.abort().reason)
+  },
+}
+process.on('uncaughtException', ({ message }) => console.log(`caught ${message}`))
+process.on('unhandledRejection', ({ message }) => console.log(`caught ${message}`))
+const server = createServer((req, res) => {
+  res.end('ok')
+  const act = acts[req.url.slice(1)]
+  if (act) res.on('close', act)
+}).listen(0, '127.0.0.1', () => console.log(`listening ${server.address().port}`))
