@@ -18,6 +18,7 @@ import { globalState } from './global-state.ts'
 import { createDrain, type Drain } from './guard/drain.ts'
 import { guardProcess } from './guard/guard.ts'
 import { mountOnApp, type AppMount } from './http/app-mount.ts'
+import { createInbound } from './http/inbound.ts'
 import { watchClients } from './http/client.ts'
 import { EffectiveCounter } from './http/effective.ts'
 import { watchFrameworks } from './http/frameworks.ts'
@@ -194,6 +195,7 @@ function start(parts: Parts, kept: Kept): void {
     isMuted: hooks.isMuted('http'),
     mount: kept.mount,
     traceResponse: config.traceResponse,
+    inbound: createInbound(config.inbound),
     mostInferredRoutes: config.mostInferredRoutes,
     flight: config.flight ? kept.flight : undefined,
     deliver,

@@ -1,3 +1,4 @@
+import { parseInboundRules, type InboundRules } from '../http/inbound.ts'
 import type { SpanLimits } from '../sdk/request-span.ts'
 import type { OtlpSettings } from '../sdk/otlp/settings.ts'
 import type { LogLevel } from '../sdk/diag-logger.ts'
@@ -41,6 +42,7 @@ export interface CoreConfig {
   readonly mostInferredRoutes: number
   readonly flight: boolean
   readonly ignorePaths: readonly string[]
+  readonly inbound: InboundRules
   readonly exitHoldMs: number
   readonly doctorDir: string
   readonly drainMs: number
@@ -92,6 +94,7 @@ export function loadConfig(env: Env = environment()): CoreConfig {
     mostInferredRoutes: own.mostInferredRoutes,
     flight: own.flight === 'requests',
     ignorePaths: own.ignorePaths,
+    inbound: parseInboundRules(own.inbound) ?? [],
     exitHoldMs: own.exitHoldMs,
     doctorDir: own.doctorDir,
     drainMs: own.drainMs,

@@ -21,6 +21,23 @@ export class NotAllowed extends Error {
 export function text(env: string, doc: string, fallback = ''): Option<string> {
   return { env, doc, fallback, parse: (raw) => raw }
 }
+/** Text of a form of its own; `allowed` says which. */
+export function checked(
+  env: string,
+  doc: string,
+  fallback: string,
+  { isAllowed, allowed }: { readonly isAllowed: (raw: string) => boolean; readonly allowed: string },
+): Option<string> {
+  return {
+    env,
+    doc,
+    fallback,
+    parse(raw) {
+      if (!isAllowed(raw)) throw new NotAllowed(allowed)
+      return raw
+    },
+  }
+}
 /** A secret that is too short is refused, and never repeated. */
 export function secret(env: string, doc: string, leastLength: number): Option<string> {
   return {

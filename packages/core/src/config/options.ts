@@ -1,4 +1,6 @@
+import { parseInboundRules } from '../http/inbound.ts'
 import {
+  checked,
   flag,
   httpUrl,
   integer,
@@ -229,6 +231,15 @@ export const coreOptions = {
     'Different routes that are inferred from paths, at most, where the router is not one that Afterspan knows. 0: none.',
     100,
     { min: 0, max: 1_000 },
+  ),
+  inbound: checked(
+    'AFTERSPAN_INBOUND_TRACE',
+    'What becomes of the trace context that a request carries, by the address of the network peer: continue, link (a trace of its own, linked to that of the caller) or ignore; one for all, or peers=policy,… where peers are private, an address, a CIDR block or *. The first that fits decides.',
+    'private=continue,*=link',
+    {
+      isAllowed: (raw) => parseInboundRules(raw) !== undefined,
+      allowed: 'continue, link, ignore, or peers=policy with commas between',
+    },
   ),
   ignorePaths: list('AFTERSPAN_IGNORE_PATHS', 'Paths whose requests make no spans and no request metrics.', [
     '/livez',

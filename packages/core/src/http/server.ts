@@ -4,15 +4,7 @@
 import { recentRequests } from './recent-requests.ts'
 import { subscribe } from 'node:diagnostics_channel'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import {
-  propagation,
-  ROOT_CONTEXT,
-  SpanKind,
-  trace,
-  TraceFlags,
-  type Context,
-  type SpanContext,
-} from '@opentelemetry/api'
+import { ROOT_CONTEXT, SpanKind, trace, TraceFlags, type Context, type SpanContext } from '@opentelemetry/api'
 import { suppressTracing } from '@opentelemetry/core'
 import { SamplingDecision, type Sampler } from '@opentelemetry/sdk-trace'
 import { OWN_SERVER } from '../admin/server.ts'
@@ -30,6 +22,7 @@ import type { AppMount } from './app-mount.ts'
 import type { EffectiveCounter } from './effective.ts'
 import { watchHttp2 } from './http2-server.ts'
 import { inFlight } from './in-flight.ts'
+import type { Inbound } from './inbound.ts'
 import { createInferredRoutes, type InferredRoutes } from './inferred-route.ts'
 import { bindLateListeners } from './late-listeners.ts'
 import { Open, OPEN, openOf, type Marked } from './open-request.ts'
@@ -55,6 +48,8 @@ export interface ServerSettings {
   /** What is answered on the app's own port. */
   readonly mount: AppMount | undefined
   readonly traceResponse: boolean
+  /** What is taken of the trace context that a request carries. */
+  readonly inbound: (request: RequestHead) => Inbound
   readonly mostInferredRoutes: number
   readonly flight: FlightLog | undefined
   /** True: it waits to be sent. */
@@ -148,7 +143,7 @@ function start(
     return
   }
   if (serving.isMuted) {
-    serving.manager.enter(extract(request))
+    serving.manager.enter(serving.inbound(request).context)
     return
   }
   const open = begin(serving, request, path, settle)
@@ -168,9 +163,10 @@ function start(
 
 /** The span of a request, and what is kept of it until it ends. */
 function begin(serving: Serving, request: RequestHead, path: string, settle: Open['settle']): Open {
-  const inbound = extract(request)
+  const { context: inbound, links } = serving.inbound(request)
   const facts = describeRequest(request, path)
   const span = startSpan(serving, inbound, facts)
+  for (const link of links) span.addLink(link)
   const { traceId: id, spanId: own, traceFlags } = span.spanContext()
   const ref = { traceId: id, spanId: own, sampled: traceFlags === TraceFlags.SAMPLED }
   const record: RequestRecord = {
@@ -186,16 +182,6 @@ function begin(serving: Serving, request: RequestHead, path: string, settle: Ope
   inFlight.add(open)
   serving.requestMetrics.started(open)
   return open
-}
-
-/** Against the root, never the active context: that may be the previous request's. */
-function extract({ headers }: RequestHead): Context {
-  const isCarried =
-    headers['traceparent'] !== undefined ||
-    headers['baggage'] !== undefined ||
-    headers['b3'] !== undefined ||
-    headers['x-b3-traceid'] !== undefined
-  return isCarried ? propagation.extract(ROOT_CONTEXT, headers) : ROOT_CONTEXT
 }
 
 function startSpan(serving: Serving, inbound: Context, { method, attributes }: RequestFacts): RequestSpan {

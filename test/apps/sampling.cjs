@@ -1,0 +1,18 @@
+// A server whose requests go well, fail, leave work that fails, crash the process, or are followed by a span of the app's own.
+const { createServer } = require('node:http')
+const { runTask } = require('afterspan')
+
+const server = createServer((req, res) => {
+  if (req.url === '/late') {
+    res.end('promised', () => {
+      runTask('late work', async () => {
+        throw new RangeError('the work failed')
+      }).catch(() => {})
+    })
+  } else if (req.url === '/fail') {
+    res.statusCode = 500
+    res.end()
+  } else if (req.url === '/crash') {
+    throw new RangeError('the process ends')
+  } else res.end('ok')
+}).listen(0, '127.0.0.1', () => console.log(`listening ${server.address().port}`))

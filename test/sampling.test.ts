@@ -1,0 +1,95 @@
+// What the head sampler decides, and what it cannot: no failure is sampled out.
+import { get, startPreloaded, type PreloadedApp } from '@afterspan/testing'
+import { startOtlpSink, type OtlpSink, type StoredSpan } from 'afterspan/internal'
+import { expect, test } from 'vitest'
+import { appFile, listening } from './app.ts'
+
+const APP = appFile('sampling.cjs')
+const TRACE = 'ab'.repeat(16)
+const UNSAMPLED = `00-${TRACE}-${'cd'.repeat(8)}-00`
+const SAMPLED = `00-${TRACE}-${'cd'.repeat(8)}-01`
+
+async function start(env: Record<string, string>): Promise<{ app: PreloadedApp; sink: OtlpSink; url: string }> {
+  const sink = await startOtlpSink()
+  const app = startPreloaded({
+    app: APP,
+    sink,
+    env: { OTEL_BSP_SCHEDULE_DELAY: '20', AFTERSPAN_EXIT_HOLD_MS: '5000', ...env },
+  })
+  return { app, sink, url: await listening(app) }
+}
+function of(sink: OtlpSink, path: string): StoredSpan | undefined {
+  return sink.spans().find(({ kind, attributes }) => kind === 'server' && attributes['url.path'] === path)
+}
+
+const SAMPLERS: readonly (readonly [Record<string, string>, Record<string, string>])[] = [
+  [{ OTEL_TRACES_SAMPLER: 'always_off' }, {}],
+  [{ OTEL_TRACES_SAMPLER: 'traceidratio', OTEL_TRACES_SAMPLER_ARG: '0' }, {}],
+  [{ OTEL_TRACES_SAMPLER: 'parentbased_traceidratio', OTEL_TRACES_SAMPLER_ARG: '0' }, {}],
+  [{ OTEL_TRACES_SAMPLER: 'parentbased_always_on' }, { traceparent: UNSAMPLED }],
+]
+test.each(SAMPLERS)(
+  'with %o, a request with %o is told when it, or its work, fails, and not when it goes well',
+  async (env, headers) => {
+    const { app, sink, url } = await start(env)
+    for (const path of ['/well', '/fail', '/late']) await get(url + path, { headers })
+    await sink.waitFor((spans) => of(sink, '/late') !== undefined && spans.some(({ name }) => name === 'late work'))
+    const late = sink.spans().find(({ name }) => name === 'late work')!
+    expect(late.status).toEqual({ code: 'error', message: 'the work failed' })
+    expect(late.traceId).toBe(of(sink, '/late')!.traceId)
+    expect(of(sink, '/fail')!.attributes['http.response.status_code']).toBe(500)
+    get(`${url}/crash`, { headers }).catch(() => {})
+    expect(await app.exit).toEqual({ code: 1, signal: null })
+    expect(of(sink, '/crash')!.attributes).toMatchObject({
+      'error.type': 'RangeError',
+      'afterspan.crash.role': 'culprit',
+    })
+    expect(of(sink, '/well')).toBeUndefined()
+    await sink.close()
+  },
+)
+
+test('the rest follows the ratio', async () => {
+  const { app, sink, url } = await start({ OTEL_TRACES_SAMPLER: 'traceidratio', OTEL_TRACES_SAMPLER_ARG: '0.5' })
+  const kept = `00-${'00'.repeat(15)}01-${'cd'.repeat(8)}-00`
+  const left = `00-ffffffff${'00'.repeat(12)}-${'cd'.repeat(8)}-01`
+  await get(`${url}/left`, { headers: { traceparent: left } })
+  await get(`${url}/kept`, { headers: { traceparent: kept } })
+  await sink.waitFor(() => of(sink, '/kept') !== undefined)
+  expect(of(sink, '/left')).toBeUndefined()
+  await app.stop()
+  await sink.close()
+})
+
+test('a peer that is not trusted can neither hide a request nor write into the trace of another', async () => {
+  const { app, sink, url } = await start({ AFTERSPAN_INBOUND_TRACE: '127.0.0.0/8=link,*=continue' })
+  for (const [path, traceparent] of [
+    ['/hidden', UNSAMPLED],
+    ['/forged', SAMPLED],
+  ] as const)
+    await get(url + path, { headers: { traceparent } })
+  await sink.waitFor(() => of(sink, '/hidden') !== undefined && of(sink, '/forged') !== undefined)
+  for (const path of ['/hidden', '/forged']) {
+    const span = of(sink, path)!
+    expect(span.traceId).not.toBe(TRACE)
+    expect(span.parentSpanId).toBeUndefined()
+    expect(span.links.map((link) => link.traceId)).toEqual([TRACE])
+  }
+  await app.stop()
+  await sink.close()
+})
+
+test.each([
+  ['private=continue,*=link', TRACE],
+  ['continue', TRACE],
+  ['ignore', undefined],
+])('with AFTERSPAN_INBOUND_TRACE=%s a caller on this host has its trace continued, or not', async (policy, trace) => {
+  const { app, sink, url } = await start({ AFTERSPAN_INBOUND_TRACE: policy })
+  await get(`${url}/one`, { headers: { traceparent: SAMPLED } })
+  await sink.waitFor(() => of(sink, '/one') !== undefined)
+  const { traceId, links } = of(sink, '/one')!
+  expect(traceId === TRACE).toBe(trace === TRACE)
+  expect(links).toEqual([])
+  await app.stop()
+  await sink.close()
+})
