@@ -74,6 +74,12 @@ describe.each([
         expect(exceptions[0]!.attributes['exception.stacktrace']).toContain(`${file.replace('4', '')}-app.cjs`)
       }
 
+      const safe = await get(`${url}/safe`)
+      expect([safe.status, safe.text.toLowerCase()]).toEqual([500, expect.stringContaining('internal server error')])
+      expect(safe.text).not.toContain('no such thing')
+      expect(await draw(sink, safe)).toBe('✗ GET /safe  SERVER shop\n  TypeError: no such thing\n  http.route=/safe')
+      await service.waitForLine(/^\[afterspan\] AFS_HANDLER_FAILED .*"error":"TypeError"/)
+
       const missing = await get(`${url}/nowhere/at/all`)
       expect(missing.status).toBe(404)
       expect(await draw(sink, missing)).toBe('· GET  SERVER shop')
@@ -90,6 +96,7 @@ describe.each([
       expect(await counted(await service.adminUrl())).toEqual({
         [`GET ${order} 200`]: 9,
         'GET /rejects 500': 1,
+        'GET /safe 500': 1,
         'GET /swallowed 500': 1,
         'GET /throws 500': 1,
         'GET  404': 1 + more.filter(([, status, route]) => status === 404 && route === '').length,
@@ -98,7 +105,7 @@ describe.each([
           more.filter(([, status]) => status !== 404).map(([, status, route]) => [`GET ${route} ${status}`, 1]),
         ),
       })
-      expect(service.stderr).not.toContain('[afterspan]')
+      expect(service.stderr.match(/\[afterspan\] \w+/g)).toEqual(['[afterspan] AFS_HANDLER_FAILED'])
 
       await service.stop()
       await sink.close()

@@ -1,4 +1,5 @@
-const { later, listening, traceHere } = require('./here.cjs')
+const { safeHandler } = require('afterspan')
+const { later, listening, reject, traceHere } = require('./here.cjs')
 
 module.exports = function start(express) {
   const app = express()
@@ -27,6 +28,10 @@ module.exports = function start(express) {
   app.get('/throws', () => {
     throw new TypeError('no such thing')
   })
+  app.get(
+    '/safe',
+    safeHandler(async (_req, _res) => reject()),
+  )
   app.get('/rejects', async (req, res, next) => {
     await later(1)
     fail(req, res, next)

@@ -1,4 +1,5 @@
-const { later, listening, traceHere } = require('./here.cjs')
+const { safeHandler } = require('afterspan')
+const { later, listening, reject, traceHere } = require('./here.cjs')
 
 module.exports = async function start(fastify) {
   const app = fastify({ logger: false })
@@ -24,6 +25,7 @@ module.exports = async function start(fastify) {
   app.get('/throws', () => {
     throw new TypeError('no such thing')
   })
+  app.get('/safe', safeHandler(reject))
   app.get('/rejects', async () => {
     await later(1)
     throw new TypeError('no such thing')

@@ -1,4 +1,5 @@
-const { later, listening, traceHere } = require('./here.cjs')
+const { safeHandler } = require('afterspan')
+const { later, listening, reject, traceHere } = require('./here.cjs')
 
 module.exports = async function start(makeServer) {
   const server = makeServer({ port: 0, host: '127.0.0.1', debug: false })
@@ -19,6 +20,7 @@ module.exports = async function start(makeServer) {
   await server.register(orders, { routes: { prefix: '/api/{tenant}' } })
   server.route({ method: 'GET', path: '/files/{path*}', handler: () => 'file' })
   server.route({ method: '*', path: '/any/{id}', handler: (request, h) => h.response().code(403) })
+  server.route({ method: 'GET', path: '/safe', handler: safeHandler(reject) })
   server.route({ method: 'POST', path: '/echo', handler: (request) => ({ got: request.payload, trace: traceHere() }) })
   server.route({
     method: 'GET',

@@ -7,6 +7,10 @@ exports.traceHere = () => globalThis[API]?.context.active().getValue(SPAN)?.span
 
 exports.later = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
+exports.reject = async () => {
+  throw new TypeError('no such thing')
+}
+
 exports.listening = (server) => {
   console.log(`listening ${server.address().port}`)
 }

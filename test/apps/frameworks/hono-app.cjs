@@ -1,4 +1,5 @@
-const { later, listening, traceHere } = require('./here.cjs')
+const { safeHandler } = require('afterspan')
+const { later, listening, reject, traceHere } = require('./here.cjs')
 
 module.exports = function start(Hono, serve) {
   const app = new Hono()
@@ -20,6 +21,7 @@ module.exports = function start(Hono, serve) {
   app.get('/throws', () => {
     throw new TypeError('no such thing')
   })
+  app.get('/safe', safeHandler(reject))
   app.get('/rejects', async () => {
     await later(1)
     throw new TypeError('no such thing')

@@ -1,4 +1,5 @@
-const { later, listening, traceHere } = require('./here.cjs')
+const { safeHandler } = require('afterspan')
+const { later, listening, reject, traceHere } = require('./here.cjs')
 
 module.exports = function start(Koa, Router) {
   const app = new Koa()
@@ -38,6 +39,7 @@ module.exports = function start(Koa, Router) {
   root.get('/throws', () => {
     throw new TypeError('no such thing')
   })
+  root.get('/safe', safeHandler(reject))
   root.get(['/rejects', '/swallowed'], async () => {
     await later(1)
     throw new TypeError('no such thing')

@@ -1,6 +1,7 @@
 // Without a compiler for decorators: they are functions.
 require('reflect-metadata')
-const { later, listening, traceHere } = require('./here.cjs')
+const { safeHandler } = require('afterspan')
+const { later, listening, reject, traceHere } = require('./here.cjs')
 
 module.exports = async function start(
   { Body, Catch, Controller, Get, HttpCode, Module, Post, Query, UseFilters },
@@ -21,6 +22,7 @@ module.exports = async function start(
       throw new TypeError('no such thing')
     }
   }
+  Root.prototype.safe = safeHandler(reject)
   class Orders {
     async one(query) {
       await later(Number(query.ms ?? 0))
@@ -36,7 +38,7 @@ module.exports = async function start(
   method(Root, 'echo', Post('/echo'))
   method(Root, 'echo', HttpCode(200))
   Body()(Root.prototype, 'echo', 0)
-  for (const name of ['throws', 'rejects', 'swallowed']) method(Root, name, Get(`/${name}`))
+  for (const name of ['throws', 'rejects', 'swallowed', 'safe']) method(Root, name, Get(`/${name}`))
   method(Root, 'swallowed', UseFilters(new Swallow()))
   method(Orders, 'one', Get(':id'))
   Query()(Orders.prototype, 'one', 0)

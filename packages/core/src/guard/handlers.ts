@@ -1,65 +1,40 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { types } from 'node:util'
 import { say } from '../diag.ts'
 import { globalState } from '../global-state.ts'
 import { toFailure } from '../tasks/redact.ts'
-import { observe } from '../tasks/observe.ts'
+import { answeringOf, type Answering } from './answering.ts'
 
 /**
- * Wraps a request handler `(req, res[, next])`: a throw or a rejection answers 500 without detail (where nothing was sent yet; else
- * the connection is ended), puts the exception on the SERVER span, says one line, and the process lives. Works without the preload.
+ * Wraps a request handler of Node, Express, Fastify, Koa, Hono or hapi: a throw or a rejection answers 500 without detail (where
+ * nothing was sent yet; else the connection is ended), puts the exception on the SERVER span, says one line, and the process lives.
+ * Where a handler answers in another way (a method of a Nest controller), the line is said, and the error goes on to the framework.
+ * Works without the preload.
  */
 export function safeHandler<H extends (...args: never[]) => unknown>(handler: H): H {
   const safe = function (this: unknown, ...args: never[]): unknown {
-    const response = args.find((arg) => isResponse(arg)) as ServerResponse | undefined
+    const answering = answeringOf(args)
     let result: unknown
     try {
-      result = observe(() => handler.apply(this, args), {
-        onSuccess() {},
-        onFailure(error) {
-          answer(response, error)
-        },
-        onError() {},
-      })
-    } catch {
-      return undefined // answered above
+      result = handler.apply(this, args)
+    } catch (error) {
+      return fail(answering, error)
     }
-    return result instanceof Promise ? result.catch(() => {}) : result
+    return types.isPromise(result) ? result.then(undefined, (error: unknown) => fail(answering, error)) : result
   }
   Object.defineProperty(safe, 'length', { value: handler.length, configurable: true })
   Object.defineProperty(safe, 'name', { value: handler.name, configurable: true })
   return safe as unknown as H
 }
 
-function isResponse(value: unknown): boolean {
-  const candidate = value as Partial<ServerResponse> | null
-  return (
-    typeof candidate === 'object' &&
-    candidate !== null &&
-    typeof candidate.end === 'function' &&
-    typeof candidate.setHeader === 'function' &&
-    'headersSent' in candidate
-  )
-}
-
-function answer(response: ServerResponse | undefined, error: unknown): void {
+function fail(answering: Answering | undefined, error: unknown): unknown {
   const failure = toFailure(error)
-  const request = (response as { req?: IncomingMessage } | undefined)?.req
+  const request = answering?.request
   if (request) globalState().recordError?.(request, error)
   const path = request?.url?.split('?')[0]
   say(
     'AFS_HANDLER_FAILED',
     JSON.stringify({ method: request?.method, path, error: failure.type, message: failure.message }),
   )
-  if (!response || response.writableEnded) return
-  try {
-    if (response.headersSent) {
-      response.destroy()
-      return
-    }
-    response.statusCode = 500
-    response.setHeader('content-type', 'application/json; charset=utf-8')
-    response.end('{"error":"Internal Server Error"}')
-  } catch {
-    response.destroy()
-  }
+  if (!answering) throw error
+  return answering.fail()
 }
