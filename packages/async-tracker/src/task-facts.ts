@@ -45,6 +45,8 @@ export interface AttemptFacts {
   readonly startedAt: EpochMs
   readonly maxAttempts?: number
   readonly messageId?: string
+  /** Whose copy of the message it runs. */
+  readonly reader?: string
   /** By its own report. */
   readonly end?: AttemptEnd
   /** By proof that its owner is dead. Its own report, where one turns up, weighs more. */
@@ -141,7 +143,7 @@ function spawn(facts: TaskFacts, event: EventOf<'spawned'>, by: string): TaskFac
 
 function start(facts: TaskFacts, event: EventOf<'started'>, by: string): TaskFacts {
   if (facts.attempts.some((attempt) => attempt.spanId === event.spanId)) return facts
-  const { at, attempt, spanId, maxAttempts, messageId, description, origin } = event
+  const { at, attempt, spanId, maxAttempts, messageId, reader, description, origin } = event
   const started: AttemptFacts = {
     spanId,
     n: attempt,
@@ -149,6 +151,7 @@ function start(facts: TaskFacts, event: EventOf<'started'>, by: string): TaskFac
     startedAt: at,
     ...(maxAttempts === undefined ? {} : { maxAttempts }),
     ...(messageId ? { messageId } : {}),
+    ...(reader ? { reader } : {}),
   }
   return {
     ...facts,

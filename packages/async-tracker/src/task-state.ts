@@ -102,8 +102,14 @@ function isRecovered({ attempts, ends }: TaskFacts): boolean {
   return attempts.some((a, i) => a.lost !== undefined && (a.end !== undefined || i < attempts.length - 1))
 }
 
+/** Each reader has a copy of its own to run. */
 function isDuplicate(attempts: readonly AttemptFacts[]): boolean {
   if (attempts.length < 2) return false
+  const readers = new Set(attempts.map(({ reader }) => reader))
+  return [...readers].some((reader) => ranTwice(attempts.filter((attempt) => attempt.reader === reader)))
+}
+
+function ranTwice(attempts: readonly AttemptFacts[]): boolean {
   let successes = 0
   let busyUntil = -Infinity
   for (const attempt of attempts) {

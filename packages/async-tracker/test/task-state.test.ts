@@ -238,6 +238,12 @@ describe('flags', () => {
     const over = [...both, ...tell(WORKER, failed(5, 1, { willRetry: true })), ...tell(OTHER_WORKER, succeeded(6, 2))]
     expect(deriveState(factsOf(over))).toMatchObject({ state: 'succeeded', duplicate: true })
   })
+  test('runs of several readers, which get a copy each, are no duplicates; two of one reader are', () => {
+    const one = [...tell(WORKER, started(3, 1, { reader: 'a' })), ...tell(OTHER_WORKER, started(4, 2, { reader: 'b' }))]
+    const both = [...one, ...tell(WORKER, succeeded(5, 1)), ...tell(OTHER_WORKER, succeeded(6, 2))]
+    expect(after(IN_QUEUE, both)).toMatchObject({ state: 'succeeded', duplicate: false })
+    expect(after(IN_QUEUE, both, tell(WORKER, started(7, 3, { reader: 'a' }), succeeded(8, 3))).duplicate).toBe(true)
+  })
   test('an attempt that begins in the millisecond in which the last one ended is no duplicate', () => {
     const told = [...RUNNING, ...tell(WORKER, failed(4, 1, { willRetry: true })), ...tell(OTHER_WORKER, started(4, 2))]
     expect(deriveState(factsOf(told))).toMatchObject({ state: 'running', duplicate: false })

@@ -21,8 +21,10 @@ export interface Server {
 export interface ServerOf {
   /** `url` is host:port, as a client's list of brokers wants it. */
   kafka: Server
+  nats: Server
   postgres: Server & { readonly database: string; readonly user: string }
   prometheus: Server & { readonly promtool: string }
+  rabbitmq: Server
   redis: Server
   /** Three masters; `url` is the first, `nodes` are all. */
   'redis-cluster': Server & { readonly nodes: readonly Server[] }
@@ -31,6 +33,7 @@ export type ServiceName = keyof ServerOf
 
 export interface ServerOptionsOf {
   kafka: { readonly port?: number; readonly properties?: Readonly<Record<string, number | string>> }
+  nats: { readonly args?: readonly string[]; readonly port?: number }
   postgres: { readonly args?: readonly string[]; readonly port?: number }
   prometheus: {
     readonly port?: number
@@ -39,6 +42,8 @@ export interface ServerOptionsOf {
     /** host:port of what is scraped. */
     readonly targets?: readonly string[]
   }
+  /** `config` are lines of rabbitmq.conf. */
+  rabbitmq: { readonly config?: readonly string[]; readonly port?: number }
   redis: { readonly args?: readonly string[]; readonly port?: number }
   'redis-cluster': Record<never, never>
 }

@@ -23,10 +23,19 @@ export function spansToTell(
 ): OutboxRow[] {
   if (event.kind !== 'failed' && event.kind !== 'lost') return []
   if (event.isTold) return []
+  // The broker's word on what the attempt itself has told.
+  if (event.kind === 'failed' && event.spanId === undefined && isToldByAttempt(facts, event)) return []
   const spanId = event.spanId ?? facts.taskId.slice(32)
   if (event.span) return [row(spanId, facts, encoded(event.span, process), now)]
   const span = spanOf(facts, event, process)
   return span ? [row(span.spanId, facts, request(span, process), now)] : []
+}
+
+/** Not where the event is itself what ended the attempt. */
+function isToldByAttempt({ attempts }: TaskFacts, { reason, at }: TaskFailed): boolean {
+  return attempts.some(
+    ({ end }) => end?.state === 'failed' && !end.willRetry && (end.reason !== reason || end.at !== at) && end.at <= at,
+  )
 }
 
 function spanOf(facts: TaskFacts, event: TaskFailed | TaskLost, process: ProcessRow | undefined): SpanData | undefined {

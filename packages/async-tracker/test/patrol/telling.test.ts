@@ -181,6 +181,15 @@ test("the broker's word that ends the attempt of its teller is told as that atte
   ])
 })
 
+test("the broker's word on a failure that its attempt has told is not told again", async () => {
+  const desk = await told(
+    [WEB, ...SENT],
+    [WORKER, opened(WORKER), started(3, 1), failed(8, 1)],
+    [WEB, settledFailed(9)],
+  )
+  expect(await desk.spans()).toMatchObject([{ spanId: spanId(1), attributes: { 'afterspan.task.reason': 'rejected' } }])
+})
+
 test('an attempt that failed for good, of which nothing else is known, is told all the same; one to be retried is not', async () => {
   const desk = await told([WEB, ...SENT], [WORKER, failed(9, 1)])
   expect(await desk.spans()).toMatchObject([{ spanId: OWN_ID, parentSpanId: PRODUCER, name: 'failed fulfil' }])

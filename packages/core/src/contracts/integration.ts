@@ -29,6 +29,10 @@ export interface AttemptInfo {
   readonly messageId?: string
   /** Who runs it, where several groups of consumers each get every message. */
   readonly consumerGroup?: string
+  /** Whose copy this is, where a broker gives one message to several queues: like runs of several groups, those of several readers are no duplicates. */
+  readonly reader?: string
+  /** What a final failure is called where the library knows better than 'threw', 'rejected' or 'retries_exhausted'. */
+  readonly failedAs?: TaskReason
   /**
    * What a throw of the handler means where the library gives it a meaning: 'failed' for good, whatever attempts are left;
    * 'released': the task went back to the queue without a result (delayed, rate-limited, waiting for children).
@@ -61,6 +65,8 @@ export interface Integration<ModuleExports = any> {
   readonly name: string
   /** What to hook: 'bullmq', 'node:worker_threads'. */
   readonly module: string
+  /** Files of the package whose exports `patch` gets, one by one, in place of the package's own: 'lib/channel.js'. Of CommonJS packages only. */
+  readonly files?: readonly string[]
   /** The tested semver range; outside it: said once, left alone. */
   readonly versions: string
   /** OpenTelemetry scopes whose own PRODUCER and CONSUMER spans this integration stands in for. */

@@ -129,6 +129,8 @@ export interface TaskStarted extends TaskFact<'started'> {
   readonly spanId: string
   readonly maxAttempts?: number
   readonly messageId?: string
+  /** Whose copy of the message it runs, where several queues or groups get one each. */
+  readonly reader?: string
   /** So that a task whose spawn nobody saw still has a name and a trace. */
   readonly description?: TaskDescription
   readonly origin?: TraceRef

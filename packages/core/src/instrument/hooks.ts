@@ -1,7 +1,11 @@
 // One mechanism for CommonJS and ESM from one preload. CommonJS goes through require-in-the-middle, ESM through
 // import-in-the-middle's in-thread hooks, both by way of OpenTelemetry's InstrumentationBase, so that ours and the official
 // instrumentations see the same loads.
-import { InstrumentationBase, InstrumentationNodeModuleDefinition } from '@opentelemetry/instrumentation'
+import {
+  InstrumentationBase,
+  InstrumentationNodeModuleDefinition,
+  InstrumentationNodeModuleFile,
+} from '@opentelemetry/instrumentation'
 import type { ModuleHook } from '../contracts/module-hook.ts'
 import { say } from '../diag.ts'
 import { CATALOGUE, loadInstrumentation, watchFetch } from './catalogue.ts'
@@ -181,7 +185,9 @@ function instrument(
       super(`afterspan/${hook.name}`, '0', {})
     }
     protected override init(): InstrumentationNodeModuleDefinition[] {
-      return [new InstrumentationNodeModuleDefinition(hook.module, ['*'], patch)]
+      const { module, files } = hook
+      const parts = files?.map((file) => new InstrumentationNodeModuleFile(`${module}/${file}`, ['*'], patch, () => {}))
+      return [new InstrumentationNodeModuleDefinition(module, ['*'], parts ? undefined : patch, undefined, parts)]
     }
   }
   new Hooked()

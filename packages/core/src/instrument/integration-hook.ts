@@ -4,7 +4,7 @@ import { ownedScopes } from '../sdk/owned-scopes.ts'
 
 /** An integration as a module hook. */
 export function integrationHook(
-  { name, module, versions, replacesScopes = [], patch }: Integration,
+  { name, module, files, versions, replacesScopes = [], patch }: Integration,
   kit: TaskKit,
 ): ModuleHook {
   for (const scope of replacesScopes) ownedScopes.add(scope)
@@ -12,6 +12,7 @@ export function integrationHook(
     name,
     module,
     versions,
+    ...(files ? { files } : {}),
     patch(exports) {
       patch(exports, kit)
     },

@@ -50,7 +50,7 @@ export function start(deps: KitDeps, info: AttemptInfo, carrier: Carrier): Attem
   const taskId = `${origin.traceId}${origin.spanId}` as TaskId
   span.setAttribute('afterspan.task.id', taskId)
   const active = trace.setSpan(extracted, span).setValue(TASK_KEY, taskId).deleteValue(REQUEST_KEY)
-  const { system, destination, name, attempt, maxAttempts, messageId } = info
+  const { system, destination, name, attempt, maxAttempts, messageId, reader = info.consumerGroup } = info
   taskChannel.publish({
     kind: 'started',
     taskId,
@@ -61,6 +61,7 @@ export function start(deps: KitDeps, info: AttemptInfo, carrier: Carrier): Attem
     origin,
     ...(maxAttempts === undefined ? {} : { maxAttempts }),
     ...(messageId ? { messageId } : {}),
+    ...(reader ? { reader } : {}),
   })
   return { taskId, span, active, info, attempt }
 }
@@ -92,7 +93,8 @@ export function fail(deps: KitDeps, attempt: Attempt, error: unknown, isSync: bo
     const isLast = info.maxAttempts === undefined || (info.attempt > 0 && info.attempt >= info.maxAttempts)
     const willRetry = outcome === 'retrying' || (outcome === undefined && !isLast)
     const isExhausted = outcome === undefined && isLast && (info.maxAttempts ?? 1) > 1
-    const reason: TaskReason = isExhausted ? 'retries_exhausted' : isSync ? 'threw' : 'rejected'
+    const failedAs = willRetry ? undefined : info.failedAs
+    const reason: TaskReason = failedAs ?? (isExhausted ? 'retries_exhausted' : isSync ? 'threw' : 'rejected')
     tellFailed(attempt, at, { reason, failure: toFailure(error), willRetry })
   }
 }

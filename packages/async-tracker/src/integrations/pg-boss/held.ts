@@ -1,4 +1,5 @@
 import type { AttemptInfo } from '@afterspan/core/internal'
+import { failureOf } from '../running/failure-of.ts'
 import { isObject } from '../sending/bag.ts'
 import { SYSTEM, type Boss, type Job, type Patch } from './boss.ts'
 
@@ -93,11 +94,4 @@ export function errorOf(output: unknown): unknown {
   if (output instanceof Error) return output
   const message = isObject(output) ? output['message'] : output
   return failureOf('failed', typeof message === 'string' ? message : 'failed by the app')
-}
-
-/** An error of ours for what pg-boss did. Its stack would tell of Afterspan alone, so it has none. */
-export function failureOf(code: string, message: string): Error {
-  const error = Object.assign(new Error(message), { code })
-  error.stack = ''
-  return error
 }

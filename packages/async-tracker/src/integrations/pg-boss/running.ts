@@ -1,9 +1,10 @@
 // Both ways to run a job: work() with a handler, fetch() by hand.
 import { context, ROOT_CONTEXT } from '@opentelemetry/api'
+import { failureOf } from '../running/failure-of.ts'
 import { isObject, type Fields } from '../sending/bag.ts'
 import { onCall, type Boss, type Job, type Patch } from './boss.ts'
 import { takeCarrier } from './carrier.ts'
-import { errorOf, failureOf, hold, type Held } from './held.ts'
+import { errorOf, hold, type Held } from './held.ts'
 
 /** Less than the shortest expiry, one second. */
 const SLOW_MS = 100

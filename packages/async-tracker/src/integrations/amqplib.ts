@@ -1,0 +1,34 @@
+// RabbitMQ through amqplib. Its two faces (promises, callbacks) have a Channel class each, in files of their own that the package
+// does not export; everything goes through those. Message headers are the carrier's place, and it stays in them.
+import type { Integration } from '@afterspan/core/internal'
+import { patchConsume, patchGet } from './amqplib/consuming.ts'
+import { patchEvents } from './amqplib/events.ts'
+import { patchConfirmedPublish, patchPublish } from './amqplib/publishing.ts'
+import { patchSettlers } from './amqplib/settling.ts'
+import type { Models, Patch } from './amqplib/shapes.ts'
+import { createTopology, patchTopology } from './amqplib/topology.ts'
+
+const ours = new WeakSet<object>()
+
+/**
+ * The integration of amqplib. On a confirm channel a message is enqueued when the broker has confirmed it. On a plain one nobody
+ * ever says so: it stays pending, from when its bytes have left the process in nobody's hands, until somebody runs it.
+ */
+export const amqplib: Integration<Models> = {
+  name: 'amqplib',
+  module: 'amqplib',
+  files: ['lib/channel_model.js', 'lib/callback_model.js'],
+  versions: '>=0.10.0 <3',
+  replacesScopes: ['@opentelemetry/instrumentation-amqplib'],
+  patch({ Channel, ConfirmChannel }, kit) {
+    const channel = Channel.prototype
+    if (ours.has(channel.publish)) return
+    const patch: Patch = { kit, channel, isConfirming: (it) => it instanceof ConfirmChannel, topology }
+    for (const step of [patchPublish, patchConsume, patchGet, patchSettlers, patchTopology, patchEvents]) step(patch)
+    patchConfirmedPublish(patch, ConfirmChannel.prototype)
+    ours.add(channel.publish)
+  },
+}
+
+/** Both faces may be used by one app, on the same queues. */
+const topology = createTopology()

@@ -1,0 +1,41 @@
+// Headers: where the trace context travels, and where RabbitMQ writes what became of a message.
+import { createBag, isObject, type Bag, type Fields } from '../sending/bag.ts'
+import type { Message } from './shapes.ts'
+
+/** The options with the carrier among the headers. A layer over what the caller gave, since amqplib reads inherited properties too. */
+export function withCarrier(options: unknown, { fields }: Bag): unknown {
+  if (Object.keys(fields).length === 0) return options
+  const given = isObject(options) ? options : null
+  const headers = isObject(given?.['headers']) ? given['headers'] : null
+  return layer(given, { headers: layer(headers, fields) })
+}
+
+function layer(below: Fields | null, fields: Fields): Fields {
+  return Object.assign(Object.create(below) as Fields, fields)
+}
+
+export function bagOf({ properties }: Message): Bag {
+  return createBag({ ...properties.headers })
+}
+
+/** One entry of x-death: how often, and why, a message died in a queue. The newest first. */
+export interface Death {
+  readonly queue: string
+  readonly reason: string
+  readonly count: number
+}
+export function deathsOf({ properties }: Message): Death[] {
+  const entries = properties.headers?.['x-death']
+  if (!Array.isArray(entries)) return []
+  return entries.filter(isObject).map(({ queue, reason, count }) => ({
+    queue: String(queue),
+    reason: String(reason),
+    count: Number(count) || 1,
+  }))
+}
+
+/** Deliveries before this one, which quorum queues count. */
+export function deliveriesBefore({ properties }: Message): number | undefined {
+  const count = Number(properties.headers?.['x-delivery-count'])
+  return Number.isInteger(count) ? count : undefined
+}

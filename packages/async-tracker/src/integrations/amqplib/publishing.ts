@@ -1,0 +1,90 @@
+// Publishing. sendToQueue() is a publish() to the exchange without a name, which leads to the queue of the routing key.
+import type { SentAs, TaskDraft } from '@afterspan/core/internal'
+import { createBag, isObject, taskOf, type Bag } from '../sending/bag.ts'
+import { expectConfirmation } from './confirmations.ts'
+import { leaveProcess } from './flushing.ts'
+import { withCarrier } from './headers.ts'
+import { nameOf, onCall, SYSTEM, type Channel, type Patch } from './shapes.ts'
+
+type Confirm = (error: Error | null, ...more: unknown[]) => unknown
+
+/** On a plain channel. */
+export function patchPublish(patch: Patch): void {
+  onCall(patch, 'publish', (original, self, args) => {
+    // A confirm channel's own publish() comes through here.
+    const addressed = patch.isConfirming(self) ? undefined : addressOf(args)
+    if (!addressed) return original.apply(self, args)
+    const { draft, exchange, options } = addressed
+    const bag = createBag()
+    let result: unknown
+    const send = (): Promise<void> => {
+      const [destination, routingKey, content] = args
+      result = original.call(self, destination, routingKey, content, withCarrier(options, bag), ...args.slice(4))
+      return leaveProcess(self, { taskId: taskOf(bag), exchange })
+    }
+    follow(patch, draft, bag, send, { instead: 'unanswered' })
+    return result
+  })
+}
+
+/** On a confirm channel: the last argument hears of the broker's answer. */
+export function patchConfirmedPublish({ kit }: Patch, channel: Channel): void {
+  const patch = { kit, channel }
+  onCall(patch, 'publish', (original, self, args) => {
+    const addressed = addressOf(args)
+    const callback = args[4] as Confirm | null | undefined
+    if (!addressed || (callback && typeof callback !== 'function')) return original.apply(self, args)
+    const { draft, options, messageId } = addressed
+    const bag = createBag()
+    let result: unknown
+    const send = (): Promise<void> => {
+      const { promise, settle } = expectConfirmation(self)
+      const confirm: Confirm = (error, ...more) => {
+        settle(error)
+        return callback?.(error, ...more)
+      }
+      const [exchange, routingKey, content] = args
+      result = original.call(self, exchange, routingKey, content, withCarrier(options, bag), confirm, ...args.slice(5))
+      return promise
+    }
+    follow(patch, draft, bag, send, messageId)
+    return result
+  })
+}
+
+/** The app gets what publish() returned: whether it may go on writing. How the message fares is told later. */
+function follow(
+  { kit }: Pick<Patch, 'kit'>,
+  draft: TaskDraft,
+  bag: Bag,
+  send: () => Promise<void>,
+  sentAs: SentAs,
+): void {
+  kit.enqueue(draft, bag, send, () => sentAs).catch(() => {})
+}
+
+interface Address {
+  readonly draft: TaskDraft
+  readonly exchange: string
+  readonly options: unknown
+  readonly messageId: string | undefined
+}
+
+/** Undefined for what amqplib is going to refuse. */
+function addressOf([exchange = '', routingKey = '', , options]: readonly unknown[]): Address | undefined {
+  if (typeof exchange !== 'string' || typeof routingKey !== 'string') return undefined
+  const { expiration, messageId, type } = isObject(options) ? options : {}
+  const lifetimeMs = expiration === undefined || expiration === '' ? NaN : Number(expiration)
+  return {
+    draft: {
+      system: SYSTEM,
+      destination: nameOf(exchange || routingKey),
+      name: typeof type === 'string' && type ? type : nameOf(routingKey || exchange),
+      // Whoever has not begun by then never will.
+      ...(lifetimeMs >= 0 ? { deadlineMs: lifetimeMs } : {}),
+    },
+    exchange,
+    options,
+    messageId: typeof messageId === 'string' ? messageId : undefined,
+  }
+}

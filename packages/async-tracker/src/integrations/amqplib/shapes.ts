@@ -1,0 +1,80 @@
+// What is used of amqplib, as it is from 0.10 on.
+import type { TaskKit } from '@afterspan/core/internal'
+import type { Fields } from '../sending/bag.ts'
+import type { Topology } from './topology.ts'
+
+export const SYSTEM = 'rabbitmq'
+
+export interface Message {
+  readonly fields: {
+    readonly deliveryTag: number
+    readonly exchange: string
+    readonly redelivered: boolean
+    readonly routingKey: string
+  }
+  readonly properties: { readonly headers?: Fields; readonly messageId?: unknown; readonly type?: unknown }
+}
+type Method = (this: Channel, ...args: unknown[]) => unknown
+/** Both classes: methods of the one return promises, those of the other take callbacks. */
+export interface Channel {
+  ack: Method
+  ackAll: Method
+  assertQueue: Method
+  bindQueue: Method
+  consume: Method
+  emit(event: string, ...args: unknown[]): boolean
+  get: Method
+  nack: Method
+  nackAll: Method
+  publish: Method
+  recover: Method
+  reject: Method
+  /** Its number on the connection. */
+  readonly ch: number
+  readonly connection: Connection
+}
+/** What tells whether bytes are still on their way to the kernel. */
+export interface Connection {
+  readonly channels?: readonly ({ readonly buffer: Buffered } | null | undefined)[]
+  readonly muxer?: { readonly newStreams: readonly unknown[]; readonly oldStreams: readonly unknown[] }
+  readonly stream?: { readonly destroyed?: boolean; readonly writableLength: number }
+}
+interface Buffered {
+  readonly readableLength: number
+  readonly writableLength: number
+}
+interface ChannelClass {
+  readonly prototype: Channel
+}
+export interface Models {
+  readonly Channel: ChannelClass
+  readonly ConfirmChannel: ChannelClass & (new (...args: never[]) => Channel)
+}
+/** What the steps of one patch share. */
+export interface Patch {
+  readonly kit: TaskKit
+  readonly channel: Channel
+  readonly isConfirming: (channel: Channel) => boolean
+  readonly topology: Topology
+}
+
+/** Wraps one method of the channels; `this` comes as an argument. */
+export function onCall(
+  { kit, channel }: Pick<Patch, 'kit' | 'channel'>,
+  method: Exclude<keyof Channel, 'ch' | 'connection' | 'emit'>,
+  replace: (original: Method, self: Channel, args: unknown[]) => unknown,
+): void {
+  kit.wrap(
+    channel,
+    method,
+    (original) =>
+      function (this: Channel, ...args) {
+        return replace(original, this, args)
+      },
+  )
+}
+
+/** Names that RabbitMQ makes up are one destination: each of them is used once. */
+export function nameOf(exchangeOrQueue: string): string {
+  return /^amq\.(?:gen|rabbitmq\.reply-to)/.exec(exchangeOrQueue)?.[0] ?? exchangeOrQueue
+}

@@ -1,0 +1,76 @@
+// What this process itself declared of its queues: where a rejected message goes, and how often one is delivered. What others
+// declared, and policies, are not known here.
+import { isObject, type Fields } from '../sending/bag.ts'
+import { onCall, type Patch } from './shapes.ts'
+
+const MOST_QUEUES = 1_000
+const MOST_HOPS = 10
+
+interface Queue {
+  readonly deadLetterExchange?: string
+  readonly deadLetterRoutingKey?: string
+  readonly deliveryLimit?: number
+}
+export interface Topology {
+  readonly queues: Map<string, Queue>
+  /** Queues by exchange. */
+  readonly bindings: Map<string, Set<string>>
+}
+
+export function createTopology(): Topology {
+  return { queues: new Map(), bindings: new Map() }
+}
+
+export function patchTopology(patch: Patch): void {
+  const { queues, bindings } = patch.topology
+  onCall(patch, 'assertQueue', (original, self, args) => {
+    const [queue, options] = args
+    const result = original.apply(self, args)
+    if (typeof queue === 'string' && queue && queues.size < MOST_QUEUES) queues.set(queue, describe(options))
+    return result
+  })
+  onCall(patch, 'bindQueue', (original, self, args) => {
+    const [queue, exchange] = args
+    const result = original.apply(self, args)
+    if (typeof queue === 'string' && typeof exchange === 'string') {
+      const bound = bindings.get(exchange) ?? new Set()
+      if (bound.size < MOST_QUEUES) bound.add(queue)
+      if (bindings.size < MOST_QUEUES) bindings.set(exchange, bound)
+    }
+    return result
+  })
+}
+
+function describe(options: unknown): Queue {
+  const given = isObject(options) ? options : {}
+  const args = isObject(given['arguments']) ? given['arguments'] : {}
+  const exchange = given['deadLetterExchange'] ?? args['x-dead-letter-exchange']
+  const routingKey = given['deadLetterRoutingKey'] ?? args['x-dead-letter-routing-key']
+  const limit = args['x-delivery-limit']
+  return {
+    ...(typeof exchange === 'string' ? { deadLetterExchange: exchange } : {}),
+    ...(typeof routingKey === 'string' ? { deadLetterRoutingKey: routingKey } : {}),
+    ...(typeof limit === 'number' ? { deliveryLimit: limit } : {}),
+  } satisfies Fields
+}
+
+/** What rejecting a message without requeue means: it is tried again when the way of dead letters leads back to its queue. */
+export function afterReject(
+  { queues, bindings }: Topology,
+  queue: string,
+  routingKey: string,
+): 'discarded' | 'dead_lettered' | 'retried' {
+  let at: readonly string[] = [queue]
+  const seen = new Set<string>()
+  for (let hop = 0; hop < MOST_HOPS; hop++) {
+    at = at.flatMap((name) => {
+      const { deadLetterExchange: exchange, deadLetterRoutingKey = routingKey } = queues.get(name) ?? {}
+      if (exchange === undefined) return []
+      return exchange === '' ? [deadLetterRoutingKey] : [...(bindings.get(exchange) ?? [])]
+    })
+    if (at.includes(queue)) return 'retried'
+    at = at.filter((name) => !seen.has(name))
+    for (const name of at) seen.add(name)
+  }
+  return queues.get(queue)?.deadLetterExchange === undefined ? 'discarded' : 'dead_lettered'
+}

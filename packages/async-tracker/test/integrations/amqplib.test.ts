@@ -1,0 +1,416 @@
+// Both faces of amqplib against a real RabbitMQ, by core's own kit: what is told, and what the app sees.
+import { once } from 'node:events'
+import type { TaskSpawned } from '@afterspan/core/internal'
+import { present, service, type MissingServer, type ServerOf } from '../../../testing/src/services.ts'
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { amqplib } from '../../src/integrations/amqplib.ts'
+import { installed } from './installed.ts'
+import { createRealKit } from './real-kit.ts'
+import { toldAttempts, toldStates } from './told-states.ts'
+
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 120_000 })
+
+const real = createRealKit()
+const { events } = real
+const amqp = installed('amqplib')
+const callbacks = installed('amqplib/callback_api')
+let server: ServerOf['rabbitmq'] | MissingServer
+let connection: any
+let channel: any
+let count = 0
+
+beforeAll(async () => {
+  server = await service('rabbitmq')
+  if ('missing' in server) return
+  for (const file of ['lib/channel_model.js', 'lib/callback_model.js']) {
+    amqplib.patch(installed('amqplib', file), real.kit)
+    amqplib.patch(installed('amqplib', file), real.kit) // as when it is loaded twice
+  }
+  connection = await amqp.connect(server.url)
+})
+afterAll(async () => {
+  await connection?.close()
+  if (server && !('missing' in server)) await server.stop()
+})
+beforeEach(async (context) => {
+  present(server, context)
+  channel = await open()
+  real.clear()
+})
+
+const body = Buffer.from('{"order":7}')
+
+async function open(kind = 'createChannel'): Promise<any> {
+  const opened = await connection[kind]()
+  opened.on('error', () => {})
+  return opened
+}
+async function queueOf(options: object = {}, name = 'q'): Promise<string> {
+  const { queue } = await channel.assertQueue(`${name}${++count}`, options)
+  return queue
+}
+function states(...expected: string[]): Promise<void> {
+  return vi.waitFor(() => expect(toldStates(events)).toEqual(expected), { timeout: 20_000, interval: 5 })
+}
+/** Until all bytes of plain channels have left. */
+function left(): Promise<void> {
+  return real.until(() => kinds().includes('sent'))
+}
+function closed(channel: any): Promise<void> {
+  return new Promise((resolve) => channel.once('close', resolve))
+}
+function kinds(): string[] {
+  return events.map(({ kind }) => kind)
+}
+/** Resolves with the first messages of a queue. */
+async function take(on: any, queue: string, n = 1, options = {}): Promise<any[]> {
+  const got: any[] = []
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const { consumerTag } = await on.consume(
+    queue,
+    (message: any) => {
+      if (message && got.push(message) === n) resolve()
+    },
+    options,
+  )
+  await promise
+  await on.cancel(consumerTag)
+  return got
+}
+
+describe('a message', () => {
+  test('sent by a request and acknowledged is one task in its trace', async () => {
+    const queue = await queueOf()
+    const { request, written } = real.inRequest((request) => ({ request, written: channel.sendToQueue(queue, body) }))
+    expect(written).toBe(true)
+    const [message] = await take(channel, queue)
+    await left()
+    expect(toldStates(events)).toEqual(['running'])
+    channel.ack(message)
+    await states('succeeded')
+    // a consumer may be faster than the look at the connection
+    expect(kinds().toSorted()).toEqual(['sent', 'spawned', 'started', 'succeeded'])
+    expect(events[0]).toMatchObject({ system: 'rabbitmq', destination: queue, name: queue, origin: request.ref })
+    expect(events.find(({ kind }) => kind === 'started')).toMatchObject({ attempt: 1, reader: queue })
+    expect(real.spans.map(({ name, traceId }) => [name, traceId])).toEqual([
+      [`send ${queue}`, request.ref.traceId],
+      [`process ${queue}`, request.ref.traceId],
+    ])
+    expect(real.errors).toEqual([])
+  })
+
+  test('shows the app what it would show without us, but for the trace context among its headers', async () => {
+    const queue = await queueOf()
+    class Options {
+      headers = Object.create({ inherited: 1 }, { own: { value: [1, { two: 2 }], enumerable: true } })
+      get messageId(): string {
+        return 'm1'
+      }
+    }
+    const options = new Options()
+    const given = JSON.stringify(options)
+    const confirming = await open('createConfirmChannel')
+    confirming.sendToQueue(queue, body, Object.assign(options, { type: 'order', CC: 'nowhere', expiration: 60_000 }))
+    expect(JSON.stringify(options.headers)).toBe(JSON.stringify(JSON.parse(given).headers))
+    const [message] = await take(channel, queue, 1, { noAck: true })
+    const { traceparent, ...headers } = message.properties.headers
+    expect(traceparent).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/)
+    expect(headers).toEqual({ own: [1, { two: 2 }], inherited: 1, CC: ['nowhere'] })
+    expect(message.properties).toMatchObject({ messageId: 'm1', type: 'order', expiration: '60000' })
+    expect(message.content.toString()).toBe('{"order":7}')
+    await real.until(() => kinds().includes('confirmed'))
+    expect(events.find(({ kind }) => kind === 'confirmed')).toMatchObject({ messageId: 'm1' })
+    expect((events[0] as TaskSpawned).deadlineAt).toBe(events[0]!.at + 60_000)
+  })
+
+  test('of the callback face is the same', async () => {
+    const queue = await queueOf()
+    const model = await new Promise<any>((resolve, reject) => {
+      callbacks.connect((server as ServerOf['rabbitmq']).url, (error: unknown, made: unknown) =>
+        error ? reject(error as Error) : resolve(made),
+      )
+    })
+    const confirming = await new Promise<any>((resolve) => {
+      model.createConfirmChannel((_: unknown, made: unknown) => resolve(made))
+    })
+    const answer = await new Promise((resolve) => {
+      confirming.sendToQueue(queue, body, {}, (error: unknown) => resolve(error))
+    })
+    expect(answer).toBe(null)
+    await states('enqueued')
+    const returned = confirming.consume(queue, (message: unknown) => confirming.ack(message))
+    expect(returned).toBe(confirming)
+    await states('succeeded')
+    await new Promise((resolve) => model.close(resolve))
+  })
+
+  test('taken by get() is an attempt until it is settled', async () => {
+    const queue = await queueOf()
+    channel.sendToQueue(queue, body)
+    await left()
+    expect(toldStates(events)).toEqual(['pending'])
+    expect(await channel.get('q-empty').catch((error: { code: number }) => error.code)).toBe(404)
+    channel = await open()
+    const message = await channel.get(queue)
+    await states('running')
+    channel.nack(message)
+    await states('retrying rejected')
+    const again = await channel.get(queue, { noAck: true })
+    expect(again.fields.redelivered).toBe(true)
+    await states('succeeded')
+  })
+})
+
+describe('a message that the broker does not take', () => {
+  test('is never enqueued on a closed channel, and the app gets amqplib’s own error', async () => {
+    const queue = await queueOf()
+    await channel.close()
+    expect(() => channel.sendToQueue(queue, body)).toThrow(amqp.IllegalOperationError)
+    expect(toldStates(events)).toEqual(['lost never_enqueued'])
+    const confirming = await open('createConfirmChannel')
+    expect(() => confirming.sendToQueue(queue, 'no buffer')).toThrow('content is not a buffer')
+    expect(toldStates(events)).toEqual(['lost never_enqueued', 'lost never_enqueued'])
+  })
+
+  test('is never enqueued when the broker refuses it', async () => {
+    const queue = await queueOf({ maxLength: 1, arguments: { 'x-overflow': 'reject-publish' } })
+    const confirming = await open('createConfirmChannel')
+    const answers: unknown[] = []
+    for (let i = 0; i < 2; i++) confirming.sendToQueue(queue, body, {}, (error: unknown) => answers.push(error))
+    await confirming.waitForConfirms().catch((error: Error) => answers.push(error.message))
+    await states('enqueued', 'lost never_enqueued')
+    expect(answers).toEqual([null, new Error('message nacked'), 'message nacked'])
+  })
+
+  test.for([
+    ['createChannel', 'pending'],
+    ['createConfirmChannel', 'enqueued'],
+  ] as const)('is never enqueued when there is no such exchange (%s)', async ([kind, before]) => {
+    const queue = await queueOf()
+    const publisher = await open(kind)
+    publisher.sendToQueue(queue, body)
+    await states(before)
+    publisher.publish('no-such-exchange', 'key', body)
+    await closed(publisher)
+    await states(before, 'lost never_enqueued')
+    const evidence = kind === 'createChannel' ? 'broker' : 'own_report'
+    expect(events.find((event) => event.kind === 'lost')).toMatchObject({ evidence })
+  })
+
+  test('that no confirmation came for counts as never enqueued until somebody runs it', async () => {
+    const queue = await queueOf()
+    const confirming = await open('createConfirmChannel')
+    const answer = new Promise((resolve) => confirming.sendToQueue(queue, body, {}, resolve))
+    expect(toldStates(events)).toEqual(['pending'])
+    confirming.publish('no-such-exchange', '', body)
+    await answer
+    await real.until(() => toldStates(events)[1] === 'lost never_enqueued')
+    const [message] = await take(channel, queue)
+    channel.ack(message)
+    await states('succeeded', 'lost never_enqueued')
+  })
+
+  test.for(['createChannel', 'createConfirmChannel'])('fails as unroutable when it comes back (%s)', async (kind) => {
+    const publisher = await open(kind)
+    const returned: any[] = []
+    publisher.on('return', (message: unknown) => returned.push(message))
+    publisher.publish('', 'nobody', body, { mandatory: true })
+    await states('failed unroutable')
+    expect(returned).toMatchObject([{ fields: { replyCode: 312, replyText: 'NO_ROUTE' } }])
+    expect(events.find(({ kind }) => kind === 'failed')).toMatchObject({
+      failure: { type: '312', message: "NO_ROUTE: exchange '', routing key 'nobody'" },
+    })
+  })
+})
+
+describe('a message that the consumer rejects', () => {
+  test('with requeue is retried', async () => {
+    const queue = await queueOf()
+    channel.sendToQueue(queue, body)
+    let runs = 0
+    await channel.consume(queue, (message: any) => {
+      if (++runs === 1) channel.nack(message)
+      else if (runs === 2) channel.reject(message, true)
+      else channel.ack(message)
+    })
+    await states('succeeded')
+    expect(toldAttempts(events)).toEqual(['1 retrying rejected', '0 retrying rejected', '0 succeeded'])
+  })
+
+  test('without requeue has failed', async () => {
+    const queue = await queueOf()
+    channel.sendToQueue(queue, body)
+    await channel.consume(queue, (message: any) => channel.reject(message, false))
+    await states('failed rejected')
+    expect(events.at(-1)).toMatchObject({ failure: { type: 'reject', message: 'reject without requeue' } })
+  })
+
+  test('among many fails alone', async () => {
+    const queue = await queueOf()
+    for (let i = 0; i < 5; i++) channel.sendToQueue(queue, body)
+    const messages = await take(channel, queue, 5)
+    channel.nack(messages[2], false, false)
+    channel.ack(messages[3], true)
+    channel.ackAll()
+    await states('succeeded', 'succeeded', 'failed rejected', 'succeeded', 'succeeded')
+    expect(await channel.checkQueue(queue)).toMatchObject({ messageCount: 0 })
+  })
+
+  test('is dead-lettered where its queue says so, and what is done with the copy is other work', async () => {
+    const dead = await queueOf({}, 'parked')
+    const queue = await queueOf({ deadLetterExchange: '', deadLetterRoutingKey: dead })
+    channel.sendToQueue(queue, body)
+    await channel.consume(queue, (message: any) => channel.nack(message, false, false))
+    await states('failed dead_lettered')
+    const [copy] = await take(channel, dead)
+    expect(copy.properties.headers['x-death']).toMatchObject([{ queue, reason: 'rejected' }])
+    channel.ack(copy)
+    await states('failed dead_lettered', 'succeeded')
+  })
+
+  test('is retried where the way of dead letters leads back', async () => {
+    const queue = `work${++count}`
+    await channel.assertExchange(`retry-${queue}`, 'fanout')
+    const waiting = await queueOf({ messageTtl: 20, deadLetterExchange: '', deadLetterRoutingKey: queue })
+    await channel.bindQueue(waiting, `retry-${queue}`, '')
+    await channel.assertQueue(queue, { deadLetterExchange: `retry-${queue}` })
+    channel.sendToQueue(queue, body)
+    let runs = 0
+    await channel.consume(queue, (message: any) => {
+      if (++runs < 3) channel.nack(message, false, false)
+      else channel.ack(message)
+    })
+    await states('succeeded')
+    expect(toldAttempts(events)).toEqual(['1 retrying rejected', '2 retrying rejected', '3 succeeded'])
+  })
+
+  test('too often for its quorum queue has its attempts exhausted', async () => {
+    const queue = await queueOf({ arguments: { 'x-queue-type': 'quorum', 'x-delivery-limit': 1 } })
+    channel.sendToQueue(queue, body)
+    await channel.consume(queue, (message: any) => channel.nack(message))
+    await states('failed retries_exhausted')
+    expect(toldAttempts(events)).toEqual(['1 retrying rejected', '2 failed retries_exhausted'])
+  })
+})
+
+describe('a message that waits too long', () => {
+  test('has expired when it comes out of the queue of the dead', async () => {
+    const dead = await queueOf({}, 'dead-letters')
+    const queue = await queueOf({ deadLetterExchange: '', deadLetterRoutingKey: dead })
+    channel.sendToQueue(queue, body, { expiration: 10 })
+    const [copy] = await take(channel, dead)
+    channel.ack(copy)
+    await states('failed expired', 'succeeded')
+    expect(toldAttempts(events)).toEqual([])
+  })
+
+  test('in a queue that only delays it is not late', async () => {
+    const queue = await queueOf()
+    const delay = await queueOf({ messageTtl: 10, deadLetterExchange: '', deadLetterRoutingKey: queue })
+    channel.sendToQueue(delay, body)
+    const [message] = await take(channel, queue)
+    channel.ack(message)
+    await states('succeeded')
+    expect(toldAttempts(events)).toEqual(['1 succeeded'])
+  })
+})
+
+describe('a handler', () => {
+  test('that throws closes its channel as ever, and the message is retried', async () => {
+    const queue = await queueOf()
+    channel.sendToQueue(queue, body)
+    await left()
+    expect(toldStates(events)).toEqual(['pending'])
+    const thrower = await open()
+    const failure = once(thrower, 'error')
+    await thrower.consume(queue, () => {
+      throw new RangeError('no luck')
+    })
+    expect(await failure).toMatchObject([{ name: 'RangeError', message: 'no luck', code: 541 }])
+    await states('retrying threw')
+    const [message] = await take(channel, queue)
+    expect(message.fields.redelivered).toBe(true)
+    channel.ack(message)
+    await states('succeeded')
+  })
+
+  test('that throws has failed for good where the broker does not wait for its word, or has had it', async () => {
+    const queue = await queueOf()
+    for (const noAck of [true, false]) {
+      channel.sendToQueue(queue, body)
+      const thrower = await open()
+      const failure = closed(thrower)
+      await thrower.consume(
+        queue,
+        (message: any) => {
+          if (!noAck) thrower.ack(message)
+          throw new RangeError('no luck')
+        },
+        { noAck },
+      )
+      await failure
+    }
+    await states('failed threw', 'failed threw')
+    expect(kinds().filter((kind) => kind === 'failed')).toHaveLength(2)
+  })
+
+  test('that works on after its ack is not done before it returns', async () => {
+    const queue = await queueOf()
+    channel.sendToQueue(queue, body)
+    const { promise, resolve } = Promise.withResolvers<void>()
+    await channel.consume(queue, async (message: any) => {
+      channel.ack(message)
+      await promise
+    })
+    await states('running')
+    expect(await channel.checkQueue(queue)).toMatchObject({ messageCount: 0 })
+    expect(toldStates(events)).toEqual(['running'])
+    resolve()
+    await states('succeeded')
+  })
+
+  test('that works on while the message is delivered again makes it run twice at once', async () => {
+    const queue = await queueOf()
+    channel.sendToQueue(queue, body)
+    const first = await open()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const began = new Promise<void>((begin) => {
+      void first.consume(queue, async () => {
+        begin()
+        await promise
+      })
+    })
+    await began
+    await first.close()
+    expect(toldStates(events)).toEqual(['running'])
+    const [message] = await take(channel, queue)
+    channel.ack(message)
+    await states('succeeded duplicate')
+    const { at } = events.at(-1)!
+    await vi.waitUntil(() => Date.now() > at)
+    resolve()
+    await real.until(() => kinds().includes('released'))
+    expect(toldStates(events)).toEqual(['succeeded duplicate'])
+  })
+
+  test('of each queue of an exchange has a copy of its own', async () => {
+    await channel.assertExchange('news', 'fanout')
+    const queues = [await queueOf(), await queueOf()]
+    for (const queue of queues) await channel.bindQueue(queue, 'news', '')
+    channel.publish('news', '', body)
+    const taken = await Promise.all(queues.map((queue) => take(channel, queue)))
+    for (const [message] of taken) channel.ack(message)
+    await real.until(() => kinds().filter((kind) => kind === 'succeeded').length === 2)
+    expect(toldStates(events)).toEqual(['succeeded'])
+    expect(events[0]).toMatchObject({ destination: 'news' })
+  })
+
+  test('is told that its consumer was cancelled, which is no task', async () => {
+    const queue = await queueOf()
+    const { promise, resolve } = Promise.withResolvers<unknown>()
+    await channel.consume(queue, resolve)
+    await channel.deleteQueue(queue)
+    expect(await promise).toBe(null)
+    expect(events).toEqual([])
+  })
+})
