@@ -18,6 +18,8 @@ import { describe, expect, test } from 'vitest'
 import { appFile, listening } from './app.ts'
 
 const NODE_OPTIONS = `--require ${JSON.stringify(registerPath())}`
+/** At the end of a process, on a busy machine: what is asked here is that everything arrives. */
+const HOLD = { AFTERSPAN_EXIT_HOLD_MS: '10000' }
 const file = (name: string): string => appFile(join('loading', name))
 const wrong = join(tempDir('wrong'), 'wrong.cjs')
 writeFileSync(wrong, 'const a = ;\n')
@@ -88,6 +90,25 @@ describe.each(nodesUnderTest())('on Node $major', ({ path }) => {
     expect(preloaded.home).toEqual([])
   })
 
+  test.each([
+    { app: appFile('express.cjs'), preload: 'import' },
+    { app: appFile('express.mjs'), preload: 'NODE_OPTIONS' },
+    { app: appFile('express.mjs'), preload: 'import' },
+    { app: file('express.ts'), preload: 'require' },
+    { app: file('express.mts'), preload: 'import' },
+    { app: file('express.cts'), preload: 'NODE_OPTIONS' },
+  ] as const)('$app is instrumented by $preload', async ({ app, preload }) => {
+    const sink = await startOtlpSink()
+    const service = startPreloaded({ app, preload, node: path, sink, env: { ...HOLD, NODE_NO_WARNINGS: '1' } })
+    expect((await get(`${await listening(service)}/api/a/orders/1`)).status).toBe(200)
+    service.signal('SIGTERM')
+    await service.exit
+    await sink.waitFor((spans) => spans.length > 0)
+    expect(sink.spans().map(({ name }) => name)).toEqual(['GET /api/:tenant/orders/:id'])
+    expect(service.stderr).toBe('')
+    await sink.close()
+  })
+
   test('node --watch: the app is watched, the watcher is not', async () => {
     const app = runApp({ args: ['--watch', file('stays.cjs')], node: path, env: { NODE_OPTIONS } })
     await app.waitForLine(/^said true$/)
@@ -100,7 +121,13 @@ describe.each(nodesUnderTest())('on Node $major', ({ path }) => {
     cpSync(join(registerPath(), '..'), copy, { recursive: true })
     const flags = ['--require', join(copy, 'register.js'), '--import', pathToFileURL(registerPath()).href]
     const sink = await startOtlpSink()
-    const app = startPreloaded({ app: flags[0]!, args: [...flags.slice(1), appFile('express.cjs')], node: path, sink })
+    const app = startPreloaded({
+      app: flags[0]!,
+      args: [...flags.slice(1), appFile('express.cjs')],
+      node: path,
+      sink,
+      env: HOLD,
+    })
     expect((await get(`${await listening(app)}/api/a/orders/1`)).status).toBe(200)
     await sink.waitFor((spans) => spans.length > 0)
     app.signal('SIGTERM')
@@ -117,6 +144,34 @@ test('an older Node is told so in one line, and the app runs', async () => {
   expect([code, stdout]).toEqual([0, 'said true\n'])
   expect(stderr).toMatch(/^\[afterspan\] AFS_NODE_UNSUPPORTED Node v18\.20\.8 is too old: .* 22\.15 or newer.*\n$/)
 })
+
+test.each([
+  { what: 'CommonJS', app: appFile('express.cjs') },
+  { what: 'CommonJS that is imported', app: appFile('express.mjs') },
+])('where Node cannot hook imports $what is complete, and nothing is said', async ({ app }) => {
+  const sink = await startOtlpSink()
+  const service = startPreloaded({ ...on2215(app), sink, env: HOLD })
+  expect((await get(`${await listening(service)}/api/a/orders/1`)).status).toBe(200)
+  service.signal('SIGTERM')
+  await service.exit
+  await sink.waitFor((spans) => spans.length > 0)
+  expect(sink.spans()[0]!.name).toBe('GET /api/:tenant/orders/:id')
+  expect(service.stderr).toBe('')
+  await sink.close()
+})
+
+test('where Node cannot hook imports an ES module that is not seen is named, with the versions that can', async () => {
+  const service = startPreloaded(on2215(file('imports-hono.mjs')))
+  expect(await service.exit).toEqual({ code: 0, signal: null })
+  expect(service.stderr).toMatch(
+    /^\[afterspan\] AFS_HOOK_UNSUPPORTED Node v22\.15\.0 cannot instrument ES modules: hono is not seen\. Node 22\.22\.3, 24\.11\.1 or 26 can.*\n$/,
+  )
+})
+
+/** A Node that calls itself 22.15.0 before we look. */
+function on2215(app: string): { readonly app: string; readonly args: readonly string[]; readonly register: string } {
+  return { register: file('pretend-22-15.cjs'), app: '--require', args: [registerPath(), app] }
+}
 
 test('an older Node can read the preload', () => {
   const text = readFileSync(registerPath(), 'utf8')

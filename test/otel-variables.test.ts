@@ -31,7 +31,7 @@ async function tell(env: Record<string, string>, headers: Record<string, string>
       return undefined
     },
   })
-  const app = startPreloaded({ app: APP, sink, env: { AFTERSPAN_EXIT_HOLD_MS: '5000', ...env } })
+  const app = startPreloaded({ app: APP, sink, env: { AFTERSPAN_EXIT_HOLD_MS: '10000', ...env } })
   const { text } = await get(`${await listening(app)}${path}`, { headers })
   app.signal('SIGTERM')
   await app.exit

@@ -10,6 +10,7 @@ import type { ModuleHook } from '../contracts/module-hook.ts'
 import { say } from '../diag.ts'
 import { CATALOGUE, loadInstrumentation, watchFetch } from './catalogue.ts'
 import { hookLoaders } from './loader-hooks.ts'
+import { createUnseen } from './unseen-imports.ts'
 import { reportLoading } from './loading-report.ts'
 import { loadedPackages, watchPackages } from './require-hook.ts'
 import { createInstrumentationStatus } from './status.ts'
@@ -71,7 +72,11 @@ export function createModuleHooks(options: {
       if (!options.isMuted('undici')) watchFetch(options.bundleDir, onError('undici'))
       watchPackages(modules)
       tellTooEarly(status)
-      hookLoaders(modules, onSpecifier, onError('module hooks'))
+      hookLoaders(modules, {
+        asked: onSpecifier,
+        unseen: createUnseen(status),
+        failed: onError('module hooks'),
+      })
     },
   }
 }

@@ -2,7 +2,6 @@
 // import of a module that somebody wants to see: nobody else pays for it. What is required goes through require-in-the-middle and is only looked at here.
 import * as nodeModule from 'node:module'
 import { pathToFileURL } from 'node:url'
-import { say } from '../diag.ts'
 import { withOwnFramesHidden } from './hidden-frames.ts'
 
 interface HookContext {
@@ -18,17 +17,24 @@ interface ImportHooks {
   loadSync: Load
 }
 
-/** `onSpecifier` hears of every module before it is resolved; `modules` are those whose imports the instrumentations want to see. */
+export interface LoadListener {
+  /** Hears of every module before it is resolved. */
+  asked(specifier: string): void
+  /** An ES module that somebody wants to see, where this Node cannot show it. What it takes from CommonJS is seen all the same. */
+  unseen(specifier: string): void
+  failed(error: unknown): void
+}
+
+/** `modules` are those whose imports the instrumentations want to see. */
 export function hookLoaders(
   modules: readonly string[],
-  onSpecifier: (specifier: string) => void,
-  onError: (error: unknown) => void,
+  { asked: onSpecifier, unseen, failed: onError }: LoadListener,
 ): void {
+  const wanted = new Set(modules)
   if (!canHookImports(process.versions.node)) {
-    nodeModule.registerHooks({ resolve: watchOnly(onSpecifier) as never })
+    nodeModule.registerHooks({ resolve: watchOnly(wanted, onSpecifier, unseen) as never })
     return
   }
-  const wanted = new Set(modules)
   let imports: ImportHooks | undefined
   let isAsked = false
   const resolve: Resolve = (specifier, context, next) => {
@@ -67,17 +73,18 @@ export function canHookImports(version: string): boolean {
   return major === 25 ? minor >= 1 : major > 25
 }
 
-/** CommonJS is complete without them; that imports are not seen is said at the first one. */
-function watchOnly(onSpecifier: (specifier: string) => void): Resolve {
+/** CommonJS is complete without them, also where it is imported. */
+function watchOnly(
+  wanted: ReadonlySet<string>,
+  onSpecifier: (specifier: string) => void,
+  unseen: (specifier: string) => void,
+): Resolve {
   return (specifier, context, next) => {
     onSpecifier(specifier)
-    if (isImport(context) && !specifier.startsWith('node:'))
-      say(
-        'AFS_HOOK_UNSUPPORTED',
-        `Node ${process.version} cannot instrument what is imported: of ES modules only HTTP and fetch are seen. Node 22.22.3, 24.11.1 or 26 can; CommonJS is complete.`,
-        'imports',
-      )
-    return withOwnFramesHidden(() => next(specifier, context))
+    const resolved = withOwnFramesHidden(() => next(specifier, context))
+    if (wanted.has(specifier) && isImport(context) && (resolved as { format?: string }).format === 'module')
+      unseen(specifier)
+    return resolved
   }
 }
 

@@ -84,8 +84,16 @@ function ofProcesses({ processes }: Trial): Finding[] {
   const blind = processes.find(({ hooksImports }) => !hooksImports)
   const loaded: Finding = { level: 'well', about: 'preload', text: `loaded in ${seen}` }
   if (!blind) return [loaded]
-  const text = `Node ${blind.node} cannot instrument what is imported: of ES modules only HTTP and fetch are seen`
-  return [loaded, { level: 'note', about: 'Node', text, todo: 'Node 22.22.3, 24.11.1 or 26 can; CommonJS is complete' }]
+  const text = `Node ${blind.node} cannot instrument ES modules`
+  return [
+    loaded,
+    {
+      level: 'note',
+      about: 'Node',
+      text,
+      todo: 'Node 22.22.3, 24.11.1 or 26 can; CommonJS, HTTP and fetch are complete',
+    },
+  ]
 }
 
 function nameOf({ pid, threadId, argv, node }: LoadingReport): string {
@@ -147,6 +155,13 @@ function ofRow({ module, version, state, range, by }: Row): Finding {
       about,
       text: 'loaded too early: before the preload',
       todo: 'let afterspan/register be the first --require; take other preloads out of NODE_OPTIONS or put them behind it',
+    }
+  if (state === 'no_hook')
+    return {
+      level: 'problem',
+      about,
+      text: 'not seen: this Node cannot instrument ES modules',
+      todo: 'Node 22.22.3, 24.11.1 or 26 can',
     }
   return { level: 'problem', about, text: 'could not be instrumented', todo: 'the line above on stderr says why' }
 }

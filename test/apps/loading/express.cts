@@ -1,0 +1,2 @@
+const start: (express: unknown) => unknown = require('../express-app.cjs')
+start(require('express'))
