@@ -32,11 +32,19 @@ test.each(SAMPLERS)(
   'with %o, a request with %o is told when it, or its work, fails, and not when it goes well',
   async (env, headers) => {
     const { app, sink, url } = await start(env)
-    for (const path of ['/well', '/fail', '/late']) await get(url + path, { headers })
-    await sink.waitFor((spans) => of(sink, '/late') !== undefined && spans.some(({ name }) => name === 'late work'))
+    for (const path of ['/well', '/fail', '/late', '/call']) await get(url + path, { headers })
+    await sink.waitFor(
+      (spans) =>
+        ['/late', '/call'].every((path) => of(sink, path)) &&
+        spans.some(({ name }) => name === 'late work') &&
+        spans.some(({ kind }) => kind === 'client'),
+    )
     const late = sink.spans().find(({ name }) => name === 'late work')!
     expect(late.status).toEqual({ code: 'error', message: 'the work failed' })
     expect(late.traceId).toBe(of(sink, '/late')!.traceId)
+    const call = sink.spans().find(({ kind }) => kind === 'client')!
+    expect(call.traceId).toBe(of(sink, '/call')!.traceId)
+    expect(call.attributes).toMatchObject({ 'error.type': 'ECONNREFUSED', 'afterspan.task.state': 'failed' })
     expect(of(sink, '/fail')!.attributes['http.response.status_code']).toBe(500)
     get(`${url}/crash`, { headers }).catch(() => {})
     expect(await app.exit).toEqual({ code: 1, signal: null })

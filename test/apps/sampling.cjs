@@ -1,5 +1,5 @@
 // A server whose requests go well, fail, leave work that fails, crash the process, or are followed by a span of the app's own.
-const { createServer } = require('node:http')
+const { createServer, get } = require('node:http')
 const { runTask } = require('afterspan')
 
 const server = createServer((req, res) => {
@@ -9,6 +9,9 @@ const server = createServer((req, res) => {
         throw new RangeError('the work failed')
       }).catch(() => {})
     })
+  } else if (req.url === '/call') {
+    // Nobody listens on port 1.
+    res.end('promised', () => get('http://127.0.0.1:1/').on('error', () => {}))
   } else if (req.url === '/fail') {
     res.statusCode = 500
     res.end()

@@ -14,6 +14,7 @@ import {
   AlwaysOffSampler,
   AlwaysOnSampler,
   ParentBasedSampler,
+  SamplingDecision,
   TraceIdRatioBasedSampler,
   TracerProvider,
   type ReadableSpan,
@@ -21,6 +22,7 @@ import {
   type SpanProcessor,
 } from '@opentelemetry/sdk-trace'
 import { context } from '@opentelemetry/api'
+import { activeRequest } from '../http/request-record.ts'
 import { takeCapture } from './capture.ts'
 import { ownedScopes } from './owned-scopes.ts'
 import { spanObservers } from './span-observers.ts'
@@ -53,7 +55,7 @@ export function createTracerProvider(options: {
 }): ApiTracerProvider {
   const provider = new TracerProvider({
     resource: resourceFromAttributes({ ...options.resource }),
-    sampler: options.sampler,
+    sampler: recordingRequests(options.sampler),
     spanLimits: {
       attributeCountLimit: options.limits.attributes,
       attributeValueLengthLimit: options.limits.valueLength,
@@ -68,6 +70,18 @@ export function createTracerProvider(options: {
     getTracer(name, version, settings) {
       return ownedScopes.has(name) ? passThrough : provider.getTracer(name, version, settings)
     },
+  }
+}
+
+/** What a request does is recorded though nobody sampled it: it may outlive the response and fail, and that is told. */
+function recordingRequests(sampler: Sampler): Sampler {
+  return {
+    shouldSample(parent, ...span) {
+      const result = sampler.shouldSample(parent, ...span)
+      if (result.decision !== SamplingDecision.NOT_RECORD || !activeRequest(parent)) return result
+      return { ...result, decision: SamplingDecision.RECORD }
+    },
+    toString: () => sampler.toString(),
   }
 }
 
