@@ -105,13 +105,23 @@ test('each metric has a row, with its type and its labels', () => {
     const declared = /^# TYPE (\S+) (\S+)/.exec(line)
     if (declared) [, name = '', type = ''] = declared
     const row = metrics.get(name)
-    if (declared && !row && !line.includes('http_client_request_duration_seconds')) wrong.push(`${name} has no row`)
+    if (declared && !row) wrong.push(`${name} has no row`)
     if (declared && row && row.type !== (name === 'target_info' ? 'info' : type)) wrong.push(`${name} is a ${type}`)
     if (line.startsWith('#') || line === '' || !row || name === 'target_info') continue
     for (const [, label] of line.matchAll(/[{,]([a-zA-Z0-9_]+)="/g))
       if (!row.labels.includes(label!) && label !== 'le') wrong.push(`${name} has no label ${label!} in its row`)
   }
   expect([...new Set(wrong)]).toEqual([])
+})
+
+test('outgoing requests of node:http and of fetch are one metric', () => {
+  const counts = emitted.metrics
+    .split('\n')
+    .filter((line) => line.startsWith('http_client_request_duration_seconds_count'))
+  expect(counts.some((line) => line.includes('otel_scope_name="@opentelemetry/instrumentation-undici"'))).toBe(true)
+  expect(counts.some((line) => !line.includes('otel_scope') && line.includes('http_response_status_code="200"'))).toBe(
+    true,
+  )
 })
 
 test('each row is of something that the run emits, or that the sources name', () => {

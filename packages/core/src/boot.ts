@@ -203,7 +203,7 @@ function start(parts: Parts, kept: Kept): void {
     requestStarted: wake,
     requestEnded: leftovers.requestEnded,
   })
-  if (!hooks.isMuted('http')) watchClients(tracer)
+  if (!hooks.isMuted('http')) watchClients(tracer, metrics)
   watchFrameworks(servers, hooks, onError)
   watchNeighbours(hooks)
   hooks.add(apiHook())

@@ -5,30 +5,47 @@ import { context, propagation, SpanKind, SpanStatusCode, trace, type Span, type 
 import { isTracingSuppressed } from '@opentelemetry/core'
 import { describeException } from '../sdk/request-span.ts'
 import { OWN_REQUEST } from '../sdk/otlp/transport.ts'
+import type { MetricRegistry } from '../metrics/registry.ts'
+import { createClientMetrics, type ClientMeasure } from './client-metrics.ts'
 import { redactQuery } from './redact-query.ts'
 
 const SPAN: unique symbol = Symbol('afterspan.client-span')
 interface Marked {
-  [SPAN]?: Span | undefined
+  [SPAN]?: OpenClientSpan | undefined
+}
+interface OpenClientSpan extends ClientMeasure {
+  readonly span: Span
 }
 
-export function watchClients(tracer: () => Tracer): void {
+export function watchClients(tracer: () => Tracer, metrics: MetricRegistry): void {
+  const measure = createClientMetrics(metrics)
+  const finish = (request: ClientRequest & Marked): void => {
+    const open = request[SPAN]
+    request[SPAN] = undefined
+    if (!open) return
+    open.span.end()
+    measure(open, open.span.spanContext())
+  }
   subscribe('http.client.request.created', (message) => {
     try {
-      created((message as { request: ClientRequest & Marked }).request, tracer())
+      created((message as { request: ClientRequest & Marked }).request, tracer(), finish)
     } catch {
       /* the request goes on without a span */
     }
   })
   subscribe('http.client.response.finish', (message) => {
     const { request, response } = message as { request: ClientRequest & Marked; response: IncomingMessage }
-    const span = request[SPAN]
-    if (!span) return
+    const open = request[SPAN]
+    if (!open) return
+    const { span } = open
     const status = response.statusCode ?? 0
+    open.status = String(status)
+    open.version = response.httpVersion
     span.setAttribute('http.response.status_code', status)
     span.setAttribute('network.protocol.version', response.httpVersion)
     if (status >= 400) {
-      span.setAttribute('error.type', String(status))
+      open.errorType = String(status)
+      span.setAttribute('error.type', open.errorType)
       span.setStatus({ code: SpanStatusCode.ERROR })
     }
     const end = (): void => {
@@ -39,16 +56,22 @@ export function watchClients(tracer: () => Tracer): void {
   })
   subscribe('http.client.request.error', (message) => {
     const { request, error } = message as { request: ClientRequest & Marked; error: unknown }
-    const span = request[SPAN]
-    if (!span) return
+    const open = request[SPAN]
+    if (!open) return
+    const { span } = open
     const { type, message: text } = describeException(error)
+    open.errorType = type
     span.setAttribute('error.type', type)
     span.setStatus({ code: SpanStatusCode.ERROR, message: text })
     finish(request)
   })
 }
 
-function created(request: ClientRequest & Marked, tracer: Tracer): void {
+function created(
+  request: ClientRequest & Marked,
+  tracer: Tracer,
+  finish: (request: ClientRequest & Marked) => void,
+): void {
   if ((request as { agent?: object }).agent && OWN_REQUEST in (request as unknown as { agent: object }).agent) return
   const active = context.active()
   if (isTracingSuppressed(active)) return
@@ -66,7 +89,7 @@ function created(request: ClientRequest & Marked, tracer: Tracer): void {
       'url.full': `${protocol}//${hostHeader}${query < 0 ? path : `${path.slice(0, query)}?${redactQuery(path.slice(query + 1))}`}`,
     },
   })
-  request[SPAN] = span
+  request[SPAN] = { span, startedAt: performance.now(), method, address: host, port, scheme: secure ? 'https' : 'http' }
   if (!request.headersSent)
     propagation.inject(trace.setSpan(active, span), request, {
       set: (carrier, key, value) => {
@@ -77,10 +100,4 @@ function created(request: ClientRequest & Marked, tracer: Tracer): void {
   request.once('close', () => {
     finish(request)
   })
-}
-
-function finish(request: ClientRequest & Marked): void {
-  const span = request[SPAN]
-  request[SPAN] = undefined
-  span?.end()
 }

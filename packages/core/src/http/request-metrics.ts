@@ -1,8 +1,8 @@
 import type { MetricRegistry, Record } from '../metrics/registry.ts'
 import type { Open } from './open-request.ts'
 
-/** Semconv: http.server.request.duration. */
-const BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]
+/** Semconv: http.server.request.duration, and http.client.request.duration. */
+export const DURATION_BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]
 const DURATION_LABELS = [
   'http_request_method',
   'http_response_status_code',
@@ -25,7 +25,7 @@ export function createRequestMetrics(metrics: MetricRegistry): RequestMetrics {
     'http_server_request_duration_seconds',
     'Duration of HTTP server requests.',
     'seconds',
-    BOUNDS,
+    DURATION_BOUNDS,
     DURATION_LABELS,
   )
   const count = activeRequests(metrics)
