@@ -49,7 +49,7 @@ describe.each([
     { cjs: appFile(`frameworks/${file}.cjs`), mjs: appFile(`frameworks/${file}.mjs`) },
     async ({ app, node }) => {
       const sink = await startOtlpSink()
-      const env = { OTEL_SERVICE_NAME: 'shop', OTEL_BSP_SCHEDULE_DELAY: '50' }
+      const env = { OTEL_SERVICE_NAME: 'shop', OTEL_BSP_SCHEDULE_DELAY: '5' }
       const service = startPreloaded({ app, node: node.path, sink, env })
       const url = await listening(service)
 

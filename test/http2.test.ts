@@ -15,7 +15,7 @@ bothFormats(
   { cjs: appFile('frameworks/http2.cjs'), mjs: appFile('frameworks/http2.mjs') },
   async ({ app, node }) => {
     const sink = await startOtlpSink()
-    const env = { OTEL_SERVICE_NAME: 'shop', OTEL_BSP_SCHEDULE_DELAY: '50' }
+    const env = { OTEL_SERVICE_NAME: 'shop', OTEL_BSP_SCHEDULE_DELAY: '5' }
     const service = startPreloaded({ app, node: node.path, sink, env })
     const [, line] = await service.waitForLine(/^listening (\{.*\})$/)
     const ports = JSON.parse(line!) as Record<'plain' | 'secure' | 'streams' | 'tls', number>

@@ -9,7 +9,7 @@ bothFormats(
   { cjs: appFile('frameworks/plain.cjs'), mjs: appFile('frameworks/plain.mjs') },
   async ({ app, node }) => {
     const sink = await startOtlpSink()
-    const env = { OTEL_SERVICE_NAME: 'shop', OTEL_BSP_SCHEDULE_DELAY: '50', AFTERSPAN_INFERRED_ROUTES: '5' }
+    const env = { OTEL_SERVICE_NAME: 'shop', OTEL_BSP_SCHEDULE_DELAY: '5', AFTERSPAN_INFERRED_ROUTES: '5' }
     const service = startPreloaded({ app, node: node.path, sink, env })
     const url = await listening(service)
 
