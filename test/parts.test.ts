@@ -21,7 +21,12 @@ describe.each(nodesUnderTest())('on Node $major', ({ path }) => {
     '$mode: each part tells its own spans, $processes instance(s) of the service; one that ends tells its last',
     async ({ mode, processes }) => {
       const sink = await startOtlpSink()
-      const app = startPreloaded({ app: appFile('parts/parts.cjs'), node: path, sink, env: { MODE: mode } })
+      const app = startPreloaded({
+        app: appFile('parts/parts.cjs'),
+        node: path,
+        sink,
+        env: { MODE: mode, AFTERSPAN_EXIT_HOLD_MS: '10000' },
+      })
       const urls = await addresses(app)
       const answers = await Promise.all(urls.map((url) => get(`${url}/one`)))
       const parts = answers.map(({ text }) => text)
