@@ -55,13 +55,16 @@ test.each([
   await child.stop()
 })
 
-test('a busy admin port is said once with what to do, and nothing else changes', async () => {
+test('a busy admin port is said once with what to do, and taken when it is free', async () => {
   const first = startPreloaded({ app: APP })
   const port = new URL(await first.adminUrl(await listening(first).then(() => 10_000))).port
   const second = startPreloaded({ app: APP, env: { OTEL_EXPORTER_PROMETHEUS_PORT: port } })
   expect((await get(`${await listening(second)}/api/a/orders/1`)).status).toBe(200)
   await second.waitForLine(/AFS_ADMIN_PORT_BUSY .*OTEL_EXPORTER_PROMETHEUS_PORT/)
-  await Promise.all([first.stop(), second.stop()])
+  await first.stop()
+  expect(new URL(await second.adminUrl(20_000)).port).toBe(port)
+  expect(second.stderr.match(/AFS_/g)).toHaveLength(1)
+  await second.stop()
 })
 
 test.each([{ AFTERSPAN_DISABLED: '1' }, { OTEL_SDK_DISABLED: 'true' }])('with %o nothing is loaded', async (env) => {
