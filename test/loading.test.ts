@@ -1,6 +1,6 @@
 // One flag in NODE_OPTIONS reaches everything that is Node. What is no app of anybody's must not notice.
-import { cpSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { cpSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import {
   get,
@@ -176,6 +176,20 @@ function on2215(app: string): { readonly app: string; readonly args: readonly st
 test('an older Node can read the preload', () => {
   const text = readFileSync(registerPath(), 'utf8')
   expect(text).not.toMatch(/\?\?|\?\.\w|require\("node:|^import /m)
+})
+
+test.each([
+  { script: 'turbo.js', isWatched: true },
+  { script: 'bin/turbo.js', isWatched: false },
+  { script: 'node_modules/.bin/turbo', isWatched: false },
+  { script: 'node_modules/mocha/bin/mocha.js', isWatched: false },
+  { script: '.yarn/releases/yarn-4.9.1.cjs', isWatched: false },
+  { script: 'node_modules/next/dist/bin/next', isWatched: true },
+])('a tool is known by its name where tools are: $script', async ({ script, isWatched }) => {
+  const path = join(tempDir('tool'), script)
+  mkdirSync(dirname(path), { recursive: true })
+  writeFileSync(path, readFileSync(file('say.cjs'), 'utf8'))
+  expect((await outcomeOf({ args: [path], env: { NODE_OPTIONS } })).stdout).toBe(`said ${isWatched}\n`)
 })
 
 test('npm, and the script that it runs, work unchanged', async () => {

@@ -64,10 +64,18 @@ function isSideThread(): boolean {
   return data !== null && typeof data === 'object' && data[SIDE_THREAD_MARK] === true
 }
 
-/** `…/node_modules/.bin/jest`, `/usr/bin/npm`, `…/vitest.mjs`. */
+/** `…/node_modules/.bin/jest`, `/usr/bin/npm`, `…/.yarn/releases/yarn-4.9.1.cjs`; not an app's own `turbo.js`. */
 function isTool(script: string): boolean {
-  const name = script.slice(script.lastIndexOf(sep) + 1).replace(/\.[cm]?js$/, '')
-  return TOOLS.has(name) || RUNNERS.some((runner) => script.includes(`${sep}node_modules${sep}${runner}${sep}`))
+  const parts = script.split(sep)
+  const file = parts[parts.length - 1] || ''
+  const name = file.replace(/\.[cm]?js$/, '')
+  if (/^yarn-\d/.test(name)) return true
+  const isInstalled = name === file || parts.includes('node_modules') || parts[parts.length - 2] === 'bin'
+  return (TOOLS.has(name) && isInstalled) || RUNNERS.some((runner) => isIn(parts, runner))
+}
+
+function isIn(parts: readonly string[], name: string): boolean {
+  return parts.some((part, i) => part === name && parts[i - 1] === 'node_modules')
 }
 
 /** `node --test`, the processes that it starts for the files, and `node --check`. An app that a test starts is none of them: its parent is the test. */
