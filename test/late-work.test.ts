@@ -1,5 +1,6 @@
 import { createServer } from 'node:net'
 import { bothFormats, get, nodesUnderTest, startPreloaded } from '@afterspan/testing'
+import type { Receipt } from 'afterspan'
 import { startOtlpSink } from 'afterspan/internal'
 import { describe, expect, test } from 'vitest'
 import { appFile, listening, traceIdOf } from './app.ts'
@@ -47,6 +48,34 @@ bothFormats(
     await sink.close()
   },
 )
+
+describe.each(nodesUnderTest())('a call after the response, on Node $major', (node) => {
+  test('that the app aborts is cancelled, not failed and not done; one that takes too long has failed', async () => {
+    const slow = createServer()
+    await new Promise<void>((resolve) => {
+      slow.listen(0, '127.0.0.1', resolve)
+    })
+    const { port } = slow.address() as { port: number }
+    const sink = await startOtlpSink()
+    const env = { SLOW_URL: `http://127.0.0.1:${port}/` }
+    const app = startPreloaded({ app: appFile('late-calls.cjs'), node: node.path, sink, env })
+    const url = await listening(app)
+    const ends = {
+      'fetch-abort': { state: 'cancelled', reason: 'aborted' },
+      'get-abort': { state: 'cancelled', reason: 'aborted' },
+      'fetch-timeout': { state: 'failed', attempts: [{ failure: { type: 'TimeoutError' } }] },
+    }
+    for (const [act, end] of Object.entries(ends)) {
+      const traceId = traceIdOf(await get(`${url}/${act}`))
+      const isOver = ({ verdict, tasks }: Receipt): boolean => tasks.length > 0 && verdict !== 'open'
+      const { tasks } = await settledReceipt(await app.adminUrl(), traceId, isOver)
+      expect([act, tasks]).toMatchObject([act, [end]])
+    }
+    await app.stop()
+    slow.close()
+    await sink.close()
+  })
+})
 
 describe.each(nodesUnderTest())('on Node $major', (node) => {
   test.each([

@@ -78,11 +78,15 @@ export function watchLeftovers(now: () => EpochMs, overdueMs: number): Leftovers
 /** Whether the patrol tells the span. */
 function publishEnd(taskId: TaskId, span: SpanData, scope: SpanScope, at: EpochMs): boolean {
   const { attributes, spanId, status } = span
+  if (isAborted(span)) {
+    taskChannel.publish({ kind: 'cancelled', taskId, at, spanId, reason: 'aborted' })
+    return false
+  }
   if (status?.code !== 2) {
     taskChannel.publish({ kind: 'succeeded', taskId, at, attempt: 1, spanId })
     return false
   }
-  const type = textOf(attributes['error.type']) ?? 'error'
+  const type = textOf(attributes['error.type']) ?? thrownType(span) ?? 'error'
   attributes['error.type'] = type
   attributes['afterspan.task.state'] = 'failed'
   attributes['afterspan.task.reason'] = 'rejected'
@@ -100,6 +104,21 @@ function publishEnd(taskId: TaskId, span: SpanData, scope: SpanScope, at: EpochM
   const isTold = patrolTells()
   taskChannel.publish(isTold ? { ...event, span: encodeForJournal(span, scope) } : { ...event, isTold: true })
   return isTold
+}
+
+/** The app's own wish: by its error, or a call that ended without an answer and without an error, as an aborted fetch does. */
+function isAborted(span: SpanData): boolean {
+  const { attributes, status } = span
+  if (status?.code === 2) return (textOf(attributes['error.type']) ?? thrownType(span)) === 'AbortError'
+  return attributes['http.request.method'] !== undefined && attributes['http.response.status_code'] === undefined
+}
+
+/** What an exception on the span is called. The platform's own have a number for a code, which instrumentations take for the type. */
+function thrownType({ events }: SpanData): string | undefined {
+  const thrown = events?.find(({ name }) => name === 'exception')?.attributes
+  const type = textOf(thrown?.['exception.type'])
+  if (type === '20') return 'AbortError'
+  return type === '23' ? 'TimeoutError' : type
 }
 
 function destination(span: ReadableSpan): string {
