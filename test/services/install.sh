@@ -38,6 +38,7 @@ POM
 
 wanted=()
 command -v redis-server >/dev/null || wanted+=(redis-server)
+command -v mariadbd >/dev/null || wanted+=(mariadb-server)
 command -v nats-server >/dev/null || wanted+=(nats-server)
 [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || wanted+=(rabbitmq-server)
 command -v prometheus >/dev/null && command -v promtool >/dev/null || wanted+=(prometheus)

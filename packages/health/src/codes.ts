@@ -14,6 +14,12 @@ const CODES: ReadonlySet<string> = new Set([
   'pool_exhausted',
   'read_only',
   'tls',
+  // MySQL and MariaDB
+  'disk_full',
+  'lock_timeout',
+  'no_database',
+  'no_permission',
+  'too_many_connections',
   // Redis: its refusals by their own names, and the client's states
   'CLUSTERDOWN',
   'CROSSSLOT',

@@ -16,6 +16,7 @@ import { createHealthMetrics } from './metrics.ts'
 import { healthSettings, type HealthSettings } from './options.ts'
 import { eventLoopProbe } from './probes/event-loop.ts'
 import { memoryProbe } from './probes/memory.ts'
+import { mysqlHook } from './probes/mysql.ts'
 import { postgresqlHook } from './probes/postgresql.ts'
 import { redisHook } from './probes/redis.ts'
 import { Registry, type FoundProbe } from './registry.ts'
@@ -89,6 +90,7 @@ export function bootHealth(core: Core, { bundleDir }: { readonly bundleDir: stri
 
   core.addModuleHook(postgresqlHook(add, core.clock, onRejected))
   core.addModuleHook(redisHook(add, onRejected))
+  core.addModuleHook(mysqlHook(add, onRejected))
   takeOver(add)
   timer.after(OWN_PROBES_AFTER_MS, addOwnProbes)
 }

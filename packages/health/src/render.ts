@@ -121,7 +121,7 @@ function responseTime(state: CheckState): { value: number; unit: string } | unde
 
 function componentType(component: string): string {
   if (component === 'system') return 'system'
-  return component === 'postgresql' || component === 'redis' ? 'datastore' : 'component'
+  return component === 'postgresql' || component === 'redis' || component === 'mysql' ? 'datastore' : 'component'
 }
 
 function codeOf(state: CheckState): string | undefined {

@@ -19,6 +19,7 @@ export interface Server {
 }
 
 export interface ServerOf {
+  mariadb: Server
   /** `url` is host:port, as a client's list of brokers wants it. */
   kafka: Server
   nats: Server
@@ -32,6 +33,7 @@ export interface ServerOf {
 export type ServiceName = keyof ServerOf
 
 export interface ServerOptionsOf {
+  mariadb: { readonly args?: readonly string[]; readonly port?: number }
   kafka: { readonly port?: number; readonly properties?: Readonly<Record<string, number | string>> }
   nats: { readonly args?: readonly string[]; readonly port?: number }
   postgres: { readonly args?: readonly string[]; readonly port?: number }

@@ -16,6 +16,8 @@ vi.setConfig({ testTimeout: 60_000 })
 const QUESTIONS = {
   // ApiVersions, version 0; the answer begins with its length and the number of the question.
   kafka: { bytes: Buffer.from('0000000a00120000000000010000', 'hex'), answer: /^.{4}\0\0\0\x01\0\0/s },
+  // It greets whoever connects.
+  mariadb: { bytes: '', answer: /MariaDB/ },
   nats: { bytes: 'PING\r\n', answer: /^INFO/ },
   postgres: { bytes: Buffer.from('0000000804d2162f', 'hex'), answer: /^N/ },
   prometheus: { bytes: 'GET /-/healthy HTTP/1.0\r\n\r\n', answer: /^HTTP\/1\.\d 200/ },

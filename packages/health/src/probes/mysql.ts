@@ -1,0 +1,276 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import type { ModuleHook, ProbeResult } from '@afterspan/core/internal'
+import { networkCode } from '../codes.ts'
+import { madeBy } from '../made-at.ts'
+import type { FoundProbe } from '../registry.ts'
+import { namesReplica } from '../replica.ts'
+import { scrub } from '../scrub.ts'
+import { untilAborted } from '../until-aborted.ts'
+
+/** Of mysql2 2 and 3. */
+export interface MysqlConnection {
+  query(sql: string, done: (error: unknown, rows?: unknown) => void): unknown
+  release(): void
+  destroy(): void
+}
+type Done = (error: unknown, connection?: MysqlConnection) => void
+interface Queue {
+  readonly length: number
+  get?(index: number): unknown
+  removeOne?(index: number): unknown
+}
+export interface MysqlPool {
+  getConnection(done: Done): unknown
+  readonly _closed?: boolean
+  readonly _allConnections?: Queue
+  readonly _freeConnections?: Queue
+  readonly _connectionQueue?: Queue
+  readonly config?: {
+    readonly connectionLimit?: number
+    readonly connectionConfig?: { readonly host?: string }
+  }
+}
+type GetConnection = ((this: MysqlPool, done: Done) => unknown) & { [SEEN]?: true }
+interface PoolPrototype {
+  getConnection?: GetConnection
+}
+type Add = (probe: FoundProbe, madeAt: string | undefined) => unknown
+
+const SEEN = Symbol('afterspan.health')
+const MOST_POOLS = 20
+const QUESTION = 'SELECT @@global.read_only AS read_only'
+const OWN_FRAMES = /[\\/]node_modules[\\/]mysql2[\\/]/
+const BORROWED = 'tracing:mysql2:pool:connect:start'
+
+/**
+ * Finds each mysql2 pool when it is first used: everything that a pool does begins with `getConnection` of the prototype that the callback
+ * and the promise API share. `mysql2/promise` does not load the main file; there its first use of any pool, told by mysql2's own channel, leads
+ * to the prototype.
+ */
+export function mysqlHook(add: Add, onRejected: (why: string) => void): ModuleHook {
+  const known: PoolState[] = []
+  const seen = new WeakSet<MysqlPool>()
+  const found = (pool: MysqlPool, boundary: GetConnection): void => {
+    if (seen.has(pool)) return
+    seen.add(pool)
+    for (let i = known.length - 1; i >= 0; i--) if (isGone(known[i]!)) known.splice(i, 1)
+    if (known.length >= MOST_POOLS) {
+      onRejected(`there are ${MOST_POOLS} pools of mysql2 already`)
+      return
+    }
+    const by = madeBy(boundary as (...args: never[]) => unknown, OWN_FRAMES)
+    const hint = namesReplica(pool.config?.connectionConfig?.host ?? '')
+    const state: PoolState = { ref: new WeakRef(pool), hint, wasWritable: false }
+    known.push(state)
+    const anotherIsWritable = (): boolean => known.some((other) => other !== state && other.wasWritable)
+    add(mysqlProbe(state, anotherIsWritable), by.kind === 'app' ? by.at : undefined)
+  }
+  watchPromiseApi((prototype) => watchPools(prototype, found))
+  return {
+    name: 'mysql2 (health)',
+    module: 'mysql2',
+    versions: '>=2.0.0 <4',
+    patch(exports: { readonly Pool?: { readonly prototype: object } }) {
+      const prototype = exports.Pool?.prototype
+      if (!prototype) throw new TypeError('mysql2 exports no Pool')
+      watchPools(prototype, found)
+    },
+  }
+}
+
+function watchPromiseApi(onPrototype: (prototype: object) => void): void {
+  const onBorrow = (): void => {
+    unsubscribe(BORROWED, onBorrow)
+    for (const [file, module] of Object.entries(require.cache))
+      if (/[\\/]mysql2[\\/]lib[\\/]base[\\/]pool\.js$/.test(file)) {
+        const Pool = module?.exports as { readonly prototype?: object } | undefined
+        if (Pool?.prototype) onPrototype(Pool.prototype)
+      }
+  }
+  subscribe(BORROWED, onBorrow)
+}
+
+/** On whichever prototype has the method: that of the base class, in version 3. */
+function watchPools(prototype: object, found: (pool: MysqlPool, boundary: GetConnection) => void): void {
+  let owner: object | null = prototype
+  while (owner && !Object.hasOwn(owner, 'getConnection')) owner = Object.getPrototypeOf(owner) as object | null
+  const original = (owner as PoolPrototype | null)?.getConnection
+  if (!owner || typeof original !== 'function' || original[SEEN]) return
+  const getConnection: GetConnection = function (done) {
+    try {
+      found(this, getConnection)
+    } catch {
+      // the app gets its connection, whatever becomes of the probe
+    }
+    return original.call(this, done)
+  }
+  getConnection[SEEN] = true
+  ;(owner as PoolPrototype).getConnection = getConnection
+}
+
+interface PoolState {
+  readonly ref: WeakRef<MysqlPool>
+  /** What its address says of being a replica. */
+  readonly hint: boolean
+  wasWritable: boolean
+}
+
+function isGone({ ref }: PoolState): boolean {
+  const pool = ref.deref()
+  return !pool || pool._closed === true
+}
+
+function mysqlProbe(state: PoolState, anotherIsWritable: () => boolean): FoundProbe {
+  return {
+    name: 'mysql',
+    component: 'mysql',
+    criticality: 'required',
+    isGone: () => isGone(state),
+    async check(signal) {
+      const pool = state.ref.deref()
+      return pool ? checkPool(pool, state, signal, anotherIsWritable) : { status: 'pass' }
+    },
+  }
+}
+
+type Observed = NonNullable<ProbeResult['observed']>
+
+/** One connection of the app's own pool and one statement, both within the deadline that the signal is. */
+async function checkPool(
+  pool: MysqlPool,
+  state: PoolState,
+  signal: AbortSignal,
+  anotherIsWritable: () => boolean,
+): Promise<ProbeResult> {
+  const observed = counters(pool)
+  const wasFull = isFull(pool)
+  try {
+    const connection = await borrow(pool, signal)
+    if (connection === 'late')
+      return wasFull
+        ? sick('pool_exhausted', 'no connection became free within the deadline', observed, 'self_recoverable')
+        : sick('timeout', 'no connection within the deadline', observed)
+    const row = await ask(connection, signal)
+    if (row === 'late') return sick('timeout', 'connected, but the server did not answer within the deadline', observed)
+    if (Number(row['read_only']) === 0) {
+      state.wasWritable = true
+      return { status: 'pass', observed }
+    }
+    // A pool that never could write, in an app that writes elsewhere or that asked for a replica, is as it is meant to be.
+    if (!state.wasWritable && (state.hint || anotherIsWritable()))
+      return { status: 'pass', observed: { ...observed, role: { value: 'read_only' } } }
+    return sick('read_only', 'the server is read-only: it refuses every write', observed)
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    return sick(refusalCode(error, message), scrub(message), observed)
+  }
+}
+
+/** A place in the queue that nobody waits for any more is given up; a connection that comes late goes back as it came. */
+function borrow(pool: MysqlPool, signal: AbortSignal): Promise<MysqlConnection | 'late'> {
+  return new Promise((resolve, reject) => {
+    let isGivenUp = signal.aborted
+    if (isGivenUp) {
+      resolve('late')
+      return
+    }
+    const done: Done = (error, connection) => {
+      signal.removeEventListener('abort', onAbort)
+      if (isGivenUp) connection?.release()
+      else if (error || !connection) reject(error as Error)
+      else resolve(connection)
+    }
+    const onAbort = (): void => {
+      isGivenUp = true
+      withdraw(pool._connectionQueue, done)
+      resolve('late')
+    }
+    signal.addEventListener('abort', onAbort, { once: true })
+    pool.getConnection(done)
+  })
+}
+
+function withdraw(queue: Queue | undefined, done: Done): void {
+  for (let i = 0; i < (queue?.length ?? 0); i++)
+    if (queue?.get?.(i) === done) {
+      queue.removeOne?.(i)
+      return
+    }
+}
+
+/** A connection that failed or hangs does not go back: it would block whoever gets it next. */
+async function ask(
+  connection: MysqlConnection,
+  signal: AbortSignal,
+): Promise<Readonly<Record<string, unknown>> | 'late'> {
+  const answer = new Promise<Readonly<Record<string, unknown>>>((resolve, reject) => {
+    connection.query(QUESTION, (error, rows) => {
+      if (error) reject(error as Error)
+      else resolve((rows as readonly Record<string, unknown>[] | undefined)?.[0] ?? {})
+    })
+  })
+  try {
+    const first = await untilAborted(answer, signal)
+    if (first === 'late') connection.destroy()
+    else connection.release()
+    return first
+  } catch (error) {
+    connection.destroy()
+    throw error
+  }
+}
+
+function counters(pool: MysqlPool): Observed {
+  const count = (value: number): { value: number; unit: string } => ({ value, unit: 'count' })
+  const limit = pool.config?.connectionLimit
+  return {
+    connections: count(pool._allConnections?.length ?? 0),
+    idle: count(pool._freeConnections?.length ?? 0),
+    waiting: count(pool._connectionQueue?.length ?? 0),
+    ...(limit ? { max: count(limit) } : {}),
+  }
+}
+
+function isFull({ config, _allConnections, _freeConnections }: MysqlPool): boolean {
+  const limit = config?.connectionLimit ?? 0
+  return limit > 0 && (_allConnections?.length ?? 0) >= limit && (_freeConnections?.length ?? 0) === 0
+}
+
+function sick(
+  code: string,
+  reason: string,
+  observed: Observed,
+  cause: NonNullable<ProbeResult['cause']> = 'dependency',
+): ProbeResult {
+  return { status: 'fail', code, cause, reason, observed }
+}
+
+/** By the server's number: its words are in the language that it was started with. */
+const BY_NUMBER: Readonly<Record<number, string>> = {
+  1021: 'disk_full',
+  1040: 'too_many_connections',
+  1044: 'no_permission',
+  1045: 'auth_failed',
+  1049: 'no_database',
+  1053: 'connection_lost',
+  1114: 'disk_full',
+  1142: 'no_permission',
+  1203: 'too_many_connections',
+  1205: 'lock_timeout',
+  1226: 'too_many_connections',
+  1290: 'read_only',
+  1698: 'auth_failed',
+  1792: 'read_only',
+  1836: 'read_only',
+}
+
+function refusalCode(error: unknown, message: string): string {
+  const { errno } = (error ?? {}) as { errno?: unknown }
+  const known = typeof errno === 'number' ? BY_NUMBER[errno] : undefined
+  if (known) return known
+  const network = networkCode(error)
+  if (network) return network
+  if (/queue limit|no connections available/i.test(message)) return 'pool_exhausted'
+  if (/timeout/i.test(message)) return 'timeout'
+  return /closed|lost/i.test(message) ? 'connection_lost' : 'error'
+}

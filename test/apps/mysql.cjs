@@ -1,0 +1,4 @@
+const mysql = require('mysql2')
+
+const pool = mysql.createPool({ uri: process.env.DATABASE_URL, connectionLimit: 2 })
+require('./mysql-app.cjs')(pool.promise())

@@ -1,0 +1,4 @@
+import { createPool } from 'mysql2/promise'
+import start from './mysql-app.cjs'
+
+start(createPool({ uri: process.env.DATABASE_URL, connectionLimit: 2 }))

@@ -1,0 +1,68 @@
+import { get, pollUntil, present, service, startPreloaded, type MissingServer, type Server } from '@afterspan/testing'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { appFile, listening } from './app.ts'
+
+let server: Server | MissingServer
+beforeAll(async () => {
+  server = await service('mariadb')
+})
+afterAll(async () => {
+  if (!('missing' in server)) await server.stop()
+})
+
+describe.each([
+  { api: 'mysql2', file: 'mysql.cjs' },
+  { api: 'mysql2/promise', file: 'mysql.mjs' },
+])('a pool of $api', ({ file }) => {
+  test('is found, and judged by what its server and the pool itself refuse', async (context) => {
+    const found = present(server, context)
+    const env = { DATABASE_URL: found.url, AFTERSPAN_HEALTH_INTERVAL: '500', AFTERSPAN_HEALTH_TIMEOUT: '500' }
+    const child = startPreloaded({ app: appFile(file), env })
+    const url = await listening(child)
+    const admin = await child.adminUrl()
+    const until = (status: number, text: string): Promise<string> =>
+      pollUntil(
+        async () => {
+          const answer = await get(`${admin}/readyz?verbose`)
+          return answer.status === status && answer.text.includes(text) && answer.text
+        },
+        { timeoutMs: 20_000, what: `/readyz to be ${status} with ${text}` },
+      )
+    const ask = async (path: string): Promise<void> => {
+      expect(await get(`${url}${path}`)).toMatchObject({ status: 200 })
+    }
+    await ask('/')
+    await ask('/') // where only mysql2/promise is loaded, a pool is known from its second use on
+    await until(200, '[+]mysql ok')
+    const full = await get(`${admin}/health`)
+    expect(JSON.parse(full.text)).toMatchObject({
+      checks: { 'mysql:responseTime': [{ componentType: 'datastore', madeAt: expect.stringContaining('mysql') }] },
+    })
+
+    await ask('/read-only')
+    await until(503, '[-]mysql failed: read_only')
+    await ask('/read-write')
+    await until(200, '[+]mysql ok')
+
+    await ask('/hold')
+    await until(503, '[-]mysql failed: pool_exhausted')
+    await ask('/free')
+    await until(200, '[+]mysql ok')
+
+    await found.freeze()
+    await until(503, '[-]mysql failed: timeout')
+    expect((await get(`${admin}/livez`)).status).toBe(200)
+    const seenByOthers = await get(`${admin}/health`, { headers: { 'x-forwarded-for': '203.0.113.9' } })
+    expect(seenByOthers.text).toContain('timeout')
+    expect(seenByOthers.text).not.toMatch(/127\.0\.0\.1|root|:\d{4,5}/)
+    await found.thaw()
+    await until(200, '[+]mysql ok')
+    // Nobody keeps a connection for the probe, and none was left behind: the pool's own two are all.
+    await pollUntil(async () => Number(JSON.parse((await get(`${url}/connections`)).text)) <= 2, {
+      timeoutMs: 20_000,
+      what: 'the connections to be those of the pool',
+    })
+    expect(child.stderr).toBe('')
+    await child.stop()
+  })
+})
