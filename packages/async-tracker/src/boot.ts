@@ -42,6 +42,7 @@ export function bootTracker(core: Core, { bundleDir }: { readonly bundleDir: str
     retentionDays: config.retentionDays,
     maxBytes: config.ledgerMegabytes * 1024 * 1024,
     ledgerUrl: config.ledgerUrl,
+    webhookUrl: config.webhookUrl,
   }
   core.sideService({ name: 'patrol', entry: join(bundleDir, 'side-patrol.js'), data })
 }

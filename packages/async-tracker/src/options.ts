@@ -1,4 +1,4 @@
-import { flag, integer, oneOf, postgresUrl, text } from '@afterspan/core/internal'
+import { flag, httpUrl, integer, oneOf, postgresUrl, text } from '@afterspan/core/internal'
 
 export const trackerOptions = {
   ledgerDir: text(
@@ -35,5 +35,9 @@ export const trackerOptions = {
     'Most megabytes of spans that wait on disk for a collector that is away; beyond them the oldest go first, errors last.',
     64,
     { min: 1, max: 100_000 },
+  ),
+  webhookUrl: httpUrl(
+    'AFTERSPAN_WEBHOOK_URL',
+    'Address to which the patrol posts crashes, and tasks that failed or were lost, as JSON: grouped, at most one post in five seconds.',
   ),
 }

@@ -27,7 +27,7 @@ export function ledgerFolder(given: string | boolean | undefined): string {
 
 /** A patrol of this process's own. */
 export function ownPatrol(dir: string): PatrolService {
-  const { retentionDays, ledgerMegabytes, ledgerUrl } = loadSection(trackerOptions)
+  const { retentionDays, ledgerMegabytes, ledgerUrl, webhookUrl } = loadSection(trackerOptions)
   const settings = {
     dir,
     otlp: otlpSettings(loadConfig()),
@@ -35,6 +35,7 @@ export function ownPatrol(dir: string): PatrolService {
     retentionDays,
     maxBytes: ledgerMegabytes * 1024 * 1024,
     ledgerUrl,
+    webhookUrl,
   }
   return new PatrolService(settings, systemClock, say)
 }

@@ -44,8 +44,18 @@ export function patrolMetrics(service: PatrolService): () => Promise<readonly Me
       ]),
       counter('afterspan_ledger_torn_records', 'Damaged stretches that were skipped in journals.', torn),
       undeliveredSpans(undelivered),
+      ...(service.reports ? [reports(service.reports)] : []),
       ...(await registry.collect()),
     ]
+  }
+}
+
+function reports(totals: Readonly<Record<string, number>>): MetricFamily {
+  return {
+    name: 'afterspan_reports',
+    type: 'counter',
+    help: 'Incidents for the webhook, by what became of them.',
+    samples: Object.entries(totals).map(([outcome, value]) => ({ labels: { outcome }, value })),
   }
 }
 

@@ -5,6 +5,7 @@ import {
   type Clock,
   type EpochMs,
   type Evidence,
+  type Incident,
   type OtlpReply,
   type OtlpSettings,
   type RequestReceived,
@@ -13,6 +14,7 @@ import {
 import { listDoors, removeDoor, type Knocked } from '../door.ts'
 import { listFlightFiles, readFlightFile, removeFlightFile } from '../journal/flight.ts'
 import type { LedgerChange, LedgerStore, OutboxRow, ProcessRow } from '../ledger/store.ts'
+import { incidentsOf } from '../report/incidents.ts'
 import { requestSpan } from '../told-span.ts'
 import { createCourier, type Courier } from './courier.ts'
 import { digest, requestKeyOf, touchedBy, type Batch, type Known } from './digest.ts'
@@ -45,6 +47,8 @@ export interface PatrolSettings {
   readonly otlp: OtlpSettings | undefined
   readonly post?: (settings: OtlpSettings, body: Uint8Array) => Promise<OtlpReply>
   readonly onExportFailure: (reply: OtlpReply) => void
+  /** What people want to be told of, once each, after it is in the ledger. */
+  readonly onIncidents?: (incidents: readonly Incident[]) => void
 }
 export interface PatrolTotals {
   torn: number
@@ -173,17 +177,23 @@ export class Patrol {
   /** Decides what the batches change and commits it, with `beside`, as one. */
   async #apply(batches: readonly Batch[], beside: LedgerChange): Promise<void> {
     this.#isUnsure = true
-    const processes = await this.#inTurn(async (ledger) => {
-      const change = digest(batches, await this.#knownOf(batches, ledger))
+    const { processes, incidents } = await this.#inTurn(async (ledger) => {
+      const known = await this.#knownOf(batches, ledger)
+      const change = digest(batches, known)
       const outbox = this.#settings.otlp ? [...(change.outbox ?? []), ...(beside.outbox ?? [])] : []
       const changed = [...(change.processes ?? []), ...(beside.processes ?? [])]
       const hasOrphan = change.tasks?.some(({ requestKey, facts }) => !requestKey && facts.spawned?.parent)
       if (hasOrphan || this.#orphans?.size || ledger.isShared) this.#orphans = undefined
       await ledger.commit({ ...change, ...beside, outbox, processes: changed })
-      return changed
+      return { processes: changed, incidents: this.#incidentsOf(batches, change, known) }
     })
     this.#isUnsure = false
+    if (incidents.length > 0) this.#settings.onIncidents?.(incidents)
     for (const row of processes) this.#processes.set(row.key, row)
+  }
+
+  #incidentsOf(batches: readonly Batch[], { tasks = [] }: LedgerChange, known: Known): readonly Incident[] {
+    return this.#settings.onIncidents ? incidentsOf(batches, tasks, known.tasks) : []
   }
 
   async #knownOf(batches: readonly Batch[], ledger: LedgerStore): Promise<Known> {

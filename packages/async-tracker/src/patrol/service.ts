@@ -9,6 +9,7 @@ import { createSqliteLedger } from '../ledger/sqlite.ts'
 import type { LedgerStore } from '../ledger/store.ts'
 import { answer, type Answer } from '../query/answer.ts'
 import { serveSocket } from '../query/socket.ts'
+import { createWebhook, type Webhook } from '../report/webhook.ts'
 import { ownWorkerRef } from '../worker-ref.ts'
 import { isOnSameKernel, look, ownVantage } from './liveness.ts'
 import { createPatrolLock, type PatrolLock } from './lock.ts'
@@ -23,6 +24,8 @@ export interface PatrolServiceSettings {
   readonly maxBytes: number
   /** Empty: SQLite in the folder. */
   readonly ledgerUrl?: string
+  /** Empty: incidents are told to nobody but the collector. */
+  readonly webhookUrl?: string
 }
 export type Say = (code: ErrorCode, message: string) => void
 
@@ -38,6 +41,7 @@ export class PatrolService {
   readonly #clock: Clock
   readonly #say: Say
   readonly #lock: PatrolLock
+  readonly #webhook: Webhook | undefined
   #patrol: Patrol | undefined
   #ledger: LedgerStore | undefined
   #server: Server | undefined
@@ -52,6 +56,7 @@ export class PatrolService {
     this.#clock = clock
     this.#say = say
     this.#lock = createPatrolLock(settings.dir)
+    this.#webhook = settings.webhookUrl ? this.#createWebhook(settings.webhookUrl) : undefined
   }
 
   /** The patrol, while this process is it. */
@@ -101,7 +106,10 @@ export class PatrolService {
     try {
       if (!this.#patrol && !(await this.#takeOver())) return undefined
       await this.#prune()
-      return await this.#patrol?.sweepOnce(patienceMs)
+      const summary = await this.#patrol?.sweepOnce(patienceMs)
+      const told = this.#webhook?.round(this.#clock.now())
+      if (patienceMs === Infinity) await told
+      return summary
     } catch (error) {
       if (this.#isStopped) return undefined
       this.#say(
@@ -149,6 +157,7 @@ export class PatrolService {
       look: ({ worker }) => look(worker, vantage),
       // Only on one machine does a door prove anything: the kernel is what keeps it.
       knock: async ({ key, worker }) => (isOnSameKernel(worker, vantage) ? knock(dir, key) : 'unknown'),
+      ...(this.#webhook ? { onIncidents: this.#webhook.add } : {}),
       onExportFailure: ({ reason }) => {
         this.#say(
           'AFS_EXPORT_FAILED',
@@ -161,6 +170,20 @@ export class PatrolService {
     this.#server ??= await serveSocket(dir, (path, query) => this.ask(path, query))
     if (this.#isStopped) await this.#letGo()
     return !this.#isStopped
+  }
+
+  #createWebhook(url: string): Webhook {
+    return createWebhook({
+      url,
+      onFailure: (reason) => {
+        this.#say('AFS_REPORT_FAILED', `incidents could not be told to AFTERSPAN_WEBHOOK_URL: ${reason}.`)
+      },
+    })
+  }
+
+  /** How many incidents were told, and how many never will be; undefined where there is nobody to tell. */
+  get reports(): Webhook['totals'] | undefined {
+    return this.#webhook?.totals
   }
 
   #createLedger(): LedgerStore {
