@@ -117,6 +117,22 @@ test('AFTERSPAN_METRICS_SHARE=process: each process tells its own numbers alone'
   expect(by.size).toBe(2)
 })
 
+test('the handler is mounted in Express, Fastify, Koa, hapi and Hono as the page tells it', async () => {
+  services++
+  const app = startPreloaded({ app: appFile('metrics-mounts.cjs'), ledgerDir })
+  apps.push(app)
+  const [, told] = await app.waitForLine(/^ports (.*)$/)
+  const answers = await Promise.all(
+    told!.split(' ').map(async (entry) => {
+      const [name, port] = entry.split('=')
+      const { status, text } = await get(`http://127.0.0.1:${port}/metrics`)
+      return [name, status, /^target_info\{/m.test(text)]
+    }),
+  )
+  expect(answers).toEqual(['express', 'fastify', 'koa', 'hapi', 'hono'].map((name) => [name, 200, true]))
+  expect(app.stderr).toBe('')
+})
+
 test('the handler without the preload says so', async () => {
   const { metricsHandler } = (await import('afterspan')) as typeof import('afterspan')
   const { createServer: createHttpServer } = await import('node:http')
