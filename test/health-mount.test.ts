@@ -18,7 +18,7 @@ bothFormats('AFTERSPAN_HEALTH_MOUNT=app serves health on the port of the app', a
   const url = await listening(child)
   const admin = await child.adminUrl()
   // The probes of the process itself come after two seconds.
-  const probed = /^\[\+\]event-loop ok\n\[\+\]memory ok$/m
+  const probed = /^\[\+\]event-loop ok\n\[\+\]file-descriptors ok\n\[\+\]memory ok$/m
   await pollUntil(async () => probed.test((await get(`${url}/readyz?verbose`)).text), {
     timeoutMs: 15_000,
     what: 'the probes of the process',

@@ -38,6 +38,7 @@ const CODES: ReadonlySet<string> = new Set([
   'not_connected',
   'round_trip_mismatch',
   // the process
+  'descriptors_near_limit',
   'event_loop_delay',
   'event_loop_saturated',
   'heap_near_limit',

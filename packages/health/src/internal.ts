@@ -15,6 +15,7 @@ import { madeBy } from './made-at.ts'
 import { createHealthMetrics } from './metrics.ts'
 import { healthSettings, type HealthSettings } from './options.ts'
 import { eventLoopProbe } from './probes/event-loop.ts'
+import { fileDescriptorProbe } from './probes/file-descriptors.ts'
 import { memoryProbe } from './probes/memory.ts'
 import { mysqlHook } from './probes/mysql.ts'
 import { postgresqlHook } from './probes/postgresql.ts'
@@ -84,6 +85,7 @@ export function bootHealth(core: Core, { bundleDir }: { readonly bundleDir: stri
   const addOwnProbes = once(() => {
     detached(() => {
       registry.register(eventLoopProbe())
+      registry.register(fileDescriptorProbe())
       registry.register(memoryProbe({ oldSpaceLimitMb: settings.oldSpaceLimitMb }))
     })
   })

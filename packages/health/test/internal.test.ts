@@ -80,7 +80,7 @@ test('boot names the side service and the modules to look at, and waits', async 
 test('a process that lives on gets the probes of itself, and nobody is woken for them', async () => {
   boot()
   await vi.advanceTimersByTimeAsync(2200)
-  expect(names()).toEqual(['event-loop', 'memory'])
+  expect(names()).toEqual(['event-loop', 'file-descriptors', 'memory'])
   expect(wakes).toBe(0)
 })
 
@@ -89,7 +89,7 @@ test('the first probe wakes the side thread, and brings those of the process wit
   registerProbe(probe())
   expect(wakes).toBe(1)
   await vi.advanceTimersByTimeAsync(200)
-  expect(names()).toEqual(['db', 'event-loop', 'memory'])
+  expect(names()).toEqual(['db', 'event-loop', 'file-descriptors', 'memory'])
   expect(posted.at(-1)!.checks[0]).toMatchObject({
     status: 'pass',
     madeAt: expect.stringMatching(/test\/internal\.test\.ts:\d+$/),
