@@ -4,5 +4,6 @@ import { amqplib } from './amqplib.ts'
 import { bullmq } from './bullmq.ts'
 import { kafkajs } from './kafkajs.ts'
 import { pgBoss } from './pg-boss.ts'
+import { platformaticKafka } from './platformatic-kafka.ts'
 
-export const integrations: readonly Integration[] = [amqplib, bullmq, kafkajs, pgBoss]
+export const integrations: readonly Integration[] = [amqplib, bullmq, kafkajs, pgBoss, platformaticKafka]

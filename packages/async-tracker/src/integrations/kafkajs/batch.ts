@@ -1,6 +1,7 @@
 // A batch that runs: each of its messages is an attempt that is held open until it is known how it ended.
 import type { AttemptInfo, TaskKit } from '@afterspan/core/internal'
 import { headersCarrier } from '../kafka/headers.ts'
+import { begin, hold, type Held } from '../kafka/held.ts'
 import { isObject } from '../sending/bag.ts'
 import type { Batch, ReceivedMessage } from './shapes.ts'
 
@@ -13,20 +14,15 @@ export interface HeldBatch {
 }
 interface HeldMessage {
   readonly message: ReceivedMessage
-  readonly info: AttemptInfo
-  readonly ended: Promise<void>
-  succeed(): void
-  fail(error: unknown): void
-  giveBack(): void
-  isOpen: boolean
+  readonly attempt: Held
 }
 
 export function holdBatch({ topic, partition, messages }: Batch, infos: readonly AttemptInfo[]): HeldBatch {
-  const held = messages.map((message, i) => hold(message, infos[i]!))
+  const held = messages.map((message, i): HeldMessage => ({ message, attempt: hold(infos[i]!) }))
   let next = 0
   /** Offsets grow within a batch. */
   const doneBefore = (end: bigint): void => {
-    for (; next < held.length && BigInt(held[next]!.message.offset) < end; next++) held[next]!.succeed()
+    for (; next < held.length && BigInt(held[next]!.message.offset) < end; next++) held[next]!.attempt.succeed()
   }
   return {
     messages: held,
@@ -39,31 +35,6 @@ export function holdBatch({ topic, partition, messages }: Batch, infos: readonly
       if (last !== undefined) doneBefore(last + 1n)
     },
   }
-}
-
-function hold(message: ReceivedMessage, info: AttemptInfo): HeldMessage {
-  const { promise, resolve, reject } = Promise.withResolvers<void>()
-  let isGivenBack = false
-  const held: HeldMessage = {
-    message,
-    info: { ...info, outcomeOf: (error) => (isGivenBack ? 'released' : info.outcomeOf?.(error)) },
-    ended: promise,
-    succeed() {
-      held.isOpen = false
-      resolve()
-    },
-    fail(error) {
-      held.isOpen = false
-      reject(error)
-    },
-    giveBack() {
-      held.isOpen = false
-      isGivenBack = true
-      reject(new Error('given back'))
-    },
-    isOpen: true,
-  }
-  return held
 }
 
 export function runBatch(
@@ -83,16 +54,13 @@ export function runBatch(
     }
   }
   // A batch belongs to no single request: its handler runs in the context that kafkajs gives it.
-  if (messages.length === 1) begin(kit, messages[0]!, run)
-  else {
-    for (const message of messages) begin(kit, message)
-    run()
-  }
+  const inside = messages.length === 1 ? run : undefined
+  for (const { message, attempt } of messages) begin(kit, attempt, headersCarrier(message.headers), inside)
+  if (!inside) run()
   const succeed = (): void => {
-    for (const one of messages) {
-      if (!one.isOpen) continue
-      if (batch.isAutoResolved) one.succeed()
-      else one.giveBack()
+    for (const { attempt } of messages) {
+      if (batch.isAutoResolved) attempt.succeed()
+      else attempt.giveBack()
     }
     batch.onEnd()
   }
@@ -109,24 +77,16 @@ export function runBatch(
   return result
 }
 
-function begin(kit: TaskKit, { message, info, ended }: HeldMessage, inside?: () => void): void {
-  const told = kit.attempt(info, headersCarrier(message.headers), () => {
-    inside?.()
-    return ended
-  })
-  told.catch(ignore)
-}
-
 /**
  * Where the handler says of its messages that they are done, the first of which it did not is the one that threw, and the others were
  * not begun. Where it says of none, it may have been any of them: the error is told of all.
  */
 function tellFailed(messages: readonly HeldMessage[], error: unknown): void {
-  const open = messages.filter(({ isOpen }) => isOpen)
+  const open = messages.filter(({ attempt }) => attempt.isOpen)
   const isOneByOne = open.length < messages.length
-  for (const [i, message] of open.entries()) {
-    if (i > 0 && isOneByOne) message.giveBack()
-    else message.fail(error)
+  for (const [i, { attempt }] of open.entries()) {
+    if (i > 0 && isOneByOne) attempt.giveBack()
+    else attempt.fail(error)
   }
 }
 
@@ -140,4 +100,3 @@ function offsetOf(offset: unknown): bigint | undefined {
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return isObject(value) && typeof value['then'] === 'function'
 }
-function ignore(): void {}

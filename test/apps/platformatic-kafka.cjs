@@ -1,0 +1,4 @@
+const express = require('express')
+const kafka = require('@platformatic/kafka')
+
+require('./platformatic-kafka-app.cjs')({ express, ...kafka })
