@@ -82,6 +82,9 @@ describe('a service whose work goes to pg-boss', () => {
                 task.state=failed task.reason=retries_exhausted task.attempt=2"
       `)
 
+      // What pg-boss asks of its database for the job is no news beside the job's own span.
+      expect(sink.trace(bad).filter(({ name }) => name.startsWith('pg'))).toEqual([])
+
       const doomed = await send('hangs')
       await worker.waitForLine(/^job \{"hangs":true\}$/)
       await worker.stop()

@@ -1,5 +1,6 @@
 // The narrow waist: an integration says what is sent and what is run; spans, carrier, journal and outcome are decided here.
 import { context, type Tracer } from '@opentelemetry/api'
+import { suppressTracing } from '@opentelemetry/core'
 import type { TaskKit } from '../contracts/integration.ts'
 import type { EpochMs } from '../contracts/task.ts'
 import { taskChannel } from './channel.ts'
@@ -23,7 +24,8 @@ export function createKit(deps: KitDeps): TaskKit {
     enqueue(draft, carrier, send, messageIdOf) {
       const spawned = attemptTo<Spawn>(() => spawn(deps, draft, carrier), onError)
       if (!spawned) return send()
-      return observe(() => context.with(spawned.active, send), {
+      // What the library asks of its broker is within the PRODUCER span already: spans of its own commands would only be noise.
+      return observe(() => context.with(suppressTracing(spawned.active), send), {
         onSuccess: (result) => {
           confirm(deps, spawned, messageIdOf?.(result as never))
         },

@@ -1,0 +1,35 @@
+// Producer and worker of pg-boss in one process: so many jobs through one queue, timed from the first send to the last end.
+const { PgBoss } = require('pg-boss')
+const JOBS = Number(process.env.BENCH_JOBS)
+const IN_FLIGHT = 10
+
+async function main() {
+  const boss = new PgBoss({ connectionString: process.env.BENCH_URL, supervise: false, schedule: false })
+  boss.on('error', () => {})
+  await boss.start()
+  const name = `bench${process.pid}`
+  await boss.createQueue(name)
+  const run = async () => {
+    let sent = 0
+    await Promise.all(
+      Array.from({ length: IN_FLIGHT }, async () => {
+        while (sent++ < JOBS) await boss.send(name, { order: 7 })
+      }),
+    )
+    let done = 0
+    while (done < JOBS) {
+      const jobs = await boss.fetch(name, { batchSize: 20 })
+      await Promise.all(jobs.map((job) => boss.complete(name, job.id)))
+      done += jobs.length
+    }
+  }
+  await run() // warms up
+  const from = performance.now()
+  const cpu = process.cpuUsage()
+  await run()
+  const until = performance.now()
+  const { user, system } = process.cpuUsage(cpu)
+  process.send({ kind: 'listening', perSecond: (JOBS * 1000) / (until - from), cpuUs: (user + system) / JOBS })
+  setInterval(() => {}, 1000)
+}
+void main()
