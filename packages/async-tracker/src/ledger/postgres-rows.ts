@@ -2,7 +2,16 @@
 import { TASK_STATES, type EpochMs, type TaskId, type TaskState } from '@afterspan/core/internal'
 import { ownersOf } from '../task-owner.ts'
 import type { Row } from './pg-client.ts'
-import type { CounterRow, LedgerChange, OutboxRow, ProcessRow, RequestRow, TaskQuery, TaskRow } from './store.ts'
+import type {
+  CounterRow,
+  LedgerChange,
+  OutboxRow,
+  ProcessRow,
+  RequestRow,
+  TaskQuery,
+  TaskRow,
+  TaskStanding,
+} from './store.ts'
 
 export type Query = (text: string, values?: readonly unknown[]) => Promise<Row[]>
 
@@ -29,9 +38,11 @@ export class PostgresRows {
     return this.#rows('SELECT row FROM afterspan.task WHERE owner = ANY($1) OR other_owner = ANY($1)', [keys])
   }
 
-  async tasksOfRequests(keys: readonly string[]): Promise<readonly TaskRow[]> {
+  async tasksOfRequests(keys: readonly string[]): Promise<readonly TaskStanding[]> {
     if (keys.length === 0) return []
-    return this.#rows('SELECT row FROM afterspan.task WHERE request_key = ANY($1)', [keys])
+    const columns = 'task_id AS "taskId", request_key AS "requestKey", depth, state'
+    const rows = await this.#query(`SELECT ${columns} FROM afterspan.task WHERE request_key = ANY($1)`, [keys])
+    return rows as unknown as TaskStanding[]
   }
 
   async orphans(): Promise<ReadonlyMap<TaskId, readonly TaskId[]>> {

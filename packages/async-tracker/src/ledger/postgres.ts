@@ -104,7 +104,7 @@ class PostgresLedger implements LedgerStore {
 
   tasks = (ids: readonly TaskId[]): Promise<ReadonlyMap<TaskId, TaskRow>> => this.#rows().tasks(ids)
   openTasksOf = (keys: readonly string[]): Promise<readonly TaskRow[]> => this.#rows().openTasksOf(keys)
-  tasksOfRequests = (keys: readonly string[]): Promise<readonly TaskRow[]> => this.#rows().tasksOfRequests(keys)
+  tasksOfRequests: LedgerStore['tasksOfRequests'] = (keys) => this.#rows().tasksOfRequests(keys)
   orphans = (): Promise<ReadonlyMap<TaskId, readonly TaskId[]>> => this.#rows().orphans()
   find = (query: TaskQuery): Promise<readonly TaskRow[]> => this.#rows().find(query)
   requests = (keys: readonly string[]): Promise<ReadonlyMap<string, RequestRow>> => this.#rows().requests(keys)

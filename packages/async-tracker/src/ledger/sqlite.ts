@@ -15,6 +15,7 @@ import type {
   RequestRow,
   TaskQuery,
   TaskRow,
+  TaskStanding,
 } from './store.ts'
 
 type Row = Record<string, unknown>
@@ -87,8 +88,10 @@ class SqliteLedger implements LedgerStore {
     return [...new Map(rows.map((row) => [row.facts.taskId, row])).values()]
   }
 
-  async tasksOfRequests(keys: readonly string[]): Promise<readonly TaskRow[]> {
-    return this.#allOf((marks) => `SELECT row FROM task WHERE request_key IN (${marks})`, keys).map(parse<TaskRow>)
+  async tasksOfRequests(keys: readonly string[]): Promise<readonly TaskStanding[]> {
+    const columns = 'task_id AS taskId, request_key AS requestKey, depth, state'
+    const rows = this.#allOf((marks) => `SELECT ${columns} FROM task WHERE request_key IN (${marks})`, keys)
+    return rows as unknown as TaskStanding[]
   }
 
   async orphans(): Promise<ReadonlyMap<TaskId, readonly TaskId[]>> {

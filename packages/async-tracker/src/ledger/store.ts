@@ -24,6 +24,14 @@ export interface TaskRow {
   readonly depth: number
 }
 
+/** What a verdict on a request needs of a task. */
+export interface TaskStanding {
+  readonly taskId: TaskId
+  readonly requestKey: RequestKey
+  readonly depth: number
+  readonly state: TaskState
+}
+
 /** Trace id and span id of a SERVER span. */
 export type RequestKey = string
 
@@ -118,7 +126,8 @@ export interface LedgerStore {
   tasks(ids: readonly TaskId[]): Promise<ReadonlyMap<TaskId, TaskRow>>
   /** Open tasks whose attempt, or whose sending, is in the hands of one of these writers. */
   openTasksOf(keys: readonly string[]): Promise<readonly TaskRow[]>
-  tasksOfRequests(keys: readonly RequestKey[]): Promise<readonly TaskRow[]>
+  /** How each stands, and no more: a request may have promised ten thousand. */
+  tasksOfRequests(keys: readonly RequestKey[]): Promise<readonly TaskStanding[]>
   /** Tasks whose parent task had not been seen when they were written, by the parent. */
   orphans(): Promise<ReadonlyMap<TaskId, readonly TaskId[]>>
   /** Newest first. */

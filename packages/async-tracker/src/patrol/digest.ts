@@ -17,6 +17,7 @@ import type {
   RequestKey,
   RequestRow,
   TaskRow,
+  TaskStanding,
 } from '../ledger/store.ts'
 import { judgeRequest } from '../request-outcome.ts'
 import { gather, type TaskFacts } from '../task-facts.ts'
@@ -36,7 +37,7 @@ export interface Known {
   readonly now: EpochMs
   readonly tasks: ReadonlyMap<TaskId, TaskRow>
   readonly requests: ReadonlyMap<RequestKey, RequestRow>
-  readonly tasksOfRequests: readonly TaskRow[]
+  readonly tasksOfRequests: readonly TaskStanding[]
   readonly processes: ReadonlyMap<string, ProcessRow>
   /** Children that were seen before their parents, by the parent. */
   readonly orphans: ReadonlyMap<TaskId, readonly TaskId[]>
@@ -266,7 +267,7 @@ function settleRequests(work: Work): void {
     const tasks = tasksOf.get(key) ?? []
     const verdict = judgeRequest(
       row,
-      tasks.map(({ derived }) => derived.state),
+      tasks.map(({ state }) => state),
       tasks.filter(({ depth }) => depth === 0).length,
     )
     if (!verdict) continue
@@ -300,15 +301,16 @@ function lateRequest(key: RequestKey, by: string, { origin, at, route }: TaskSpa
   return { key, by, answered, isRecovered: false, ...(isCounted ? { counted: 'own' as const } : {}) }
 }
 
-function tasksByRequest(work: Work, touched: ReadonlySet<RequestKey>): Map<RequestKey, TaskRow[]> {
-  const byRequest = new Map<RequestKey, TaskRow[]>()
-  const add = (row: TaskRow): void => {
-    if (!row.requestKey || !touched.has(row.requestKey)) return
+function tasksByRequest(work: Work, touched: ReadonlySet<RequestKey>): Map<RequestKey, TaskStanding[]> {
+  const byRequest = new Map<RequestKey, TaskStanding[]>()
+  const add = (row: TaskStanding): void => {
+    if (!touched.has(row.requestKey)) return
     const rows = byRequest.get(row.requestKey)
     if (rows) rows.push(row)
     else byRequest.set(row.requestKey, [row])
   }
-  for (const row of work.known.tasksOfRequests) if (!work.tasks.has(row.facts.taskId)) add(row)
-  for (const row of work.tasks.values()) add(row)
+  for (const row of work.known.tasksOfRequests) if (!work.tasks.has(row.taskId)) add(row)
+  for (const [taskId, { requestKey, depth, derived }] of work.tasks)
+    if (requestKey) add({ taskId, requestKey, depth, state: derived.state })
   return byRequest
 }

@@ -9,6 +9,7 @@ import type {
   RequestRow,
   TaskQuery,
   TaskRow,
+  TaskStanding,
 } from '../../src/ledger/store.ts'
 import { ownersOf } from '../../src/task-owner.ts'
 
@@ -57,9 +58,9 @@ export class MemoryLedger implements LedgerStore {
   async openTasksOf(keys: readonly string[]): Promise<readonly TaskRow[]> {
     return this.#tasksWhere(({ facts, derived }) => ownersOf(facts, derived.state).some((key) => keys.includes(key)))
   }
-  async tasksOfRequests(keys: readonly string[]): Promise<readonly TaskRow[]> {
+  async tasksOfRequests(keys: readonly string[]): Promise<readonly TaskStanding[]> {
     const wanted = new Set(keys)
-    return this.#tasksWhere(({ requestKey }) => requestKey !== undefined && wanted.has(requestKey))
+    return this.#tasksWhere(({ requestKey }) => requestKey !== undefined && wanted.has(requestKey)).map(standingOf)
   }
   async orphans(): Promise<ReadonlyMap<TaskId, readonly TaskId[]>> {
     const waiting = this.#tasksWhere(({ facts, requestKey }) => facts.spawned?.parent !== undefined && !requestKey)
@@ -176,4 +177,8 @@ function picked<K, V>(from: ReadonlyMap<K, V>, keys: readonly K[]): Map<K, V> {
 
 function spawnedAt({ facts }: TaskRow): number {
   return facts.spawned?.at ?? facts.attempts[0]?.startedAt ?? 0
+}
+
+function standingOf({ facts, derived, requestKey, depth }: TaskRow): TaskStanding {
+  return { taskId: facts.taskId, requestKey: requestKey!, depth, state: derived.state }
 }
