@@ -215,6 +215,25 @@ describe('running each message', () => {
   })
 })
 
+test('a consumer that loses its partition while it works: the same task runs twice at once', async () => {
+  await send('slow')
+  const groupId = randomUUID()
+  const { promise: isTaken, resolve: take } = Promise.withResolvers<void>()
+  const join = async (eachMessage: () => Promise<void>): Promise<void> => {
+    const consumer = kafka.consumer({ groupId, sessionTimeout: 1000, heartbeatInterval: 100, maxWaitTimeInMs: 100 })
+    onTestFinished(() => consumer.disconnect())
+    await consumer.connect()
+    await consumer.subscribe({ topics: [topic], fromBeginning: true })
+    await consumer.run({ eachMessage })
+  }
+  await join(() => isTaken) // without a heartbeat
+  await fake.until(() => runs.length === 1)
+  await join(async () => take())
+  await fake.until(done(2))
+  expect(states()).toEqual(['succeeded', 'succeeded'])
+  expect(runs.map(({ traceparent }) => traceparent)).toEqual([sent[0]!.traceparent, sent[0]!.traceparent])
+}, 30_000)
+
 describe('running a batch', () => {
   const batchOf = (handler: (payload: Payload) => Promise<void>, isAutoResolved = true): library.ConsumerRunConfig => ({
     eachBatch: handler,
