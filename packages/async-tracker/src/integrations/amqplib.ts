@@ -2,7 +2,7 @@
 // does not export; everything goes through those. Message headers are the carrier's place, and it stays in them.
 import type { Integration } from '@afterspan/core/internal'
 import { patchConsume, patchGet } from './amqplib/consuming.ts'
-import { patchEvents } from './amqplib/events.ts'
+import { patchClose, patchEvents } from './amqplib/events.ts'
 import { patchConfirmedPublish, patchPublish } from './amqplib/publishing.ts'
 import { patchSettlers } from './amqplib/settling.ts'
 import type { Models, Patch } from './amqplib/shapes.ts'
@@ -20,11 +20,13 @@ export const amqplib: Integration<Models> = {
   files: ['lib/channel_model.js', 'lib/callback_model.js'],
   versions: '>=0.10.0 <3',
   replacesScopes: ['@opentelemetry/instrumentation-amqplib'],
-  patch({ Channel, ConfirmChannel }, kit) {
+  patch({ CallbackModel, Channel, ChannelModel, ConfirmChannel }, kit) {
     const channel = Channel.prototype
     if (ours.has(channel.publish)) return
     const patch: Patch = { kit, channel, isConfirming: (it) => it instanceof ConfirmChannel, topology }
     for (const step of [patchPublish, patchConsume, patchGet, patchSettlers, patchTopology, patchEvents]) step(patch)
+    const model = CallbackModel ?? ChannelModel
+    if (model) patchClose(patch, model.prototype)
     patchConfirmedPublish(patch, ConfirmChannel.prototype)
     ours.add(channel.publish)
   },

@@ -2,9 +2,9 @@
 import { isObject, taskOf } from '../sending/bag.ts'
 import { forgetConfirmations } from './confirmations.ts'
 import { closeDeliveries } from './deliveries.ts'
-import { closeOutgoing, refusedBy } from './flushing.ts'
+import { closeConnection, closeOutgoing, noteClosing, refuse } from './flushing.ts'
 import { bagOf } from './headers.ts'
-import type { Channel, Message, Patch } from './shapes.ts'
+import { onCall, type Channel, type Message, type Model, type Patch } from './shapes.ts'
 
 const BASIC = 60
 const PUBLISH = 40
@@ -18,10 +18,9 @@ export function patchEvents({ kit, channel }: Patch): void {
     if (taskId) kit.settle(taskId, 'failed', 'unroutable', 'broker', { type: String(replyCode), message: text })
   }
   const failed = (self: Channel, error: unknown): void => {
+    noteClosing(self, 'broker')
     if (!isObject(error) || error['classId'] !== BASIC || error['methodId'] !== PUBLISH) return
-    closeOutgoing(self)
-    for (const taskId of refusedBy(self, String(error['message'])))
-      kit.settle(taskId, 'lost', 'never_enqueued', 'broker')
+    for (const taskId of refuse(self, String(error['message']))) kit.settle(taskId, 'lost', 'never_enqueued', 'broker')
   }
   const closed = (self: Channel): void => {
     closeOutgoing(self)
@@ -37,6 +36,23 @@ export function patchEvents({ kit, channel }: Patch): void {
         else if (event === 'error') failed(this, args[0])
         else if (event === 'close') closed(this)
         return original.call(this, event, ...args)
+      },
+  )
+}
+
+/** Both are called before they do anything: what has left by then has left. */
+export function patchClose(patch: Patch, model: Model): void {
+  onCall(patch, 'close', (original, self, args) => {
+    noteClosing(self, 'app')
+    return original.apply(self, args)
+  })
+  patch.kit.wrap(
+    model,
+    'close',
+    (original) =>
+      function (this: Model, ...args) {
+        closeConnection(this.connection)
+        return original.apply(this, args)
       },
   )
 }

@@ -21,6 +21,7 @@ export interface Channel {
   ackAll: Method
   assertQueue: Method
   bindQueue: Method
+  close: Method
   consume: Method
   emit(event: string, ...args: unknown[]): boolean
   get: Method
@@ -37,16 +38,24 @@ export interface Channel {
 export interface Connection {
   readonly channels?: readonly ({ readonly buffer: Buffered } | null | undefined)[]
   readonly muxer?: { readonly newStreams: readonly unknown[]; readonly oldStreams: readonly unknown[] }
-  readonly stream?: { readonly destroyed?: boolean; readonly writableLength: number }
+  readonly stream?: { readonly destroyed?: boolean; readonly readableEnded?: boolean; readonly writableLength: number }
 }
 interface Buffered {
   readonly readableLength: number
   readonly writableLength: number
 }
+/** What connect() gives. */
+export interface Model {
+  close(this: Model, ...args: unknown[]): unknown
+  readonly connection: Connection
+}
 interface ChannelClass {
   readonly prototype: Channel
 }
+/** One of the two models is there, by the face. */
 export interface Models {
+  readonly CallbackModel?: { readonly prototype: Model }
+  readonly ChannelModel?: { readonly prototype: Model }
   readonly Channel: ChannelClass
   readonly ConfirmChannel: ChannelClass & (new (...args: never[]) => Channel)
 }
