@@ -20,8 +20,8 @@ export interface Drain {
    * a frame of ours would stand in every stack of every listener of the process.
    */
   hear(listen: () => void): void
-  /** Calls `leave` when nothing is in flight any more, now or later, and at the latest when the time is over; a second call is a second signal: it leaves now. */
-  finish(leave: () => void): void
+  /** Calls `leave`, with the milliseconds that it took, when nothing is in flight any more, now or later, and at the latest when the time is over; a second call is a second signal: it leaves now. */
+  finish(leave: (tookMs: number) => void): void
 }
 
 /** What is waited for: requests, also those that still arrive; of tasks those that ran when the signal came, since a consumer would never come to an end. */
@@ -62,7 +62,7 @@ export function createDrain(boundMs: number, onError: (error: unknown) => void):
       }
     },
     finish(leave) {
-      if (isFinishing) return leave()
+      if (isFinishing) return leave(0)
       isFinishing = true
       wait({ tasks: new Set(running), requests: () => inFlight.size }, running, boundMs, leave)
     },
@@ -86,13 +86,14 @@ function note(running: Set<unknown>, { kind, taskId }: TaskEvent): void {
 }
 
 /** The timer holds the process: an event loop that ran empty would end it with another exit code. */
-function wait(open: Open, running: ReadonlySet<unknown>, boundMs: number, leave: () => void): void {
-  const until = performance.now() + boundMs
+function wait(open: Open, running: ReadonlySet<unknown>, boundMs: number, leave: (tookMs: number) => void): void {
+  const from = performance.now()
   const isDone = (): boolean => open.requests() === 0 && ![...open.tasks].some((task) => running.has(task))
-  if (boundMs <= 0 || isDone()) return leave()
+  if (boundMs <= 0 || isDone()) return leave(0)
   const timer = setInterval(() => {
-    if (!isDone() && performance.now() < until) return
+    const tookMs = performance.now() - from
+    if (!isDone() && tookMs < boundMs) return
     clearInterval(timer)
-    leave()
+    leave(tookMs)
   }, LOOK_MS)
 }

@@ -5,16 +5,16 @@ import { processChannel } from '../tasks/channel.ts'
 export interface ExitDeps {
   readonly now: () => EpochMs
   readonly endOpenSpans: (errorType: string) => void
-  readonly sendLastWords: () => void
+  readonly sendLastWords: (drainedMs: number) => void
   readonly leaveMetrics: () => void
   /** Ends what is in flight where the exit follows from an uncaught error; false: it does not. */
   readonly endAsCrash: (code: number) => boolean
 }
 
 /** Says goodbye: what is in flight ends here, the journal learns how, and what is left is sent. Once. */
-export function createFarewell(deps: ExitDeps): (code: number, signal?: string) => void {
+export function createFarewell(deps: ExitDeps): (code: number, signal?: string, drainedMs?: number) => void {
   let isSaid = false
-  return (code, signal) => {
+  return (code, signal, drainedMs = 0) => {
     if (isSaid) return
     isSaid = true
     try {
@@ -28,7 +28,7 @@ export function createFarewell(deps: ExitDeps): (code: number, signal?: string) 
       // an exit is not the moment for an error of ours
     }
     deps.leaveMetrics()
-    deps.sendLastWords()
+    deps.sendLastWords(drainedMs)
   }
 }
 

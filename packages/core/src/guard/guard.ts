@@ -38,8 +38,10 @@ export function guardProcess(deps: {
   const lastWords = queue
     ? createLastWords({ queue, settings: config.otlp, sideThread, holdMs: config.exitHoldMs })
     : undefined
-  const sendLastWords = (): void => {
-    lastWords?.send()
+  // Together no longer than an exit may be held; who asks for a longer drain has asked for both.
+  const sharesTime = config.drainMs <= config.exitHoldMs
+  const sendLastWords = (drainedMs = 0): void => {
+    lastWords?.send(sharesTime ? drainedMs : 0)
   }
   // A task's own span is told with its outcome, by the patrol, where there is a journal to read.
   const endOpenSpans = (errorType: string): void => {

@@ -5,9 +5,12 @@ import type { OtlpSettings } from '../sdk/otlp/settings.ts'
 import type { SideThread } from '../side-thread/host.ts'
 
 export interface LastWords {
-  /** Synchronous; never throws; holds the process for at most the milliseconds that are left of its allowance. */
-  send(): void
+  /** Synchronous; never throws; holds the process for at most the milliseconds that are left of its allowance; what a drain has taken is taken from it, but for a last try. */
+  send(drainedMs?: number): void
 }
+
+/** A collector that is well answers in this. */
+const LEAST_MS = 80
 
 export function createLastWords(options: {
   readonly queue: SpanQueue
@@ -18,7 +21,8 @@ export function createLastWords(options: {
   // A crash is followed by 'exit': the allowance is one for both.
   let leftMs = options.holdMs
   return {
-    send() {
+    send(drainedMs = 0) {
+      if (drainedMs > 0) leftMs = Math.max(LEAST_MS, leftMs - drainedMs)
       try {
         const taken = options.queue.takeAll()
         if (!taken) return

@@ -8,7 +8,7 @@ const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const
 type Name = keyof typeof SIGNALS
 
 export function watchSignals(
-  sayFarewell: (code: number, signal: string) => void,
+  sayFarewell: (code: number, signal: string, drainedMs: number) => void,
   drain: Pick<Drain, 'finish' | 'hear'>,
 ): void {
   if (!isMainThread) return
@@ -17,15 +17,15 @@ export function watchSignals(
 
 function watch(
   name: Name,
-  sayFarewell: (code: number, signal: string) => void,
+  sayFarewell: (code: number, signal: string, drainedMs: number) => void,
   drain: Pick<Drain, 'finish' | 'hear'>,
 ): void {
   const handle = (): void => {
     if (name === 'SIGTERM') drain.finish(leave)
-    else leave()
+    else leave(0)
   }
-  const leave = (): void => {
-    sayFarewell(128 + SIGNALS[name], name)
+  const leave = (drainedMs: number): void => {
+    sayFarewell(128 + SIGNALS[name], name, drainedMs)
     process.removeListener(name, handle)
     process.kill(process.pid, name)
   }
