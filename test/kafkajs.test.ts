@@ -67,7 +67,7 @@ describe('a service whose work goes through kafkajs', () => {
         tasks: [{ state: 'succeeded', attempts: [{ state: 'retrying', reason: 'rejected' }, { state: 'succeeded' }] }],
       })
 
-      expect(await toldTrace(sink, retried, 'succeeded')).toMatchInlineSnapshot(`
+      expect(await toldTrace(sink, retried, 'retrying', 'succeeded')).toMatchInlineSnapshot(`
         "· GET /send/:how  SERVER web
         └─ · send mail-*  PRODUCER
            ├─ ✗ process mail-*  CONSUMER worker

@@ -71,7 +71,7 @@ describe('a service whose work goes to pg-boss', () => {
           },
         ],
       })
-      expect(await toldTrace(sink, bad, 'failed')).toMatchInlineSnapshot(`
+      expect(await toldTrace(sink, bad, 'retrying', 'failed')).toMatchInlineSnapshot(`
         "· GET /send/:how  SERVER web
         └─ · send mail  PRODUCER
            ├─ ✗ process mail  CONSUMER worker

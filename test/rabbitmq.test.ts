@@ -53,9 +53,7 @@ describe('a service whose work goes to RabbitMQ', () => {
       // The spans come from several processes, each in its own time.
       const told = async (traceId: string, ...states: readonly string[]): Promise<string> => {
         await sink.waitFor(() => sink.trace(traceId).some(({ kind }) => kind === 'producer'))
-        let drawn = ''
-        for (const state of states) drawn = await toldTrace(sink, traceId, state)
-        return drawn.replaceAll(QUEUE, 'mail')
+        return (await toldTrace(sink, traceId, ...states)).replaceAll(QUEUE, 'mail')
       }
 
       const good = await task(await ask('confirmed/succeeds'), 'succeeded')

@@ -23,13 +23,20 @@ export async function settledReceipt(
   return last!
 }
 
-/** The trace as text, once it has its request and a span of that state; without the spans of databases. */
-export async function toldTrace(sink: OtlpSink, traceId: string, state: string): Promise<string> {
+/**
+ * The trace as text, once it has its request, a span of each of the states (a state that is named twice: two of them), and every span that
+ * another names as its parent: they come from several processes, each in its own time. Without the spans of databases.
+ */
+export async function toldTrace(sink: OtlpSink, traceId: string, ...states: readonly string[]): Promise<string> {
   const isTold = (): boolean => {
     const spans = sink.trace(traceId)
+    const ids = new Set(spans.map(({ spanId }) => spanId))
+    const count = (state: string): number =>
+      spans.filter(({ attributes }) => attributes['afterspan.task.state'] === state).length
     return (
       spans.some((span) => span.kind === 'server') &&
-      spans.some((span) => span.attributes['afterspan.task.state'] === state)
+      spans.every(({ parentSpanId }) => !parentSpanId || ids.has(parentSpanId)) &&
+      states.every((state) => count(state) >= states.filter((each) => each === state).length)
     )
   }
   await sink.waitFor(isTold)

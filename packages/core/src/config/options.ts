@@ -270,7 +270,7 @@ export const coreOptions = {
   drainMs: integer(
     'AFTERSPAN_DRAIN_MS',
     'Milliseconds that an app without a handler of SIGTERM may take to finish what is in flight; behind a load balancer rather 10000. 0: the signal ends it at once.',
-    350,
+    300,
     { min: 0, max: 600_000 },
   ),
   exitHoldMs: integer('AFTERSPAN_EXIT_HOLD_MS', 'Milliseconds that an exit may be held to deliver what is left.', 400, {
