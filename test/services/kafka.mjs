@@ -28,12 +28,15 @@ export const missing = () =>
 
 /** `properties` are the broker's own, e.g. { 'message.max.bytes': 2000 }. */
 export async function start({ port = 0, properties = {} } = {}) {
-  const controllerPort = await freePort()
+  let controllerPort
   return startServer({
     name: 'kafka',
     port,
     command: find('java'),
-    prepare: (folder) => format(folder, controllerPort, properties),
+    async prepare(folder) {
+      controllerPort = await freePort() // a new one for each try: somebody may have taken it in between
+      await format(folder, controllerPort, properties)
+    },
     args: (p, folder) => [
       ...JAVA,
       '-cp',

@@ -20,12 +20,16 @@ export function missing() {
 export async function start({ port = 0, config = [] } = {}) {
   // Its files must belong to its user: Erlang reads no cookie of another.
   const as = process.getuid?.() === 0 ? debianUser() : {}
-  const ports = { distribution: await freePort(), names: await freePort() }
+  const ports = {}
   return startServer({
     name: 'rabbitmq',
     port,
     command: find('env'),
-    prepare: (folder) => configure(folder, as, config),
+    async prepare(folder) {
+      // new ones for each try: somebody may have taken them in between
+      Object.assign(ports, { distribution: await freePort(), names: await freePort() })
+      configure(folder, as, config)
+    },
     args: (p, folder) => [...settings(p, folder, ports), 'sh', '-c', SCRIPT],
     as,
     isReady: async (p) => (await ask(p, GREETING)).includes('RabbitMQ'),

@@ -39,6 +39,9 @@ export function missingProgram(program, debianPackage) {
     : `${program} is not in PATH: run test/services/install.sh as root, or install the package ${debianPackage}`
 }
 
+/** As C, Java and Erlang say it. */
+const TAKEN = /address already in use|eaddrinuse|port_already_used/i
+
 /**
  * Starts a server process and waits until it answers.
  * `prepare(folder)` may make files; `args(port, folder)`; `isReady(port, log)` is asked until true.
@@ -57,7 +60,7 @@ export async function startServer(plan) {
     } catch (error) {
       const log = logOf(folder)
       await remove(server)
-      if (attempt < 3 && !plan.port && /address already in use/i.test(log)) continue
+      if (attempt < 3 && !plan.port && TAKEN.test(log)) continue
       throw new Error(`${plan.name} did not start: ${error.message}\n${log.slice(-2_000)}`, { cause: error })
     }
   }
