@@ -114,7 +114,10 @@ class SqliteLedger implements LedgerStore {
   }
 
   async requestsOfTrace(traceId: string): Promise<readonly RequestRow[]> {
-    return this.#all('SELECT row FROM request WHERE trace_id = ? ORDER BY at', traceId).map(parse<RequestRow>)
+    // A key begins with its trace, and 'g' comes after every hex digit.
+    return this.#all('SELECT row FROM request WHERE key >= ? AND key < ? ORDER BY at', traceId, `${traceId}g`).map(
+      parse<RequestRow>,
+    )
   }
 
   async processes(): Promise<readonly ProcessRow[]> {
@@ -209,7 +212,7 @@ function openFile(file: string): DatabaseSync {
   try {
     // locking_mode before anything is read, else there is a -shm file; auto_vacuum before anything is written, else it is ignored.
     db.exec(
-      'PRAGMA locking_mode = EXCLUSIVE; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;',
+      'PRAGMA locking_mode = EXCLUSIVE; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -8000;',
     )
     const version = Number((db.prepare('PRAGMA user_version').get() as Row)['user_version'])
     if (version > MIGRATIONS.length)
@@ -239,12 +242,9 @@ function rollBack(db: DatabaseSync): void {
 function write(statement: (sql: string) => StatementSync, change: LedgerChange): void {
   for (const row of change.tasks ?? []) writeTask(statement, row)
   for (const row of change.requests ?? [])
-    statement('INSERT OR REPLACE INTO request VALUES (?, ?, ?, ?)').run(
-      row.key,
-      row.key.slice(0, 32),
-      row.answered?.at ?? 0,
-      JSON.stringify(row),
-    )
+    statement(
+      'INSERT INTO request (key, at, row) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET at = excluded.at, row = excluded.row',
+    ).run(row.key, row.answered?.at ?? 0, JSON.stringify(row))
   for (const key of change.forgottenRequests ?? []) statement('DELETE FROM request WHERE key = ?').run(key)
   for (const row of change.processes ?? [])
     statement('INSERT OR REPLACE INTO process VALUES (?, ?, ?)').run(row.key, row.deadAt ?? null, JSON.stringify(row))
