@@ -1,10 +1,11 @@
 // The public names of Afterspan, listed one by one. Each works without the preload too: then nothing is recorded.
 export { health, registerProbe, type HealthGroup } from '@afterspan/health'
-export { metricsHandler, runTask, safeHandler, track, AfterspanError } from '@afterspan/core'
+export { metricsHandler, onReport, runTask, safeHandler, track, AfterspanError } from '@afterspan/core'
 export { tasks } from '@afterspan/async-tracker'
 export type {
   HealthChange,
   HealthProbe,
+  Incident,
   ProbeResult,
   ProbeStatus,
   Receipt,

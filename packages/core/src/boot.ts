@@ -33,6 +33,7 @@ import { createMeterProvider } from './metrics/meter-provider.ts'
 import { createMetricRegistry, type MetricRegistry } from './metrics/registry.ts'
 import { addRuntimeMetrics } from './metrics/runtime.ts'
 import { targetInfo } from './metrics/target-info.ts'
+import { createReports } from './reporters/reports.ts'
 import { AsyncContextManager } from './sdk/context-manager.ts'
 import { createExporter, type Exporter } from './sdk/exporter.ts'
 import { createOpenSpans } from './sdk/open-spans.ts'
@@ -215,15 +216,25 @@ function start(parts: Parts, kept: Kept): void {
   const runTask = createRunTask({ tracer, now, onError, overdueMs: config.overdueMs })
   const { recordError } = servers
   Object.assign(globalState(), { runTask, recordError, gatherMetrics: () => endpoint.gather() })
+  const tellReports = startReports(metrics)
   const leaveMetrics = (): void => {
     effective.countAll()
     endpoint.leave()
   }
   const unattributed = metrics.counter('afterspan_unattributed', UNATTRIBUTED)
-  guardProcess({ ...parts, openSpans, now, deliver, leaveMetrics, unattributed })
+  guardProcess({ ...parts, openSpans, now, deliver, leaveMetrics, tellReports, unattributed })
   // One listener a process, the main thread's: what the app's worker threads count is told through it.
   if (isMainThread && sideThread.hasServices) wakeWhenListening(wake)
   else if (config.metrics) wakeWhenListening(() => (isMainThread ? endpoint.listen() : endpoint.join()))
+}
+
+/** Returns what tells the last of it. */
+function startReports(metrics: MetricRegistry): () => void {
+  const { watch, add, tellAll } = createReports(metrics)
+  const state = globalState()
+  Object.assign(state, { watchReports: watch, report: add })
+  if (state.reportListeners?.size) watch()
+  return tellAll
 }
 
 /** The instrumentation bundles take the OpenTelemetry base from here: one copy of it in the process. */

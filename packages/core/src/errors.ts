@@ -22,7 +22,8 @@ export const ERROR_CODES = {
   AFS_PATROL_FAILED: 'a sweep of the patrol failed; it goes on with the next one',
   AFS_PROBE_REJECTED: 'a health probe could not be registered; the others go on',
   AFS_SECOND_SDK: 'the app starts another OpenTelemetry SDK beside Afterspan',
-  AFS_REPORT_FAILED: 'incidents could not be told to the webhook; traces and ledger have them all the same',
+  AFS_REPORT_FAILED:
+    'incidents could not be told to the webhook or to a callback; traces and ledger have them all the same',
   AFS_SIDE_THREAD: 'the side thread could not be started or has ended; its work moves to the main thread or waits',
 } as const
 export type ErrorCode = keyof typeof ERROR_CODES

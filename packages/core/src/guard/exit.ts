@@ -7,6 +7,8 @@ export interface ExitDeps {
   readonly endOpenSpans: (errorType: string) => void
   readonly sendLastWords: (drainedMs: number) => void
   readonly leaveMetrics: () => void
+  /** The app's own callbacks: last, for nobody knows how long they take. */
+  readonly tellReports: () => void
   /** Ends what is in flight where the exit follows from an uncaught error; false: it does not. */
   readonly endAsCrash: (code: number) => boolean
 }
@@ -29,6 +31,7 @@ export function createFarewell(deps: ExitDeps): (code: number, signal?: string, 
     }
     deps.leaveMetrics()
     deps.sendLastWords(drainedMs)
+    deps.tellReports()
   }
 }
 

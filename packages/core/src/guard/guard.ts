@@ -18,8 +18,7 @@ import { watchRejections } from './rejections.ts'
 import { createStrays } from './strays.ts'
 import { watchSignals } from './signals.ts'
 
-/** Watches the three ways in which this process can end with JavaScript still running: an uncaught error, an exit, a signal. */
-export function guardProcess(deps: {
+export interface GuardDeps {
   readonly config: CoreConfig
   readonly exporter: Exporter
   readonly openSpans: OpenSpans
@@ -29,11 +28,28 @@ export function guardProcess(deps: {
   readonly deliver: (span: SpanData) => void
   /** The process is about to end: its metrics are told for the last time. */
   readonly leaveMetrics: () => void
+  /** The app's callbacks hear the last of it. */
+  readonly tellReports: () => void
   readonly drain: Drain
   /** An error of which nobody can say whose it is. */
   readonly unattributed: Pick<Counter, 'add'>
-}): void {
-  const { config, exporter, openSpans, sideThread, tracer, now, deliver, leaveMetrics, drain, unattributed } = deps
+}
+
+/** Watches the three ways in which this process can end with JavaScript still running: an uncaught error, an exit, a signal. */
+export function guardProcess(deps: GuardDeps): void {
+  const {
+    config,
+    exporter,
+    openSpans,
+    sideThread,
+    tracer,
+    now,
+    deliver,
+    leaveMetrics,
+    tellReports,
+    drain,
+    unattributed,
+  } = deps
   const { queue } = exporter
   const lastWords = queue
     ? createLastWords({ queue, settings: config.otlp, sideThread, holdMs: config.exitHoldMs })
@@ -64,7 +80,7 @@ export function guardProcess(deps: {
     },
     sendLastWords,
   })
-  const farewell = createFarewell({ now, endOpenSpans, sendLastWords, endAsCrash, leaveMetrics })
+  const farewell = createFarewell({ now, endOpenSpans, sendLastWords, endAsCrash, leaveMetrics, tellReports })
   watchExit(farewell)
   watchSignals(farewell, drain)
 }

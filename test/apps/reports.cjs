@@ -1,0 +1,1 @@
+require('./reports-app.cjs')(require('afterspan'))

@@ -1,0 +1,4 @@
+import * as afterspan from 'afterspan'
+import start from './reports-app.cjs'
+
+start(afterspan)

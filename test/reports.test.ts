@@ -1,0 +1,74 @@
+// The app's own callbacks are told of incidents, and whatever they do harms nobody.
+import { bothFormats, get, pollUntil, runApp, startPreloaded, type RunningApp } from '@afterspan/testing'
+import { startOtlpSink } from 'afterspan/internal'
+import { expect, test } from 'vitest'
+import { appFile, listening, traceIdOf } from './app.ts'
+
+const apps = { cjs: appFile('reports.cjs'), mjs: appFile('reports.mjs') }
+
+interface Told {
+  readonly kind: string
+  readonly trace: { readonly traceId: string }
+  readonly failure: { readonly type: string; readonly message: string }
+  readonly taskId?: string
+}
+function told({ stdout }: RunningApp): Told[] {
+  return [...stdout.matchAll(/^told (.*)$/gm)].map(([, json]) => JSON.parse(json!) as Told)
+}
+
+bothFormats('each outcome is told once, with the trace of its request', apps, async ({ app: file, node }) => {
+  const sink = await startOtlpSink()
+  const app = startPreloaded({ app: file, node: node.path, sink })
+  const url = await listening(app)
+  const late = await get(`${url}/late`)
+  await pollUntil(() => told(app).length > 0, { what: 'the callback is told of the task' })
+  await get(`${url}/well`)
+  get(`${url}/crash`).catch(() => {})
+  expect((await app.exit).code).toBe(1)
+
+  const [task, crash, ...more] = told(app)
+  const traceId = traceIdOf(late)
+  expect(task).toMatchObject({ kind: 'task_failed', failure: { type: 'RangeError', message: 'the work failed' } })
+  expect([task!.trace.traceId, task!.taskId!.slice(0, 32)]).toEqual([traceId, traceId])
+  expect(crash).toMatchObject({ kind: 'crash', failure: { type: 'RangeError', message: 'the process ends' } })
+  await sink.waitFor((spans) => spans.some(({ attributes }) => attributes['afterspan.crash.role'] === 'culprit'))
+  const culprit = sink.spans().find(({ attributes }) => attributes['afterspan.crash.role'] === 'culprit')!
+  expect(crash!.trace).toMatchObject({ traceId: culprit.traceId, spanId: culprit.spanId })
+  expect(more).toEqual([])
+  await sink.close()
+})
+
+test('a crash of a request that was answered is told as the crash alone, not as its broken promise too', async () => {
+  const app = startPreloaded({ app: apps.cjs })
+  const url = await listening(app)
+  get(`${url}/late-crash`).catch(() => {})
+  expect((await app.exit).code).toBe(1)
+  expect(told(app).map(({ kind }) => kind)).toEqual(['crash'])
+})
+
+test('callbacks that throw, reject, hang or fail at work of their own harm neither the app, nor the others, nor its end', async () => {
+  const app = startPreloaded({ app: apps.cjs, env: { CALLBACKS: 'throws,rejects,odd,works,hangs' } })
+  const url = await listening(app)
+  await get(`${url}/late`)
+  await get(`${url}/late`)
+  await pollUntil(() => told(app).length >= 2, { what: 'the last callback is told' })
+  // What a callback leaves behind would be told by now.
+  expect((await get(`${url}/well`)).status).toBe(200)
+  expect(app.stderr.match(/AFS_\w+.*/g)).toEqual([
+    'AFS_REPORT_FAILED a callback of onReport() failed: the callback failed',
+  ])
+  await get(`${url}/end`)
+  await get(`${url}/late`)
+  app.signal('SIGTERM')
+  expect(await app.exit).toEqual({ code: null, signal: 'SIGTERM' })
+  expect(told(app).map(({ failure }) => failure.message)).toEqual(['the work failed', 'the work failed'])
+})
+
+test('without the preload nothing is told, and nothing is said', async () => {
+  const app = runApp({ args: [apps.cjs] })
+  const url = await listening(app)
+  await get(`${url}/late`)
+  expect((await get(`${url}/well`)).status).toBe(200)
+  await app.stop()
+  expect([told(app), app.stderr]).toEqual([[], ''])
+})
