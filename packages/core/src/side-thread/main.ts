@@ -12,6 +12,7 @@ import { postTraces } from '../sdk/otlp/transport.ts'
 import { createCollector } from '../metrics/collector.ts'
 import { Group } from '../metrics/group/group.ts'
 import { watchHeartbeat } from './heartbeat.ts'
+import { yieldToApp } from './yield-to-app.ts'
 import { NOT_SENT, SENT, type LastWords, type Port, type SideThreadData, type ToMain, type ToSide } from './protocol.ts'
 
 const data = workerData as ((SideThreadData | LastWords) & { readonly [SIDE_THREAD_MARK]?: true }) | null
@@ -19,7 +20,10 @@ if (parentPort && data?.[SIDE_THREAD_MARK]) {
   // node:sqlite announces itself on Node 22; the app's stderr is not the place.
   process.removeAllListeners('warning')
   if ('kind' in data) void sendLastWords(data)
-  else runSide(parentPort, data)
+  else {
+    yieldToApp()
+    runSide(parentPort, data)
+  }
 }
 
 /** Starts the listener and every service. A service that cannot start is said and left out. */
