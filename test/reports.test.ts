@@ -46,6 +46,37 @@ test('a crash of a request that was answered is told as the crash alone, not as 
   expect(told(app).map(({ kind }) => kind)).toEqual(['crash'])
 })
 
+test('what safeHandler catches is told once, with trace and route, and so is a crash in a route', async () => {
+  const app = startPreloaded({ app: appFile('reports-express.cjs') })
+  const url = await listening(app)
+  const safe = await get(`${url}/orders/7/safe`)
+  expect([safe.status, safe.text]).toEqual([500, '{"error":"Internal Server Error"}'])
+  await app.waitForLine(/^\[afterspan\] AFS_HANDLER_FAILED .*"error":"RangeError"/)
+  get(`${url}/orders/7/crash`).catch(() => {})
+  expect((await app.exit).code).toBe(1)
+  expect(told(app)).toMatchObject([
+    {
+      kind: 'handler_error',
+      trace: { traceId: traceIdOf(safe) },
+      route: '/orders/:id/safe',
+      failure: { type: 'RangeError', message: 'token=… is no order' },
+    },
+    { kind: 'crash', route: '/orders/:id/crash' },
+  ])
+})
+
+bothFormats('safeHandler reports, also where the answer had begun', apps, async ({ app: file, node }) => {
+  const app = startPreloaded({ app: file, node: node.path })
+  const url = await listening(app)
+  const safe = await get(`${url}/safe`)
+  await expect(get(`${url}/safe-late`)).rejects.toBeInstanceOf(Error)
+  await pollUntil(() => told(app).length > 1, { what: 'the callback is told of both' })
+  expect((await get(`${url}/well`)).status).toBe(200)
+  expect(told(app).map(({ kind }) => kind)).toEqual(['handler_error', 'handler_error'])
+  expect(told(app)[0]!.trace.traceId).toBe(traceIdOf(safe))
+  await app.stop()
+})
+
 test('callbacks that throw, reject, hang or fail at work of their own harm neither the app, nor the others, nor its end', async () => {
   const app = startPreloaded({ app: apps.cjs, env: { CALLBACKS: 'throws,rejects,odd,works,hangs' } })
   const url = await listening(app)

@@ -19,10 +19,15 @@ const CALLBACKS = {
   hangs: () => new Promise(() => {}),
 }
 
-module.exports = function start({ onReport, runTask }) {
+module.exports = function start({ onReport, runTask, safeHandler }) {
   for (const name of (process.env.CALLBACKS ?? '').split(',').filter(Boolean)) onReport(() => CALLBACKS[name](runTask))
   const end = onReport((incident) => console.log(`told ${JSON.stringify(incident)}`))
   const paths = {
+    '/safe': safeHandler(async () => fail()),
+    '/safe-late': safeHandler((res) => {
+      res.write('begun')
+      throw new RangeError('the work failed')
+    }),
     '/late': (res) => res.end('promised', () => runTask('late work', fail).catch(() => {})),
     '/well': (res) => res.end('promised', () => runTask('late work', async () => {})),
     '/crash': () => {

@@ -230,9 +230,9 @@ function start(parts: Parts, kept: Kept): void {
 
 /** Returns what tells the last of it. */
 function startReports(metrics: MetricRegistry): () => void {
-  const { watch, add, tellAll } = createReports(metrics)
+  const { watch, handlerFailed, tellAll } = createReports(metrics, systemClock.now)
   const state = globalState()
-  Object.assign(state, { watchReports: watch, report: add })
+  Object.assign(state, { watchReports: watch, reportError: handlerFailed })
   if (state.reportListeners?.size) watch()
   return tellAll
 }

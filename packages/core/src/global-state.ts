@@ -4,7 +4,7 @@ import type { Collected } from './metrics/collector.ts'
 import type { TaskScope, TaskOptions } from './tasks/scope.ts'
 import type { HealthChange, HealthProbe } from './contracts/probe.ts'
 import type { Incident } from './contracts/reporter.ts'
-import type { Receipt } from './contracts/task.ts'
+import type { Receipt, TaskFailure } from './contracts/task.ts'
 
 export interface AfterspanState {
   /** Set by the first preload; a second one stays out. */
@@ -25,10 +25,10 @@ export interface AfterspanState {
   /** What the app wants to be told of, and which checks it counts together, by the name of the group. Read by health when it changes. */
   healthListeners?: Set<(change: HealthChange) => unknown>
   healthGroups?: Map<string, Set<string>>
-  /** What the app wants to be told of incidents; and, set by core's boot, what looks for them from now on, and what takes one. */
+  /** What the app wants to be told of incidents; and, set by core's boot, what looks for them from now on, and what hears what a handler threw. */
   reportListeners?: Set<(incident: Incident) => unknown>
   watchReports?: () => void
-  report?: (incident: Incident) => void
+  reportError?: (request: unknown, failure: TaskFailure) => void
   /** OpenTelemetry modules that the instrumentation bundles share with the preload bundle, by package name. */
   shared: Record<string, unknown>
 }

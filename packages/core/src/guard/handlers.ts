@@ -6,7 +6,8 @@ import { answeringOf, type Answering } from './answering.ts'
 
 /**
  * Wraps a request handler of Node, Express, Fastify, Koa, Hono or hapi: a throw or a rejection answers 500 without detail (where
- * nothing was sent yet; else the connection is ended), puts the exception on the SERVER span, says one line, and the process lives.
+ * nothing was sent yet; else the connection is ended), puts the exception on the SERVER span, says one line, reports it (see
+ * `onReport`), and the process lives.
  * Where a handler answers in another way (a method of a Nest controller), the line is said, and the error goes on to the framework.
  * Works without the preload.
  */
@@ -30,6 +31,7 @@ function fail(answering: Answering | undefined, error: unknown): unknown {
   const failure = toFailure(error)
   const request = answering?.request
   if (request) globalState().recordError?.(request, error)
+  globalState().reportError?.(request, failure)
   const path = request?.url?.split('?')[0]
   say(
     'AFS_HANDLER_FAILED',

@@ -4,6 +4,7 @@ import type { RequestSpan } from '../sdk/request-span.ts'
 import type { OpenRequest } from './in-flight.ts'
 import type { RequestHead } from './request-attributes.ts'
 import type { RequestRecord } from './request-record.ts'
+import { expressRoute } from './routes/express.ts'
 import type { Route } from './routes/framework.ts'
 
 /** Request state hangs on the request and response objects: with pipelining their events run under another request's context. */
@@ -46,6 +47,17 @@ export class Open implements OpenRequest {
   }
   get ref(): TraceRef {
     return this.record.ref
+  }
+  /** The template, as far as it is known; for good once the response has ended with this status. */
+  routeAt(status: number | undefined): string | undefined {
+    const { route } = this
+    if (route === undefined) return expressRoute(this.request)
+    if (typeof route === 'string') return route
+    try {
+      return route(status)
+    } catch {
+      return undefined
+    }
   }
   endForCrash(role: 'culprit' | 'bystander' | 'unattributed', error: unknown, culprit: TraceRef | undefined): void {
     this.span.setAttribute('afterspan.crash.role', role)

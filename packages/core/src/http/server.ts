@@ -31,7 +31,7 @@ import { describeRequest, pathOf, traceparentOf, type RequestFacts, type Request
 import { createRequestMetrics, type RequestMetrics } from './request-metrics.ts'
 import type { RequestRecord } from './request-record.ts'
 import { giveVerdict } from './request-verdict.ts'
-import { expressRoute, isOfExpress } from './routes/express.ts'
+import { isOfExpress } from './routes/express.ts'
 import type { RequestTeller } from './routes/framework.ts'
 
 export interface ServerSettings {
@@ -237,7 +237,7 @@ function end(serving: Serving, open: Open, outcome: RequestOutcome, status: numb
   open.done = true
   inFlight.delete(open)
   const { span, record } = open
-  const route = routeOf(open, status)
+  const route = open.routeAt(status)
   if (route !== undefined) {
     record.route = route
     span.setAttribute('http.route', route)
@@ -262,16 +262,6 @@ function end(serving: Serving, open: Open, outcome: RequestOutcome, status: numb
   if (open.slot < 0) return
   if (isTold && serving.write()) serving.flight?.release(open.slot)
   else serving.flight?.close(open.slot)
-}
-
-function routeOf({ request, route }: Open, status: number | undefined): string | undefined {
-  if (route === undefined) return expressRoute(request)
-  if (typeof route === 'string') return route
-  try {
-    return route(status)
-  } catch {
-    return undefined
-  }
 }
 
 /** Nobody told of this request: its router is unknown. */

@@ -1,13 +1,15 @@
 // Tells incidents to the app's own callbacks: a turn later, outside every request, and never more than there is room for.
 import type { Incident } from '../contracts/reporter.ts'
-import type { ProcessEvent, TaskEvent } from '../contracts/task.ts'
+import type { EpochMs, ProcessEvent, TaskEvent, TaskFailure, TraceRef } from '../contracts/task.ts'
 import { say } from '../diag.ts'
 import { globalState } from '../global-state.ts'
-import { inFlight } from '../http/in-flight.ts'
+import { inFlight, type OpenRequest } from '../http/in-flight.ts'
+import { openOf } from '../http/open-request.ts'
+import { activeRequest } from '../http/request-record.ts'
 import type { MetricRegistry } from '../metrics/registry.ts'
 import { withoutTracing } from '../sdk/suppress.ts'
 import { processChannel, taskChannel } from '../tasks/channel.ts'
-import { IncidentReader } from './incident-reader.ts'
+import { incident, IncidentReader } from './incident-reader.ts'
 
 const MOST_WAITING = 1_000
 /** Promises of one callback that have not settled: it gets no more until one does. */
@@ -19,42 +21,20 @@ type Listener = (incident: Incident) => unknown
 export interface Reports {
   /** There is somebody to tell. Until then nothing is looked at. */
   watch(): void
-  add(incident: Incident): void
+  /** `request` is Node's own, where the handler's framework gives it. */
+  handlerFailed(request: unknown, failure: TaskFailure): void
   /** The process ends: what waits is told now. */
   tellAll(): void
 }
 
-export function createReports(metrics: Pick<MetricRegistry, 'counter'>): Reports {
-  const unsettled = new WeakMap<Listener, number>()
+export function createReports(metrics: Pick<MetricRegistry, 'counter'>, now: () => EpochMs): Reports {
   let waiting: Incident[] = []
   let isWatched = false
   const count = (outcome: 'dropped' | 'told'): void => {
     metrics.counter('afterspan_incidents', HELP, ['outcome']).add(1, outcome)
   }
 
-  const tell = (listener: Listener, incident: Incident): void => {
-    const open = unsettled.get(listener) ?? 0
-    if (open >= MOST_UNSETTLED) {
-      count('dropped')
-      return
-    }
-    count('told')
-    try {
-      const returned = listener(incident)
-      if (!(returned instanceof Promise)) return
-      unsettled.set(listener, open + 1)
-      const settle = (): void => {
-        unsettled.set(listener, (unsettled.get(listener) ?? 1) - 1)
-      }
-      // An async function is a callback too: its rejection must not become the app's unhandled one.
-      returned.then(settle, (error: unknown) => {
-        settle()
-        failed(error)
-      })
-    } catch (error) {
-      failed(error)
-    }
-  }
+  const tell = createTelling(count)
   const tellAll = (): void => {
     const incidents = waiting
     waiting = []
@@ -80,16 +60,47 @@ export function createReports(metrics: Pick<MetricRegistry, 'counter'>): Reports
       isWatched = true
       watchChannels(add)
     },
-    add,
+    handlerFailed(request, failure) {
+      if (!globalState().reportListeners?.size) return
+      const active = activeRequest()?.ref
+      const open = openOf(request) ?? (active && openAt(active))
+      const trace = open?.ref ?? active
+      add(incident({ kind: 'handler_error', at: now(), failure, trace, route: open?.routeAt(500), taskId: undefined }))
+    },
     tellAll,
   }
 }
 
+/** What a callback does with it is its own. */
+function createTelling(count: (outcome: 'dropped' | 'told') => void): (listener: Listener, incident: Incident) => void {
+  const unsettled = new WeakMap<Listener, number>()
+  return (listener, incident) => {
+    const open = unsettled.get(listener) ?? 0
+    if (open >= MOST_UNSETTLED) {
+      count('dropped')
+      return
+    }
+    count('told')
+    try {
+      const returned = listener(incident)
+      if (!(returned instanceof Promise)) return
+      unsettled.set(listener, open + 1)
+      const settle = (): void => {
+        unsettled.set(listener, (unsettled.get(listener) ?? 1) - 1)
+      }
+      // An async function is a callback too: its rejection must not become the app's unhandled one.
+      returned.then(settle, (error: unknown) => {
+        settle()
+        failed(error)
+      })
+    } catch (error) {
+      failed(error)
+    }
+  }
+}
+
 function watchChannels(add: (incident: Incident) => void): void {
-  const reader = new IncidentReader(({ spanId }) => {
-    for (const { ref, record } of inFlight) if (ref.spanId === spanId) return record.route
-    return undefined
-  })
+  const reader = new IncidentReader((request) => openAt(request)?.routeAt(undefined))
   const take = (incident: Incident | undefined): void => {
     if (incident) add(incident)
   }
@@ -99,6 +110,11 @@ function watchChannels(add: (incident: Incident) => void): void {
   processChannel.subscribe((event) => {
     take(reader.ofProcess(event as ProcessEvent))
   })
+}
+
+function openAt({ spanId }: TraceRef): OpenRequest | undefined {
+  for (const open of inFlight) if (open.ref.spanId === spanId) return open
+  return undefined
 }
 
 function failed(error: unknown): void {
