@@ -47,6 +47,7 @@ import { SideThread } from './side-thread/host.ts'
 import { wakeWhenListening } from './side-thread/wake.ts'
 import { createKit } from './tasks/kit.ts'
 import { watchLeftovers } from './tasks/leftover.ts'
+import { watchMessages } from './tasks/messages.ts'
 import { createBeginWork } from './tasks/open-work.ts'
 import { createRunTask } from './tasks/run-task.ts'
 
@@ -109,7 +110,7 @@ function assemble(bundleDir: string, config: CoreConfig): Core {
     beginWork: createBeginWork(kitDeps),
     addModuleHook: hooks.add,
     addIntegration(integration) {
-      hooks.add(integrationHook(integration, kit))
+      hooks.add(integrationHook(integration, kit, hooks.isMuted(integration.name)))
     },
     sideService: (service, onMessage) => sideThread.service(service, onMessage),
     wakeSideThread: () => sideThread.wake(),
@@ -183,6 +184,7 @@ function start(parts: Parts, kept: Kept): void {
   const leftovers = watchLeftovers(now, config.overdueMs)
   addSpanObserver(openSpans)
   addSpanObserver(leftovers)
+  addSpanObserver(watchMessages(now, SCOPE.name))
   const wake = (): void => {
     sideThread.wake()
   }

@@ -19,6 +19,7 @@ export const amqplib: Integration<Models> = {
   module: 'amqplib',
   files: ['lib/channel_model.js', 'lib/callback_model.js'],
   versions: '>=0.10.0 <3',
+  systems: ['rabbitmq'],
   replacesScopes: ['@opentelemetry/instrumentation-amqplib'],
   patch({ CallbackModel, Channel, ChannelModel, ConfirmChannel }, kit) {
     const channel = Channel.prototype

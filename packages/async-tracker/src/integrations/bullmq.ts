@@ -13,6 +13,7 @@ export const bullmq: Integration<BullMQ> = {
   name: 'bullmq',
   module: 'bullmq',
   versions: '>=5.0.0 <7',
+  systems: ['bullmq'],
   patch(exports, kit) {
     const worker = exports.Worker.prototype
     // import and require may both bring it: there is one class.

@@ -11,6 +11,7 @@ export const kafkajs: Integration<KafkaJS> = {
   name: 'kafkajs',
   module: 'kafkajs',
   versions: '>=2.0.0 <3',
+  systems: ['kafka'],
   replacesScopes: ['@opentelemetry/instrumentation-kafkajs'],
   patch({ Kafka: { prototype } }, kit) {
     // import and require may both bring it: there is one class.

@@ -18,6 +18,7 @@ export function createPgBoss(options: { readonly carriesInData: boolean }): Inte
     module: 'pg-boss',
     // Before 12.4 a job has no signal: nobody would learn that its handler ran out of time.
     versions: '>=12.4.0 <13',
+    systems: ['pg-boss'],
     replacesScopes: ['pg-boss'],
     patch({ PgBoss }, kit) {
       const boss = PgBoss.prototype as Boss

@@ -11,6 +11,7 @@ export const platformaticKafka: Integration<PlatformaticKafka> = {
   name: 'platformatic-kafka',
   module: '@platformatic/kafka',
   versions: '>=2.2.3 <3',
+  systems: ['kafka'],
   patch(exports, kit) {
     const { prototype } = exports.Producer
     // import and require may both bring it: there is one class.

@@ -71,6 +71,8 @@ export interface Integration<ModuleExports = any> {
   readonly versions: string
   /** OpenTelemetry scopes whose own PRODUCER and CONSUMER spans this integration stands in for. */
   readonly replacesScopes?: readonly string[]
+  /** `messaging.system`s whose messages this integration follows: once it has patched, spans that others make of them are not taken for tasks too. */
+  readonly systems?: readonly string[]
   patch(exports: ModuleExports, kit: TaskKit): void
 }
 export function defineIntegration<E>(integration: Integration<E>): Integration<E> {

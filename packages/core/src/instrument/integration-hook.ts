@@ -1,13 +1,14 @@
 import type { Integration, TaskKit } from '../contracts/integration.ts'
 import type { ModuleHook } from '../contracts/module-hook.ts'
-import { ownedScopes } from '../sdk/owned-scopes.ts'
+import { followedSystems, ownedScopes } from '../sdk/owned-scopes.ts'
 
-/** An integration as a module hook. */
+/** An integration as a module hook. One that is muted stands in for nobody. */
 export function integrationHook(
-  { name, module, files, versions, replacesScopes = [], patch }: Integration,
+  { name, module, files, versions, replacesScopes = [], systems = [], patch }: Integration,
   kit: TaskKit,
+  isMuted = false,
 ): ModuleHook {
-  for (const scope of replacesScopes) ownedScopes.add(scope)
+  if (!isMuted) for (const scope of replacesScopes) ownedScopes.add(scope)
   return {
     name,
     module,
@@ -15,6 +16,7 @@ export function integrationHook(
     ...(files ? { files } : {}),
     patch(exports) {
       patch(exports, kit)
+      for (const system of systems) followedSystems.add(system)
     },
   }
 }

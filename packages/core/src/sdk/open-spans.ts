@@ -3,6 +3,8 @@ import type { SpanObserver } from './span-observers.ts'
 
 /** Spans that nobody ends would stay for ever: the oldest go first. */
 const MOST_OPEN = 50_000
+/** What is said of a span that its process did not live to end. */
+export const PROCESS_ENDED = 'the process ended before this did'
 
 export interface OpenSpans extends SpanObserver {
   /** Ends every open span that `isOurs` does not claim, because the process ends. */
@@ -24,7 +26,7 @@ export function createOpenSpans(): OpenSpans {
       for (const span of open.values()) {
         if (isOurs(span)) continue
         span.setAttribute('error.type', errorType)
-        span.setStatus({ code: SpanStatusCode.ERROR, message: 'the process ended before this did' })
+        span.setStatus({ code: SpanStatusCode.ERROR, message: PROCESS_ENDED })
         span.end()
       }
     },

@@ -1,5 +1,6 @@
 import type { ResourceAttributes } from '../contracts/task.ts'
 import {
+  SpanKind,
   trace,
   TraceFlags,
   type Context,
@@ -73,13 +74,14 @@ export function createTracerProvider(options: {
   }
 }
 
-/** What a request does is recorded though nobody sampled it: it may outlive the response and fail, and that is told. */
+/** What a request does is recorded though nobody sampled it: it may outlive the response and fail, and that is told. So are messages that no kit tells of. */
 function recordingRequests(sampler: Sampler): Sampler {
   return {
-    shouldSample(parent, ...span) {
-      const result = sampler.shouldSample(parent, ...span)
-      if (result.decision !== SamplingDecision.NOT_RECORD || !activeRequest(parent)) return result
-      return { ...result, decision: SamplingDecision.RECORD }
+    shouldSample(parent, traceId, name, kind, attributes, links) {
+      const result = sampler.shouldSample(parent, traceId, name, kind, attributes, links)
+      if (result.decision !== SamplingDecision.NOT_RECORD) return result
+      const isOthersMessage = kind >= SpanKind.PRODUCER && attributes['afterspan.task.name'] === undefined
+      return isOthersMessage || activeRequest(parent) ? { ...result, decision: SamplingDecision.RECORD } : result
     },
     toString: () => sampler.toString(),
   }

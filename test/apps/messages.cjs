@@ -1,0 +1,1 @@
+require('./messages-app.cjs')(require('@opentelemetry/api'))
