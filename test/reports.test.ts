@@ -86,7 +86,7 @@ test('callbacks that throw, reject, hang or fail at work of their own harm neith
   // What a callback leaves behind would be told by now.
   expect((await get(`${url}/well`)).status).toBe(200)
   expect(app.stderr.match(/AFS_\w+.*/g)).toEqual([
-    'AFS_REPORT_FAILED a callback of onReport() failed: the callback failed',
+    'AFS_REPORT_FAILED a callback of onReport(), or Sentry, failed: the callback failed',
   ])
   await get(`${url}/end`)
   await get(`${url}/late`)

@@ -33,7 +33,8 @@ import { createMeterProvider } from './metrics/meter-provider.ts'
 import { createMetricRegistry, type MetricRegistry } from './metrics/registry.ts'
 import { addRuntimeMetrics } from './metrics/runtime.ts'
 import { targetInfo } from './metrics/target-info.ts'
-import { createReports } from './reporters/reports.ts'
+import { createReports, type Reports } from './reporters/reports.ts'
+import { sentryHook } from './reporters/sentry.ts'
 import { AsyncContextManager } from './sdk/context-manager.ts'
 import { createExporter, type Exporter } from './sdk/exporter.ts'
 import { createOpenSpans } from './sdk/open-spans.ts'
@@ -211,6 +212,8 @@ function start(parts: Parts, kept: Kept): void {
   watchNeighbours(hooks)
   hooks.add(apiHook())
   correlateLogs(config.logTrace, hooks)
+  const { tellAll: tellReports, watch } = startReports(metrics)
+  if (config.sentry) hooks.add(sentryHook(watch))
   hooks.start()
   metrics.callback(hooks.status.collect)
   addRuntimeMetrics(metrics)
@@ -218,7 +221,6 @@ function start(parts: Parts, kept: Kept): void {
   const runTask = createRunTask({ tracer, now, onError, overdueMs: config.overdueMs })
   const { recordError } = servers
   Object.assign(globalState(), { runTask, recordError, gatherMetrics: () => endpoint.gather() })
-  const tellReports = startReports(metrics)
   const leaveMetrics = (): void => {
     effective.countAll()
     endpoint.leave()
@@ -230,13 +232,12 @@ function start(parts: Parts, kept: Kept): void {
   else if (config.metrics) wakeWhenListening(() => (isMainThread ? endpoint.listen() : endpoint.join()))
 }
 
-/** Returns what tells the last of it. */
-function startReports(metrics: MetricRegistry): () => void {
-  const { watch, handlerFailed, tellAll } = createReports(metrics, systemClock.now)
+function startReports(metrics: MetricRegistry): Reports {
+  const reports = createReports(metrics, systemClock.now)
   const state = globalState()
-  Object.assign(state, { watchReports: watch, reportError: handlerFailed })
-  if (state.reportListeners?.size) watch()
-  return tellAll
+  Object.assign(state, { watchReports: reports.watch, reportError: reports.handlerFailed })
+  if (state.reportListeners?.size) reports.watch()
+  return reports
 }
 
 /** The instrumentation bundles take the OpenTelemetry base from here: one copy of it in the process. */

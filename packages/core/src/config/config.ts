@@ -48,6 +48,7 @@ export interface CoreConfig {
   readonly drainMs: number
   readonly overdueMs: number
   readonly logTrace: readonly string[]
+  readonly sentry: boolean
   readonly metricsShare: 'process' | 'service'
 }
 
@@ -100,6 +101,7 @@ export function loadConfig(env: Env = environment()): CoreConfig {
     drainMs: own.drainMs,
     overdueMs: own.overdueMs,
     logTrace: own.logTrace,
+    sentry: own.sentry === 'on',
     metricsShare: own.metricsShare,
   }
 }

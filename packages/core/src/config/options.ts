@@ -261,6 +261,12 @@ export const coreOptions = {
     { words: ['all', 'bunyan', 'console', 'pino', 'winston', 'none'], alone: 'none' },
     ['none'],
   ),
+  sentry: oneOf(
+    'AFTERSPAN_SENTRY',
+    'Whether failed and lost tasks, and what safeHandler catches, are sent to Sentry, where the app itself has initialised @sentry/node 8 or later.',
+    ['on', 'off'],
+    'on',
+  ),
   metricsShare: oneOf(
     'AFTERSPAN_METRICS_SHARE',
     'service: processes and worker threads of one service on this host answer a scrape as one; process: each process tells its own numbers.',

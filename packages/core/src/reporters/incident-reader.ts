@@ -5,9 +5,19 @@ import type { ProcessEvent, TaskEvent, TaskFailure, TaskId, TraceRef } from '../
 /** Tasks that are remembered, of each sort: the oldest are forgotten first. */
 const MOST_KNOWN = 10_000
 
+/** What Node calls what nobody caught. */
+const UNCAUGHT = new Set(['uncaughtException', 'unhandledRejection'])
+const uncaught = new WeakSet<Incident>()
+
+/** An error that nobody caught, which others who watch the process have seen too. */
+export function isUncaught(incident: Incident): boolean {
+  return incident.kind === 'crash' || uncaught.has(incident)
+}
+
 interface Spawner {
   readonly trace: TraceRef
   readonly route?: string
+  readonly isStray?: boolean
 }
 
 export class IncidentReader {
@@ -31,7 +41,11 @@ export class IncidentReader {
     const { kind, taskId } = event
     switch (kind) {
       case 'spawned':
-        this.#remember(taskId, { trace: event.origin, ...(event.route ? { route: event.route } : {}) })
+        this.#remember(taskId, {
+          trace: event.origin,
+          isStray: event.system === 'process' && UNCAUGHT.has(event.destination),
+          ...(event.route ? { route: event.route } : {}),
+        })
         return undefined
       case 'started':
         // It runs again, and may end anew.
@@ -58,7 +72,10 @@ export class IncidentReader {
     if (this.#told.has(taskId) || isSame(failure, this.#crash)) return undefined
     if (this.#told.size >= MOST_KNOWN) this.#told.delete(this.#told.keys().next().value!)
     this.#told.add(taskId)
-    return incident({ kind, at, taskId, failure, trace: spawner?.trace ?? ownSpan(taskId), route: spawner?.route })
+    const trace = spawner?.trace ?? ownSpan(taskId)
+    const found = incident({ kind, at, taskId, failure, trace, route: spawner?.route })
+    if (spawner?.isStray) uncaught.add(found)
+    return found
   }
 
   #remember(taskId: TaskId, spawner: Spawner): void {

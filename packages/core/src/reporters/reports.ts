@@ -118,7 +118,7 @@ function openAt({ spanId }: TraceRef): OpenRequest | undefined {
 }
 
 function failed(error: unknown): void {
-  say('AFS_REPORT_FAILED', `a callback of onReport() failed: ${messageOf(error)}`, 'callback')
+  say('AFS_REPORT_FAILED', `a callback of onReport(), or Sentry, failed: ${messageOf(error)}`, 'callback')
 }
 
 /** What was thrown may be anything, also what throws when it is read. */

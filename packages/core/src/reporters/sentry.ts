@@ -1,0 +1,57 @@
+// Sentry, where the app itself has loaded and initialised it. It is no dependency: its exports are taken when the app gets them.
+// What nobody caught it tells by itself, so that is left to it.
+import type { ModuleHook } from '../contracts/module-hook.ts'
+import type { Incident } from '../contracts/reporter.ts'
+import { globalState } from '../global-state.ts'
+import { isUncaught } from './incident-reader.ts'
+
+/** What is used of `@sentry/node`, in all versions since 8. */
+interface Sentry {
+  isInitialized(): boolean
+  captureException(error: unknown, context: { level: 'error'; tags: Record<string, string> }): unknown
+}
+
+/** One for all copies of it that the app loads: the first that is initialised is told. */
+export function sentryHook(watch: () => void): ModuleHook {
+  const copies: Sentry[] = []
+  return {
+    name: '@sentry/node',
+    module: '@sentry/node',
+    versions: '>=8.0.0',
+    patch(exports: Partial<Sentry>) {
+      if (typeof exports.isInitialized !== 'function' || typeof exports.captureException !== 'function') return
+      copies.push(exports as Sentry)
+      if (copies.length > 1) return
+      ;(globalState().reportListeners ??= new Set()).add((incident) => {
+        if (isUncaught(incident)) return
+        copies.find((copy) => copy.isInitialized())?.captureException(errorOf(incident), contextOf(incident))
+      })
+      watch()
+    },
+  }
+}
+
+function errorOf({ kind, failure }: Incident): Error {
+  const { type = kind, message = '', stack } = failure ?? {}
+  const error = new Error(message)
+  error.name = type
+  // Ours would be that of this file. Without frames Sentry groups by type and message.
+  error.stack = stack ?? `${type}: ${message}`
+  return error
+}
+
+const STATES: Partial<Record<Incident['kind'], string>> = { task_failed: 'failed', task_lost: 'lost' }
+
+function contextOf({ kind, trace, route, taskId }: Incident): { level: 'error'; tags: Record<string, string> } {
+  const state = STATES[kind]
+  return {
+    level: 'error',
+    tags: {
+      'afterspan.kind': kind,
+      ...(trace ? { trace_id: trace.traceId } : {}),
+      ...(route ? { 'http.route': route } : {}),
+      ...(state ? { 'afterspan.task.state': state } : {}),
+      ...(taskId ? { 'afterspan.task.id': taskId } : {}),
+    },
+  }
+}
