@@ -1,6 +1,6 @@
 // Sentry is told where the app has it. A small package of that name says what it gets.
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { bothFormats, get, pollUntil, startPreloaded, tempDir, type RunningApp } from '@afterspan/testing'
 import { startOtlpSink } from 'afterspan/internal'
 import { expect, test } from 'vitest'
@@ -60,6 +60,18 @@ bothFormats('broken work is one event in Sentry, with its trace and state', form
   ])
   expect(events(app)[0]!.tags['afterspan.task.id']).toMatch(new RegExp(`^${traceId}`))
   expect(app.stderr).toBe('')
+  await app.stop()
+})
+
+test('Sentry that was loaded before the preload is told too, and is not called too early', async () => {
+  const file = folderWith('cjs')
+  const env = {
+    NODE_OPTIONS: `--require ${JSON.stringify(join(dirname(file), 'node_modules/@sentry/node/index.cjs'))}`,
+  }
+  const app = startPreloaded({ app: file, env })
+  await get(`${await listening(app)}/call`)
+  await pollUntil(() => events(app).length > 0, { what: 'Sentry hears of the task' })
+  expect([events(app).length, app.stderr]).toEqual([1, ''])
   await app.stop()
 })
 

@@ -85,7 +85,7 @@ export function createModuleHooks(options: {
 function tellTooEarly(status: ReturnType<typeof createInstrumentationStatus>): void {
   const early: string[] = []
   for (const [name, version] of loadedPackages()) {
-    if (name === '@opentelemetry/api') continue // nothing of it is patched
+    if (name === '@opentelemetry/api' || name === '@sentry/node') continue // nothing of them is patched
     early.push(name)
     status.set(name, name, version, 'loaded_too_early')
   }

@@ -1,4 +1,5 @@
-// Sentry, where the app itself has loaded and initialised it. It is no dependency: its exports are taken when the app gets them.
+// Sentry, where the app itself has loaded and initialised it. It is no dependency: its exports are taken when the app gets them, or
+// from the cache of modules.
 // What nobody caught it tells by itself, so that is left to it.
 import type { ModuleHook } from '../contracts/module-hook.ts'
 import type { Incident } from '../contracts/reporter.ts'
@@ -14,21 +15,27 @@ interface Sentry {
 /** One for all copies of it that the app loads: the first that is initialised is told. */
 export function sentryHook(watch: () => void): ModuleHook {
   const copies: Sentry[] = []
-  return {
-    name: '@sentry/node',
-    module: '@sentry/node',
-    versions: '>=8.0.0',
-    patch(exports: Partial<Sentry>) {
-      if (typeof exports.isInitialized !== 'function' || typeof exports.captureException !== 'function') return
-      copies.push(exports as Sentry)
-      if (copies.length > 1) return
-      ;(globalState().reportListeners ??= new Set()).add((incident) => {
-        if (isUncaught(incident)) return
-        copies.find((copy) => copy.isInitialized())?.captureException(errorOf(incident), contextOf(incident))
-      })
-      watch()
-    },
+  const patch = (exports: Partial<Sentry>): void => {
+    if (typeof exports.isInitialized !== 'function' || typeof exports.captureException !== 'function') return
+    copies.push(exports as Sentry)
+    if (copies.length > 1) return
+    ;(globalState().reportListeners ??= new Set()).add((incident) => {
+      if (isUncaught(incident)) return
+      copies.find((copy) => copy.isInitialized())?.captureException(errorOf(incident), contextOf(incident))
+    })
+    watch()
   }
+  for (const exports of loadedBefore()) patch(exports)
+  return { name: '@sentry/node', module: '@sentry/node', versions: '>=8.0.0', patch }
+}
+
+/** Sentry asks to be loaded first of all. By `import` it is not in here, and is not found. */
+function loadedBefore(): Partial<Sentry>[] {
+  const files = Object.keys(require.cache).filter((file) =>
+    /\/node_modules\/@sentry\/node\/(?!.*\/node_modules\/).*\bindex\.c?js$/.test(file.replaceAll('\\', '/')),
+  )
+  // The entry alone has both, and is there once it has loaded.
+  return files.map((file) => (require.cache[file]?.exports ?? {}) as Partial<Sentry>)
 }
 
 function errorOf({ kind, failure }: Incident): Error {
