@@ -21,14 +21,20 @@ export function runTask<R>(name: string, fn: (scope: TaskScope) => R, options?: 
 
 /**
  * Follows a promise (or the function that makes it) that nobody will await. What it returns settles as the work does, and never
- * counts as an unhandled rejection: the failure is in the trace and the ledger instead.
+ * counts as an unhandled rejection: the failure is in the trace and the ledger instead. A function that throws before it has a
+ * promise comes back as a rejected one: nothing is thrown at the caller, with the preload or without.
  */
 export function track<T>(
   name: string,
   work: Promise<T> | ((scope: TaskScope) => Promise<T>),
   options?: TaskOptions,
 ): Promise<T> {
-  const followed = runTask(name, (scope) => (typeof work === 'function' ? work(scope) : work), options)
+  let followed: Promise<T>
+  try {
+    followed = runTask(name, (scope) => Promise.resolve(typeof work === 'function' ? work(scope) : work), options)
+  } catch (error) {
+    followed = Promise.reject(error as Error)
+  }
   followed.catch(() => {})
   return followed
 }
