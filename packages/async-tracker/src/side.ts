@@ -13,7 +13,6 @@ export interface SideData extends PatrolServiceSettings {
 }
 
 const LOOK_MS = 250
-const STATUS_MS = 1_000
 const BEGINS_WITHIN_MS = 2_000
 const ASK_AGAIN_MS = 50
 
@@ -51,18 +50,9 @@ export async function start(host: SideHost, data: unknown): Promise<{ stop(): Pr
   route('/receipt/')
   route('/tasks')
   host.metrics(async () => (await beside?.metrics()) ?? [])
-  const stopStatus = host.clock.every(STATUS_MS, async () => {
-    if (beside?.service.ledger)
-      host.post({
-        kind: 'status',
-        counts: await beside.service.ledger.countsByState(),
-        lastRunAt: beside.service.patrol?.totals.lastRunAt,
-      })
-  })
   return {
     async stop() {
       stopLooking()
-      stopStatus()
       await beside?.service.stop()
     },
   }

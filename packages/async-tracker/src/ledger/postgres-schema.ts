@@ -30,6 +30,7 @@ export const POSTGRES_MIGRATIONS: readonly string[] = [
   CREATE INDEX task_other_owner ON afterspan.task (other_owner) WHERE other_owner IS NOT NULL;
   CREATE INDEX task_orphan ON afterspan.task (parent) WHERE parent IS NOT NULL AND request_key IS NULL;
   CREATE INDEX task_spawned ON afterspan.task (spawned_at);
+  CREATE INDEX task_open ON afterspan.task (folder, state) WHERE state IN ('pending', 'enqueued', 'running', 'retrying');
   CREATE INDEX task_bad ON afterspan.task (spawned_at) WHERE state IN ('failed', 'lost');
   CREATE TABLE afterspan.request (
     key text PRIMARY KEY,

@@ -1,7 +1,7 @@
 // The ledger of several hosts, in PostgreSQL. Each host keeps its own journals and its own patrol; what the patrols find meets here,
 // one change at a time: a task that is promised on one host and done on another is one row.
 import { hostname } from 'node:os'
-import type { EpochMs, TaskId, TaskState } from '@afterspan/core/internal'
+import type { EpochMs, TaskId } from '@afterspan/core/internal'
 import { connectPg, type PgPool, type Row } from './pg-client.ts'
 import { prunePostgres } from './postgres-prune.ts'
 import { PostgresRows, type Query } from './postgres-rows.ts'
@@ -114,7 +114,7 @@ class PostgresLedger implements LedgerStore {
   dueOutbox = (now: EpochMs, limit: number): Promise<readonly OutboxRow[]> => this.#rows().dueOutbox(now, limit)
   trimOutbox = (maxBytes: number): Promise<number> => this.#rows().trimOutbox(maxBytes)
   counters = (): Promise<readonly CounterRow[]> => this.#rows().counters()
-  countsByState = (): Promise<Readonly<Record<TaskState, number>>> => this.#rows().countsByState()
+  countsByState: LedgerStore['countsByState'] = (states) => this.#rows().countsByState(states)
 
   #rows(): PostgresRows {
     const pool = this.#open()
@@ -192,7 +192,7 @@ class Turn implements LedgerStore {
   dueOutbox: LedgerStore['dueOutbox'] = (now, limit) => this.#rows.dueOutbox(now, limit)
   trimOutbox: LedgerStore['trimOutbox'] = (maxBytes) => this.#rows.trimOutbox(maxBytes)
   counters: LedgerStore['counters'] = () => this.#rows.counters()
-  countsByState: LedgerStore['countsByState'] = () => this.#rows.countsByState()
+  countsByState: LedgerStore['countsByState'] = (states) => this.#rows.countsByState(states)
   lapsed: LedgerStore['lapsed'] = () => this.#ledger.lapsed()
   prune: LedgerStore['prune'] = (limits) => this.#ledger.prune(limits)
 }

@@ -140,7 +140,8 @@ export interface LedgerStore {
   /** Removes what has waited longest beyond so many bytes of spans. Returns how many spans. */
   trimOutbox(maxBytes: number): Promise<number>
   counters(): Promise<readonly CounterRow[]>
-  countsByState(): Promise<Readonly<Record<TaskState, number>>>
+  /** Of these states, or of all; 0 for the others. The open ones are counted without a look at what has settled, however much that is. */
+  countsByState(states?: readonly TaskState[]): Promise<Readonly<Record<TaskState, number>>>
   /** Removes settled tasks and what belongs to them; succeeded ones go first when it is the size that forces it. Returns how many. */
   prune(limits: { readonly before: EpochMs; readonly maxBytes: number }): Promise<number>
 }

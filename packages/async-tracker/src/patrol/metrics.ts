@@ -7,6 +7,7 @@ const HELP: Readonly<Record<string, string>> = {
   [TASKS_COUNTER]: 'Tasks that have settled, by how. A task that was lost and then succeeded counts as both.',
   [REQUESTS_COUNTER]: 'Requests by what their users really got.',
 }
+const OPEN = ['pending', 'enqueued', 'running', 'retrying'] as const
 const ANSWERS_WITHIN_MS = 800
 const DETECTION_BOUNDS = [0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30, 60, 300]
 
@@ -34,7 +35,7 @@ export function patrolMetrics(service: PatrolService): () => Promise<readonly Me
       gauge(
         'afterspan_tasks_open',
         'Tasks that have not settled.',
-        (['pending', 'enqueued', 'running', 'retrying'] as const).map((state) => ({
+        OPEN.map((state) => ({
           labels: { state },
           value: open[state],
         })),
@@ -74,7 +75,7 @@ interface Kept {
 }
 
 async function ask(ledger: LedgerStore): Promise<Kept> {
-  return { open: await ledger.countsByState(), counters: await ledger.counters() }
+  return { open: await ledger.countsByState(OPEN), counters: await ledger.counters() }
 }
 
 function after(ms: number): Promise<undefined> {

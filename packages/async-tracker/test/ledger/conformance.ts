@@ -243,6 +243,10 @@ export function aLedgerAnswers(create: CreateLedger): void {
     const done = tell(WORKER, started(2, 1), succeeded(3, 1))
     await store.commit({ tasks: [taskOf(1, 0, 1), taskOf(1, 1, 1, ...done), taskOf(1, 2, 1, ...done)] })
     expect(await store.countsByState()).toMatchObject({ pending: 1, succeeded: 2, failed: 0 })
+    expect(await store.countsByState(['pending', 'enqueued', 'running', 'retrying'])).toMatchObject({
+      pending: 1,
+      succeeded: 0,
+    })
     await store.close()
   })
 }

@@ -107,8 +107,9 @@ export class MemoryLedger implements LedgerStore {
   async counters(): Promise<readonly CounterRow[]> {
     return [...this.#tables.counters.values()]
   }
-  async countsByState(): Promise<Readonly<Record<TaskState, number>>> {
-    const count = (state: TaskState): number => this.#tasksWhere(({ derived }) => derived.state === state).length
+  async countsByState(states: readonly TaskState[] = TASK_STATES): Promise<Readonly<Record<TaskState, number>>> {
+    const count = (state: TaskState): number =>
+      states.includes(state) ? this.#tasksWhere(({ derived }) => derived.state === state).length : 0
     return Object.fromEntries(TASK_STATES.map((state) => [state, count(state)])) as Record<TaskState, number>
   }
 

@@ -206,3 +206,15 @@ test('a ledger of an earlier version is brought up to date, with all that is in 
     expect(inspect(old, (db) => db.prepare('PRAGMA user_version').get())).toEqual({ user_version: MIGRATIONS.length })
   }
 })
+
+test('open tasks are counted by their own index, however many have settled', () => {
+  const dir = tempDir('sqlite')
+  const db = new Database(join(dir, 'ledger.db'))
+  db.exec(MIGRATIONS.join(''))
+  const states = "'pending', 'enqueued', 'running', 'retrying'"
+  const plan = db.prepare(
+    `EXPLAIN QUERY PLAN SELECT state, count(*) AS n FROM task WHERE state IN (${states}) GROUP BY state`,
+  )
+  expect(plan.all().map((row) => row['detail'])).toEqual([expect.stringContaining('USING COVERING INDEX task_open')])
+  db.close()
+})
