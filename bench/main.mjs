@@ -14,9 +14,14 @@ const { values } = parseArgs({
     json: { type: 'boolean' },
     only: { type: 'string' },
     strict: { type: 'boolean' },
+    rounds: { type: 'string' },
   },
 })
-const rounds = values.short ? 3 : 9
+const rounds = Number(values.rounds ?? (values.short ? 3 : 9))
+if (!Number.isInteger(rounds) || rounds < 1 || rounds > 100) {
+  console.error(`bench: --rounds ${JSON.stringify(values.rounds)}: allowed is a whole number from 1 to 100`)
+  process.exit(2)
+}
 const requests = values.short ? 6_000 : 20_000
 const wanted = (name) => !values.only || values.only.split(',').includes(name)
 
