@@ -1,8 +1,7 @@
-import { randomBytes } from 'node:crypto'
 import { readFileSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { threadId } from 'node:worker_threads'
-import type { WorkerRef } from '@afterspan/core/internal'
+import { newUuid, type WorkerRef } from '@afterspan/core/internal'
 
 /** Who this process and thread is. The nonce is new for each start of the SDK: pid and start time survive `process.execve`. */
 export function ownWorkerRef(service: string): WorkerRef {
@@ -14,7 +13,7 @@ export function ownWorkerRef(service: string): WorkerRef {
     pid: process.pid,
     startTicks: startTicks(process.pid)?.ticks ?? 0,
     threadId,
-    nonce: randomBytes(8).toString('hex'),
+    nonce: newUuid().replaceAll('-', '').slice(16),
     service,
   }
 }

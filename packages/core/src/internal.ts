@@ -117,3 +117,4 @@ export { activePromise, type BeginWork, type OpenWork } from './tasks/open-work.
 export { letPatrolTell } from './tasks/outcome-teller.ts'
 export { redact, toFailure } from './tasks/redact.ts'
 export type { TaskOptions, TaskScope } from './tasks/scope.ts'
+export { newUuid } from './uuid.ts'

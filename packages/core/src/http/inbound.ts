@@ -85,12 +85,15 @@ function linksTo(context: Context): Link[] {
 
 /** By the address of the peer. One that cannot be told (a Unix socket, a socket that is gone) is private. Who fits nothing is linked. */
 export function createPolicy(rules: InboundRules): (address: string | undefined) => InboundPolicy {
-  const lists = rules.map(({ peers, policy }) => ({ fits: matcher(peers), policy }))
+  // At the first request that carries anything: to read addresses Node compiles a large expression.
+  let made: { readonly fits: (address: string) => boolean; readonly policy: InboundPolicy }[] | undefined
+  const lists = (): NonNullable<typeof made> =>
+    (made ??= rules.map(({ peers, policy }) => ({ fits: matcher(peers), policy })))
   const known = new Map<string, InboundPolicy>()
   return (address = '') => {
     let policy = known.get(address)
     if (policy) return policy
-    policy = lists.find(({ fits }) => fits(plain(address)))?.policy ?? 'link'
+    policy = lists().find(({ fits }) => fits(plain(address)))?.policy ?? 'link'
     if (known.size < MOST_KNOWN) known.set(address, policy)
     return policy
   }

@@ -1,9 +1,9 @@
-import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
 import { getEnvironmentData, isMainThread, setEnvironmentData } from 'node:worker_threads'
 import type { ResourceAttributes } from '../contracts/task.ts'
+import { newUuid } from '../uuid.ts'
 
 export const SDK_VERSION = '0.1.0'
 
@@ -53,7 +53,7 @@ const INSTANCE = 'afterspan.instance'
 function instanceOf(mainScript: string | undefined): Instance {
   const given = getEnvironmentData(INSTANCE) as Instance | undefined
   if (given) return given
-  const made = { id: randomUUID(), mainScript }
+  const made = { id: newUuid(), mainScript }
   if (isMainThread) setEnvironmentData(INSTANCE, made)
   return made
 }
