@@ -8,8 +8,9 @@ import { ask, byHand, find, freePort, HOST, missingProgram, startServer } from '
 const SERVER = '/usr/lib/rabbitmq/bin/rabbitmq-server'
 const USER = 'rabbitmq'
 const GREETING = 'AMQP\0\0\x09\x01'
-// Nothing of it is worth an orderly end, which takes seconds: SIGTERM to the shell kills the whole group.
-const SCRIPT = `trap 'kill -KILL 0' TERM; epmd -port "$ERL_EPMD_PORT" -address ${HOST} & ${SERVER} & wait $!`
+// Nothing of it is worth an orderly end, which takes seconds: SIGTERM to the shell kills the whole group, and so
+// does the end of a server that could not start: its name server would stay behind.
+const SCRIPT = `trap 'kill -KILL 0' TERM; epmd -port "$ERL_EPMD_PORT" -address ${HOST} & ${SERVER} & wait $!; kill -KILL 0`
 
 export function missing() {
   if (existsSync(SERVER)) return missingProgram('epmd', 'erlang-base')

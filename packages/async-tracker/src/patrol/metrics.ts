@@ -1,5 +1,6 @@
 import { createMetricRegistry, type MetricFamily, type TaskState } from '@afterspan/core/internal'
 import type { CounterRow, LedgerStore } from '../ledger/store.ts'
+import { OPEN_STATES } from '../task-state.ts'
 import { REQUESTS_COUNTER, TASKS_COUNTER } from './counting.ts'
 import type { PatrolService } from './service.ts'
 
@@ -7,7 +8,7 @@ const HELP: Readonly<Record<string, string>> = {
   [TASKS_COUNTER]: 'Tasks that have settled, by how. A task that was lost and then succeeded counts as both.',
   [REQUESTS_COUNTER]: 'Requests by what their users really got.',
 }
-const OPEN = ['pending', 'enqueued', 'running', 'retrying'] as const
+const OPEN: readonly TaskState[] = [...OPEN_STATES]
 const ANSWERS_WITHIN_MS = 800
 const DETECTION_BOUNDS = [0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30, 60, 300]
 

@@ -4,6 +4,7 @@ import { get } from 'node:http'
 import { get as getTls } from 'node:https'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { setTimeout as wait } from 'node:timers/promises'
 import type { Receipt } from '@afterspan/core'
 import { environment } from '@afterspan/core/internal'
 import { registerPath } from '../register-path.ts'
@@ -99,12 +100,6 @@ function killed(canary: ChildProcess): Promise<void> {
   return new Promise((resolve) => {
     canary.once('exit', () => resolve())
     canary.kill('SIGKILL')
-  })
-}
-
-function wait(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms)
   })
 }
 
