@@ -31,6 +31,8 @@ export default defineConfig({
           testTimeout: 60_000,
           hookTimeout: 120_000,
           maxWorkers: 2,
+          // Two dozen servers and some thousand processes on two cores: who fails once there and then passes is named at the end, not hidden.
+          retry: process.env['CI'] ? 1 : 0,
           globalSetup: ['test/setup.ts'],
         },
       },

@@ -15,7 +15,7 @@ export default class TestSummary {
  * is one failure, and so is an error that nobody caught.
  */
 export function summaryOf(modules, unhandledErrors) {
-  const summary = { passed: 0, failed: unhandledErrors.length, skipped: [] }
+  const summary = { passed: 0, failed: unhandledErrors.length, skipped: [], flaky: [] }
   for (const module of modules) {
     const told = new Set()
     for (const test of module.children.allTests()) count(summary, module, test, told)
@@ -28,10 +28,13 @@ export function summaryOf(modules, unhandledErrors) {
 function count(summary, module, test, told) {
   const { note, state } = test.result()
   const broken = brokenAbove(test)
-  if (state === 'passed') summary.passed++
-  else if (state === 'skipped' && !(broken && isMeant(test)))
+  const name = `${relative(process.cwd(), module.moduleId)} > ${test.fullName}`
+  if (state === 'passed') {
+    summary.passed++
+    if (test.diagnostic()?.flaky) summary.flaky.push({ name, reason: test.result().errors?.[0]?.message })
+  } else if (state === 'skipped' && !(broken && isMeant(test)))
     summary.skipped.push({
-      name: `${relative(process.cwd(), module.moduleId)} > ${test.fullName}`,
+      name,
       reason: note ?? (test.options.mode === 'todo' ? 'to be written' : undefined),
     })
   else {

@@ -23,6 +23,10 @@ if (summary.skipped.length > 0) {
   console.log('Skipped:')
   for (const { name, reason } of summary.skipped) console.log(`  ${name}: ${reason ?? 'no reason given'}`)
 }
+if (summary.flaky.length > 0) {
+  console.log('Passed only when tried again (retries are for CI alone):')
+  for (const { name, reason } of summary.flaky) console.log(`  ${name}: ${reason ?? 'no reason given'}`)
+}
 // What vitest holds to be a failure is one, also where no test failed: an error in its own configuration or set-up.
 if (how.code !== 0 && summary.failed === 0) {
   console.log(`vitest failed (${how.signal ?? `code ${how.code}`}), though no test did: its output is above`)

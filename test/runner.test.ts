@@ -23,6 +23,16 @@ test('when all pass the exit code is 0', async () => {
   expect([code, lines.at(-1)]).toEqual([0, '1 passed, 0 failed, 0 skipped'])
 })
 
+test('a test that passes only when tried again is named', async () => {
+  const { code, lines } = await run('flaky')
+  expect(lines.slice(-3)).toEqual([
+    'Passed only when tried again (retries are for CI alone):',
+    expect.stringMatching(/^ {2}test\/runner\/flaky\.planted\.ts > passes when tried again: .*how often it ran/),
+    '1 passed, 0 failed, 0 skipped',
+  ])
+  expect(code).toBe(0)
+})
+
 test.for([
   ['unreadable', '0 passed, 1 failed, 0 skipped', 'a file that cannot be imported is a failure'],
   ['dies', '0 passed, 2 failed, 0 skipped', 'a test whose worker dies has failed, and so has the worker'],
