@@ -8,11 +8,10 @@ import {
   type MissingServer,
   type ServerOf,
 } from '@afterspan/testing'
-import type { Receipt } from 'afterspan'
 import { startOtlpSink } from 'afterspan/internal'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
 import { appFile, listening, traceIdOf } from './app.ts'
-import { settledReceipt, toldTrace } from './receipts.ts'
+import { expectReceipt, toldTrace } from './receipts.ts'
 
 let redis: ServerOf['redis'] | MissingServer
 beforeAll(async () => {
@@ -45,16 +44,12 @@ describe('a service whose work goes to BullMQ', () => {
       await worker.waitForLine(/^ready$/)
 
       const send = async (how: string): Promise<string> => traceIdOf(await get(`${url}/send/${how}`))
-      const receipt = (traceId: string, isEnough: (found: Receipt) => boolean): Promise<Receipt> =>
-        settledReceipt(admin, traceId, isEnough)
 
       const good = await send('succeeds')
-      expect((await receipt(good, ({ verdict }) => verdict === 'kept')).tasks).toMatchObject([
-        { state: 'succeeded', system: 'bullmq' },
-      ])
+      await expectReceipt(admin, good, { verdict: 'kept', tasks: [{ state: 'succeeded', system: 'bullmq' }] })
 
       const bad = await send('fails')
-      expect(await receipt(bad, ({ tasks }) => tasks[0]?.state === 'failed')).toMatchObject({
+      await expectReceipt(admin, bad, {
         verdict: 'broken',
         tasks: [
           {
@@ -83,8 +78,8 @@ describe('a service whose work goes to BullMQ', () => {
       const doomed = await send('hangs')
       await worker.waitForLine(/^job \{"hangs":true\}$/)
       await worker.stop()
-      expect(await receipt(doomed, ({ tasks }) => tasks[0]?.state === 'lost')).toMatchObject({
-        tasks: [{ reason: 'process_killed', evidence: 'process_gone' }],
+      await expectReceipt(admin, doomed, {
+        tasks: [{ state: 'lost', reason: 'process_killed', evidence: 'process_gone' }],
       })
       expect(await toldTrace(sink, doomed, 'lost')).toMatchInlineSnapshot(`
         "· GET /send/:how  SERVER web
@@ -95,7 +90,7 @@ describe('a service whose work goes to BullMQ', () => {
       `)
 
       const next = start('worker', { FAST: '1' })
-      expect(await receipt(doomed, ({ tasks }) => tasks[0]?.state === 'succeeded')).toMatchObject({
+      await expectReceipt(admin, doomed, {
         verdict: 'kept',
         tasks: [
           { flags: { recovered: true, duplicate: false }, attempts: [{ state: 'lost' }, { state: 'succeeded' }] },

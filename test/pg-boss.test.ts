@@ -8,11 +8,10 @@ import {
   type MissingServer,
   type ServerOf,
 } from '@afterspan/testing'
-import type { Receipt } from 'afterspan'
 import { startOtlpSink } from 'afterspan/internal'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
 import { appFile, listening, traceIdOf } from './app.ts'
-import { settledReceipt, toldTrace } from './receipts.ts'
+import { expectReceipt, toldTrace } from './receipts.ts'
 
 let postgres: ServerOf['postgres'] | MissingServer
 beforeAll(async () => {
@@ -45,17 +44,12 @@ describe('a service whose work goes to pg-boss', () => {
       await worker.waitForLine(/^ready$/)
 
       const send = async (how: string): Promise<string> => traceIdOf(await get(`${url}/send/${how}`))
-      const receipt = (traceId: string, isEnough: (found: Receipt) => boolean): Promise<Receipt> =>
-        settledReceipt(admin, traceId, isEnough)
 
       const good = await send('succeeds')
-      expect((await receipt(good, ({ verdict }) => verdict === 'kept')).tasks).toMatchObject([
-        { state: 'succeeded', attempts: [{ n: 1 }] },
-      ])
+      await expectReceipt(admin, good, { verdict: 'kept', tasks: [{ state: 'succeeded', attempts: [{ n: 1 }] }] })
 
       const bad = await send('fails')
-      const failed = await receipt(bad, ({ tasks }) => tasks[0]?.state === 'failed')
-      expect(failed).toMatchObject({
+      await expectReceipt(admin, bad, {
         verdict: 'broken',
         request: { method: 'GET', route: '/send/:how', status: 200 },
         tasks: [
@@ -88,8 +82,7 @@ describe('a service whose work goes to pg-boss', () => {
       const doomed = await send('hangs')
       await worker.waitForLine(/^job \{"hangs":true\}$/)
       await worker.stop()
-      const lost = await receipt(doomed, ({ tasks }) => tasks[0]?.state === 'lost')
-      expect(lost).toMatchObject({
+      await expectReceipt(admin, doomed, {
         verdict: 'broken',
         tasks: [{ state: 'lost', reason: 'process_killed', evidence: 'process_gone', flags: { recovered: false } }],
       })
@@ -102,8 +95,7 @@ describe('a service whose work goes to pg-boss', () => {
       `)
 
       const next = start('worker', { FAST: '1' })
-      const recovered = await receipt(doomed, ({ tasks }) => tasks[0]?.state === 'succeeded')
-      expect(recovered).toMatchObject({
+      await expectReceipt(admin, doomed, {
         verdict: 'kept',
         tasks: [
           { flags: { recovered: true, duplicate: false }, attempts: [{ state: 'lost' }, { n: 2, state: 'succeeded' }] },

@@ -4,7 +4,7 @@ import type { MissingServer, ServerOf } from '@afterspan/testing'
 import { startOtlpSink } from 'afterspan/internal'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { appFile, listening, traceIdOf } from './app.ts'
-import { settledReceipt, toldTrace } from './receipts.ts'
+import { expectReceipt, toldTrace } from './receipts.ts'
 
 let jobs: ServerOf['postgres'] | MissingServer
 let ledger: ServerOf['postgres'] | MissingServer
@@ -39,7 +39,8 @@ describe('a web service and its worker on two hosts, with one ledger', () => {
 
     // The receipt is asked of the host that answered; the work was done on the other.
     const good = await send('succeeds')
-    expect(await settledReceipt(admin, good, ({ verdict }) => verdict === 'kept')).toMatchObject({
+    await expectReceipt(admin, good, {
+      verdict: 'kept',
       request: { route: '/send/:how', status: 200 },
       tasks: [{ state: 'succeeded', attempts: [{ n: 1 }] }],
     })
@@ -48,7 +49,8 @@ describe('a web service and its worker on two hosts, with one ledger', () => {
     await worker.waitForLine(/^job \{"hangs":true\}$/)
     await worker.stop()
     const next = start('worker', { FAST: '1' })
-    expect(await settledReceipt(admin, doomed, ({ verdict }) => verdict === 'kept')).toMatchObject({
+    await expectReceipt(admin, doomed, {
+      verdict: 'kept',
       tasks: [
         { state: 'succeeded', flags: { recovered: true }, attempts: [{ state: 'lost' }, { state: 'succeeded' }] },
       ],
@@ -60,7 +62,8 @@ describe('a web service and its worker on two hosts, with one ledger', () => {
     const meanwhile = await send('succeeds')
     await next.waitForLine(/^job \{"succeeds":true\}$/)
     await store.thaw()
-    expect(await settledReceipt(admin, meanwhile, ({ verdict }) => verdict === 'kept')).toMatchObject({
+    await expectReceipt(admin, meanwhile, {
+      verdict: 'kept',
       tasks: [{ state: 'succeeded' }],
     })
     const rows = JSON.parse((await get(`${admin}/tasks`)).text) as { tasks: { trace_id: string }[] }

@@ -1,6 +1,20 @@
 import { get, pollUntil } from '@afterspan/testing'
 import type { Receipt } from 'afterspan'
 import { drawTrace, type OtlpSink } from 'afterspan/internal'
+import { expect } from 'vitest'
+
+/**
+ * Waits until the receipt of a trace matches the pattern, and returns it. For what is on its way: a verdict is there before its request,
+ * a lost attempt before the one that follows it; who waits for the one and then expects the other fails on a busy machine.
+ */
+export async function expectReceipt(admin: string, traceId: string, pattern: object): Promise<Receipt> {
+  const found = await receiptWithin(20_000, admin, traceId, (receipt) => {
+    expect(receipt).toMatchObject(pattern)
+    return true
+  })
+  expect(found).toMatchObject(pattern)
+  return found
+}
 
 /** The receipt of a trace once it will do, asked of an admin listener. */
 export async function settledReceipt(
@@ -8,18 +22,27 @@ export async function settledReceipt(
   traceId: string,
   isEnough: (found: Receipt) => boolean,
 ): Promise<Receipt> {
+  let isSettled = false
+  const found = await receiptWithin(20_000, admin, traceId, (receipt) => (isSettled = isEnough(receipt)))
+  if (!isSettled) throw new Error(`the receipt is ${JSON.stringify(found, null, 2)}`)
+  return found
+}
+
+/** The receipt once it passes, or the last one in that time. */
+async function receiptWithin(
+  timeoutMs: number,
+  admin: string,
+  traceId: string,
+  passes: (found: Receipt) => boolean,
+): Promise<Receipt> {
   let last: Receipt | undefined
-  try {
-    await pollUntil(
-      async () => {
-        last = JSON.parse((await get(`${admin}/receipt/${traceId}`)).text) as Receipt
-        return isEnough(last)
-      },
-      { timeoutMs: 20_000 },
-    )
-  } catch (error) {
-    throw new Error(`the receipt is ${JSON.stringify(last, null, 2)}`, { cause: error })
+  const ask = async (): Promise<boolean> => {
+    last = JSON.parse((await get(`${admin}/receipt/${traceId}`)).text) as Receipt
+    return passes(last)
   }
+  await pollUntil(ask, { timeoutMs }).catch((error: unknown) => {
+    if (!last) throw error
+  })
   return last!
 }
 
