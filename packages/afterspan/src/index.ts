@@ -4,6 +4,7 @@ export { metricsHandler, onReport, runTask, safeHandler, track, AfterspanError }
 export { tasks } from '@afterspan/async-tracker'
 export type {
   HealthChange,
+  HealthEvidence,
   HealthProbe,
   Incident,
   ProbeResult,

@@ -1,5 +1,8 @@
 // What the package `afterspan`, the benches and the tests build on. Not for apps: it changes without notice.
 export { bootTracker } from './boot.ts'
+export { readHealthLogs, type HealthHistory } from './health-log.ts'
+export { look, ownVantage } from './patrol/liveness.ts'
+export { ownWorkerRef } from './worker-ref.ts'
 export { JournalWriter, type JournalSettings } from './journal/writer.ts'
 export { readRecords } from './journal/reader.ts'
 export { encodeRecord } from './journal/record.ts'

@@ -14,6 +14,7 @@ import {
   type WorkerRef,
 } from '@afterspan/core/internal'
 import { createDoor } from './door.ts'
+import { createHealthLog } from './health-log.ts'
 import { createFlightFile } from './journal/flight.ts'
 import { listKeys } from './journal/segment.ts'
 import { createSpanFiles } from './journal/span-file.ts'
@@ -51,6 +52,7 @@ export function startRecorder(
     close: flight.close,
     release: flight.release,
   })
+  core.setHealthLog(createHealthLog(dir, worker, core.clock.now))
   const record = createRecord(core, writer, tell)
   taskChannel.subscribe((event) => {
     record(event as JournalEvent)

@@ -32,6 +32,7 @@ const core = {
   metrics,
   deliver: (span: EncodedSpan) => void delivered.push(span),
   wakeSideThread: () => void wakes++,
+  setHealthLog: () => {},
   setFlightLog: (log: NonNullable<typeof flight>) => (flight = log),
   setSpool: (given: NonNullable<typeof spool>) => (spool = given),
 } as unknown as Core

@@ -11,6 +11,7 @@ import type { AdminSettings } from './admin/server.ts'
 import { systemClock } from './clock.ts'
 import { loadConfig, otlpSettings, type CoreConfig } from './config/config.ts'
 import type { FlightLog } from './contracts/flight-log.ts'
+import type { HealthLog } from './contracts/health-log.ts'
 import type { ResourceAttributes } from './contracts/task.ts'
 import type { Core } from './core.ts'
 import { say } from './diag.ts'
@@ -120,14 +121,31 @@ function assemble(bundleDir: string, config: CoreConfig): Core {
     },
     onDrain: parts.drain.onAsked,
     deliver: exporter.deliverEncoded,
+    ...keeping(kept, exporter),
+    start() {
+      start(parts, kept)
+    },
+  }
+}
+
+type Keeping = Pick<Core, 'keepHealth' | 'report' | 'setFlightLog' | 'setHealthLog' | 'setSpool' | 'tell'>
+
+/** What the packages above tell, and where they keep what they are told. */
+function keeping(kept: Kept, exporter: Exporter): Keeping {
+  return {
+    keepHealth: (change) => kept.healthLog?.add(change),
+    report: (incident) => kept.reports?.add(incident),
     setFlightLog(log) {
       kept.flight = log
+    },
+    setHealthLog(log) {
+      kept.healthLog = log
     },
     setSpool(spool) {
       exporter.queue?.keepIn(spool)
     },
-    start() {
-      start(parts, kept)
+    tell(span) {
+      exporter.deliver(SCOPE, span)
     },
   }
 }
@@ -174,6 +192,8 @@ interface Parts {
 /** What the packages above may have given by then. */
 interface Kept {
   flight?: FlightLog
+  healthLog?: HealthLog
+  reports?: Reports
   mount?: AppMount
 }
 
@@ -212,7 +232,7 @@ function start(parts: Parts, kept: Kept): void {
   watchNeighbours(hooks)
   hooks.add(apiHook())
   correlateLogs(config.logTrace, hooks)
-  const { tellAll: tellReports, watch } = startReports(metrics)
+  const { tellAll: tellReports, watch } = (kept.reports = startReports(metrics))
   if (config.sentry) hooks.add(sentryHook(watch))
   hooks.start()
   metrics.callback(hooks.status.collect)

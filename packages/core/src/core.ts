@@ -1,10 +1,14 @@
 import type { FlightLog } from './contracts/flight-log.ts'
+import type { HealthChange } from './contracts/probe.ts'
+import type { HealthLog } from './contracts/health-log.ts'
 import type { Integration, TaskKit } from './contracts/integration.ts'
 import type { ModuleHook } from './contracts/module-hook.ts'
 import type { AdminHandler, Clock, SideService } from './contracts/service.ts'
 import type { SpanSpool } from './contracts/span-spool.ts'
+import type { Incident } from './contracts/reporter.ts'
 import type { MetricRegistry } from './metrics/registry.ts'
 import type { EncodedSpan, ResourceAttributes } from './contracts/task.ts'
+import type { SpanData } from './sdk/span-data.ts'
 import type { OtlpSettings } from './sdk/otlp/settings.ts'
 import type { BeginWork } from './tasks/open-work.ts'
 
@@ -33,6 +37,13 @@ export interface Core {
   onDrain(listener: () => void): void
   /** Exports a span that could not be put into the journal after all. */
   deliver(span: EncodedSpan): void
+  /** Exports a span of Afterspan's own that no tracer made. */
+  tell(span: SpanData): void
+  /** Tells an incident to who asked for them; before start() to nobody. */
+  report(incident: Incident): void
+  /** Keeps a change of health, where there is a place for it. */
+  keepHealth(change: HealthChange): void
+  setHealthLog(log: HealthLog): void
   /** Where requests in flight are noted. Without one they are not. */
   setFlightLog(log: FlightLog): void
   /** Where spans are kept until a collector has them. Without one they are in memory alone. */

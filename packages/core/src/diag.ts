@@ -17,11 +17,22 @@ export function say(code: ErrorCode, message: string, onceFor: string = message)
   if (times > 0 || said.size >= MAX_KEYS) return
   said.set(key, times + 1)
   lines++
+  write(code, message)
+}
+
+function write(code: ErrorCode, message: string): void {
   try {
     writeSync(2, `[afterspan] ${code} ${printable(message)}\n`)
   } catch {
     // stderr is closed or full: nothing of ours is worth an error in the app
   }
+}
+
+/** The same for what may be news again; whoever calls it limits how often. */
+export function sayAgain(code: ErrorCode, message: string): void {
+  if (isSilent) return
+  lines++
+  write(code, message)
 }
 
 /** OTEL_LOG_LEVEL=none. */

@@ -9,6 +9,7 @@ export const ERROR_CODES = {
   AFS_CONFIG_UNSUPPORTED: 'a variable of OpenTelemetry is set that Afterspan does not act on',
   AFS_EXPORT_FAILED: 'spans could not be delivered to the collector',
   AFS_HANDLER_FAILED: 'a request handler threw or rejected; safeHandler answered 500',
+  AFS_HEALTH_CHANGED: 'the status of a health check has changed',
   AFS_HEALTH_LISTENER: 'a listener of health.onChange() threw or rejected; the others were told',
   AFS_HOOK_FAILED: 'an instrumentation could not patch its module; the app got the module as it was',
   AFS_HOOK_UNSUPPORTED: 'this version of a module, or of Node, is not supported by an instrumentation',

@@ -6,7 +6,7 @@ export { safeHandler } from './guard/handlers.ts'
 export { onReport } from './reporters/on-report.ts'
 export type { TaskOptions, TaskScope } from './tasks/scope.ts'
 export type { AttemptInfo, Carrier, Integration, TaskDraft, TaskKit } from './contracts/integration.ts'
-export type { Cause, HealthChange, HealthProbe, ProbeResult, ProbeStatus } from './contracts/probe.ts'
+export type { Cause, HealthChange, HealthEvidence, HealthProbe, ProbeResult, ProbeStatus } from './contracts/probe.ts'
 export type { Incident, Reporter } from './contracts/reporter.ts'
 export type {
   AttemptRecord,

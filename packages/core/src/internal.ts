@@ -31,7 +31,8 @@ export type {
   TaskKit,
 } from './contracts/integration.ts'
 export type { ModuleHook } from './contracts/module-hook.ts'
-export type { Cause, HealthChange, HealthProbe, ProbeResult, ProbeStatus } from './contracts/probe.ts'
+export type { HealthLog } from './contracts/health-log.ts'
+export type { Cause, HealthChange, HealthEvidence, HealthProbe, ProbeResult, ProbeStatus } from './contracts/probe.ts'
 export type { Incident, Reporter } from './contracts/reporter.ts'
 export type {
   AdminHandler,
@@ -89,10 +90,11 @@ export type {
   WorkerRef,
 } from './contracts/task.ts'
 export type { Core, SideLink } from './core.ts'
-export { printable, say, silence } from './diag.ts'
+export { printable, say, sayAgain, silence } from './diag.ts'
 export { AfterspanError, ERROR_CODES, type ErrorCode } from './errors.ts'
 export { globalState } from './global-state.ts'
 export { effectiveOutcome } from './http/effective.ts'
+export { activeRequest, type RequestRecord } from './http/request-record.ts'
 export type { LoadingReport } from './instrument/loading-report.ts'
 export type { InstrumentationRow, InstrumentationState } from './instrument/status.ts'
 export { inRange } from './instrument/version-range.ts'
@@ -105,11 +107,14 @@ export {
   type MetricRegistry,
 } from './metrics/registry.ts'
 export { mayPreload, SIDE_THREAD_MARK } from './preload-guard.ts'
+export { spanId as newSpanId, traceId as newTraceId } from './sdk/ids.ts'
 export { encodeSpan, encodeTraceRequest } from './sdk/otlp/encode.ts'
 export type { OtlpSettings } from './sdk/otlp/settings.ts'
 export { ABOUT_CONTENT, OWN_REQUEST, postTraces, type OtlpReply } from './sdk/otlp/transport.ts'
 export { SDK_VERSION } from './sdk/resource.ts'
+export { incident } from './reporters/incident-reader.ts'
 export { OTLP_KIND, type SpanData, type SpanScope } from './sdk/span-data.ts'
+export { addSpanObserver, type SpanObserver } from './sdk/span-observers.ts'
 export { isOwnWork, withoutTracing } from './sdk/suppress.ts'
 export { processChannel, requestChannel, taskChannel } from './tasks/channel.ts'
 export { createKit, type KitDeps } from './tasks/kit.ts'

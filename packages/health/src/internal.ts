@@ -3,8 +3,10 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { join } from 'node:path'
 import { isMainThread } from 'node:worker_threads'
 import {
+  addSpanObserver,
   globalState,
   say,
+  sayAgain,
   withoutTracing,
   type AdminHandler,
   type Core,
@@ -24,6 +26,8 @@ import { Registry, type FoundProbe } from './registry.ts'
 import { Scheduler } from './scheduler.ts'
 import type { HealthSideData, HealthSnapshot } from './snapshot.ts'
 import { mountRoutes } from './routes.ts'
+import { createTelling } from './telling.ts'
+import { Traffic } from './traffic.ts'
 import { createInspectorGate, leaveThroughGate } from './stall/inspector-gate.ts'
 import { nodeTimer } from './timer.ts'
 
@@ -48,6 +52,7 @@ export function bootHealth(core: Core, { bundleDir }: { readonly bundleDir: stri
   const link = core.sideService({ name: 'health', entry: join(bundleDir, 'side-health.js'), data }, () => {
     link.post(registry.snapshot())
   })
+  const traffic = new Traffic(() => core.clock.now())
   const registry = new Registry({
     clock: core.clock,
     timer,
@@ -64,11 +69,11 @@ export function bootHealth(core: Core, { bundleDir }: { readonly bundleDir: stri
       showOnApp?.(snapshot)
     },
     onFirst: () => {
+      // Nobody's spans are looked at before there is a check that they could explain.
+      addSpanObserver(traffic)
       timer.after(0, addOwnProbes)
     },
-    onChange: (change) => {
-      tellListeners(change, onListenerError)
-    },
+    onChange: telling(core, traffic),
     onRejected,
   })
   showOnApp?.(registry.snapshot())
@@ -95,6 +100,19 @@ export function bootHealth(core: Core, { bundleDir }: { readonly bundleDir: stri
   core.addModuleHook(mysqlHook(add, onRejected))
   takeOver(add)
   timer.after(OWN_PROBES_AFTER_MS, addOwnProbes)
+}
+
+function telling(core: Core, traffic: Traffic): ReturnType<typeof createTelling> {
+  return createTelling({
+    core,
+    evidence: (question) => traffic.evidence(question),
+    say: (text) => {
+      sayAgain('AFS_HEALTH_CHANGED', text)
+    },
+    listeners: (change) => {
+      tellListeners(change, onListenerError)
+    },
+  })
 }
 
 /** The same replies from the main thread, which by answering shows that it is not silent. */

@@ -12,6 +12,7 @@ import type { HealthMetrics } from './metrics.ts'
 import { safeResult } from './probe-result.ts'
 import type { Round, Scheduler } from './scheduler.ts'
 import type { CheckState, HealthSnapshot } from './snapshot.ts'
+import type { Turn } from './telling.ts'
 import type { Timer } from './timer.ts'
 import { allAnswered, effectiveStatus } from './verdict.ts'
 
@@ -32,8 +33,10 @@ interface Entry {
   readonly groups: readonly string[]
   readonly madeAt: string | undefined
   dampened: Dampened | undefined
-  /** The status that listeners know. */
+  /** The status that listeners know, since when, and what it rested on. */
   told: ProbeStatus | undefined
+  toldAt: EpochMs | undefined
+  toldCode: string | undefined
   /** The last result that was as bad as the status, which it explains. */
   evidence: ProbeResult | undefined
   last: ProbeResult | undefined
@@ -54,7 +57,7 @@ interface Given {
   /** Called once, when there is something to do. */
   readonly onFirst: () => void
   /** The status of a check has become another one. */
-  readonly onChange: (change: HealthChange) => void
+  readonly onChange: (change: HealthChange, turn: Turn) => void
   /** A probe was left out, and why. */
   readonly onRejected: (why: string) => void
 }
@@ -149,6 +152,7 @@ export class Registry {
   }
 
   #take(entry: Entry, { result, durationMs, kind }: Round): 'calm' | 'suspicious' {
+    const turn = { durationMs, lastPassAt: entry.lastPassAt }
     entry.at = this.#given.clock.now()
     entry.dampened = dampen(entry.dampened, result.status, entry.at, entry.rules)
     entry.last = result
@@ -160,30 +164,42 @@ export class Registry {
       this.#metrics?.abandoned(entry.name)
     }
     if (kind !== 'hanging') this.#metrics?.duration(entry.name, durationMs)
-    this.#tellStatus(entry)
+    this.#tellStatus(entry, turn)
     this.#publishSoon()
     return result.status === 'fail' || entry.dampened.status !== result.status ? 'suspicious' : 'calm'
   }
 
-  #tellStatus(entry: Entry): void {
+  #tellStatus(entry: Entry, turn: Turn): void {
     const state = stateOf(entry)
     const to = effectiveStatus(state)
     if (!to) return
     this.#metrics?.status(entry.name, to)
-    const from = entry.told
+    const { told: from, toldAt: since, toldCode: previousCode } = entry
+    if (to === from) return
+    const at = this.#given.clock.now()
     entry.told = to
+    entry.toldAt = at
+    entry.toldCode = state.code
     if (to === (from ?? 'pass')) return
-    const { name, component, required, code, reason } = state
-    this.#given.onChange({
-      name,
-      component,
-      required,
-      to,
-      at: this.#given.clock.now(),
-      ...(from ? { from } : {}),
-      ...(code === undefined ? {} : { code }),
-      ...(reason === undefined ? {} : { reason }),
-    })
+    const { name, component, required, code, reason, cause, observed, madeAt } = state
+    this.#given.onChange(
+      {
+        name,
+        component,
+        required,
+        to,
+        at,
+        ...(from ? { from } : {}),
+        ...(since === undefined ? {} : { since }),
+        ...(code === undefined ? {} : { code }),
+        ...(reason === undefined ? {} : { reason }),
+        ...(previousCode === undefined ? {} : { previousCode }),
+        ...(cause === undefined ? {} : { cause }),
+        ...(observed ? { observed } : {}),
+        ...(madeAt === undefined ? {} : { madeAt }),
+      },
+      turn,
+    )
   }
 
   #forget(entry: Entry): void {
@@ -221,6 +237,8 @@ function newEntry(probe: HealthProbe, name: string, madeAt: string | undefined, 
     },
     dampened: undefined,
     told: undefined,
+    toldAt: undefined,
+    toldCode: undefined,
     evidence: undefined,
     last: undefined,
     lastPassAt: undefined,

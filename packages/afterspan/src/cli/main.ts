@@ -4,13 +4,14 @@ import { UsageError, type Command, type CommandInput } from './command.ts'
 import { doctor } from './commands/doctor.ts'
 import { drill } from './commands/drill.ts'
 import { patrol } from './commands/patrol.ts'
+import { health } from './commands/health.ts'
 import { path } from './commands/path.ts'
 import { receipt } from './commands/receipt.ts'
 import { run } from './commands/run.ts'
 import { sink } from './commands/sink.ts'
 import { tasks } from './commands/tasks.ts'
 
-const COMMANDS: readonly Command[] = [receipt, tasks, run, doctor, patrol, drill, sink, path]
+const COMMANDS: readonly Command[] = [receipt, tasks, health, run, doctor, patrol, drill, sink, path]
 const HELP: ParseArgsOptionsConfig = { help: { type: 'boolean', short: 'h' } }
 
 /** The command line. Resolves with the exit code: 0 well, 1 not found or failed, 2 not understood. */

@@ -1,4 +1,4 @@
-import type { EpochMs } from './task.ts'
+import type { EpochMs, TraceRef } from './task.ts'
 
 /** The words of draft-inadarei-api-health-check. */
 export type ProbeStatus = 'pass' | 'warn' | 'fail'
@@ -34,6 +34,17 @@ export interface HealthProbe {
   check(signal: AbortSignal): Promise<ProbeResult>
 }
 
+/** Work of the app's own that met with the trouble, or that went well again. */
+export interface HealthEvidence {
+  /** The request; work that belongs to none is named by its own span. */
+  readonly trace: TraceRef
+  readonly route?: string
+  /** Its `error.type`. */
+  readonly error?: string
+  /** It had no answer yet, for so long. */
+  readonly waitingMs?: number
+}
+
 /** The status of one check has become another one, after dampening. */
 export interface HealthChange {
   readonly name: string
@@ -46,5 +57,18 @@ export interface HealthChange {
   /** Of the result that changed it; the reason is scrubbed of hosts, users and addresses. */
   readonly code?: string
   readonly reason?: string
+  /** Of the status that it leaves. */
+  readonly previousCode?: string
+  readonly cause?: Cause
+  /** What the probe measured when it turned. */
+  readonly observed?: NonNullable<ProbeResult['observed']>
   readonly at: EpochMs
+  /** When the status that it leaves began. */
+  readonly since?: EpochMs
+  /** `file:line` of the code that made the client. */
+  readonly madeAt?: string
+  /** At most eight, failed work before work that waits. */
+  readonly evidence?: readonly HealthEvidence[]
+  /** The span that tells of the change. */
+  readonly trace?: TraceRef
 }

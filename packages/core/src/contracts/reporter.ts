@@ -1,3 +1,4 @@
+import type { HealthChange } from './probe.ts'
 import type { EpochMs, TaskFailure, TaskId, TraceRef } from './task.ts'
 
 /** Where crashes, failed and lost tasks and health changes are told: OTLP, webhook, Sentry, a callback. Never on the request's path. */
@@ -12,4 +13,6 @@ export interface Incident {
   readonly route?: string
   readonly failure?: TaskFailure
   readonly taskId?: TaskId
+  /** Of `health_changed` alone. */
+  readonly health?: HealthChange
 }

@@ -85,7 +85,7 @@ export class IncidentReader {
 }
 
 /** A copy that nobody can change: several may be told of it. */
-export function incident({ kind, at, failure, trace, route, taskId }: Loose): Incident {
+export function incident({ kind, at, failure, trace, route, taskId, health }: Loose): Incident {
   return Object.freeze({
     kind,
     at,
@@ -93,9 +93,10 @@ export function incident({ kind, at, failure, trace, route, taskId }: Loose): In
     ...(route ? { route } : {}),
     ...(failure ? { failure: Object.freeze({ ...failure }) } : {}),
     ...(taskId ? { taskId } : {}),
+    ...(health ? { health: Object.freeze({ ...health }) } : {}),
   })
 }
-type Loose = { readonly [K in keyof Incident]: Incident[K] | undefined } & Pick<Incident, 'kind' | 'at'>
+type Loose = { readonly [K in keyof Incident]?: Incident[K] | undefined } & Pick<Incident, 'kind' | 'at'>
 
 /** The id of a task is that of its trace and of the span that announced it. */
 function ownSpan(taskId: TaskId): TraceRef {

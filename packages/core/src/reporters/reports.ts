@@ -23,6 +23,8 @@ export interface Reports {
   watch(): void
   /** `request` is Node's own, where the handler's framework gives it. */
   handlerFailed(request: unknown, failure: TaskFailure): void
+  /** Somebody else saw it happen. */
+  add(incident: Incident): void
   /** The process ends: what waits is told now. */
   tellAll(): void
 }
@@ -67,6 +69,7 @@ export function createReports(metrics: Pick<MetricRegistry, 'counter'>, now: () 
       const trace = open?.ref ?? active
       add(incident({ kind: 'handler_error', at: now(), failure, trace, route: open?.routeAt(500), taskId: undefined }))
     },
+    add,
     tellAll,
   }
 }

@@ -20,13 +20,18 @@ export function sentryHook(watch: () => void): ModuleHook {
     copies.push(exports as Sentry)
     if (copies.length > 1) return
     ;(globalState().reportListeners ??= new Set()).add((incident) => {
-      if (isUncaught(incident)) return
+      if (isUncaught(incident) || isGoodNews(incident)) return
       copies.find((copy) => copy.isInitialized())?.captureException(errorOf(incident), contextOf(incident))
     })
     watch()
   }
   for (const exports of loadedBefore()) patch(exports)
   return { name: '@sentry/node', module: '@sentry/node', versions: '>=8.0.0', patch }
+}
+
+/** A dependency that is down is an error; that it warns or is back is none. */
+function isGoodNews({ health }: Incident): boolean {
+  return health !== undefined && health.to !== 'fail'
 }
 
 /** Sentry asks to be loaded first of all. By `import` it is not in here, and is not found. */

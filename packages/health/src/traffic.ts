@@ -1,0 +1,175 @@
+// What the app's own work meets when it uses a dependency: the evidence behind a change of health. Spans that the process makes anyway
+// are looked at as they start and end; nothing is asked, and nothing is kept of a call that went well but who made it.
+import { SpanKind, type Attributes, type Context } from '@opentelemetry/api'
+import {
+  activeRequest,
+  type EpochMs,
+  type HealthEvidence,
+  type RequestRecord,
+  type SpanData,
+  type SpanObserver,
+  type TraceRef,
+} from '@afterspan/core/internal'
+import { SQLSTATE } from './codes.ts'
+
+/** Calls that never end are forgotten, the oldest first. */
+const MOST_OPEN = 2000
+const MOST_FAILED = 16
+/** Each kind of server, however many names the app's own spans have for one. */
+const MOST_SYSTEMS = 50
+const MOST_TOLD = 8
+/** A call that went out so shortly before the last good answer may still be waiting for the trouble that came after it. */
+const BEFORE_LAST_PASS_MS = 1000
+const WAITS_MS = 250
+/** Classes of SQLSTATE: connection, login, no such database, resources, locks, intervention, system, internal. */
+const OF_THE_SERVER = /^(?:08|28|3D|53|55|57|58|XX)/
+
+interface Call {
+  readonly span: { readonly attributes: Attributes; spanContext(): { traceId: string; spanId: string } }
+  readonly request: RequestRecord | undefined
+  readonly startedAt: number
+}
+interface Failed {
+  readonly trace: TraceRef
+  readonly request: RequestRecord | undefined
+  readonly at: number
+  readonly error: string
+  readonly message: string
+}
+interface System {
+  readonly failed: Failed[]
+  good: Call | undefined
+  goodAt: number
+}
+
+/** Why a status changed, as the engine sees it. */
+export interface Question {
+  /** What the probe calls the kind of its server: `postgresql`. */
+  readonly component: string
+  readonly isGood: boolean
+  readonly code: string | undefined
+  /** Nothing before it explains what is now. */
+  readonly since: EpochMs | undefined
+}
+
+export class Traffic implements SpanObserver {
+  readonly #now: () => EpochMs
+  readonly #open = new Map<string, Call>()
+  readonly #systems = new Map<string, System>()
+
+  constructor(now: () => EpochMs) {
+    this.#now = now
+  }
+
+  onStart(span: Parameters<SpanObserver['onStart']>[0], parent: Context): void {
+    if (span.kind !== SpanKind.CLIENT && span.kind !== SpanKind.PRODUCER) return
+    if (this.#open.size >= MOST_OPEN) this.#open.delete(this.#open.keys().next().value!)
+    this.#open.set(span.spanContext().spanId, { span, request: activeRequest(parent), startedAt: this.#now() })
+  }
+
+  onEnd(data: SpanData): void {
+    const call = this.#open.get(data.spanId)
+    if (!call) return
+    this.#open.delete(data.spanId)
+    const name = systemOf(data.attributes)
+    const system = name === undefined ? undefined : this.#system(name)
+    if (!system) return
+    if (data.status?.code !== 2) {
+      system.good = call
+      system.goodAt = data.endMs
+      return
+    }
+    const error = errorOf(data).slice(0, 100)
+    const message = data.status.message ?? ''
+    if (system.failed.length >= MOST_FAILED) system.failed.shift()
+    system.failed.push({ trace: refOf(call), request: call.request, at: data.endMs, error, message })
+  }
+
+  /** What shows the change, failed work first, then work that waits; each request once. */
+  evidence({ component, isGood, code, since }: Question): HealthEvidence[] {
+    const from = (since ?? 0) - BEFORE_LAST_PASS_MS
+    const system = this.#systems.get(component)
+    if (isGood) {
+      const { good, goodAt } = system ?? { good: undefined, goodAt: 0 }
+      return good && goodAt >= from ? [evidenceOf(refOf(good), good.request)] : []
+    }
+    const failed = (system?.failed ?? [])
+      .filter((call) => call.at >= from && isOfDependency(call, code))
+      .toReversed()
+      .map((call) => evidenceOf(call.trace, call.request, { error: call.error }))
+    return onceEach([...failed, ...this.#waiting(component, from)]).slice(0, MOST_TOLD)
+  }
+
+  #waiting(component: string, from: number): HealthEvidence[] {
+    const now = this.#now()
+    const found: HealthEvidence[] = []
+    for (const call of this.#open.values()) {
+      const waitingMs = Math.round(now - call.startedAt)
+      if (call.startedAt < from || waitingMs < WAITS_MS || systemOf(call.span.attributes) !== component) continue
+      found.push(evidenceOf(refOf(call), call.request, { waitingMs }))
+      // Several calls of one request are one piece of evidence.
+      if (found.length >= 4 * MOST_TOLD) break
+    }
+    return found
+  }
+
+  #system(name: string): System | undefined {
+    let system = this.#systems.get(name)
+    if (system || this.#systems.size >= MOST_SYSTEMS) return system
+    system = { failed: [], good: undefined, goodAt: 0 }
+    this.#systems.set(name, system)
+    return system
+  }
+}
+
+/** Instrumentations tell an exception's code as its type, that of pg as the end of its message. */
+function errorOf({ attributes, events }: SpanData): string {
+  const thrown = events?.find(({ name }) => name === 'exception')?.attributes
+  const ofPg = /\(code: (\w{1,40})\)$/.exec(textOf(thrown?.['exception.message'])?.slice(-60) ?? '')?.[1]
+  return (
+    textOf(attributes['db.response.status_code']) ??
+    textOf(attributes['error.type']) ??
+    textOf(thrown?.['exception.type']) ??
+    ofPg ??
+    '_OTHER'
+  )
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined
+}
+
+/** The kind of server that a span speaks to, in the words that probes use. */
+function systemOf(attributes: Attributes): string | undefined {
+  const name = attributes['db.system.name'] ?? attributes['db.system'] ?? attributes['messaging.system']
+  if (typeof name === 'string') return name === 'mariadb' ? 'mysql' : name
+  return typeof attributes['rpc.system'] === 'string' ? 'grpc' : attributes['http.request.method'] ? 'http' : undefined
+}
+
+/** A statement that the server refuses because it is wrong says nothing of the server. */
+function isOfDependency({ error, message }: Failed, code: string | undefined): boolean {
+  if (code !== undefined && (error === code || message.startsWith(code))) return true
+  if (SQLSTATE.test(error)) return OF_THE_SERVER.test(error)
+  return !/^(?:ERR |WRONGTYPE|NOSCRIPT)/.test(message)
+}
+
+function evidenceOf(
+  ref: TraceRef,
+  request: RequestRecord | undefined,
+  more: Pick<HealthEvidence, 'error' | 'waitingMs'> = {},
+): HealthEvidence {
+  const route = request?.route
+  return { trace: ref, ...(route === undefined ? {} : { route }), ...more }
+}
+
+/** The request's own span; of work without one, that of the call. */
+function refOf({ request, span }: Call): TraceRef {
+  if (request) return request.ref
+  const { traceId, spanId } = span.spanContext()
+  return { traceId, spanId, sampled: true }
+}
+
+function onceEach(all: readonly HealthEvidence[]): HealthEvidence[] {
+  const known = new Set<string>()
+  return all.filter(({ trace: { spanId } }) => !known.has(spanId) && known.add(spanId))
+}
