@@ -1,6 +1,6 @@
-import { bothFormats, get, startPreloaded } from '@afterspan/testing'
+import { bothFormats, get, nodesUnderTest, pollUntil, startPreloaded } from '@afterspan/testing'
 import { drawTrace, startOtlpSink } from 'afterspan/internal'
-import { describe, expect } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { appFile, listening, traceIdOf } from './app.ts'
 import { getPipelined } from './pipelined.ts'
 
@@ -14,6 +14,7 @@ const express: readonly More[] = [
   ['/or/7/it', 200, '/or/:id/it'],
   ['/guarded/7', 401, ''],
   ['/handed-on/7', 200, '/handed-on/7'],
+  ['/shop/acme/orders/7', 403, '/shop/:name/orders/:id'],
 ]
 const fastify: readonly More[] = [
   ['/gone/7', 404, ''],
@@ -111,6 +112,40 @@ describe.each([
       await sink.close()
     },
   )
+})
+
+bothFormats(
+  'hono/tiny and hono/quick have routes and errors as the whole of Hono has',
+  { cjs: appFile('frameworks/hono-presets.cjs'), mjs: appFile('frameworks/hono-presets.mjs') },
+  async ({ app, node }) => {
+    const sink = await startOtlpSink()
+    const env = { OTEL_SERVICE_NAME: 'shop', OTEL_BSP_SCHEDULE_DELAY: '5' }
+    const service = startPreloaded({ app, node: node.path, sink, env })
+    await pollUntil(() => service.stdout.match(/^listening \d+$/gm)?.length === 2)
+    for (const [, port] of service.stdout.matchAll(/^listening (\d+)$/gm)) {
+      const found = await get(`http://127.0.0.1:${port}/api/acme/orders/7`)
+      expect(await draw(sink, found)).toBe(
+        '· GET /api/:tenant/orders/:id  SERVER shop\n  http.route=/api/:tenant/orders/:id',
+      )
+      const failed = await get(`http://127.0.0.1:${port}/rejects`)
+      expect(await draw(sink, failed)).toBe(
+        '✗ GET /rejects  SERVER shop\n  TypeError: no such thing\n  http.route=/rejects',
+      )
+    }
+    await service.stop()
+    await sink.close()
+  },
+)
+
+test.each(nodesUnderTest())('hapi: a body that breaks leaves its error on the request: Node $major', async (node) => {
+  const sink = await startOtlpSink()
+  const env = { OTEL_SERVICE_NAME: 'shop', OTEL_BSP_SCHEDULE_DELAY: '5' }
+  const service = startPreloaded({ app: appFile('frameworks/hapi-stream.cjs'), node: node.path, sink, env })
+  await expect(get(`${await listening(service)}/breaks/7`)).rejects.toThrow(/aborted|hang up|reset/i)
+  await sink.waitFor((spans) => spans.length === 1)
+  expect(drawTrace(sink.spans(), { stable: true })).toBe('✗ GET /breaks/{id}  SERVER shop\n  TypeError: no such thing')
+  await service.stop()
+  await sink.close()
 })
 
 /** Eight requests on one connection, the first of them the slowest: each is answered under its own trace. */

@@ -19,6 +19,10 @@ module.exports = function start(express) {
   app.use('/guarded', guarded)
   app.get('/handed-on/:id', (req, res, next) => next())
   app.get('/handed-on/7', (req, res) => res.end())
+  const shop = express()
+  shop.get('/orders/:id', (req, res, next) => next())
+  app.use('/shop/:name', shop)
+  app.use('/shop', (req, res) => res.status(403).end())
   app.post('/echo', express.json(), (req, res) => {
     res.json({ got: req.body, trace: traceHere() })
   })

@@ -4,8 +4,10 @@ export interface ModuleHook {
   readonly name: string
   /** Bare package name, or 'node:…'. */
   readonly module: string
-  /** Files of the package whose exports `patch` gets, one by one, in place of the package's own: 'lib/channel.js'. CommonJS only, also where the app imports it. */
+  /** Files of the package whose exports `patch` gets, one by one, in place of the package's own: 'lib/channel.js'. CommonJS only, also where the app imports it; an ES module too where `imports` names what stands for it. */
   readonly files?: readonly string[]
+  /** Further entries of the package that an app imports: 'hono/tiny'. Their files are among `files`. */
+  readonly imports?: readonly string[]
   /** Semver range of what is supported; outside it: said once, left alone. '*' for builtins. */
   readonly versions: string
   /** May mutate the exports, or return a replacement. A throw is counted and said; the app gets the exports as they were. */

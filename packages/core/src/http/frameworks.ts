@@ -4,7 +4,7 @@ import { expressHook } from './routes/express.ts'
 import { watchFastify } from './routes/fastify.ts'
 import type { RequestTeller } from './routes/framework.ts'
 import { hapiHook } from './routes/hapi.ts'
-import { honoHook } from './routes/hono.ts'
+import { honoHooks } from './routes/hono.ts'
 import { koaRouterHook } from './routes/koa-router.ts'
 import { koaHook } from './routes/koa.ts'
 import { nestHook } from './routes/nest.ts'
@@ -20,7 +20,7 @@ export function watchFrameworks(
     koaHook(teller),
     koaRouterHook('@koa/router', teller),
     koaRouterHook('koa-router', teller),
-    honoHook(teller),
+    ...honoHooks(teller),
     hapiHook(teller),
     nestHook(teller),
   ])

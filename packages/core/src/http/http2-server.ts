@@ -86,7 +86,8 @@ function onClose(this: Stream): void {
   if (!open || open.done) return
   const sent = this.sentHeaders?.[':status']
   const status = sent === undefined ? undefined : Number(sent)
-  const outcome = streamOutcome(this.rstCode ?? 0, status !== undefined)
+  // Node ends a stream that it closes; `aborted` tells that the app had not.
+  const outcome = streamOutcome(this.rstCode ?? 0, status !== undefined && !this.aborted)
   const { errored } = this as { errored?: (Error & { code?: string }) | null }
   // Node's own error only says that the stream was reset.
   if (errored && errored.code !== 'ERR_HTTP2_STREAM_ERROR' && outcome === 'aborted_by_server') open.error ??= errored

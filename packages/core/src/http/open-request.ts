@@ -26,6 +26,8 @@ export class Open implements OpenRequest {
   readonly span: RequestSpan
   readonly context: Context
   readonly request: RequestHead
+  /** As it arrived: routers of Connect's kind write to `request.url`. */
+  readonly path: string
   /** In the flight log. */
   readonly slot: number
   readonly settle: (open: Open, outcome: RequestOutcome, status: number | undefined) => void
@@ -37,11 +39,12 @@ export class Open implements OpenRequest {
   inferredRoute: string | undefined
   done = false
 
-  constructor(init: Pick<Open, 'record' | 'span' | 'context' | 'request' | 'settle' | 'slot'>) {
+  constructor(init: Pick<Open, 'record' | 'span' | 'context' | 'request' | 'path' | 'settle' | 'slot'>) {
     this.record = init.record
     this.span = init.span
     this.context = init.context
     this.request = init.request
+    this.path = init.path
     this.settle = init.settle
     this.slot = init.slot
   }

@@ -4,7 +4,10 @@ import type { RequestHead } from './request-attributes.ts'
 /** How a response that never finished ended. A FIN or RST of the peer is the client's doing; an idle time-out of the server's socket is told apart; what is left is the server's own destroy(). */
 export function abortOutcome({ socket }: RequestHead, elapsedMs: number): RequestOutcome {
   const errored = (socket as { errored?: NodeJS.ErrnoException | null }).errored
-  if (errored && (errored.code === 'ECONNRESET' || errored.code === 'EPIPE')) return 'aborted_by_client'
+  const code = errored?.code
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return 'timed_out'
+  // What the parser does not understand was sent by the client, behind this request.
+  if (code === 'ECONNRESET' || code === 'EPIPE' || code?.startsWith('HPE_')) return 'aborted_by_client'
   if (socket.readableEnded || (socket as { _readableState?: { ended?: boolean } })._readableState?.ended)
     return 'aborted_by_client'
   const timeout = socket.timeout ?? 0
@@ -12,10 +15,10 @@ export function abortOutcome({ socket }: RequestHead, elapsedMs: number): Reques
   return 'aborted_by_server'
 }
 
-/** The same of a stream of HTTP/2, by its reset code: CANCEL is what a client sends that goes away, and what Node gives to the streams of a connection that is gone. */
-export function streamOutcome(rstCode: number, isAnswered: boolean): RequestOutcome {
+/** The same of a stream of HTTP/2, by its reset code: CANCEL is what a client sends that goes away, and what Node gives to the streams of a connection that is gone. `isEnded`: the app has answered, and said that this is all. */
+export function streamOutcome(rstCode: number, isEnded: boolean): RequestOutcome {
   if (rstCode === CANCEL) return 'aborted_by_client'
-  return rstCode === NO_ERROR && isAnswered ? 'sent' : 'aborted_by_server'
+  return rstCode === NO_ERROR && isEnded ? 'sent' : 'aborted_by_server'
 }
 const NO_ERROR = 0
 const CANCEL = 8

@@ -178,7 +178,7 @@ function begin(serving: Serving, request: RequestHead, path: string, settle: Ope
   }
   const active = new RequestContext(inbound, span, record)
   const slot = serving.flight ? serving.flight.open(received(record, path, span.parentSpanId)) : -1
-  const open = new Open({ record, span, context: active, request, settle, slot })
+  const open = new Open({ record, span, context: active, request, path, settle, slot })
   inFlight.add(open)
   serving.requestMetrics.started(open)
   return open
@@ -223,12 +223,15 @@ function received(
 function onClose(this: ServerResponse & Marked): void {
   const open = this[OPEN]
   if (!open || open.done) return
-  // 'finish' may still be on its way when everything was handed to the socket.
-  if (this.writableFinished) {
+  // 'finish' may still be on its way when everything was handed to the socket. Node 22 says that of a response too which was
+  // destroyed and then ended: an error tells it apart.
+  if (this.writableFinished && (open.error === undefined || this.statusCode >= 500)) {
     open.settle(open, 'sent', this.statusCode)
     return
   }
   const outcome = abortOutcome(open.request, nowMs() - open.span.startMs)
+  // What the app, or its stream.pipeline(), destroyed the response with.
+  if (outcome === 'aborted_by_server' && open.error === undefined) open.error = this.errored ?? undefined
   open.settle(open, outcome, this.headersSent ? this.statusCode : undefined)
 }
 
@@ -266,11 +269,11 @@ function end(serving: Serving, open: Open, outcome: RequestOutcome, status: numb
 
 /** Nobody told of this request: its router is unknown. */
 function infer({ inferredRoutes }: Serving, open: Open, status: number | undefined): void {
-  open.inferredRoute = inferredRoutes.of(pathOf(open.request.url ?? ''), status)
+  open.inferredRoute = inferredRoutes.of(open.path, status)
   if (open.inferredRoute !== undefined) open.span.setAttribute('afterspan.http.inferred_route', open.inferredRoute)
 }
 
-function publishAnswered(service: string, { record, span, request }: Open, outcome: RequestOutcome): void {
+function publishAnswered(service: string, { record, span, path }: Open, outcome: RequestOutcome): void {
   const { ref, method, promised, startedAt, status, route } = record
   requestChannel.publish({
     kind: 'answered',
@@ -279,7 +282,7 @@ function publishAnswered(service: string, { record, span, request }: Open, outco
     startedAt: Math.round(startedAt) as EpochMs,
     service,
     method,
-    target: pathOf(request.url ?? '/'),
+    target: path,
     promised,
     outcome,
     ...(span.parentSpanId ? { parentSpanId: span.parentSpanId } : {}),

@@ -72,7 +72,7 @@ export function createModuleHooks(options: {
       if (!options.isMuted('undici')) watchFetch(options.bundleDir, onError('undici'))
       watchPackages(modules)
       tellTooEarly(status)
-      hookLoaders(modules, {
+      hookLoaders([...modules, ...active.flatMap((hook) => hook.imports ?? [])], {
         asked: onSpecifier,
         unseen: createUnseen(status),
         failed: onError('module hooks'),

@@ -20,6 +20,6 @@ test.each([
   [8, true, 'aborted_by_client'],
   [8, false, 'aborted_by_client'],
   [2, true, 'aborted_by_server'],
-])('a stream with reset code %i, answered %s, was %s', (code, isAnswered, outcome) => {
-  expect(streamOutcome(code, isAnswered)).toBe(outcome)
+])('a stream with reset code %i, ended by the app %s, was %s', (code, isEnded, outcome) => {
+  expect(streamOutcome(code, isEnded)).toBe(outcome)
 })

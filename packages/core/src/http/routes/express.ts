@@ -36,6 +36,9 @@ const templates = new WeakMap<Route, readonly string[]>()
 const patterns = new Map<string, RegExp | undefined>()
 const MOST_LAYERS = 10_000
 const MOST_TEMPLATES = 64
+const MOST_DEPTH = 10
+/** The apps that were mounted on an app. */
+const mounted = new WeakMap<App, App[]>()
 
 /** Whether Express served it, routed or not. */
 export function isOfExpress(request: unknown): boolean {
@@ -55,11 +58,18 @@ export function expressRoute(request: unknown): string | undefined {
 
 function findAll(app: App, route: Route): readonly string[] {
   const found: string[] = []
-  const root = rootRouter(app)
-  if (root) find(root, route, appPrefixes(app), { left: MOST_LAYERS, found })
+  findIn(app, route, { left: MOST_LAYERS, found }, 0)
   const all = [...new Set(found.map(clean))]
   if (all.length > 0) templates.set(route, all)
   return all
+}
+
+/** Express gives the request back to the outer app before an error goes on there: the route may be of an app that is mounted on this one. */
+function findIn(app: App, route: Route, search: Search, depth: number): void {
+  const root = rootRouter(app)
+  if (root) find(root, route, appPrefixes(app), search)
+  if (search.found.length === 0 && depth < MOST_DEPTH)
+    for (const inner of mounted.get(app) ?? []) findIn(inner, route, search, depth + 1)
 }
 
 /** Only to choose between templates: nearer than Express itself it need not be. */
@@ -112,7 +122,7 @@ function joined(prefixes: readonly string[], path: unknown): string[] {
 
 function appPrefixes(app: App): readonly string[] {
   let prefixes = ['']
-  for (let at: App | undefined = app, depth = 0; at?.parent && depth < 10; at = at.parent, depth++) {
+  for (let at: App | undefined = app, depth = 0; at?.parent && depth < MOST_DEPTH; at = at.parent, depth++) {
     const inner = prefixes
     prefixes = joined(texts(at.mountpath), inner)
   }
@@ -140,6 +150,7 @@ export function expressHook({ recordError: onError }: RequestTeller): ModuleHook
     module: 'express',
     versions: '>=4.0.0 <6',
     patch(exports) {
+      watchMounts(exports.application)
       const Router = exports.Router
       const proto = typeof Router.use === 'function' ? Router : Router.prototype
       wrap(
@@ -191,6 +202,21 @@ export function expressHook({ recordError: onError }: RequestTeller): ModuleHook
       )
     }
   }
+}
+
+/** Remembers the apps that are mounted on an app. */
+function watchMounts(application: object): void {
+  wrap(
+    application,
+    'use',
+    (original) =>
+      function (this: App, ...args: unknown[]) {
+        const result = original.apply(this, args)
+        const inner = (args.flat(Infinity) as (App | undefined)[]).filter((value) => value?.parent === this) as App[]
+        if (inner.length > 0) mounted.set(this, [...(mounted.get(this) ?? []), ...inner])
+        return result
+      },
+  )
 }
 
 function wrap(target: any, method: string, replace: (original: (...args: unknown[]) => unknown) => unknown): void {

@@ -3,6 +3,7 @@ import type { ModuleHook } from '../../contracts/module-hook.ts'
 import { withExport, type RequestTeller } from './framework.ts'
 
 interface Server {
+  readonly events: { on(event: 'response', listener: (request: Request) => void): unknown }
   ext(event: 'onPreResponse' | 'onRequest', method: (request: Request, h: Toolkit) => unknown): void
 }
 interface Toolkit {
@@ -44,5 +45,9 @@ function watch(server: Server, { recordError, setRoute }: RequestTeller): void {
     // What a handler throws is made into a Boom in place: it is still the app's own error.
     if (response?.isBoom && route.method !== SPECIAL) recordError(request.raw.req, response)
     return h.continue
+  })
+  // A body that is a stream and breaks: hapi keeps its error as the response.
+  server.events.on('response', ({ raw, response, route }) => {
+    if (response?.isBoom && route.method !== SPECIAL) recordError(raw.req, response)
   })
 }

@@ -17,9 +17,9 @@ interface Context {
 const MOUNTED = '__COMPOSED_HANDLER'
 type Constructor = new (...args: never[]) => { readonly router: Router }
 
-export function honoHook(teller: RequestTeller): ModuleHook {
+export function honoHooks(teller: RequestTeller): readonly ModuleHook[] {
   const watchedRouters = new WeakSet<object>()
-  return {
+  const hook: ModuleHook = {
     name: 'hono',
     module: 'hono',
     versions: '>=4.0.0 <5',
@@ -38,6 +38,8 @@ export function honoHook(teller: RequestTeller): ModuleHook {
       return withExport(exports, 'Hono', watchedHono)
     },
   }
+  const files = ['tiny', 'quick'].flatMap((preset) => [`dist/cjs/preset/${preset}.js`, `dist/preset/${preset}.js`])
+  return [hook, { ...hook, files, imports: ['hono/tiny', 'hono/quick'] }]
 }
 
 function watchRouter(router: Router, { recordError, setRoute }: RequestTeller): void {

@@ -1,0 +1,34 @@
+// A raw server whose responses end in ways that no handler planned. Prints the ports of HTTP/1 and HTTP/2.
+const http = require('node:http')
+const http2 = require('node:http2')
+const { Readable, pipeline } = require('node:stream')
+
+function answer(req, res) {
+  if (req.url.startsWith('/mounted/')) req.url = req.url.slice('/mounted'.length) // as Connect does, and polka
+  if (req.url === '/body') return void req.on('data', () => {})
+  if (req.url === '/breaks') {
+    res.write('the first half')
+    setImmediate(() => res.destroy(new TypeError('no such thing')))
+    return
+  }
+  if (req.url === '/pipeline') {
+    const source = new Readable({ read() {} })
+    source.push('the first half')
+    setImmediate(() => source.destroy(new TypeError('no such thing')))
+    return pipeline(source, res, () => {})
+  }
+  if (req.url === '/half') return res.write('the first half') // and never more
+  res.end()
+}
+
+const first = http.createServer({ requestTimeout: 200, headersTimeout: 100, connectionsCheckingInterval: 50 }, answer)
+const second = http2.createServer()
+second.on('stream', (stream, headers) => {
+  stream.on('error', () => {}).respond({ ':status': 200 })
+  if (headers[':path'] === '/whole') return stream.end('all of it')
+  stream.write('the first half')
+  setImmediate(() => stream.destroy())
+})
+first.listen(0, '127.0.0.1', () => {
+  second.listen(0, '127.0.0.1', () => console.log(`listening ${first.address().port} ${second.address().port}`))
+})

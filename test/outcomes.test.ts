@@ -1,0 +1,70 @@
+// How responses end that no handler ends: each is told as what it was.
+import { connect as connectHttp2 } from 'node:http2'
+import { connect } from 'node:net'
+import { get, nodesUnderTest, startPreloaded } from '@afterspan/testing'
+import { drawTrace, startOtlpSink, type OtlpSink } from 'afterspan/internal'
+import { expect, test } from 'vitest'
+import { appFile } from './app.ts'
+
+const SHOWN = ['http.response.status_code', 'afterspan.http.aborted_by', 'afterspan.http.inferred_route']
+
+test.each(nodesUnderTest())('the end of a response is told as what it was: Node $major', async (node) => {
+  const sink = await startOtlpSink()
+  const env = { OTEL_SERVICE_NAME: 'shop', OTEL_BSP_SCHEDULE_DELAY: '5' }
+  const service = startPreloaded({ app: appFile('outcomes.cjs'), node: node.path, sink, env })
+  const [, port, port2] = await service.waitForLine(/^listening (\d+) (\d+)$/)
+  const url = `http://127.0.0.1:${port}`
+
+  // A body that does not come in time was called aborted by the server.
+  send(port!, 'POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc')
+  expect(await draw(sink, '/body')).toBe('✗ POST  SERVER shop\n  timed_out\n  afterspan.http.aborted_by=timeout')
+
+  // What no parser understands, sent behind a request, was called the doing of the server.
+  send(port!, 'GET /half HTTP/1.1\r\nHost: x\r\n\r\n', '\0garbage\r\n\r\n')
+  expect(await draw(sink, '/half')).toBe(
+    '✗ GET  SERVER shop\n  aborted_by_client\n  http.response.status_code=200 afterspan.http.aborted_by=client afterspan.http.inferred_route=/half',
+  )
+
+  // The error that a response is destroyed with was lost.
+  for (const path of ['/breaks', '/pipeline']) {
+    await expect(get(url + path)).rejects.toThrow(/aborted|hang up|reset/i)
+    expect(await draw(sink, path)).toBe(
+      `✗ GET  SERVER shop\n  TypeError: no such thing\n  http.response.status_code=200 afterspan.http.aborted_by=server afterspan.http.inferred_route=${path}`,
+    )
+  }
+
+  // A router that writes to `request.url` took the beginning of the path out of the route.
+  await get(`${url}/mounted/orders/12`)
+  expect(await draw(sink, '/mounted/orders/12')).toBe(
+    '· GET  SERVER shop\n  http.response.status_code=200 afterspan.http.inferred_route=/mounted/orders/{id}',
+  )
+
+  // A stream of HTTP/2 that is given up half-way was called sent.
+  const session = connectHttp2(`http://127.0.0.1:${port2}`)
+  for (const path of ['/whole', '/half-way'])
+    session
+      .request({ ':path': path })
+      .on('error', () => {})
+      .resume()
+  expect(await draw(sink, '/whole')).toContain('· GET  SERVER shop\n  http.response.status_code=200')
+  expect(await draw(sink, '/half-way')).toContain('✗ GET  SERVER shop\n  aborted_by_server\n')
+  session.destroy()
+
+  await service.stop()
+  await sink.close()
+})
+
+async function draw(sink: OtlpSink, path: string): Promise<string> {
+  await sink.waitFor((spans) => spans.some((span) => span.attributes['url.path'] === path))
+  const span = sink.spans().find(({ attributes }) => attributes['url.path'] === path)
+  return drawTrace([span!], { stable: true, attributes: SHOWN })
+}
+
+/** On a connection of its own; `more` once the first of an answer is there. */
+function send(port: string, text: string, more?: string): void {
+  const socket = connect(Number(port), '127.0.0.1', () => socket.write(text))
+  socket.on('error', () => {})
+  socket.once('data', () => {
+    if (more !== undefined) socket.write(more)
+  })
+}
