@@ -1,7 +1,7 @@
 // Builds every package: TypeScript to one CommonJS build, then the preload bundles.
 // Bundles, because resolving 500 small files is half of what a preload costs at start (docs/decisions/bundled-preload.md).
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
@@ -42,7 +42,8 @@ async function bundle() {
       }),
     )
     jobs.push(one(join(dir, 'src/preload.ts'), into('preload.js'), []))
-    jobs.push(one(join(core, 'src/side-thread/main.ts'), into('side-thread.js'), []))
+    jobs.push(one(join(core, 'src/side-thread/entry.ts'), into('side-thread.js'), []))
+    jobs.push(one(join(core, 'src/side-thread/main.ts'), into('side-main.js'), []))
     jobs.push(one(join(core, 'src/metrics/otel-bridge.ts'), into('otel-metrics.js'), [sharedModules]))
     for (const name of instrumentations())
       jobs.push(
@@ -52,7 +53,7 @@ async function bundle() {
       )
   }
   const tracker = join(packages, 'async-tracker/src')
-  jobs.push(one(join(tracker, 'side.ts'), join(all, 'dist/bundle/side-patrol.js'), [patrolStaysOutside]))
+  jobs.push(one(join(tracker, 'side.ts'), join(all, 'dist/bundle/side-patrol.js'), []))
   jobs.push(one(join(tracker, 'patrol/beside-app.ts'), join(all, 'dist/bundle/patrol.js'), []))
   jobs.push(one(join(packages, 'health/src/side.ts'), join(all, 'dist/bundle/side-health.js'), []))
   await Promise.all(jobs)
@@ -70,10 +71,11 @@ async function one(entry, outfile, plugins, { resolveDir, target = 'node22.15' }
     ? { stdin: { contents: `export * from ${JSON.stringify(entry)}`, resolveDir } }
     : { entryPoints: [entry] }
   if (!resolveDir && !existsSync(entry)) throw new Error(`build: ${entry} is missing`)
-  await build({
+  const { outputFiles } = await build({
     ...input,
+    write: false,
     outfile,
-    plugins: [...plugins, workspaceSources, ownRequireHook, lazyBuiltins],
+    plugins: [...plugins, workspaceSources, ownRequireHook, noMachineId],
     absWorkingDir: root,
     bundle: true,
     platform: 'node',
@@ -86,6 +88,8 @@ async function one(entry, outfile, plugins, { resolveDir, target = 'node22.15' }
     conditions: ['import'],
     mainFields: ['module', 'main'],
   })
+  mkdirSync(dirname(outfile), { recursive: true })
+  for (const { path, text } of outputFiles) writeFileSync(path, lazyBuiltins(text))
 }
 
 /** Our own packages enter bundles from their sources, so that one build step does not wait for another. */
@@ -100,20 +104,25 @@ const workspaceSources = {
 }
 
 /** Built-in modules that are loaded by the first use of one of their names: TLS, perf_hooks or crypto cost a millisecond and more each, and not every app has them already. */
-const LAZY_BUILTINS = ['node:crypto', 'node:https', 'node:perf_hooks', 'node:v8', 'node:zlib']
-const lazyBuiltins = {
-  name: 'lazy-builtins',
-  setup(b) {
-    b.onResolve({ filter: /^node:/ }, ({ path, namespace }) =>
-      LAZY_BUILTINS.includes(path) && namespace !== 'lazy' ? { path, namespace: 'lazy' } : { path, external: true },
+const LAZY_BUILTINS = /^var (import_\w+) = require\("((?:node:)?(?:crypto|https|perf_hooks|v8|zlib))"\);$/gm
+
+/** In place of the module an object with a getter for each name that the bundle asks of it; the first one that is used puts the module itself there. */
+function lazyBuiltins(text) {
+  return text.replace(LAZY_BUILTINS, (line, variable, module) => {
+    const uses = [...text.matchAll(new RegExp(`\\b${variable}\\b(?:\\.(\\w+))?`, 'g'))].slice(1)
+    if (uses.some(([, name]) => name === undefined)) return line
+    const getters = [...new Set(uses.map(([, name]) => name))].map(
+      (name) => `get ${name}() { return (${variable} = require(${JSON.stringify(module)})).${name}; }`,
     )
-    b.onLoad({ filter: /.*/, namespace: 'lazy' }, async ({ path }) => {
-      const names = Object.keys((await import(path)).default)
-      const getters = names.map((name) => `${JSON.stringify(name)}: { enumerable: true, get: () => load().${name} }`)
-      return {
-        contents: `let loaded; const load = () => (loaded ??= require(${JSON.stringify(path)}));\nObject.defineProperties(exports, { ${getters.join(', ')} })`,
-      }
-    })
+    return `var ${variable} = { ${getters.join(', ')} };`
+  })
+}
+
+/** Machine ids, which nothing of ours asks for: by their dynamic imports esbuild would wrap every module that they need in a function. */
+const noMachineId = {
+  name: 'no-machine-id',
+  setup(b) {
+    b.onLoad({ filter: /\/getMachineId\.m?js$/ }, () => ({ contents: 'export async function getMachineId() {}' }))
   },
 }
 
@@ -140,15 +149,6 @@ const bundleStaysOutside = {
   name: 'bundle-stays-outside',
   setup(b) {
     b.onResolve({ filter: /^\.\/bundle\/preload\.js$/ }, ({ path }) => ({ path, external: true }))
-  },
-}
-
-/** The patrol itself is loaded once there is something to patrol; by `require`, since `import()` would start the loader of ES modules for it. */
-const patrolStaysOutside = {
-  name: 'patrol-stays-outside',
-  setup(b) {
-    b.initialOptions.supported = { 'dynamic-import': false }
-    b.onResolve({ filter: /^\.\/patrol\/beside-app\.ts$/ }, () => ({ path: './patrol.js', external: true }))
   },
 }
 

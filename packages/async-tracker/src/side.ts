@@ -1,6 +1,7 @@
 // The tracker's half on the side thread: the patrol, and what it answers on the admin listener.
+import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import type { AdminReply, SideHost } from '@afterspan/core/internal'
+import { requireKept, type AdminReply, type SideHost } from '@afterspan/core/internal'
 import type { BesideApp } from './patrol/beside-app.ts'
 import type { PatrolServiceSettings } from './patrol/service.ts'
 import { hasWork } from './patrol/work.ts'
@@ -20,20 +21,21 @@ export async function start(host: SideHost, data: unknown): Promise<{ stop(): Pr
   const settings = data as SideData
   const { dir } = settings
   let beside: BesideApp | undefined
-  const patrol = async (): Promise<BesideApp> => {
-    const { patrolBesideApp } = await import('./patrol/beside-app.ts')
-    return (beside ??= patrolBesideApp(host, settings))
+  const patrol = (): BesideApp => {
+    const bundle = requireKept(join(__dirname, 'patrol.js')) as typeof import('./patrol/beside-app.ts')
+    return (beside ??= bundle.patrolBesideApp(host, settings))
   }
   // Not before there is something to patrol: a service that promised nothing pays nothing.
-  const stopLooking = host.clock.every(LOOK_MS, async () => {
-    if (!beside && settings.isInline && hasWork(dir)) await patrol()
+  const stopLooking = host.clock.every(LOOK_MS, () => {
+    if (!beside && settings.isInline && hasWork(dir)) patrol()
+    return Promise.resolve()
   })
   // Whoever patrols answers; the others pass the question on. Where nobody does yet, whoever is asked begins.
   const ask = async (path: string, query: URLSearchParams): Promise<Answer> => {
     const askOnce = (): Promise<Answer | undefined> =>
       beside?.service.patrol ? beside.service.ask(path, query) : askPatrol(dir, `${path}?${query.toString()}`)
     let answer = await askOnce()
-    if (!answer && settings.isInline) await patrol()
+    if (!answer && settings.isInline) patrol()
     const until = host.clock.monotonicMs() + BEGINS_WITHIN_MS
     while (!answer && settings.isInline && host.clock.monotonicMs() < until) {
       await wait(ASK_AGAIN_MS)

@@ -9,6 +9,7 @@ import { isMainThread } from 'node:worker_threads'
 import { MetricsEndpoint } from './admin/metrics-endpoint.ts'
 import type { AdminSettings } from './admin/server.ts'
 import { systemClock } from './clock.ts'
+import { keepCode } from './code-cache.ts'
 import { loadConfig, otlpSettings, type CoreConfig } from './config/config.ts'
 import type { FlightLog } from './contracts/flight-log.ts'
 import type { HealthLog } from './contracts/health-log.ts'
@@ -248,8 +249,14 @@ function start(parts: Parts, kept: Kept): void {
   const unattributed = metrics.counter('afterspan_unattributed', UNATTRIBUTED)
   guardProcess({ ...parts, openSpans, now, deliver, leaveMetrics, tellReports, unattributed })
   // One listener a process, the main thread's: what the app's worker threads count is told through it.
-  if (isMainThread && sideThread.hasServices) wakeWhenListening(wake)
-  else if (config.metrics) wakeWhenListening(() => (isMainThread ? endpoint.listen() : endpoint.join()))
+  const publish = (): void => {
+    if (isMainThread && sideThread.hasServices) wake()
+    else if (config.metrics) (isMainThread ? endpoint.listen : endpoint.join).call(endpoint)
+  }
+  wakeWhenListening(() => {
+    publish()
+    if (isMainThread) keepCode()
+  })
 }
 
 function startReports(metrics: MetricRegistry): Reports {

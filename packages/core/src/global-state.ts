@@ -1,5 +1,6 @@
 // The only process-wide state of Afterspan. Two copies of our code in one process (bundle and library, CommonJS and ESM)
 // meet here, so it holds plain values and functions, and changes only by addition.
+import type { KeptCode } from './code-cache.ts'
 import type { Collected } from './metrics/collector.ts'
 import type { TaskScope, TaskOptions } from './tasks/scope.ts'
 import type { HealthChange, HealthProbe } from './contracts/probe.ts'
@@ -29,6 +30,8 @@ export interface AfterspanState {
   reportListeners?: Set<(incident: Incident) => unknown>
   watchReports?: () => void
   reportError?: (request: unknown, failure: TaskFailure) => void
+  /** Set by the register, and by the side thread's entry: V8's code of our bundles, kept between starts. */
+  code?: KeptCode
   /** OpenTelemetry modules that the instrumentation bundles share with the preload bundle, by package name. */
   shared: Record<string, unknown>
 }

@@ -90,6 +90,7 @@ export type {
   WorkerRef,
 } from './contracts/task.ts'
 export type { Core, SideLink } from './core.ts'
+export { requireKept } from './code-cache.ts'
 export { printable, say, sayAgain, silence } from './diag.ts'
 export { AfterspanError, ERROR_CODES, type ErrorCode } from './errors.ts'
 export { globalState } from './global-state.ts'

@@ -1,8 +1,9 @@
 // Asked before anything is loaded. This file and what it imports must run on any Node that still has users: the build lowers its
 // syntax (scripts/build.mjs), and it asks for no more of Node than it must.
 import { readFileSync } from 'node:fs'
-import { sep } from 'node:path'
+import { join, sep } from 'node:path'
 import { isInternalThread, isMainThread, workerData } from 'node:worker_threads'
+import { requireKept, useKeptCode } from './code-cache.ts'
 import { say } from './diag.ts'
 import { globalState } from './global-state.ts'
 
@@ -57,6 +58,14 @@ export function mayPreload(env: Env = process.env): boolean {
   if (state.booted) return false
   state.booted = true
   return isNodeSupported()
+}
+
+/** Loads the bundle and boots what is in it. Its compiled code is kept for the next start, if AFTERSPAN_CODE_CACHE does not say otherwise. */
+export function preloadFrom(bundleDir: string, env: Env = process.env): void {
+  if (!/^\s*off\s*$/i.test(env['AFTERSPAN_CODE_CACHE'] || ''))
+    useKeptCode(JSON.stringify([process.execArgv, env['NODE_OPTIONS'] || '']))
+  const { preload } = requireKept(join(bundleDir, 'preload.js')) as typeof import('./preload.ts')
+  preload(bundleDir)
 }
 
 function isSideThread(): boolean {

@@ -197,6 +197,12 @@ export const otelOptions = {
 /** Afterspan's own variables, as far as core knows them. */
 export const coreOptions = {
   disabled: flag('AFTERSPAN_DISABLED', '1: one test, then nothing of Afterspan is loaded.'),
+  codeCache: oneOf(
+    'AFTERSPAN_CODE_CACHE',
+    'on: compiled code of the preload is kept for the next start, in the user’s own folder (0700) in the system’s folder for temporary files. off: it is compiled at each start.',
+    ['on', 'off'],
+    'on',
+  ),
   adminToken: secret(
     'AFTERSPAN_ADMIN_TOKEN',
     'Bearer token (16 characters or more) that opens the details of /health and the ledger to others than loopback.',

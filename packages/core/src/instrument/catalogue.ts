@@ -1,6 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { requireKept } from '../code-cache.ts'
 
 /** The official instrumentations that come with core, by the module whose first load brings them in. Pollers without a parent span make no root traces. */
 export const CATALOGUE: readonly {
@@ -35,7 +36,7 @@ export function loadInstrumentation(
   loaded.set(name, undefined)
   const bundle = join(bundleDir, `instrumentation-${name}.js`)
   if (!existsSync(bundle)) return undefined
-  const Instrumentation = (require(bundle) as Record<string, new (config: unknown) => Instrumentation>)[exported]
+  const Instrumentation = (requireKept(bundle) as Record<string, new (config: unknown) => Instrumentation>)[exported]
   const made = Instrumentation && new Instrumentation(config)
   loaded.set(name, made)
   return made

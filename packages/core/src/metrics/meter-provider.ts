@@ -1,5 +1,6 @@
 import { createNoopMeter, type MeterOptions, type MeterProvider } from '@opentelemetry/api'
 import { join } from 'node:path'
+import { requireKept } from '../code-cache.ts'
 import type { ResourceAttributes } from '../contracts/task.ts'
 import { say } from '../diag.ts'
 import { guardedMeter, type OnTrouble } from './guarded-meter.ts'
@@ -20,7 +21,7 @@ export function createMeterProvider(
   const load = (): MeterProvider | undefined => {
     if (real || isFailed) return real
     try {
-      const bundle = require(join(bundleDir, 'otel-metrics.js')) as { createOtelMetrics: typeof createOtelMetrics }
+      const bundle = requireKept(join(bundleDir, 'otel-metrics.js')) as { createOtelMetrics: typeof createOtelMetrics }
       const bridge = bundle.createOtelMetrics(resource)
       registry.callback(() => bridge.collect())
       real = bridge.provider

@@ -1,10 +1,12 @@
 // The main thread's end of the side thread: starts it when there is something to do, carries messages, answers for the metrics.
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { MessageChannel, Worker } from 'node:worker_threads'
 import type { AdminSettings } from '../admin/server.ts'
 import type { MetricFamily, SideService } from '../contracts/service.ts'
 import type { SideLink } from '../core.ts'
+import { requireKept } from '../code-cache.ts'
 import { say } from '../diag.ts'
+import { globalState } from '../global-state.ts'
 import type { Place } from '../metrics/group/place.ts'
 import { SIDE_THREAD_MARK } from '../preload-guard.ts'
 import type { OtlpSettings } from '../sdk/otlp/settings.ts'
@@ -142,7 +144,7 @@ function startWorker(
   const worker = withoutTracing(
     () =>
       new Worker(entry, {
-        workerData: { ...data, [SIDE_THREAD_MARK]: true },
+        workerData: marked(data),
         name: 'afterspan',
         execArgv: [],
         trackUnmanagedFds: false,
@@ -163,7 +165,8 @@ function startWorker(
 
 function startHere(entry: string, data: SideThreadData, hear: (message: ToMain) => void): Port<ToSide, ToMain> {
   const { port1, port2 } = new MessageChannel()
-  ;(require(entry) as { runSide: typeof runSide }).runSide(port2, data)
+  const side = requireKept(join(dirname(entry), 'side-main.js')) as { runSide: typeof runSide }
+  side.runSide(port2, data)
   port1.on('message', hear)
   port1.unref()
   port2.unref()
@@ -174,12 +177,14 @@ function startHere(entry: string, data: SideThreadData, hear: (message: ToMain) 
 function sendByOwnThread(entry: string, body: Uint8Array, settings: OtlpSettings, holdMs: number): boolean {
   return waitFor((done) => {
     const words: LastWords = { kind: 'last-words', body, settings, done }
-    const worker = withoutTracing(
-      () => new Worker(entry, { workerData: { ...words, [SIDE_THREAD_MARK]: true }, execArgv: [] }),
-    )
+    const worker = withoutTracing(() => new Worker(entry, { workerData: marked(words), execArgv: [] }))
     worker.on('error', () => {})
     worker.unref()
   }, holdMs)
+}
+
+function marked(data: SideThreadData | LastWords): object {
+  return { ...data, [SIDE_THREAD_MARK]: true, codeFlags: globalState().code?.flags }
 }
 
 function waitFor(send: (done: SharedArrayBuffer) => void, holdMs: number): boolean {

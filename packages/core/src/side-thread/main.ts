@@ -1,13 +1,12 @@
 // The side thread. It owns nothing of the app: it has the admin listener and the services' side halves, and it sends what is
 // left at a crash while the main thread waits a bounded moment.
-import { parentPort, workerData } from 'node:worker_threads'
 import { AdminServer } from '../admin/server.ts'
 import { metricsRoute } from '../admin/metrics-route.ts'
 import { systemClock } from '../clock.ts'
+import { keepCode, requireKept } from '../code-cache.ts'
 import type { MetricFamily, SideHost, SideModule } from '../contracts/service.ts'
 import { say } from '../diag.ts'
 import type { ErrorCode } from '../errors.ts'
-import { SIDE_THREAD_MARK } from '../preload-guard.ts'
 import { postTraces } from '../sdk/otlp/transport.ts'
 import { createCollector } from '../metrics/collector.ts'
 import { Group } from '../metrics/group/group.ts'
@@ -15,14 +14,15 @@ import { watchHeartbeat } from './heartbeat.ts'
 import { yieldToApp } from './yield-to-app.ts'
 import { NOT_SENT, SENT, type LastWords, type Port, type SideThreadData, type ToMain, type ToSide } from './protocol.ts'
 
-const data = workerData as ((SideThreadData | LastWords) & { readonly [SIDE_THREAD_MARK]?: true }) | null
-if (parentPort && data?.[SIDE_THREAD_MARK]) {
+/** In a thread of its own. */
+export function runThread(port: Port<ToMain, ToSide>, data: SideThreadData | LastWords): void {
   // node:sqlite announces itself on Node 22; the app's stderr is not the place.
   process.removeAllListeners('warning')
   if ('kind' in data) void sendLastWords(data)
   else {
     yieldToApp()
-    runSide(parentPort, data)
+    runSide(port, data)
+    keepCode()
   }
 }
 
@@ -79,7 +79,7 @@ export function runSide(port: Port<ToMain, ToSide>, { admin, services, heartbeat
 
 async function startService(entry: string, host: SideHost, data: unknown, name: string): Promise<void> {
   try {
-    await (require(entry) as SideModule).start(host, data)
+    await (requireKept(entry) as SideModule).start(host, data)
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
     say('AFS_BOOT_FAILED', `${name} could not start on the side thread: ${why}. The app runs without it.`, name)

@@ -1,11 +1,10 @@
 // Where the processes and threads of one service on one host find each other: a folder of sockets, one for each, in the system's
 // folder for temporary files. It is only ours (0700), or it is not used.
-import { createHash } from 'node:crypto'
-import { lstatSync, mkdirSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { getEnvironmentData, isMainThread, threadId } from 'node:worker_threads'
 import type { ResourceAttributes } from '../../contracts/task.ts'
+import { fnv } from '../../fnv.ts'
+import { isOurs, ownFolder } from '../../own-folder.ts'
 
 /** Plain data: it crosses to the side thread. */
 export interface Place {
@@ -27,7 +26,8 @@ export function findPlace(
   resource: ResourceAttributes,
   admin: { readonly host: string; readonly port: number },
 ): Place | undefined {
-  if (process.getuid === undefined) return undefined
+  const root = ownFolder()
+  if (root === undefined) return undefined
   const service = String(resource['service.name'])
   const key = [
     service,
@@ -37,8 +37,7 @@ export function findPlace(
     admin.port === 0 ? String(ownFamily()) : '',
     service.startsWith('unknown_service') ? process.cwd() : '',
   ]
-  const root = join(tmpdir(), `afterspan-${process.getuid()}`)
-  const dir = join(root, createHash('sha256').update(JSON.stringify(key)).digest('hex').slice(0, 12))
+  const dir = join(root, fnv(JSON.stringify(key)).slice(4))
   const id = `${process.pid}-${threadId}-${String(resource['service.instance.id']).slice(0, 8)}`
   if (!/^[\w-]+$/.test(id) || Buffer.byteLength(socketPath({ dir, id })) > LONGEST_PATH) return undefined
   return { dir, id, pid: process.pid, threadId }
@@ -65,14 +64,4 @@ export function openPlace({ dir }: Place): boolean {
 
 export function socketPath({ dir, id }: { readonly dir: string; readonly id: string }): string {
   return join(dir, `${id}.sock`)
-}
-
-function isOurs(path: string): boolean {
-  try {
-    mkdirSync(path, { mode: 0o700 })
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-  }
-  const found = lstatSync(path)
-  return found.isDirectory() && found.uid === process.getuid?.() && (found.mode & 0o077) === 0
 }
