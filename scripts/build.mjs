@@ -44,6 +44,7 @@ async function bundle() {
     jobs.push(one(join(dir, 'src/preload.ts'), into('preload.js'), []))
     jobs.push(one(join(core, 'src/side-thread/entry.ts'), into('side-thread.js'), []))
     jobs.push(one(join(core, 'src/side-thread/main.ts'), into('side-main.js'), []))
+    jobs.push(one(join(core, 'src/sdk/otlp/other-protocols.ts'), into('other-protocols.js'), []))
     jobs.push(one(join(core, 'src/metrics/otel-bridge.ts'), into('otel-metrics.js'), [sharedModules]))
     for (const name of instrumentations())
       jobs.push(

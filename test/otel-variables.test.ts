@@ -205,7 +205,7 @@ test('what is not acted on, is not allowed or is a slip is said once, and spans 
     OTEL_BLRP_SCHEDULE_DELAY: '100',
     OTEL_METRICS_EXPORTER: 'otlp',
     OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: 'http://127.0.0.1:1',
-    OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',
+    OTEL_EXPORTER_OTLP_PROTOCOL: 'http/xml',
     OTEL_TRACES_EXPORTER: 'zipkin',
     OTEL_PROPAGATORS: 'b3,xray',
     OTEL_TRACES_SAMPLER: 'jaeger_remote',
@@ -218,7 +218,7 @@ test('what is not acted on, is not allowed or is a slip is said once, and spans 
   expect(app.stderr.trim().split('\n').sort()).toMatchInlineSnapshot(`
     [
       "[afterspan] AFS_CONFIG_INVALID OTEL_EXPORTER_OTLP_CERTIFICATE="/no/such/file.pem" cannot be read (ENOENT): allowed is a PEM file. It is left out.",
-      "[afterspan] AFS_CONFIG_INVALID OTEL_EXPORTER_OTLP_PROTOCOL="grpc" is not valid: allowed is http/protobuf; it goes to the collector's HTTP port, which is 4318 and not gRPC's 4317. Using "http/protobuf".",
+      "[afterspan] AFS_CONFIG_INVALID OTEL_EXPORTER_OTLP_PROTOCOL="http/xml" is not valid: allowed is one of http/protobuf, http/json, grpc. Using "http/protobuf".",
       "[afterspan] AFS_CONFIG_INVALID OTEL_METRICS_EXPORTER="otlp" is not valid: allowed is prometheus, or none: metrics are not pushed, scrape /metrics of the admin listener. Using ["prometheus"].",
       "[afterspan] AFS_CONFIG_INVALID OTEL_PROPAGATORS="b3,xray" is not valid: allowed is tracecontext, baggage, b3, b3multi with commas between them, or none. Using ["b3"].",
       "[afterspan] AFS_CONFIG_INVALID OTEL_SDK_DISABLED="1" is not valid: allowed is true or false. Using false.",

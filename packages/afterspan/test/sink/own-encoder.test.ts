@@ -2,6 +2,7 @@ import { ProtobufTraceSerializer } from '@opentelemetry/otlp-transformer'
 import type { Attributes } from '@opentelemetry/api'
 import { describe, expect, test } from 'vitest'
 import { encodeSpan, encodeTraceRequest } from '../../../core/src/sdk/otlp/encode.ts'
+import { traceJson } from '../../../core/src/sdk/otlp/trace-json.ts'
 import type { SpanData } from '../../../core/src/sdk/span-data.ts'
 import { decodeTraces } from '../../src/sink/otlp-decode.ts'
 import type { StoredSpan } from '../../src/sink/stored-span.ts'
@@ -33,6 +34,18 @@ describe('our encoder and the official one', () => {
       const { own, official } = both({ text: 'x'.repeat(length), list: ['y'.repeat(length), 1] })
       expect(own, `${length}`).toStrictEqual(official)
     }
+  })
+
+  test('say the same as the JSON that is made of them', () => {
+    const source = officialSpan({
+      ...SIMPLE,
+      big: 2 ** 53 - 1,
+      small: -1,
+      none: Number.NaN,
+      deep: { a: [1, { b: 'c' }] } as never,
+    })
+    const json = decodeTraces(Buffer.from(traceJson(ownRequest(source))), 'json')
+    expect(json).toStrictEqual(decodeTraces(ownRequest(source), 'protobuf'))
   })
 
   test('write integers as integers and doubles as doubles', () => {

@@ -5,10 +5,9 @@ import type { LogLevel } from '../sdk/diag-logger.ts'
 import type { PropagatorName } from '../sdk/propagator.ts'
 import type { SamplerName } from '../sdk/tracer-provider.ts'
 import { silence } from '../diag.ts'
-import { readTls } from './certificates.ts'
 import { environment, loadSection, type Env } from './load.ts'
-import type { ConfigOf } from './option.ts'
 import { coreOptions, otelOptions } from './options.ts'
+import { otlpFrom } from './otlp-settings.ts'
 import { sayUnsupported } from './unsupported.ts'
 
 /** What core reads from the environment, once, at boot. */
@@ -109,20 +108,4 @@ export function loadConfig(env: Env = environment()): CoreConfig {
 /** Undefined where spans do not go to a collector. */
 export function otlpSettings({ exporters, otlp }: CoreConfig): OtlpSettings | undefined {
   return exporters.includes('otlp') ? otlp : undefined
-}
-
-/** What is said for traces goes before what is said for every signal. */
-function otlpFrom(otel: ConfigOf<typeof otelOptions>): OtlpSettings {
-  const tls = readTls({
-    ca: otel.otlpTracesCertificate || otel.otlpCertificate,
-    cert: otel.otlpTracesClientCertificate || otel.otlpClientCertificate,
-    key: otel.otlpTracesClientKey || otel.otlpClientKey,
-  })
-  return {
-    url: otel.otlpTracesEndpoint || `${otel.otlpEndpoint.replace(/\/+$/, '')}/v1/traces`,
-    headers: { ...otel.otlpHeaders, ...otel.otlpTracesHeaders },
-    timeoutMs: Math.min(otel.otlpTracesTimeout ?? otel.otlpTimeout, otel.exportTimeout),
-    compression: otel.otlpTracesCompression ?? otel.otlpCompression,
-    ...(tls ? { tls } : {}),
-  }
 }

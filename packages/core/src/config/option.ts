@@ -210,6 +210,15 @@ export function httpUrl(env: string, doc: string, fallback = ''): Option<string>
     },
   }
 }
+/** As `httpUrl`, or host:port, which gRPC takes. */
+export function collectorAddress(env: string, doc: string): Option<string> {
+  const { parse, ...row } = httpUrl(env, doc)
+  return { ...row, parse: (raw) => (/^(?:\[[\da-f:.]+\]|[\w.-]+):\d{1,5}$/i.test(raw) ? raw : parse(raw)) }
+}
+/** The same option; unset it is undefined: another one decides then. */
+export function optional<T>(option: Option<T>): Option<T | undefined> {
+  return { ...option, fallback: undefined }
+}
 /** Address of a database. It may hold a password: of a refused one only the scheme is repeated. */
 export function postgresUrl(env: string, doc: string): Option<string> {
   return {

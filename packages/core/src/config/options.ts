@@ -1,12 +1,13 @@
 import { parseInboundRules } from '../http/inbound.ts'
 import {
   checked,
+  collectorAddress,
   flag,
-  httpUrl,
   integer,
   keyValues,
   list,
   oneOf,
+  optional,
   optionalInteger,
   ratio,
   secret,
@@ -15,7 +16,7 @@ import {
   trueOnly,
 } from './option.ts'
 
-const PROTOBUF_ONLY = "; it goes to the collector's HTTP port, which is 4318 and not gRPC's 4317"
+const PROTOCOLS = ['http/protobuf', 'http/json', 'grpc'] as const
 const COMPRESSIONS = ['none', 'gzip'] as const
 
 const COUNTS = { min: 0, max: 100_000 }
@@ -45,12 +46,11 @@ export const otelOptions = {
     },
     ['prometheus'],
   ),
-  otlpEndpoint: httpUrl(
+  otlpEndpoint: collectorAddress(
     'OTEL_EXPORTER_OTLP_ENDPOINT',
-    'Base address of the collector; /v1/traces is added.',
-    'http://localhost:4318',
+    'Base address of the collector. HTTP: /v1/traces is added; default http://localhost:4318. gRPC: host:port will do; default http://localhost:4317.',
   ),
-  otlpTracesEndpoint: httpUrl(
+  otlpTracesEndpoint: collectorAddress(
     'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT',
     'Full address for traces; goes before OTEL_EXPORTER_OTLP_ENDPOINT.',
   ),
@@ -73,18 +73,11 @@ export const otelOptions = {
   ),
   otlpProtocol: oneOf(
     'OTEL_EXPORTER_OTLP_PROTOCOL',
-    'Protocol of exports: http/protobuf, which every collector takes.',
-    ['http/protobuf'],
+    "Protocol of exports. gRPC has a port of its own, mostly 4317; HTTP's is 4318.",
+    PROTOCOLS,
     'http/protobuf',
-    PROTOBUF_ONLY,
   ),
-  otlpTracesProtocol: oneOf(
-    'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL',
-    'The same for traces.',
-    ['http/protobuf'],
-    undefined,
-    PROTOBUF_ONLY,
-  ),
+  otlpTracesProtocol: oneOf('OTEL_EXPORTER_OTLP_TRACES_PROTOCOL', 'The same for traces.', PROTOCOLS, undefined),
   otlpCertificate: text(
     'OTEL_EXPORTER_OTLP_CERTIFICATE',
     'File (PEM) of the authority that signed the certificate of the collector.',
@@ -97,7 +90,11 @@ export const otelOptions = {
   otlpTracesClientCertificate: text('OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE', 'The same for traces.'),
   otlpClientKey: text('OTEL_EXPORTER_OTLP_CLIENT_KEY', 'File (PEM) of the key to it.'),
   otlpTracesClientKey: text('OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY', 'The same for traces.'),
-  otlpInsecure: text('OTEL_EXPORTER_OTLP_INSECURE', 'For gRPC only; here the address says it: http:// or https://.'),
+  otlpInsecure: trueOnly(
+    'OTEL_EXPORTER_OTLP_INSECURE',
+    'For gRPC, where the address has no scheme. true: without TLS. Else http:// or https:// says it.',
+  ),
+  otlpTracesInsecure: optional(trueOnly('OTEL_EXPORTER_OTLP_TRACES_INSECURE', 'The same for traces.')),
   queueSpans: integer(
     'OTEL_BSP_MAX_QUEUE_SIZE',
     'Spans that may wait for export; more are dropped and counted.',

@@ -213,7 +213,7 @@ function ofCollector({ collector }: Surroundings, { spans }: Trial): Finding {
       level: 'problem',
       about: 'collector',
       text: `${url} does not take spans: ${why}`,
-      todo: 'OTEL_EXPORTER_OTLP_ENDPOINT is its base address (port 4318, not 4317); `npx afterspan sink` stands in for one',
+      todo: 'OTEL_EXPORTER_OTLP_ENDPOINT is its base address (port 4318, or 4317 with OTEL_EXPORTER_OTLP_PROTOCOL=grpc); `npx afterspan sink` stands in for one',
     }
   const took = spans
     ? `; it took ${spans.exported} spans of this run${spans.dropped > 0 ? `, and ${spans.dropped} were dropped` : ''}`

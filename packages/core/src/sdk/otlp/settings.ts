@@ -1,8 +1,10 @@
-/** Where and how OTLP/HTTP goes. Plain data: it crosses threads. */
+/** Where and how OTLP goes. Plain data: it crosses threads. */
 export interface OtlpSettings {
-  /** The full address of the traces endpoint, '/v1/traces' included. */
+  /** The full address of the traces endpoint, '/v1/traces' included; of gRPC, scheme, host and port. */
   readonly url: string
   readonly headers: Readonly<Record<string, string>>
+  /** Undefined: http/protobuf. */
+  readonly protocol?: 'grpc' | 'http/json'
   /** Of one attempt. */
   readonly timeoutMs: number
   readonly compression: 'none' | 'gzip'

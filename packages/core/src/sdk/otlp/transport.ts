@@ -1,24 +1,15 @@
 import { Agent as HttpAgent, request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
+import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { partialSuccess } from './partial-success.ts'
+import type { OtlpReply } from './reply.ts'
 import type { OtlpSettings } from './settings.ts'
 
-/** `reason` is a word for a metric label: 'http_503', 'timeout', 'ECONNREFUSED'. */
-export interface OtlpReply {
-  readonly ok: boolean
-  readonly retryable: boolean
-  readonly reason: string
-  readonly retryAfterMs?: number
-  /** The whole body has left: its memory may be used again. */
-  readonly isBodyFree?: boolean
-  /** Of a request that was taken: spans in it that were not, and what the collector says of them. */
-  readonly rejectedSpans?: number
-  readonly message?: string
-}
+export type { OtlpReply }
 
 /** Refusals that are about what was sent, and not about who may send where. */
-export const ABOUT_CONTENT: ReadonlySet<string> = new Set(['http_400', 'http_413', 'http_422'])
+export const ABOUT_CONTENT: ReadonlySet<string> = new Set(['http_400', 'http_413', 'http_422', 'grpc_invalid_argument'])
 
 /** Requests of our own; the client instrumentation leaves them alone. */
 export const OWN_REQUEST: unique symbol = Symbol.for('afterspan.own-request') as never
@@ -29,8 +20,29 @@ const MAX_REPLY_BYTES = 64 * 1024
 /** In one piece or in several, which are sent as they are. */
 export type OtlpBody = Uint8Array | readonly Uint8Array[]
 
-/** One POST of an ExportTraceServiceRequest. Never rejects. Redirects are not followed; the reply is read to its end, up to 64 KiB. */
+/** One ExportTraceServiceRequest, in protobuf, on its way to the collector by whichever protocol it takes. Never rejects. */
 export function postTraces(settings: OtlpSettings, body: OtlpBody): Promise<OtlpReply> {
+  return settings.protocol === undefined ? post(settings, body) : postOther(settings, body)
+}
+
+/** What the collector has of it is a copy: the memory is free in any case. */
+async function postOther(settings: OtlpSettings, body: OtlpBody): Promise<OtlpReply> {
+  const whole = Buffer.concat(body instanceof Uint8Array ? [body] : body)
+  try {
+    // Beside the bundle, and beside this file where there is none.
+    const { postGrpc, traceJson } = require(
+      join(__dirname, 'other-protocols.js'),
+    ) as typeof import('./other-protocols.ts')
+    if (settings.protocol === 'grpc') return { ...(await postGrpc(settings, whole)), isBodyFree: true }
+    const headers = { 'content-type': 'application/json', ...settings.headers }
+    return { ...(await post({ ...settings, headers }, Buffer.from(traceJson(whole)))), isBodyFree: true }
+  } catch (error) {
+    return { ok: false, retryable: false, reason: (error as NodeJS.ErrnoException).code ?? 'invalid' }
+  }
+}
+
+/** One POST. Redirects are not followed; the reply is read to its end, up to 64 KiB. */
+function post(settings: OtlpSettings, body: OtlpBody): Promise<OtlpReply> {
   return new Promise((resolve) => {
     let done = false
     const finish = (reply: OtlpReply): void => {

@@ -1,0 +1,165 @@
+// OTLP over gRPC: one unary call on a connection of Node's own HTTP/2. The protocol is a length before the message and a status in
+// the trailers; a library for it would be larger than all that the preload loads.
+import {
+  connect,
+  constants,
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  type IncomingHttpHeaders,
+} from 'node:http2'
+import { gzipSync } from 'node:zlib'
+import { partialSuccess } from './partial-success.ts'
+import { fields } from './protobuf-fields.ts'
+import type { OtlpReply } from './reply.ts'
+import type { OtlpSettings } from './settings.ts'
+
+const PATH = '/opentelemetry.proto.collector.trace.v1.TraceService/Export'
+const MAX_REPLY_BYTES = 64 * 1024
+const FRAME_BYTES = 5
+/** The names of gRPC's status codes, by number. */
+const CODES =
+  'ok cancelled unknown invalid_argument deadline_exceeded not_found already_exists permission_denied resource_exhausted failed_precondition aborted out_of_range unimplemented internal unavailable data_loss unauthenticated'.split(
+    ' ',
+  )
+/** As OTLP has it; resource_exhausted too, where the collector says when to come back. */
+const RETRYABLE = new Set(['cancelled', 'deadline_exceeded', 'aborted', 'out_of_range', 'unavailable', 'data_loss'])
+const RETRYABLE_HTTP = new Set([429, 502, 503, 504])
+
+/** One connection for each collector; none of them keeps the process alive. */
+const sessions = new Map<string, ClientHttp2Session>()
+
+/** One call of TraceService/Export. Never rejects. */
+export function postGrpc(settings: OtlpSettings, body: Uint8Array): Promise<OtlpReply> {
+  return new Promise((resolve) => {
+    let stream: ClientHttp2Stream | undefined
+    const finish = (reply: OtlpReply): void => {
+      clearTimeout(timer)
+      resolve(reply)
+    }
+    const timer = setTimeout(() => {
+      finish({ ok: false, retryable: true, reason: 'timeout' })
+      stream?.close(constants.NGHTTP2_CANCEL)
+      // It may be the connection that hangs.
+      drop(settings.url)
+    }, settings.timeoutMs)
+    timer.unref()
+    try {
+      stream = call(settings, body)
+      listen(stream, finish)
+    } catch (error) {
+      drop(settings.url)
+      finish({ ok: false, retryable: true, reason: (error as NodeJS.ErrnoException).code ?? 'invalid' })
+    }
+  })
+}
+
+function call(settings: OtlpSettings, body: Uint8Array): ClientHttp2Stream {
+  const isZipped = settings.compression === 'gzip'
+  const content = isZipped ? gzipSync(body) : body
+  const frame = Buffer.alloc(FRAME_BYTES)
+  frame.writeUInt8(isZipped ? 1 : 0)
+  frame.writeUInt32BE(content.length, 1)
+  const own = Object.entries(settings.headers).map(([name, value]) => [name.toLowerCase(), value])
+  const stream = sessionOf(settings).request({
+    'user-agent': 'afterspan',
+    ...Object.fromEntries(own),
+    ':method': 'POST',
+    ':path': PATH,
+    'content-type': 'application/grpc',
+    te: 'trailers',
+    'grpc-timeout': `${Math.min(settings.timeoutMs, 99_999_999)}m`,
+    ...(isZipped ? { 'grpc-encoding': 'gzip' } : {}),
+  })
+  stream.write(frame)
+  stream.end(content)
+  return stream
+}
+
+function sessionOf({ url, tls }: OtlpSettings): ClientHttp2Session {
+  const known = sessions.get(url)
+  if (known && !known.closed && !known.destroyed) return known
+  const session = connect(url, { ...tls })
+  session.unref()
+  session.on('error', () => {}) // told by the stream
+  session.on('close', () => {
+    if (sessions.get(url) === session) sessions.delete(url)
+  })
+  sessions.set(url, session)
+  return session
+}
+
+function drop(url: string): void {
+  sessions.get(url)?.destroy()
+  sessions.delete(url)
+}
+
+function listen(stream: ClientHttp2Stream, finish: (reply: OtlpReply) => void): void {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  let headers: IncomingHttpHeaders = {}
+  let error: (Error & { code?: string; cause?: { code?: string } }) | undefined
+  stream.on('response', (got) => {
+    headers = { ...got, ...headers }
+  })
+  stream.on('trailers', (got) => {
+    headers = { ...headers, ...got }
+  })
+  stream.on('data', (chunk: Buffer) => {
+    bytes += chunk.length
+    if (bytes <= MAX_REPLY_BYTES) chunks.push(chunk)
+    else stream.close(constants.NGHTTP2_CANCEL)
+  })
+  stream.on('error', (failed) => {
+    error = failed
+  })
+  stream.on('close', () => {
+    if (headers['grpc-status'] !== undefined) finish(grpcReply(headers, Buffer.concat(chunks)))
+    else if (headers[':status'] !== undefined) finish(noGrpc(Number(headers[':status'])))
+    else finish({ ok: false, retryable: true, reason: reasonOf(error) })
+  })
+}
+
+/** By the status of the call, and what it says beside: a response in a frame, or when to come back. */
+export function grpcReply(headers: IncomingHttpHeaders, body: Buffer): OtlpReply {
+  const code = CODES[Number(headers['grpc-status'])] ?? 'unknown'
+  if (code === 'ok') {
+    const isPlain = body.length >= FRAME_BYTES && body.readUInt8() === 0
+    const message = isPlain ? body.subarray(FRAME_BYTES) : Buffer.alloc(0)
+    return { ok: true, retryable: false, reason: 'ok', ...partialSuccess('application/grpc', message) }
+  }
+  const retryAfterMs = retryInfo(headers['grpc-status-details-bin'])
+  const retryable = RETRYABLE.has(code) || (code === 'resource_exhausted' && retryAfterMs !== undefined)
+  return { ok: false, retryable, reason: `grpc_${code}`, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) }
+}
+
+/** Somebody else answered: a proxy, or a server that knows HTTP/2 and no gRPC. */
+function noGrpc(status: number): OtlpReply {
+  if (status === 200) return { ok: false, retryable: true, reason: 'not_grpc' }
+  return { ok: false, retryable: RETRYABLE_HTTP.has(status), reason: `http_${status}` }
+}
+
+/** What speaks HTTP/1 or nothing like it is told apart: 4318 is not 4317. */
+function reasonOf(error: { readonly code?: string } | undefined): string {
+  const code = error?.code ?? 'network'
+  return code === 'ERR_HTTP2_ERROR' || code === 'ERR_HTTP2_SESSION_ERROR' ? 'not_grpc' : code
+}
+
+/** google.rpc.Status with google.rpc.RetryInfo among its details; at most five minutes. */
+function retryInfo(details: string | string[] | undefined): number | undefined {
+  if (typeof details !== 'string') return undefined
+  try {
+    for (const { number, value } of fields(Buffer.from(details, 'base64'))) {
+      if (number !== 3 || !Buffer.isBuffer(value)) continue
+      const any = new Map([...fields(value)].map((field) => [field.number, field.value]))
+      const info = any.get(2)
+      if (!String(any.get(1)).endsWith('/google.rpc.RetryInfo') || !Buffer.isBuffer(info)) continue
+      const delay = [...fields(info)].find((field) => field.number === 1)?.value
+      if (!Buffer.isBuffer(delay)) return 0
+      const parts = new Map([...fields(delay)].map((field) => [field.number, Number(field.value)]))
+      return Math.min(Math.max(0, (parts.get(1) ?? 0) * 1_000 + (parts.get(2) ?? 0) / 1e6), 300_000)
+    }
+  } catch {
+    // not such a message
+  }
+  return undefined
+}
