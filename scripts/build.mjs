@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
+import { integrationsIn, integrationsOutside, internalFromPreload } from './integration-bundles.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const packages = join(root, 'packages')
@@ -30,10 +31,19 @@ async function bundle() {
   if (!process.argv.includes('--quiet')) console.error('build: bundles')
   const core = join(packages, 'core')
   const all = join(packages, 'afterspan')
+  const tracker = join(packages, 'async-tracker/src')
+  const folder = join(tracker, 'integrations')
+  for (const dir of [core, all]) rmSync(join(dir, 'dist/bundle'), { recursive: true, force: true })
+  const integrations = integrationsIn(folder)
+  const bundleDir = join(all, 'dist/bundle')
+  await Promise.all(
+    integrations.map(({ name }) =>
+      one(join(folder, `${name}.ts`), join(bundleDir, `integration-${name}.js`), [sharedModules, internalFromPreload]),
+    ),
+  )
   const jobs = []
   for (const dir of [core, all]) {
     const into = (name) => join(dir, 'dist/bundle', name)
-    rmSync(into(''), { recursive: true, force: true })
     // The register overwrites what tsc wrote: it must load one file, not the package.
     // Any Node must be able to read it: an old one is told so, and runs the app.
     jobs.push(
@@ -41,7 +51,8 @@ async function bundle() {
         target: 'node12',
       }),
     )
-    jobs.push(one(join(dir, 'src/preload.ts'), into('preload.js'), []))
+    const outside = integrationsOutside(folder, bundleDir, integrations)
+    jobs.push(one(join(dir, 'src/preload.ts'), into('preload.js'), [outside]))
     jobs.push(one(join(core, 'src/side-thread/entry.ts'), into('side-thread.js'), []))
     jobs.push(one(join(core, 'src/side-thread/main.ts'), into('side-main.js'), []))
     jobs.push(one(join(core, 'src/sdk/otlp/other-protocols.ts'), into('other-protocols.js'), []))
@@ -53,7 +64,6 @@ async function bundle() {
         }),
       )
   }
-  const tracker = join(packages, 'async-tracker/src')
   jobs.push(one(join(tracker, 'side.ts'), join(all, 'dist/bundle/side-patrol.js'), []))
   jobs.push(one(join(tracker, 'patrol/beside-app.ts'), join(all, 'dist/bundle/patrol.js'), []))
   jobs.push(one(join(packages, 'health/src/side.ts'), join(all, 'dist/bundle/side-health.js'), []))

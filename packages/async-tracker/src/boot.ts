@@ -4,21 +4,22 @@ import { environment, globalState, loadSection, say, type Core } from '@afterspa
 import { watchChildren } from './handles/spawned-children.ts'
 import { watchThreads } from './handles/worker-threads.ts'
 import { integrations } from './integrations/index.gen.ts'
-import { createPgBoss, pgBoss } from './integrations/pg-boss.ts'
 import { findLedgerDir, nameLedgerDir } from './ledger-dir.ts'
 import { trackerOptions } from './options.ts'
 import { askReceipt } from './query/receipt-client.ts'
 import { startRecorder } from './recorder.ts'
 import type { SideData } from './side.ts'
 
+/** Whether the trace context may travel in what the app gave to the queue; for queues that have no place for it. */
+function carriesInData(integration: string, config: { readonly pgBossCarrier: boolean }): boolean {
+  return integration !== 'pg-boss' || config.pgBossCarrier
+}
+
 /** The tracker's half on the main thread: integrations, journal, and the patrol named as a service of the side thread. */
 export function bootTracker(core: Core, { bundleDir }: { readonly bundleDir: string }): void {
   const env = environment()
   const config = loadSection(trackerOptions, env)
-  for (const integration of integrations)
-    core.addIntegration(
-      integration === pgBoss && !config.pgBossCarrier ? createPgBoss({ carriesInData: false }) : integration,
-    )
+  for (const integration of integrations) core.addIntegration(integration, carriesInData(integration.name, config))
   const place = findLedgerDir(nameLedgerDir(config.ledgerDir, env))
   if ('trouble' in place) {
     say(

@@ -112,8 +112,8 @@ function assemble(bundleDir: string, config: CoreConfig): Core {
     clock: systemClock,
     beginWork: createBeginWork(kitDeps),
     addModuleHook: hooks.add,
-    addIntegration(integration) {
-      hooks.add(integrationHook(integration, kit, hooks.isMuted(integration.name)))
+    addIntegration(integration, carriesInData = true) {
+      hooks.add(integrationHook(integration, { ...kit, carriesInData }, hooks.isMuted(integration.name)))
     },
     sideService: (service, onMessage) => sideThread.service(service, onMessage),
     wakeSideThread: () => sideThread.wake(),

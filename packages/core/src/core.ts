@@ -26,7 +26,8 @@ export interface Core {
   /** Begins work of the active request or task whose end is told later. */
   readonly beginWork: BeginWork
   addModuleHook(hook: ModuleHook): void
-  addIntegration(integration: Integration): void
+  /** `carriesInData` as in TaskKit. */
+  addIntegration(integration: Integration, carriesInData?: boolean): void
   /** Names a service for the side thread, before start(). */
   sideService(service: SideService, onMessage?: (message: unknown) => void): SideLink
   /** Asks that the side thread be up soon: there is something to do. Called by the first request, task or probe; cheap when called again. */

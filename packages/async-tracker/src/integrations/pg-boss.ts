@@ -10,27 +10,25 @@ import { patchFlow, patchInsert, patchPublish, patchSend } from './pg-boss/sendi
 
 type Exports = { readonly PgBoss: { readonly prototype: object } }
 
+const ours = new WeakSet<object>()
+
 /** The integration of pg-boss. Without `carriesInData` nothing is added to a job's data, and attempts are joined by message id alone. */
-export function createPgBoss(options: { readonly carriesInData: boolean }): Integration<Exports> {
-  const ours = new WeakSet<object>()
-  return {
-    name: 'pg-boss',
-    module: 'pg-boss',
-    // Before 12.4 a job has no signal: nobody would learn that its handler ran out of time.
-    versions: '>=12.4.0 <13',
-    systems: ['pg-boss'],
-    replacesScopes: ['pg-boss'],
-    patch({ PgBoss }, kit) {
-      const boss = PgBoss.prototype as Boss
-      // import and require may both bring it: there is one class.
-      if (ours.has(boss.work)) return
-      const put = options.carriesInData ? withCarrier : (data: unknown) => data
-      const shared = { held: new Map(), find: createFinder(boss), transactions: createTransactions(kit) }
-      const patch: Patch = { boss, kit, put, ...shared }
-      for (const step of [patchSend, patchInsert, patchFlow, patchPublish]) step(patch)
-      for (const step of [patchSettlers, patchReaders, patchFetch, patchWork]) step(patch)
-      ours.add(boss.work)
-    },
-  }
+export const pgBoss: Integration<Exports> = {
+  name: 'pg-boss',
+  module: 'pg-boss',
+  // Before 12.4 a job has no signal: nobody would learn that its handler ran out of time.
+  versions: '>=12.4.0 <13',
+  systems: ['pg-boss'],
+  replacesScopes: ['pg-boss'],
+  patch({ PgBoss }, kit) {
+    const boss = PgBoss.prototype as Boss
+    // import and require may both bring it: there is one class.
+    if (ours.has(boss.work)) return
+    const put = kit.carriesInData === false ? (data: unknown) => data : withCarrier
+    const shared = { held: new Map(), find: createFinder(boss), transactions: createTransactions(kit) }
+    const patch: Patch = { boss, kit, put, ...shared }
+    for (const step of [patchSend, patchInsert, patchFlow, patchPublish]) step(patch)
+    for (const step of [patchSettlers, patchReaders, patchFetch, patchWork]) step(patch)
+    ours.add(boss.work)
+  },
 }
-export const pgBoss: Integration<Exports> = createPgBoss({ carriesInData: true })

@@ -44,6 +44,8 @@ export interface AttemptInfo {
 
 /** All that an integration may do. Spans, journal, metrics and retries are not its business. */
 export interface TaskKit {
+  /** false: nothing may be added to what the app gave; where the library has no place of its own for headers, attempts are joined by message id alone. */
+  readonly carriesInData?: boolean
   /** Publishes 'spawned', then calls send; 'confirmed' (with the message id, where `messageIdOf` finds one) when what it returns settles well. Where `messageIdOf` says that the broker took no new message, or that its transaction was rolled back, the task is cancelled; where the broker gives no answer, it stays pending, in nobody's hands. */
   enqueue<R>(draft: TaskDraft, carrier: Carrier, send: () => R, messageIdOf?: (result: Awaited<R>) => SentAs): R
   /** Runs one attempt in the carrier's context: 'started', then how it ended. */
