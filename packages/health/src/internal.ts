@@ -12,6 +12,7 @@ import {
   type Core,
   type HealthProbe,
 } from '@afterspan/core/internal'
+import { clientHooks } from './client-hooks.ts'
 import { tellListeners } from './listeners.ts'
 import { madeBy } from './made-at.ts'
 import { createHealthMetrics } from './metrics.ts'
@@ -19,9 +20,6 @@ import { healthSettings, type HealthSettings } from './options.ts'
 import { eventLoopProbe } from './probes/event-loop.ts'
 import { fileDescriptorProbe } from './probes/file-descriptors.ts'
 import { memoryProbe } from './probes/memory.ts'
-import { mysqlHook } from './probes/mysql.ts'
-import { postgresqlHook } from './probes/postgresql.ts'
-import { redisHook } from './probes/redis.ts'
 import { Registry, type FoundProbe } from './registry.ts'
 import { Scheduler } from './scheduler.ts'
 import type { HealthSideData, HealthSnapshot } from './snapshot.ts'
@@ -95,9 +93,7 @@ export function bootHealth(core: Core, { bundleDir }: { readonly bundleDir: stri
     })
   })
 
-  core.addModuleHook(postgresqlHook(add, core.clock, onRejected))
-  core.addModuleHook(redisHook(add, onRejected))
-  core.addModuleHook(mysqlHook(add, onRejected))
+  for (const hook of clientHooks(add, core.clock, onRejected)) core.addModuleHook(hook)
   takeOver(add)
   timer.after(OWN_PROBES_AFTER_MS, addOwnProbes)
 }

@@ -18,12 +18,15 @@ export interface RedisClient {
     readonly role?: string
     readonly readOnly?: boolean
     readonly monitor?: boolean
+    readonly keyPrefix?: string
   }
   readonly startupNodes?: unknown
   readonly commandQueue?: {
     readonly length: number
     peekAt?(index: number): { readonly command?: { readonly name?: unknown } } | undefined
   }
+  /** Of a cluster: by slot the addresses of its nodes, the master first. */
+  readonly slots?: readonly (readonly string[] | undefined)[]
   nodes?(role: 'all' | 'master'): readonly RedisClient[]
   set(key: string, value: string, unit: 'PX', ttlMs: number): Promise<unknown>
   get(key: string): Promise<unknown>

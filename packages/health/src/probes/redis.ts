@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import type { ModuleHook, ProbeResult } from '@afterspan/core/internal'
-import { networkCode, publicCode } from '../codes.ts'
 import { madeBy } from '../made-at.ts'
 import type { FoundProbe } from '../registry.ts'
 import { namesReplica } from '../replica.ts'
-import { scrub } from '../scrub.ts'
+import { RedisMasters } from './redis-masters.ts'
+import { judgeTrip, roundTrip, sick, type Observed, type RedisDoor, type RedisServer } from './redis-round-trip.ts'
+import { tagsOfMasters } from './redis-slots.ts'
 import { identityOf, isBlocked, isClosed, isUsable, type RedisClient } from './redis-client.ts'
 
 type Add = (probe: FoundProbe, madeAt: string | undefined) => unknown
@@ -19,7 +20,6 @@ interface RedisConstructor {
 const SEEN = Symbol('afterspan.health')
 const MOST_GROUPS = 20
 const MOST_CLIENTS = 100
-const TTL_MS = 10_000
 const OWN_FRAMES = /[\\/](?:ioredis|redis-parser|standard-as-callback|redis-errors)[\\/]/
 
 /**
@@ -97,11 +97,11 @@ function watchStatus(
   prototype.setStatus = setStatus
 }
 
-interface Group {
-  readonly key: string
+interface Group extends RedisServer {
+  /** One for each group: two names of one server must not read each other's values. */
+  readonly tag: string
+  readonly masters: RedisMasters
   readonly members: Set<Member>
-  wasWritable: boolean
-  readonly hint: boolean
 }
 interface Member {
   readonly ref: WeakRef<RedisClient>
@@ -112,8 +112,8 @@ interface Member {
 
 function newGroup({ options }: RedisClient): Group {
   return {
-    // One key for each group: two names of one server must not read each other's values.
-    key: `afterspan:health:{${randomBytes(6).toString('hex')}}`,
+    tag: randomBytes(6).toString('hex'),
+    masters: new RedisMasters(),
     members: new Set(),
     wasWritable: false,
     hint: options?.readOnly === true || options?.role === 'slave' || namesReplica(options?.host ?? ''),
@@ -153,7 +153,7 @@ async function checkGroup(group: Group, signal: AbortSignal, anotherIsWritable: 
     clients: { value: clients.length, unit: 'count' },
     ready: { value: clients.filter(({ status }) => status === 'ready').length, unit: 'count' },
   }
-  if (client) return roundTrip(client, group, { signal, observed, anotherIsWritable })
+  if (client) return ask(client, group, { signal, observed, anotherIsWritable })
   return withoutAsking(clients, observed)
 }
 
@@ -187,8 +187,6 @@ function firstReady(clients: readonly RedisClient[], signal: AbortSignal): Promi
   })
 }
 
-type Observed = NonNullable<ProbeResult['observed']>
-
 /** What the clients' own states say, where none may be asked. */
 function withoutAsking(clients: readonly RedisClient[], observed: Observed): ProbeResult {
   const statuses = new Set(clients.map(({ status }) => status))
@@ -201,65 +199,30 @@ function withoutAsking(clients: readonly RedisClient[], observed: Observed): Pro
   return sick('not_connected', 'no client is connected', known)
 }
 
-function sick(code: string, reason: string, observed: Observed): ProbeResult {
-  return { status: 'fail', code, cause: 'dependency', reason, observed }
+/** A cluster by each of its masters, anything else by one key. */
+async function ask(
+  client: RedisClient,
+  group: Group,
+  given: { readonly signal: AbortSignal; readonly observed: Observed; readonly anotherIsWritable: () => boolean },
+): Promise<ProbeResult> {
+  const door: RedisDoor = {
+    set: (key, value, ttlMs) => client.set(key, value, 'PX', ttlMs),
+    get: (key) => client.get(key),
+    del: (key) => client.del(key),
+  }
+  const keys = client.isCluster ? keysOfMasters(client, group.tag) : undefined
+  if (keys && keys.size > 0) return group.masters.check(door, keys, group, given)
+  const trip = await roundTrip(door, keyOf(group.tag))
+  return judgeTrip(trip, group, { ...given, mayBeBehind: client.isCluster === true })
 }
 
-interface Given {
-  readonly signal: AbortSignal
-  readonly observed: Observed
-  readonly anotherIsWritable: () => boolean
+/** By the master's address. Where the app's own prefix has a hash tag, every key of this client goes to one master. */
+function keysOfMasters(client: RedisClient, tag: string): Map<string, string> {
+  const masters = client.options?.keyPrefix?.includes('{') ? 1 : (client.nodes?.('master').length ?? 0)
+  const tags = tagsOfMasters(tag, masters, (slot) => client.slots?.[slot]?.[0])
+  return new Map([...tags].map(([master, its]) => [master, keyOf(its)]))
 }
 
-/** SET, GET and DEL of a random value in one go: PING is answered while every write is refused. */
-async function roundTrip(client: RedisClient, group: Group, given: Given): Promise<ProbeResult> {
-  const { observed } = given
-  const value = randomBytes(8).toString('hex')
-  const replies = Promise.allSettled([
-    client.set(group.key, value, 'PX', TTL_MS),
-    client.get(group.key),
-    client.del(group.key),
-  ])
-  const settled = await replies
-  const [set, get] = settled
-  if (set.status === 'rejected') return refusal(set.reason, get, group, given)
-  // The connection is inside of a MULTI of the app's: nothing was tried, and nothing can be said.
-  if (set.value === 'QUEUED') return { status: 'pass', observed: { ...observed, checked: { value: 'status' } } }
-  group.wasWritable = true
-  if (get.status === 'rejected') return refusal(get.reason, get, group, given)
-  // In a cluster a replica may be read, which is behind.
-  if (get.value !== value && !client.isCluster)
-    return sick('round_trip_mismatch', 'what was written was not what was read', observed)
-  return { status: 'pass', observed }
-}
-
-function refusal(error: unknown, get: PromiseSettledResult<unknown>, group: Group, given: Given): ProbeResult {
-  const { observed, anotherIsWritable } = given
-  const message = error instanceof Error ? error.message : String(error)
-  const code = refusalCode(error, message)
-  // A user who is confined to the app's own keys is as he is meant to be; only our key is not among them.
-  if (code === 'NOPERM' && /\bkeys?\b/.test(message))
-    return {
-      status: 'warn',
-      code,
-      cause: 'dependency',
-      reason: 'the user may not touch the key of the probe; grant ~afterspan:health:* to have writes checked',
-      observed,
-    }
-  const readable = get.status === 'fulfilled'
-  const refusesWrites = code === 'READONLY' || code === 'NOPERM'
-  // A client that never could write, in an app that writes elsewhere or that asked for a replica, is as it is meant to be.
-  if (readable && refusesWrites && !group.wasWritable && (group.hint || anotherIsWritable()))
-    return { status: 'pass', observed: { ...observed, role: { value: 'read_only' } } }
-  return sick(code, scrub(message), observed)
-}
-
-function refusalCode(error: unknown, message: string): string {
-  const network = networkCode(error)
-  if (network) return network
-  const word = /^([A-Z]{2,20})\b/.exec(message)?.[1]
-  if (word && word !== 'ERR' && publicCode(word) === word) return word
-  if (/timed? ?out/i.test(message)) return 'timeout'
-  if (/max retries|isn't writeable|isn't ready/i.test(message)) return 'not_connected'
-  return /closed|ended|aborted/i.test(message) ? 'connection_lost' : 'error'
+function keyOf(tag: string): string {
+  return `afterspan:health:{${tag}}`
 }

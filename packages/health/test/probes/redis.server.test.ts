@@ -186,7 +186,9 @@ test('a cluster is one check; the connections that it makes for itself are none'
     app.on('error', () => {})
     made.push(app)
     await health.until('redis', passes)
-    await health.nextRound('redis')
+    expect(await health.nextRound('redis')).toMatchObject({
+      observed: { masters: { value: 3 }, mastersAnswered: { value: 3 } },
+    })
     expect(health.registry.snapshot().checks.map(({ name }) => name)).toEqual(['redis'])
     await app.quit()
   } finally {

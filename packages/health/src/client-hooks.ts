@@ -1,0 +1,20 @@
+import type { Clock, HealthProbe, ModuleHook } from '@afterspan/core/internal'
+import { mysqlHook } from './probes/mysql.ts'
+import { nodeRedisHook } from './probes/node-redis.ts'
+import { postgresqlHook } from './probes/postgresql.ts'
+import { redisHook } from './probes/redis.ts'
+import type { FoundProbe } from './registry.ts'
+
+/** One for each library whose clients become probes as the app makes them. */
+export function clientHooks(
+  add: (probe: HealthProbe | FoundProbe, madeAt: string | undefined) => unknown,
+  clock: Pick<Clock, 'monotonicMs'>,
+  onRejected: (why: string) => void,
+): readonly ModuleHook[] {
+  return [
+    postgresqlHook(add, clock, onRejected),
+    redisHook(add, onRejected),
+    mysqlHook(add, onRejected),
+    nodeRedisHook(add, onRejected),
+  ]
+}

@@ -1,0 +1,3 @@
+const { createClient } = require('redis')
+
+void require('./node-redis-app.cjs')({ createClient })
