@@ -55,6 +55,11 @@ test('an attempt keeps what was known when it began', () => {
   ])
 })
 
+test('attempts of one millisecond stand in the order of their numbers, where they have some', () => {
+  const told = tell(WORKER, started(20, 1, { attempt: 3 }), started(20, 2, { attempt: 2 }), started(10, 3))
+  expect(factsOf(told).attempts.map((attempt) => attempt.spanId)).toEqual([spanId(3), spanId(2), spanId(1)])
+})
+
 test('attempts stand in the order of time, whichever is read first', () => {
   const [one, two, three] = [started(10, 3), started(20, 1), started(20, 2)]
   for (const order of [
