@@ -1,6 +1,6 @@
 // What the head sampler decides, and what it cannot: no failure is sampled out.
 import { get, startPreloaded, type PreloadedApp } from '@afterspan/testing'
-import { startOtlpSink, type OtlpSink, type StoredSpan } from 'afterspan/internal'
+import { drawTrace, startOtlpSink, type OtlpSink, type StoredSpan } from 'afterspan/internal'
 import { expect, test } from 'vitest'
 import { appFile, listening } from './app.ts'
 
@@ -56,6 +56,29 @@ test.each(SAMPLERS)(
     await sink.close()
   },
 )
+
+test('a request that fails is told with what was done for it, though nobody sampled it', async () => {
+  const { app, sink, url } = await start({ OTEL_SERVICE_NAME: 'shop', OTEL_TRACES_SAMPLER: 'always_off' })
+  await get(`${url}/calls-well`)
+  await get(`${url}/calls-fail`)
+  await sink.waitFor((spans) => spans.filter(({ kind }) => kind === 'client').length === 2)
+  const { traceId } = of(sink, '/calls-fail')!
+  const attributes = ['url.path', 'http.response.status_code', 'error.type']
+  expect(drawTrace(sink.trace(traceId), { stable: true, attributes })).toMatchInlineSnapshot(`
+    "✗ GET  SERVER shop
+    │ 503
+    │ url.path=/calls-fail http.response.status_code=503 error.type=503
+    ├─ · GET  CLIENT
+    │    http.response.status_code=200
+    └─ ✗ GET  CLIENT
+         ECONNREFUSED: connect ECONNREFUSED 127.0.0.1:*
+         error.type=ECONNREFUSED"
+  `)
+  // Nothing of the one that went well, though a call of its own failed.
+  expect(new Set(sink.spans().map((span) => span.traceId))).toEqual(new Set([traceId]))
+  await app.stop()
+  await sink.close()
+})
 
 test('the rest follows the ratio', async () => {
   const { app, sink, url } = await start({ OTEL_TRACES_SAMPLER: 'traceidratio', OTEL_TRACES_SAMPLER_ARG: '0.5' })

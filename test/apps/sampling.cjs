@@ -15,6 +15,19 @@ const server = createServer((req, res) => {
   } else if (req.url === '/fail') {
     res.statusCode = 500
     res.end()
+  } else if (req.url.startsWith('/calls')) {
+    // What was done for it: one call that goes well, one that does not, and then the answer.
+    const { port } = server.address()
+    get({ port, path: '/called' }, (called) => {
+      called.resume().on('close', () => {
+        get('http://127.0.0.1:1/').on('error', () => {
+          setImmediate(() => {
+            res.statusCode = req.url.endsWith('fail') ? 503 : 200
+            res.end()
+          })
+        })
+      })
+    })
   } else if (req.url === '/crash') {
     throw new RangeError('the process ends')
   } else res.end('ok')

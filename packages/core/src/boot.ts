@@ -20,6 +20,7 @@ import { globalState } from './global-state.ts'
 import { createDrain, type Drain } from './guard/drain.ts'
 import { guardProcess } from './guard/guard.ts'
 import { mountOnApp, type AppMount } from './http/app-mount.ts'
+import { createHeldChildren, type HeldChildren } from './http/held-children.ts'
 import { createInbound } from './http/inbound.ts'
 import { watchClients } from './http/client.ts'
 import { EffectiveCounter } from './http/effective.ts'
@@ -79,7 +80,9 @@ function assemble(bundleDir: string, config: CoreConfig): Core {
   const sampler = createSampler(config.sampler, config.samplerRatio)
   const exporter = createExporter(config, resource, metrics)
   const manager = new AsyncContextManager()
-  const provider = createTracerProvider({ resource, sampler, limits: config.limits, deliver: exporter.deliver })
+  const unsampled = createHeldChildren(exporter)
+  const { deliver } = exporter
+  const provider = createTracerProvider({ resource, sampler, limits: config.limits, deliver, unsampled })
   const meterProvider = createMeterProvider(bundleDir, resource, metrics)
   setGlobals({ manager, meterProvider, propagator: createPropagator(config.propagators), tracerProvider: provider })
   const tracer = (): Tracer => provider.getTracer(SCOPE.name, SCOPE.version)
@@ -94,6 +97,7 @@ function assemble(bundleDir: string, config: CoreConfig): Core {
     metrics,
     sampler,
     exporter,
+    unsampled,
     manager,
     tracer,
     sideThread,
@@ -182,6 +186,7 @@ interface Parts {
   readonly metrics: MetricRegistry
   readonly sampler: Sampler
   readonly exporter: Exporter
+  readonly unsampled: HeldChildren
   readonly manager: AsyncContextManager
   readonly tracer: () => Tracer
   readonly sideThread: SideThread

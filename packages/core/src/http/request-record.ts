@@ -1,5 +1,6 @@
 import { context, createContextKey, type Context } from '@opentelemetry/api'
 import type { PendingCounts, PendingEntry } from './effective.ts'
+import type { HeldChild } from './held-children.ts'
 import type { TaskId, TraceRef } from '../contracts/task.ts'
 
 /** One per request that this process serves, kept in the OpenTelemetry context: the join between a request and its promises. */
@@ -14,6 +15,10 @@ export interface RequestRecord {
   promised: number
   /** The response has ended: its SERVER span is closed. */
   ended: boolean
+  /** Of a request that nobody sampled: what was done for it and has ended; or it has failed, and all of it is told. */
+  children?: readonly HeldChild[] | 'told' | undefined
+  /** Those that had no room. */
+  lostChildren?: number
   /** It ended without a promise, and is counted in afterspan_requests_effective_total by this process, soon or already. */
   pending?: { readonly in: PendingCounts; readonly as: PendingEntry }
 }

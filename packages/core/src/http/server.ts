@@ -20,6 +20,7 @@ import { nowMs } from '../sdk/time.ts'
 import { requestChannel } from '../tasks/channel.ts'
 import type { AppMount } from './app-mount.ts'
 import type { EffectiveCounter } from './effective.ts'
+import type { HeldChildren } from './held-children.ts'
 import { watchHttp2 } from './http2-server.ts'
 import { inFlight } from './in-flight.ts'
 import type { Inbound } from './inbound.ts'
@@ -54,6 +55,7 @@ export interface ServerSettings {
   readonly flight: FlightLog | undefined
   /** True: it waits to be sent. */
   deliver(span: SpanData): boolean
+  readonly unsampled: Pick<HeldChildren, 'requestEnded'>
   /** Brings what waits to be sent to the disk. True: all of it survives the process now. */
   write(): boolean
   requestStarted(): void
@@ -256,6 +258,7 @@ function end(serving: Serving, open: Open, outcome: RequestOutcome, status: numb
   span.end(endMs)
   const isTold = isQueued
   record.ended = true
+  if (!record.ref.sampled) serving.unsampled.requestEnded(record, span.statusCode === 2)
   serving.requestMetrics.ended(open, endMs, status, errorType)
   serving.requestEnded(record)
   recentRequests.add(record)

@@ -11,6 +11,8 @@ export interface Exporter {
   /** True: it waits to be sent. */
   deliver(scope: SpanScope, span: SpanData): boolean
   deliverEncoded(span: EncodedSpan): void
+  /** Spans that there was no room for before they came here. */
+  lose(spans: number, reason: string): void
 }
 
 export function createExporter(
@@ -20,8 +22,8 @@ export function createExporter(
 ): Exporter {
   const isPrinted = exporters.includes('console')
   if (exporters.includes('otlp')) {
-    const dropped = metrics.counter('afterspan_spans_dropped', 'Spans that were not delivered, by reason.', ['reason'])
     const queue = new SpanQueue({ settings: otlp, resource, limits, metrics })
+    const dropped = metrics.counter('afterspan_spans_dropped', 'Spans that were not delivered, by reason.', ['reason'])
     return {
       queue,
       deliver(scope, span) {
@@ -39,12 +41,16 @@ export function createExporter(
       deliverEncoded({ scope, bytes }) {
         queue.add({ name: scope }, spanField(Buffer.from(bytes, 'base64')), true)
       },
+      lose(spans, reason) {
+        dropped.add(spans, reason)
+      },
     }
   }
   return {
     queue: undefined,
     deliver: isPrinted ? print : () => false,
     deliverEncoded() {},
+    lose() {},
   }
 }
 

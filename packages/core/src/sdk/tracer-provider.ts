@@ -23,6 +23,7 @@ import {
   type SpanProcessor,
 } from '@opentelemetry/sdk-trace'
 import { context } from '@opentelemetry/api'
+import type { HeldChildren } from '../http/held-children.ts'
 import { activeRequest } from '../http/request-record.ts'
 import { takeCapture } from './capture.ts'
 import { ownedScopes } from './owned-scopes.ts'
@@ -53,6 +54,8 @@ export function createTracerProvider(options: {
   readonly sampler: Sampler
   readonly limits: SpanLimits
   readonly deliver: (scope: SpanScope, span: SpanData) => void
+  /** What becomes of spans that nobody sampled. Undefined: nothing. */
+  readonly unsampled?: Pick<HeldChildren, 'started' | 'ended'>
 }): ApiTracerProvider {
   const provider = new TracerProvider({
     resource: resourceFromAttributes({ ...options.resource }),
@@ -65,7 +68,7 @@ export function createTracerProvider(options: {
       attributePerEventCountLimit: options.limits.eventAttributes,
       attributePerLinkCountLimit: options.limits.linkAttributes,
     },
-    spanProcessors: [deliverer(options.deliver)],
+    spanProcessors: [deliverer(options.deliver, options.unsampled)],
   })
   return {
     getTracer(name, version, settings) {
@@ -87,9 +90,13 @@ function recordingRequests(sampler: Sampler): Sampler {
   }
 }
 
-function deliverer(deliver: (scope: SpanScope, span: SpanData) => void): SpanProcessor {
+function deliverer(
+  deliver: (scope: SpanScope, span: SpanData) => void,
+  unsampled: Pick<HeldChildren, 'started' | 'ended'> | undefined,
+): SpanProcessor {
   return {
     onStart(span, parent) {
+      if (!(span.spanContext().traceFlags & TraceFlags.SAMPLED)) unsampled?.started(span, parent)
       for (const observer of spanObservers) observer.onStart(span as unknown as ReadableSpan, parent)
     },
     onEnd(span) {
@@ -97,7 +104,9 @@ function deliverer(deliver: (scope: SpanScope, span: SpanData) => void): SpanPro
       const scope = span.instrumentationScope
       let isTold = takeCapture(data, scope)
       for (const observer of spanObservers) if (observer.onEnd(data, scope)) isTold = true
-      if (!isTold && span.spanContext().traceFlags & TraceFlags.SAMPLED) deliver(scope, data)
+      if (isTold) return
+      if (span.spanContext().traceFlags & TraceFlags.SAMPLED) deliver(scope, data)
+      else unsampled?.ended(span, scope, data)
     },
     forceFlush: () => Promise.resolve(),
     shutdown: () => Promise.resolve(),

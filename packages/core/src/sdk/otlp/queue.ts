@@ -287,7 +287,7 @@ function exportCounters(metrics: MetricRegistry): {
   readonly failures: Counter
   readonly exported: Counter
 } {
-  const born = [['partial_success'], ['queue_full'], ['rejected'], ['spool_full'], ['unencodable']]
+  const born = [['partial_success'], ['queue_full'], ['rejected'], ['spool_full'], ['unencodable'], ['unsampled_full']]
   return {
     dropped: metrics.counter('afterspan_spans_dropped', 'Spans that were not delivered, by reason.', ['reason'], born),
     failures: metrics.counter(
