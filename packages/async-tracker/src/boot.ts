@@ -1,9 +1,10 @@
 import { join } from 'node:path'
 import { isMainThread } from 'node:worker_threads'
-import { environment, globalState, loadSection, say, type Core } from '@afterspan/core/internal'
+import { environment, globalState, loadSection, say, type Core, type HealthProbe } from '@afterspan/core/internal'
 import { watchChildren } from './handles/spawned-children.ts'
 import { watchThreads } from './handles/worker-threads.ts'
 import { integrations } from './integrations/index.gen.ts'
+import { createLedgerProbe, type ToLedgerProbe } from './ledger-probe.ts'
 import { findLedgerDir, nameLedgerDir } from './ledger-dir.ts'
 import { trackerOptions } from './options.ts'
 import { askReceipt } from './query/receipt-client.ts'
@@ -45,5 +46,18 @@ export function bootTracker(core: Core, { bundleDir }: { readonly bundleDir: str
     ledgerUrl: config.ledgerUrl,
     webhookUrl: config.webhookUrl,
   }
-  core.sideService({ name: 'patrol', entry: join(bundleDir, 'side-patrol.js'), data })
+  const probe = createLedgerProbe((message) => {
+    link.post(message)
+  }, core.clock)
+  const link = core.sideService({ name: 'patrol', entry: join(bundleDir, 'side-patrol.js'), data }, (message) => {
+    // Where nobody is meant to patrol, that nobody does is no news.
+    if (probe.hear(message as ToLedgerProbe) === 'work' && config.patrol !== 'off') offer(probe)
+  })
+}
+
+/** By the contract that apps use: health does not know the tracker. */
+function offer(probe: HealthProbe): void {
+  const { registerProbe, waitingProbes } = globalState()
+  if (registerProbe) registerProbe(probe)
+  else waitingProbes.push(probe)
 }

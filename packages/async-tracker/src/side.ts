@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { requireKept, type AdminReply, type SideHost } from '@afterspan/core/internal'
+import type { AskStanding, ToLedgerProbe } from './ledger-probe.ts'
 import type { BesideApp } from './patrol/beside-app.ts'
 import type { PatrolServiceSettings } from './patrol/service.ts'
 import { hasWork } from './patrol/work.ts'
@@ -26,8 +27,14 @@ export async function start(host: SideHost, data: unknown): Promise<{ stop(): Pr
     return (beside ??= bundle.patrolBesideApp(host, settings))
   }
   // Not before there is something to patrol: a service that promised nothing pays nothing.
+  let hasBegun = false
   const stopLooking = host.clock.every(LOOK_MS, () => {
-    if (!beside && settings.isInline && hasWork(dir)) patrol()
+    const isDone = hasBegun && (beside !== undefined || !settings.isInline)
+    if (!isDone && hasWork(dir)) {
+      if (!hasBegun) host.post({ kind: 'work' } satisfies ToLedgerProbe)
+      hasBegun = true
+      if (settings.isInline) patrol()
+    }
     return Promise.resolve()
   })
   // Whoever patrols answers; the others pass the question on. Where nobody does yet, whoever is asked begins.
@@ -43,6 +50,14 @@ export async function start(host: SideHost, data: unknown): Promise<{ stop(): Pr
     }
     return answer ?? NOBODY
   }
+  host.onMessage((message) => {
+    const { id } = message as AskStanding
+    void ask('/standing', new URLSearchParams())
+      .catch((error: unknown): Answer => ({ status: 503, body: { error: String(error) } }))
+      .then((answer) => {
+        host.post({ kind: 'standing', id, answer } satisfies ToLedgerProbe)
+      })
+  })
   const route = (prefix: string): void => {
     host.route(prefix, async ({ path, query, trusted }): Promise<AdminReply> => {
       if (!trusted) return json({ status: 403, body: { error: 'loopback or the admin token only' } })

@@ -43,6 +43,13 @@ const CODES: ReadonlySet<string> = new Set([
   'event_loop_saturated',
   'heap_near_limit',
   'memory_near_limit',
+  // the ledger
+  'false_success',
+  'ledger_unavailable',
+  'no_patrol',
+  'patrol_silent',
+  'task_overdue',
+  'tasks_lost',
   // the network
   'EAI_AGAIN',
   'ECONNABORTED',

@@ -17,6 +17,8 @@ const MOST_LINES = 20
 const LINE_EVERY_MS = 10_000
 /** Warnings of a busy process come and go by themselves; metrics and trace have them. */
 const NO_LINE = new Set(['event_loop_delay', 'event_loop_saturated'])
+/** Each lost task and broken promise was told when it was found, in its own trace. */
+const TOLD_ALREADY = new Set(['false_success', 'task_overdue', 'tasks_lost'])
 
 export interface Telling {
   readonly core: Pick<Core, 'clock' | 'keepHealth' | 'report' | 'tell'>
@@ -39,10 +41,13 @@ export function createTelling({ core, evidence, say, listeners }: Telling): (cha
     const shown = evidence({ component, code, isGood, since })
     const trace = { traceId: newTraceId(), spanId: newSpanId(), sampled: true }
     const change: HealthChange = { ...bare, ...(shown.length > 0 ? { evidence: shown } : {}), trace }
+    const why = (isGood ? previousCode : code) ?? ''
     core.keepHealth(change)
-    core.tell(spanOf(change, turn))
-    if (!NO_LINE.has((isGood ? previousCode : code) ?? '')) mayPrint(() => lineOf(change), say)
-    core.report(reportOf(change))
+    if (!TOLD_ALREADY.has(why)) {
+      core.tell(spanOf(change, turn))
+      if (!NO_LINE.has(why)) mayPrint(() => lineOf(change), say)
+      core.report(reportOf(change))
+    }
     listeners(change)
   }
 }

@@ -1,6 +1,7 @@
 // What the ledger in PostgreSQL reads and writes, on whatever connection it is given: the pool, or one transaction.
 import { TASK_STATES, type EpochMs, type TaskId, type TaskState } from '@afterspan/core/internal'
 import { ownersOf } from '../task-owner.ts'
+import { OPEN_STATES } from '../task-state.ts'
 import type { Row } from './pg-client.ts'
 import type {
   CounterRow,
@@ -12,6 +13,8 @@ import type {
   TaskRow,
   TaskStanding,
 } from './store.ts'
+
+const MOST_LOOKED_AT = 5_000
 
 export type Query = (text: string, values?: readonly unknown[]) => Promise<Row[]>
 
@@ -119,6 +122,13 @@ export class PostgresRows {
     )
     for (const row of rows) counts[row['state'] as TaskState] = Number(row['n'])
     return counts
+  }
+
+  /** Of this folder. Of very many open ones some are looked at. */
+  async oldestOpen(limit: number): Promise<readonly TaskRow[]> {
+    const some = (state: string): string =>
+      `(SELECT row FROM (SELECT row, spawned_at FROM afterspan.task WHERE folder = $1 AND state = '${state}' LIMIT ${MOST_LOOKED_AT}) AS open ORDER BY spawned_at LIMIT $2)`
+    return this.#rows([...OPEN_STATES].map(some).join(' UNION ALL '), [this.#folder, limit])
   }
 
   /** One statement for each kind of row, however many there are. */

@@ -115,6 +115,7 @@ class PostgresLedger implements LedgerStore {
   trimOutbox = (maxBytes: number): Promise<number> => this.#rows().trimOutbox(maxBytes)
   counters = (): Promise<readonly CounterRow[]> => this.#rows().counters()
   countsByState: LedgerStore['countsByState'] = (states) => this.#rows().countsByState(states)
+  oldestOpen = (limit: number): Promise<readonly TaskRow[]> => this.#rows().oldestOpen(limit)
 
   #rows(): PostgresRows {
     const pool = this.#open()
@@ -193,6 +194,7 @@ class Turn implements LedgerStore {
   trimOutbox: LedgerStore['trimOutbox'] = (maxBytes) => this.#rows.trimOutbox(maxBytes)
   counters: LedgerStore['counters'] = () => this.#rows.counters()
   countsByState: LedgerStore['countsByState'] = (states) => this.#rows.countsByState(states)
+  oldestOpen: LedgerStore['oldestOpen'] = (limit) => this.#rows.oldestOpen(limit)
   lapsed: LedgerStore['lapsed'] = () => this.#ledger.lapsed()
   prune: LedgerStore['prune'] = (limits) => this.#ledger.prune(limits)
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { TASK_STATES, type EpochMs, type TaskId, type TaskState } from '@afterspan/core/internal'
 import { ownersOf } from '../task-owner.ts'
+import { OPEN_STATES } from '../task-state.ts'
 import { MIGRATIONS } from './schema.ts'
 import type {
   CounterRow,
@@ -152,6 +153,13 @@ class SqliteLedger implements LedgerStore {
     for (const row of this.#all(`SELECT state, count(*) AS n FROM task WHERE state IN (${named}) GROUP BY state`))
       counts[row['state'] as TaskState] = Number(row['n'])
     return counts
+  }
+
+  async oldestOpen(limit: number): Promise<readonly TaskRow[]> {
+    // Rows are numbered as they come, and the index of open tasks has those numbers: no row is read but those that are returned.
+    const inOrder = (state: string): string =>
+      `SELECT row FROM task WHERE state = '${state}' AND state IN ('${[...OPEN_STATES].join("', '")}') ORDER BY n LIMIT ?`
+    return [...OPEN_STATES].flatMap((state) => this.#all(inOrder(state), limit).map(parse<TaskRow>))
   }
 
   async prune({ before, maxBytes }: { readonly before: EpochMs; readonly maxBytes: number }): Promise<number> {

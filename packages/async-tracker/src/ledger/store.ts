@@ -142,6 +142,8 @@ export interface LedgerStore {
   counters(): Promise<readonly CounterRow[]>
   /** Of these states, or of all; 0 for the others. The open ones are counted without a look at what has settled, however much that is. */
   countsByState(states?: readonly TaskState[]): Promise<Readonly<Record<TaskState, number>>>
+  /** Open tasks, of each state those that came first, at most `limit` of each. By the index of the open ones. */
+  oldestOpen(limit: number): Promise<readonly TaskRow[]>
   /** Removes settled tasks and what belongs to them; succeeded ones go first when it is the size that forces it. Returns how many. */
   prune(limits: { readonly before: EpochMs; readonly maxBytes: number }): Promise<number>
 }

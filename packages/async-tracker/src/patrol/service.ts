@@ -11,6 +11,7 @@ import { answer, type Answer } from '../query/answer.ts'
 import { serveSocket } from '../query/socket.ts'
 import { createWebhook, type Webhook } from '../report/webhook.ts'
 import { ownWorkerRef } from '../worker-ref.ts'
+import { createStanding, type Standing } from './standing.ts'
 import { isOnSameKernel, look, ownVantage } from './liveness.ts'
 import { createPatrolLock, type PatrolLock } from './lock.ts'
 import { Patrol, type SweepSummary } from './patrol.ts'
@@ -45,6 +46,7 @@ export class PatrolService {
   #patrol: Patrol | undefined
   #ledger: LedgerStore | undefined
   #server: Server | undefined
+  #standing: Standing | undefined
   #stop: (() => void) | undefined
   /** While a tick was under way: what it still does then fails, and is no news. */
   #isStopped = false
@@ -129,6 +131,7 @@ export class PatrolService {
     const ledger = this.#ledger
     if (!patrol || !ledger) return { status: 503, body: { error: 'this process does not patrol' } }
     try {
+      if (path === '/standing') return { status: 200, body: await this.#standing!.now(patrol.totals) }
       return await answer(path, query, {
         ledger,
         now: () => this.#clock.now(),
@@ -166,6 +169,8 @@ export class PatrolService {
       },
     })
     await patrol.open()
+    // Before the first sweep: what that finds is news.
+    this.#standing = await createStanding(ledger, this.#clock)
     this.#patrol = patrol
     this.#server ??= await serveSocket(dir, (path, query) => this.ask(path, query))
     if (this.#isStopped) await this.#letGo()

@@ -251,6 +251,21 @@ export function aLedgerAnswers(create: CreateLedger): void {
   })
 }
 
+export function aLedgerKnowsTheOldestOpen(create: CreateLedger): void {
+  test('the open tasks that came first, a few of each state', async () => {
+    const { store } = await create()
+    const running = tell(WORKER, started(2, 1))
+    const done = tell(WORKER, started(2, 1), succeeded(3, 1))
+    await store.commit({ tasks: [taskOf(1, 0, 10), taskOf(1, 1, 11, ...done), taskOf(1, 2, 12, ...running)] })
+    await store.commit({ tasks: [taskOf(1, 3, 13), taskOf(1, 4, 14), taskOf(1, 5, 15, ...running)] })
+    const ages = async (limit: number): Promise<number[]> =>
+      (await store.oldestOpen(limit)).map(({ facts }) => Number(facts.spawned?.at)).sort((a, b) => a - b)
+    expect(await ages(2)).toEqual([10, 12, 13, 15])
+    expect(await ages(1)).toEqual([10, 12])
+    await store.close()
+  })
+}
+
 export function aLedgerFinds(create: CreateLedger): void {
   const done = tell(WORKER, started(2, 1), succeeded(3, 1))
   const bad = tell(WORKER, started(2, 1), failed(3, 1))

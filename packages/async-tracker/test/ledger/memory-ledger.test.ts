@@ -1,5 +1,12 @@
 import { describe } from 'vitest'
-import { aLedgerAnswers, aLedgerFinds, aLedgerKeeps, aLedgerPrunes, type CreateLedger } from './conformance.ts'
+import {
+  aLedgerAnswers,
+  aLedgerFinds,
+  aLedgerKeeps,
+  aLedgerKnowsTheOldestOpen,
+  aLedgerPrunes,
+  type CreateLedger,
+} from './conformance.ts'
 import { MemoryLedger } from './memory-ledger.ts'
 
 const create: CreateLedger = async () => {
@@ -15,6 +22,7 @@ describe('a ledger in memory answers', () => {
 })
 describe('a ledger in memory finds', () => {
   aLedgerFinds(create)
+  aLedgerKnowsTheOldestOpen(create)
 })
 describe('a ledger in memory prunes', () => {
   aLedgerPrunes(create)

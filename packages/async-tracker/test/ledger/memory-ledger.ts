@@ -12,6 +12,7 @@ import type {
   TaskStanding,
 } from '../../src/ledger/store.ts'
 import { ownersOf } from '../../src/task-owner.ts'
+import { OPEN_STATES } from '../../src/task-state.ts'
 
 interface Tables {
   readonly tasks: Map<TaskId, TaskRow>
@@ -111,6 +112,14 @@ export class MemoryLedger implements LedgerStore {
     const count = (state: TaskState): number =>
       states.includes(state) ? this.#tasksWhere(({ derived }) => derived.state === state).length : 0
     return Object.fromEntries(TASK_STATES.map((state) => [state, count(state)])) as Record<TaskState, number>
+  }
+
+  async oldestOpen(limit: number): Promise<readonly TaskRow[]> {
+    return [...OPEN_STATES].flatMap((state) =>
+      this.#tasksWhere(({ derived }) => derived.state === state)
+        .toSorted((a, b) => (a.facts.spawned?.at ?? 0) - (b.facts.spawned?.at ?? 0))
+        .slice(0, limit),
+    )
   }
 
   async prune({ before, maxBytes }: { readonly before: EpochMs; readonly maxBytes: number }): Promise<number> {

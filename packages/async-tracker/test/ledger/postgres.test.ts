@@ -5,7 +5,14 @@ import { createPostgresLedger, type PostgresLedgerSettings } from '../../src/led
 import type { LedgerStore } from '../../src/ledger/store.ts'
 import { present, service } from '../../../testing/src/services.ts'
 import { confirmed, ms, spanId, started, tell, WEB, WORKER } from '../sample-events.ts'
-import { aLedgerAnswers, aLedgerFinds, aLedgerKeeps, aLedgerPrunes, type CreateLedger } from './conformance.ts'
+import {
+  aLedgerAnswers,
+  aLedgerFinds,
+  aLedgerKeeps,
+  aLedgerKnowsTheOldestOpen,
+  aLedgerPrunes,
+  type CreateLedger,
+} from './conformance.ts'
 import { idsOf, NEVER, outboxRow, processRow, taskOf } from './rows.ts'
 
 const { Client } = createRequire(import.meta.url)('pg') as typeof pg
@@ -63,6 +70,7 @@ describe('a ledger in PostgreSQL answers', () => {
 })
 describe('a ledger in PostgreSQL finds', () => {
   aLedgerFinds(create)
+  aLedgerKnowsTheOldestOpen(create)
 })
 describe('a ledger in PostgreSQL prunes', () => {
   aLedgerPrunes(create)

@@ -7,7 +7,14 @@ import { MIGRATIONS } from '../../src/ledger/schema.ts'
 import { createSqliteLedger } from '../../src/ledger/sqlite.ts'
 import { tempDir } from '../../../testing/src/temp-dir.ts'
 import { ms, started, succeeded, taskIdOf, tell, WORKER } from '../sample-events.ts'
-import { aLedgerAnswers, aLedgerFinds, aLedgerKeeps, aLedgerPrunes, type CreateLedger } from './conformance.ts'
+import {
+  aLedgerAnswers,
+  aLedgerFinds,
+  aLedgerKeeps,
+  aLedgerKnowsTheOldestOpen,
+  aLedgerPrunes,
+  type CreateLedger,
+} from './conformance.ts'
 import { NEVER, requestRow, taskOf } from './rows.ts'
 
 const { DatabaseSync: Database } = createRequire(import.meta.url)('node:sqlite') as typeof import('node:sqlite')
@@ -30,6 +37,7 @@ describe('a ledger in SQLite answers', () => {
 })
 describe('a ledger in SQLite finds', () => {
   aLedgerFinds(create)
+  aLedgerKnowsTheOldestOpen(create)
 })
 describe('a ledger in SQLite prunes', () => {
   aLedgerPrunes(create)
