@@ -4,9 +4,8 @@ import { amqplib } from './amqplib.ts'
 import { bullmq } from './bullmq.ts'
 import { kafkajs } from './kafkajs.ts'
 import { nats } from './nats.ts'
-import { natsCore } from './nats-core.ts'
 import { natsJetstream } from './nats-jetstream.ts'
 import { pgBoss } from './pg-boss.ts'
 import { platformaticKafka } from './platformatic-kafka.ts'
 
-export const integrations: readonly Integration[] = [amqplib, bullmq, kafkajs, nats, natsCore, natsJetstream, pgBoss, platformaticKafka]
+export const integrations: readonly Integration[] = [amqplib, bullmq, kafkajs, nats, natsJetstream, pgBoss, platformaticKafka]

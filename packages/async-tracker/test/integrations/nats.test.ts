@@ -2,7 +2,6 @@
 import type { TaskSpawned } from '@afterspan/core/internal'
 import { present, service, type MissingServer, type ServerOf } from '../../../testing/src/services.ts'
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
-import { natsCore } from '../../src/integrations/nats-core.ts'
 import { natsJetstream } from '../../src/integrations/nats-jetstream.ts'
 import { nats } from '../../src/integrations/nats.ts'
 import { installed } from './installed.ts'
@@ -405,7 +404,6 @@ function createNatsIo(): Library {
   const jetstream = (): any => installed('@nats-io/jetstream')
   return {
     patch() {
-      natsCore.patch({ MsgHdrsImpl: transport().MsgHdrsImpl ?? transport().headers().constructor }, real.kit)
       for (const file of natsJetstream.files!) natsJetstream.patch(installed('@nats-io/jetstream', file), real.kit)
     },
     connect: (options) => transport().connect({ ...servers(), ...options }),

@@ -3,15 +3,25 @@ import type { Carrier } from '@afterspan/core/internal'
 import type { Bag } from '../sending/bag.ts'
 import type { Headers, HeadersClass } from './shapes.ts'
 
-let Class: HeadersClass | undefined
+let Class: HeadersClass | null | undefined
+const FILE = /[\\/](?:nats-core[\\/]lib|nats-base-client)[\\/]headers\.js$/
 
-/** The client's own class: publish() takes no other, and the file that holds publish() does not show it. */
-export function learnHeaders(found: HeadersClass): void {
-  Class ??= found
+/** The client's own class: publish() takes no other, and it lies in a package below, which is loaded before anything can be published. */
+function classOf(): HeadersClass | null {
+  return (Class ??= findClass() ?? null)
+}
+
+function findClass(): HeadersClass | undefined {
+  for (const [file, module] of Object.entries(require.cache)) {
+    if (!FILE.test(file)) continue
+    const { MsgHdrsImpl } = (module?.exports ?? {}) as { readonly MsgHdrsImpl?: HeadersClass }
+    if (MsgHdrsImpl) return MsgHdrsImpl
+  }
+  return undefined
 }
 
 export function canCarry(given: unknown): boolean {
-  return Class !== undefined && (given === undefined || given === null || isHeaders(given))
+  return classOf() !== null && (given === undefined || given === null || isHeaders(given))
 }
 
 /** A copy of what the caller gave with the carrier in it. The app's own words for the same names give way: they name the request, and this names the task. */

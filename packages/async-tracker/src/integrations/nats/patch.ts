@@ -1,13 +1,11 @@
 import type { TaskKit } from '@afterspan/core/internal'
 import { deliveryOf, patchConsumers } from './consuming.ts'
-import { learnHeaders } from './headers.ts'
 import { patchPublish } from './publishing.ts'
 import { patchAnswers } from './settling.ts'
 import type { Exports } from './shapes.ts'
 
 /** What both packages have in common: the same classes, in files of their own. */
 export function patchJetStream(exports: Exports, kit: TaskKit): void {
-  if (exports.MsgHdrsImpl) learnHeaders(exports.MsgHdrsImpl)
   patchPublish(exports, kit)
   patchConsumers(exports, kit)
   patchAnswers(exports, kit, deliveryOf)

@@ -78,7 +78,6 @@ export interface Message {
 export interface Exports {
   readonly JetStreamClientImpl?: Class<Client>
   readonly JsMsgImpl?: Class<Message>
-  readonly MsgHdrsImpl?: HeadersClass
   readonly PullConsumerImpl?: Class<Consumer>
   readonly PullConsumerMessagesImpl?: Class<Messages>
   readonly PushConsumerImpl?: Class<Consumer>
