@@ -16,6 +16,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
+          retry: process.env['CI'] ? 1 : 0, // integrations are tested on real servers here too
           testTimeout: 30_000, // SQLite on a busy disk
           hookTimeout: 60_000,
           include: ['packages/*/test/**/*.test.ts'],

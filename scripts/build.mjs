@@ -57,12 +57,9 @@ async function bundle() {
     jobs.push(one(join(core, 'src/side-thread/main.ts'), into('side-main.js'), []))
     jobs.push(one(join(core, 'src/sdk/otlp/other-protocols.ts'), into('other-protocols.js'), []))
     jobs.push(one(join(core, 'src/metrics/otel-bridge.ts'), into('otel-metrics.js'), [sharedModules]))
-    for (const name of instrumentations())
-      jobs.push(
-        one(`@opentelemetry/instrumentation-${name}`, into(`instrumentation-${name}.js`), [sharedModules], {
-          resolveDir: core,
-        }),
-      )
+    const official = (name, file) => one(`@opentelemetry/${name}`, into(file), [sharedModules], { resolveDir: core })
+    jobs.push(official('instrumentation', 'otel-instrumentation.js'))
+    for (const name of instrumentations()) jobs.push(official(`instrumentation-${name}`, `instrumentation-${name}.js`))
   }
   jobs.push(one(join(tracker, 'side.ts'), join(all, 'dist/bundle/side-patrol.js'), []))
   jobs.push(one(join(tracker, 'patrol/beside-app.ts'), join(all, 'dist/bundle/patrol.js'), []))
@@ -86,7 +83,7 @@ async function one(entry, outfile, plugins, { resolveDir, target = 'node22.15' }
     ...input,
     write: false,
     outfile,
-    plugins: [...plugins, workspaceSources, ownRequireHook, noMachineId],
+    plugins: [...plugins, workspaceSources, noMachineId],
     absWorkingDir: root,
     bundle: true,
     platform: 'node',
@@ -137,16 +134,6 @@ const noMachineId = {
   },
 }
 
-/** Our own hook for CommonJS; why, is said there. */
-const ownRequireHook = {
-  name: 'own-require-hook',
-  setup(b) {
-    b.onResolve({ filter: /^require-in-the-middle$/ }, () => ({
-      path: join(packages, 'core/src/instrument/require-hook.ts'),
-    }))
-  },
-}
-
 /** Without `node:`, which old versions do not know. */
 const plainBuiltins = {
   name: 'plain-builtins',
@@ -163,14 +150,15 @@ const bundleStaysOutside = {
   },
 }
 
-/** Instrumentation bundles take the OpenTelemetry base from the preload bundle: one copy in the process, and it costs its start-up time once. */
+/** Instrumentation bundles take the OpenTelemetry base from the preload bundle: one copy in the process, and it costs its start-up time once. For require-in-the-middle they get our own hook; why, is said there. */
 const sharedModules = {
   name: 'shared-modules',
   setup(b) {
-    b.onResolve({ filter: /^@opentelemetry\/(api|core|instrumentation)$/ }, ({ path }) => ({
-      path,
-      namespace: 'shared',
-    }))
+    b.onResolve({ filter: /^(@opentelemetry\/(api|core|instrumentation)|require-in-the-middle)$/ }, ({ path, kind }) =>
+      kind === 'entry-point' || b.initialOptions.stdin?.contents.includes(JSON.stringify(path))
+        ? undefined
+        : { path, namespace: 'shared' },
+    )
     b.onLoad({ filter: /.*/, namespace: 'shared' }, ({ path }) => ({
       contents: `module.exports = globalThis[Symbol.for('afterspan/1')].shared[${JSON.stringify(path)}]`,
       loader: 'js',

@@ -2,14 +2,14 @@
 // wrong and the app runs on.
 import * as api from '@opentelemetry/api'
 import * as otelCore from '@opentelemetry/core'
-import * as instrumentation from '@opentelemetry/instrumentation'
 import type { Tracer } from '@opentelemetry/api'
 import type { Sampler } from '@opentelemetry/sdk-trace'
+import { join } from 'node:path'
 import { isMainThread } from 'node:worker_threads'
 import { MetricsEndpoint } from './admin/metrics-endpoint.ts'
 import type { AdminSettings } from './admin/server.ts'
 import { systemClock } from './clock.ts'
-import { keepCode } from './code-cache.ts'
+import { keepCode, requireKept } from './code-cache.ts'
 import { loadConfig, otlpSettings, type CoreConfig } from './config/config.ts'
 import type { FlightLog } from './contracts/flight-log.ts'
 import type { HealthLog } from './contracts/health-log.ts'
@@ -30,6 +30,7 @@ import { apiHook, setGlobals } from './instrument/api-check.ts'
 import { createModuleHooks, type ModuleHooks } from './instrument/hooks.ts'
 import { mutedBy } from './instrument/muted.ts'
 import { watchNeighbours } from './instrument/neighbours.ts'
+import * as requireHook from './instrument/require-hook.ts'
 import { integrationHook } from './instrument/integration-hook.ts'
 import { correlateLogs } from './logs/correlation.ts'
 import { createMeterProvider } from './metrics/meter-provider.ts'
@@ -63,7 +64,7 @@ export function boot({ bundleDir }: { readonly bundleDir: string }): Core | unde
   try {
     const config = loadConfig()
     setLogLevel(config.logLevel)
-    shareModules()
+    shareModules(bundleDir)
     return assemble(bundleDir, config)
   } catch (error) {
     say(
@@ -272,12 +273,18 @@ function startReports(metrics: MetricRegistry): Reports {
   return reports
 }
 
-/** The instrumentation bundles take the OpenTelemetry base from here: one copy of it in the process. */
-function shareModules(): void {
-  Object.assign(globalState().shared, {
+/** The instrumentation bundles take the OpenTelemetry base from here: one copy of it in the process. What all of them stand on comes with the first. */
+function shareModules(bundleDir: string): void {
+  const { shared } = globalState()
+  Object.assign(shared, {
     '@opentelemetry/api': api,
     '@opentelemetry/core': otelCore,
-    '@opentelemetry/instrumentation': instrumentation,
+    'require-in-the-middle': requireHook,
+  })
+  Object.defineProperty(shared, '@opentelemetry/instrumentation', {
+    configurable: true,
+    enumerable: true,
+    get: () => requireKept(join(bundleDir, 'otel-instrumentation.js')),
   })
 }
 

@@ -1,18 +1,13 @@
-// One mechanism for CommonJS and ESM from one preload. CommonJS goes through require-in-the-middle, ESM through
-// import-in-the-middle's in-thread hooks, both by way of OpenTelemetry's InstrumentationBase, so that ours and the official
-// instrumentations see the same loads.
-import {
-  InstrumentationBase,
-  InstrumentationNodeModuleDefinition,
-  InstrumentationNodeModuleFile,
-} from '@opentelemetry/instrumentation'
+// One mechanism for CommonJS and ESM from one preload. CommonJS goes through what stands in for require-in-the-middle, ESM through
+// import-in-the-middle's in-thread hooks; ours and the official instrumentations see the same loads.
 import type { ModuleHook } from '../contracts/module-hook.ts'
 import { say } from '../diag.ts'
 import { CATALOGUE, loadInstrumentation, watchFetch } from './catalogue.ts'
+import { createHookedPackages, type Patch } from './hooked-packages.ts'
 import { hookLoaders } from './loader-hooks.ts'
 import { createUnseen } from './unseen-imports.ts'
 import { reportLoading } from './loading-report.ts'
-import { loadedPackages, watchPackages } from './require-hook.ts'
+import { Hook, loadedPackages, watchPackages } from './require-hook.ts'
 import { createInstrumentationStatus } from './status.ts'
 import { inRange } from './version-range.ts'
 
@@ -55,10 +50,12 @@ export function createModuleHooks(options: {
     },
     start() {
       const active = hooks.filter((hook) => !options.isMuted(hook.name))
-      for (const hook of active) instrument(hook, status, onError(hook.name))
+      const packages = createHookedPackages(
+        active.map((hook) => [hook, patchOf(hook, status, onError(hook.name))] as const),
+      )
       const wanted = CATALOGUE.filter((entry) => !options.isMuted(entry.instrumentation))
       const waiting = new Map(wanted.map((entry) => [entry.module, entry]))
-      const modules = [...new Set([...active.map((hook) => hook.module), ...wanted.map((entry) => entry.module)])]
+      const modules = [...new Set([...packages.modules, ...wanted.map((entry) => entry.module)])]
       const report = options.reportDir === '' ? undefined : reportLoading(options.reportDir, modules, status)
       const onSpecifier = (specifier: string): void => {
         report?.(specifier)
@@ -72,7 +69,9 @@ export function createModuleHooks(options: {
       if (!options.isMuted('undici')) watchFetch(options.bundleDir, onError('undici'))
       watchPackages(modules)
       tellTooEarly(status)
+      new Hook(null, { internals: true }, packages.loaded)
       hookLoaders([...modules, ...active.flatMap((hook) => hook.imports ?? [])], {
+        imported: packages,
         asked: onSpecifier,
         unseen: createUnseen(status),
         failed: onError('module hooks'),
@@ -160,13 +159,13 @@ function sayUnsupportedVersion(hook: string, module: string, version: string, ra
   )
 }
 
-/** One of our hooks as an OpenTelemetry instrumentation, without tracer or meter of its own. */
-function instrument(
+/** What is done with the exports of a module that a hook of ours waits for. */
+function patchOf(
   hook: ModuleHook,
   status: ReturnType<typeof createInstrumentationStatus>,
   onError: (error: unknown) => void,
-): void {
-  const patch = (exports: unknown, version = ''): unknown => {
+): Patch {
+  return (exports, version) => {
     const namespace = exports as Record<string | symbol, unknown>
     const isEsm = namespace[Symbol.toStringTag] === 'Module'
     if (version && !inRange(version, hook.versions)) {
@@ -185,17 +184,6 @@ function instrument(
       return exports
     }
   }
-  class Hooked extends InstrumentationBase {
-    constructor() {
-      super(`afterspan/${hook.name}`, '0', {})
-    }
-    protected override init(): InstrumentationNodeModuleDefinition[] {
-      const { module, files } = hook
-      const parts = files?.map((file) => new InstrumentationNodeModuleFile(`${module}/${file}`, ['*'], patch, () => {}))
-      return [new InstrumentationNodeModuleDefinition(module, ['*'], parts ? undefined : patch, undefined, parts)]
-    }
-  }
-  new Hooked()
 }
 
 /** What an ESM namespace of a CommonJS module stands for: its default export, where every other name is only a copy of one of its properties. */

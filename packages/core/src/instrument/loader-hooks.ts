@@ -1,8 +1,9 @@
 // The in-thread hooks of Node's module loader. What is imported goes through import-in-the-middle, which is loaded by the first
-// import of a module that somebody wants to see: nobody else pays for it. What is required goes through require-in-the-middle and is only looked at here.
+// import of a module that somebody wants to see: nobody else pays for it. What is required goes through require-hook.ts and is only looked at here.
 import * as nodeModule from 'node:module'
 import { pathToFileURL } from 'node:url'
 import { withOwnFramesHidden } from './hidden-frames.ts'
+import type { HookedPackages } from './hooked-packages.ts'
 
 interface HookContext {
   /** An array; on Node 22.15 a Set, where something is required. */
@@ -23,12 +24,14 @@ export interface LoadListener {
   /** An ES module that somebody wants to see, where this Node cannot show it. What it takes from CommonJS is seen all the same. */
   unseen(specifier: string): void
   failed(error: unknown): void
+  /** Who sees what is imported, beside the official instrumentations. */
+  readonly imported: Pick<HookedPackages, 'loaded' | 'modules'>
 }
 
 /** `modules` are those whose imports the instrumentations want to see. */
 export function hookLoaders(
   modules: readonly string[],
-  { asked: onSpecifier, unseen, failed: onError }: LoadListener,
+  { asked: onSpecifier, imported, unseen, failed: onError }: LoadListener,
 ): void {
   const wanted = new Set(modules)
   if (!canHookImports(process.versions.node)) {
@@ -42,7 +45,7 @@ export function hookLoaders(
     if (!isImport(context)) return withOwnFramesHidden(() => next(specifier, context))
     if (!isAsked && wanted.has(specifier)) {
       isAsked = true // its own modules are imported meanwhile, and it must not see those
-      imports = loadImportHooks(modules, onError)
+      imports = loadImportHooks(modules, imported, onError)
     }
     return withOwnFramesHidden(() =>
       imports ? imports.resolveSync(specifier, context, next) : next(specifier, context),
@@ -89,13 +92,19 @@ function watchOnly(
 }
 
 /** It stays outside of the bundle: the code that it generates imports it by path. */
-function loadImportHooks(modules: readonly string[], onError: (error: unknown) => void): ImportHooks | undefined {
+function loadImportHooks(
+  modules: readonly string[],
+  imported: LoadListener['imported'],
+  onError: (error: unknown) => void,
+): ImportHooks | undefined {
   try {
     const { createHook } = require('import-in-the-middle/create-hook.mjs') as {
       createHook(meta: { url: string }): ImportHooks
     }
     const hooks = createHook({ url: pathToFileURL(require.resolve('import-in-the-middle/register-hooks.mjs')).href })
     hooks.applyOptions({ include: [...modules] })
+    const { Hook } = require('import-in-the-middle') as { Hook: new (...given: unknown[]) => unknown }
+    new Hook([...imported.modules], { internals: true }, imported.loaded)
     return hooks
   } catch (error) {
     onError(error)

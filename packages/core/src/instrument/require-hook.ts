@@ -15,6 +15,7 @@ interface LoadedModule {
 }
 
 const watched = new Set<string>()
+const listeners: OnRequire[] = []
 const FOLDER = `${sep}node_modules${sep}`
 
 /** Packages whose files are shown to the hook. Before they are loaded: a file is looked at once. */
@@ -40,9 +41,10 @@ function versionOf(basedir: string): string {
   }
 }
 
-/** The part of require-in-the-middle's interface that OpenTelemetry's instrumentation base uses: one hook, every file of a package. Built-in modules are not seen. */
+/** The part of require-in-the-middle's interface that OpenTelemetry's instrumentation base uses: every file of a package, to each hook in the order in which they were made. Built-in modules are not seen. */
 export class Hook {
   constructor(_modules: null, _options: { readonly internals: boolean }, onRequire: OnRequire) {
+    if (listeners.push(onRequire) > 1) return
     const { Module } = nodeModule as unknown as { Module: { new (id: string): LoadedModule; prototype: object } }
     Object.defineProperty(Module.prototype, 'loaded', {
       configurable: true,
@@ -50,7 +52,7 @@ export class Hook {
       // Node's constructor sets it to false. A file that nobody wants to see has a plain property from then on.
       set(this: LoadedModule, value: boolean) {
         const found = value ? undefined : locate(this.id)
-        if (found) tellWhenLoaded(this, found, onRequire)
+        if (found) tellWhenLoaded(this, found)
         else define(this, value)
       },
     })
@@ -62,7 +64,7 @@ export class Hook {
   }
 }
 
-function tellWhenLoaded(module: LoadedModule, found: PackageFile, onRequire: OnRequire): void {
+function tellWhenLoaded(module: LoadedModule, found: PackageFile): void {
   const { id } = module
   Object.defineProperty(module, 'loaded', {
     configurable: true,
@@ -71,12 +73,14 @@ function tellWhenLoaded(module: LoadedModule, found: PackageFile, onRequire: OnR
     set(value: boolean) {
       define(module, value)
       if (!value) return
-      try {
-        module.exports = onRequire(module.exports, nameOf(found, id), found.basedir)
-      } catch (error) {
-        const why = error instanceof Error ? error.message : String(error)
-        say('AFS_HOOK_FAILED', `${found.name}: ${why}. The app has it as it is.`, found.name)
-      }
+      const name = nameOf(found, id)
+      for (const onRequire of listeners)
+        try {
+          module.exports = onRequire(module.exports, name, found.basedir)
+        } catch (error) {
+          const why = error instanceof Error ? error.message : String(error)
+          say('AFS_HOOK_FAILED', `${found.name}: ${why}. The app has it as it is.`, found.name)
+        }
     },
   })
 }
