@@ -87,6 +87,36 @@ describe.each([
   })
 })
 
+test('a shared database that is down leaves the instances in the load balancer, where that is the policy', async (context) => {
+  const found = present(await service('postgres'), context)
+  const env = { DATABASE_URL: found.url, AFTERSPAN_HEALTH_SHARED: 'closed,postgresql=open' }
+  const child = startPreloaded({ app: apps.cjs, env })
+  const url = await listening(child)
+  const admin = await child.adminUrl()
+  await get(url)
+  await until(admin, '/readyz', 200)
+  await found.freeze()
+  const text = await pollUntil(
+    async () => {
+      const reply = await get(`${admin}/readyz?verbose`)
+      expect(reply.status).toBe(200)
+      return reply.text.includes('[+]postgresql warn: timeout') && reply.text
+    },
+    { timeoutMs: 20_000, what: 'the warning' },
+  )
+  expect(text).toContain('readyz check passed')
+  const full = await get(`${admin}/health`)
+  expect(full.status).toBe(200)
+  expect(JSON.parse(full.text)).toMatchObject({
+    status: 'warn',
+    checks: {
+      'postgresql:responseTime': [{ status: 'warn', code: 'timeout', criticality: 'required', shared: 'open' }],
+    },
+  })
+  await child.stop()
+  await found.stop()
+})
+
 test('/livez and /metrics answer while the main thread is blocked', async () => {
   const child = startPreloaded({ app: apps.cjs })
   const url = await listening(child)

@@ -1,4 +1,5 @@
 import { integer, list, loadSection, oneOf } from '@afterspan/core/internal'
+import { sharedPolicies, type SharedPolicies } from './fleet.ts'
 
 /** One row per variable of health. */
 export const healthOptions = {
@@ -25,6 +26,10 @@ export const healthOptions = {
     'AFTERSPAN_HEALTH_OPTIONAL',
     'Names of probes that are optional: they make /health warn and leave /readyz alone.',
   ),
+  shared: sharedPolicies(
+    'AFTERSPAN_HEALTH_SHARED',
+    'What a shared dependency that is down does to /readyz: closed: 503; open: 200 and a warning, so that the load balancer keeps its instances. A word for all, name=open or name=closed for one check or one kind of server (closed,redis=open). What is the instance’s own trouble, such as a pool that is used up, is 503 all the same.',
+  ),
   stallMs: integer(
     'AFTERSPAN_HEALTH_STALL',
     'Milliseconds of silence of the main thread after which /livez asks for a restart.',
@@ -38,6 +43,7 @@ export interface HealthSettings {
   readonly timeoutMs: number
   readonly mount: 'admin' | 'app'
   readonly optional: readonly string[]
+  readonly shared: SharedPolicies
   readonly stallMs: number
   /** Of --max-old-space-size, where it was given. */
   readonly oldSpaceLimitMb: number | undefined

@@ -8,6 +8,7 @@ import {
   type ProbeStatus,
 } from '@afterspan/core/internal'
 import { DEFAULT_RULES, dampen, type Dampened, type DampeningRules } from './dampening.ts'
+import { policyOf, type SharedPolicies } from './fleet.ts'
 import type { HealthMetrics } from './metrics.ts'
 import { safeResult } from './probe-result.ts'
 import type { Round, Scheduler } from './scheduler.ts'
@@ -29,6 +30,7 @@ interface Entry {
   readonly probe: HealthProbe
   readonly name: string
   readonly required: boolean
+  readonly isOpen: boolean
   readonly rules: DampeningRules
   readonly groups: readonly string[]
   readonly madeAt: string | undefined
@@ -52,7 +54,12 @@ interface Given {
   readonly timer: Timer
   readonly scheduler: Pick<Scheduler, 'add'>
   readonly metrics: () => HealthMetrics
-  readonly settings: { readonly intervalMs: number; readonly timeoutMs: number; readonly optional: readonly string[] }
+  readonly settings: {
+    readonly intervalMs: number
+    readonly timeoutMs: number
+    readonly optional: readonly string[]
+    readonly shared: SharedPolicies
+  }
   readonly publish: (snapshot: HealthSnapshot) => void
   /** Called once, when there is something to do. */
   readonly onFirst: () => void
@@ -90,7 +97,7 @@ export class Registry {
     }
     if (!this.#metrics) this.#begin()
     const { settings } = this.#given
-    const entry = newEntry(probe, this.#freeName(probe.name), madeAt, settings.optional)
+    const entry = newEntry(probe, this.#freeName(probe.name), madeAt, settings)
     this.#entries.set(entry.name, entry)
     this.#byProbe.set(probe, entry)
     const stop = this.#given.scheduler.add({
@@ -223,11 +230,17 @@ export class Registry {
   }
 }
 
-function newEntry(probe: HealthProbe, name: string, madeAt: string | undefined, optional: readonly string[]): Entry {
+function newEntry(
+  probe: HealthProbe,
+  name: string,
+  madeAt: string | undefined,
+  { optional, shared }: Given['settings'],
+): Entry {
   return {
     probe,
     name,
     madeAt,
+    isOpen: policyOf(shared, name, componentOf(probe)) === 'open',
     groups: Array.isArray(probe.groups) ? probe.groups.filter((group) => typeof group === 'string').slice(0, 20) : [],
     required: probe.criticality !== 'optional' && !optional.includes(name),
     rules: {
@@ -258,8 +271,9 @@ function stateOf(entry: Entry): CheckState {
   const { dampened, evidence, last } = entry
   return {
     name: entry.name,
-    component: String(entry.probe.component ?? 'component').slice(0, 40),
+    component: componentOf(entry.probe),
     required: entry.required,
+    ...(entry.isOpen ? { isOpen: true } : {}),
     abandoned: entry.abandoned,
     ...groupsOf(entry),
     ...(dampened ? { status: dampened.status, since: dampened.since } : {}),
@@ -272,6 +286,10 @@ function stateOf(entry: Entry): CheckState {
     ...(entry.lastPassAt === undefined ? {} : { lastPassAt: entry.lastPassAt }),
     ...(entry.madeAt === undefined ? {} : { madeAt: entry.madeAt }),
   }
+}
+
+function componentOf({ component }: HealthProbe): string {
+  return String(component ?? 'component').slice(0, 40)
 }
 
 /** What the probe says itself, and what health.group() says of its name. */

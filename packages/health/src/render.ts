@@ -1,3 +1,4 @@
+import { isOfTheDependency } from './fleet.ts'
 import type { CheckState } from './snapshot.ts'
 import type { Endpoint, JudgedCheck, Verdict } from './verdict.ts'
 
@@ -98,6 +99,7 @@ function fullEntry(check: JudgedCheck, primary: string): Record<string, unknown>
     ...(state.at === undefined ? {} : { time: iso(state.at) }),
     ...(state.status === undefined || state.reason === undefined ? {} : { output: state.reason }),
     criticality: state.required ? 'required' : 'optional',
+    ...(state.isOpen && isOfTheDependency(state) ? { shared: 'open' } : {}),
     ...(state.cause === undefined ? {} : { cause: state.cause }),
     ...(state.since === undefined ? {} : { since: iso(state.since) }),
     ...(state.lastPassAt === undefined ? {} : { lastPass: iso(state.lastPassAt) }),

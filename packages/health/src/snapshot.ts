@@ -6,6 +6,8 @@ export interface CheckState {
   readonly component: string
   readonly required: boolean
   readonly groups?: readonly string[]
+  /** A trouble of the dependency itself is at most a warning. */
+  readonly isOpen?: true
   /** After dampening; absent until the first result. */
   readonly status?: ProbeStatus
   readonly code?: string

@@ -1,4 +1,5 @@
 import type { ProbeStatus } from '@afterspan/core/internal'
+import { isOfTheDependency } from './fleet.ts'
 import type { CheckState, HealthSnapshot } from './snapshot.ts'
 
 export type Endpoint = 'health' | 'readyz' | 'startupz'
@@ -51,9 +52,13 @@ export function groupOf(snapshot: HealthSnapshot | undefined, name: string): Hea
   return snapshot && checks.length > 0 ? { ...snapshot, checks } : undefined
 }
 
-/** An optional check is at most warn, also when it hangs: a timeout comes here as a fail like any other. */
+/**
+ * An optional check is at most warn, also when it hangs: a timeout comes here as a fail like any other. So is a required one whose
+ * dependency is shared, where the policy is to stay in the load balancer.
+ */
 export function effectiveStatus(state: CheckState): ProbeStatus | undefined {
-  return state.status === 'fail' && !state.required ? 'warn' : state.status
+  if (state.status !== 'fail' || (state.required && !(state.isOpen && isOfTheDependency(state)))) return state.status
+  return 'warn'
 }
 
 /** Each required check has had a result, good or bad: from then on the process is up, and what it says is known. */

@@ -35,7 +35,7 @@ export function liveHealth(settings: { readonly intervalMs?: number; readonly ti
     timer,
     scheduler: new Scheduler({ clock, timer, onError, isolate: (fn) => fn() }),
     metrics: () => createHealthMetrics(createMetricRegistry()),
-    settings: { intervalMs: 2000, timeoutMs: 1500, optional: [], ...settings },
+    settings: { intervalMs: 2000, timeoutMs: 1500, optional: [], shared: { others: 'closed', named: {} }, ...settings },
     publish: (snapshot) => {
       for (const listen of listeners) listen(snapshot)
     },

@@ -7,6 +7,7 @@ test('the defaults', () => {
     mount: 'admin',
     timeoutMs: 1500,
     optional: [],
+    shared: { others: 'closed', named: {} },
     stallMs: 30_000,
     oldSpaceLimitMb: undefined,
   })
@@ -18,12 +19,14 @@ test('each variable', () => {
     AFTERSPAN_HEALTH_TIMEOUT: '200',
     AFTERSPAN_HEALTH_OPTIONAL: 'redis, postgresql-2',
     AFTERSPAN_HEALTH_STALL: '5000',
+    AFTERSPAN_HEALTH_SHARED: 'open,orders-db=closed',
   }
   expect(healthSettings(env, [])).toMatchObject({
     intervalMs: 500,
     timeoutMs: 200,
     optional: ['redis', 'postgresql-2'],
     stallMs: 5000,
+    shared: { others: 'open', named: { 'orders-db': 'closed' } },
   })
 })
 

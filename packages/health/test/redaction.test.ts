@@ -102,7 +102,7 @@ test('whatever a driver throws, returns or measures, the public bodies have name
     timer: time.timer,
     scheduler: new Scheduler({ clock: time.clock, timer: time.timer, onError, isolate: (fn) => fn() }),
     metrics: () => createHealthMetrics(createMetricRegistry()),
-    settings: { intervalMs: 2000, timeoutMs: 1500, optional: [] },
+    settings: { intervalMs: 2000, timeoutMs: 1500, optional: [], shared: { others: 'closed', named: {} } },
     publish: () => {},
     onFirst: () => {},
     onChange: () => {},

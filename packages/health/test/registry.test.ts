@@ -6,6 +6,7 @@ import {
   type ProbeResult,
 } from '@afterspan/core/internal'
 import { beforeEach, describe, expect, test } from 'vitest'
+import type { SharedPolicies } from '../src/fleet.ts'
 import { group } from '../src/group.ts'
 import { createHealthMetrics } from '../src/metrics.ts'
 import { Registry } from '../src/registry.ts'
@@ -33,13 +34,16 @@ beforeEach(() => {
   metrics = createMetricRegistry()
 })
 
-function registry(optional: readonly string[] = []): Registry {
+function registry(
+  optional: readonly string[] = [],
+  shared: SharedPolicies = { others: 'closed', named: {} },
+): Registry {
   return new Registry({
     clock: time.clock,
     timer: time.timer,
     scheduler: new Scheduler({ clock: time.clock, timer: time.timer, onError, isolate: (fn) => fn(), random: () => 1 }),
     metrics: () => createHealthMetrics(metrics),
-    settings: { intervalMs: 2000, timeoutMs: 1500, optional },
+    settings: { intervalMs: 2000, timeoutMs: 1500, optional, shared },
     publish: (snapshot) => published.push(snapshot),
     onFirst: () => firsts++,
     onChange: (change) => changes.push(change),
