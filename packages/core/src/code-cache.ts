@@ -2,7 +2,6 @@
 // Kept in the user's own folder (0700) in the system's folder for temporary files, one file for each bundle, Node and set of flags.
 // V8 itself refuses code of another version or other flags; that source and code are whole, it does not look, so we do.
 import { lstatSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { basename, dirname, join } from 'node:path'
 import { Script } from 'node:vm'
 import { crc32 } from 'node:zlib'
@@ -50,7 +49,8 @@ function run(file: string, place: string, unkept: Unkept[]): object {
   const cachedData = readKept(place, source)
   const script = new Script(WRAPPER.join(source.toString('latin1')), cachedData ? { filename: file, cachedData } : file)
   if (!cachedData || script.cachedDataRejected) unkept.push({ place, script, source: crc32(source) })
-  ;(script.runInThisContext() as Wrapped)(module.exports, createRequire(file), module, file, dirname(file))
+  // This bundle's own `require` does for all of them: they lie in one package, and ask for nothing by a relative path.
+  ;(script.runInThisContext() as Wrapped)(module.exports, require, module, file, dirname(file))
   return module.exports
 }
 
