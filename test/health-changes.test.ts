@@ -50,6 +50,12 @@ test.for(nodesUnderTest())(
     const waiting = get(`${url}/orders/2`, { timeoutMs: 60_000 })
     const [, changed] = await child.waitForLine(/^changed (?=.*"from":"pass")(?=.*"to":"fail")(.*)$/)
     const change = JSON.parse(changed!)
+    const body = await pollUntil(async () => {
+      const { text } = await get(`${admin}/health`)
+      return text.includes('affectedEndpoints') && JSON.parse(text)
+    })
+    const seenByOthers = await get(`${admin}/health`, { headers: { 'x-forwarded-for': '203.0.113.9' } })
+    const ofSpring = await get(`${admin}/health?format=spring`)
     await found.thaw()
     const shown = traceIdOf(await waiting)
     const [, changedBack] = await child.waitForLine(/^changed (?=.*"from":"fail")(?=.*"to":"pass")(.*)$/)
@@ -61,6 +67,15 @@ test.for(nodesUnderTest())(
       madeAt: expect.stringMatching(/health-changes\.cjs:6$/),
       evidence: [{ trace: { traceId: shown }, waitingMs: expect.any(Number) }],
     })
+    expect(body.checks['postgresql:responseTime'][0]).toMatchObject({
+      // Also the one that fails by a statement of its own: it uses the database too.
+      affectedEndpoints: expect.arrayContaining(['/orders/{id}', '/wrong']),
+      trace: change.trace.traceId,
+      evidence: [{ trace: shown, waitingMs: expect.any(Number) }],
+    })
+    expect(seenByOthers.text).not.toMatch(/orders|[0-9a-f]{32}/)
+    expect(ofSpring.headers).toMatchObject({ 'content-type': 'application/vnd.spring-boot.actuator.v3+json' })
+    expect(JSON.parse(ofSpring.text)).toMatchObject({ status: 'DOWN', components: { postgresql: { status: 'DOWN' } } })
     const spanOf = ({ trace }: { trace: { traceId: string } }) => sink.trace(trace.traceId)[0]!
     await sink.waitFor(() => sink.trace(back.trace.traceId).length > 0)
     expect(spanOf(change)).toMatchObject({

@@ -72,6 +72,7 @@ export function bootHealth(core: Core, { bundleDir }: { readonly bundleDir: stri
       timer.after(0, addOwnProbes)
     },
     onChange: telling(core, traffic),
+    endpoints: (component) => traffic.endpoints(component),
     onRejected,
   })
   showOnApp?.(registry.snapshot())
@@ -149,7 +150,13 @@ function sideData(core: Core, settings: HealthSettings): HealthSideData {
   process.on('exit', () => {
     leaveThroughGate(gate)
   })
-  return { serviceName: core.serviceName, everyMs: settings.intervalMs, stallMs: settings.stallMs, gate }
+  return {
+    serviceName: core.serviceName,
+    everyMs: settings.intervalMs,
+    stallMs: settings.stallMs,
+    ...(settings.format === 'health' ? {} : { format: settings.format }),
+    gate,
+  }
 }
 
 /** From now on registerProbe() comes here, with what was registered before. */

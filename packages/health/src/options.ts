@@ -16,6 +16,12 @@ export const healthOptions = {
     min: 50,
     max: 60_000,
   }),
+  format: oneOf(
+    'AFTERSPAN_HEALTH_FORMAT',
+    'Body of /health where the request names none, by ?format= or Accept: health (draft-inadarei-api-health-check), spring (Spring Boot Actuator) or terminus (@nestjs/terminus, @godaddy/terminus).',
+    ['health', 'spring', 'terminus'],
+    'health',
+  ),
   mount: oneOf(
     'AFTERSPAN_HEALTH_MOUNT',
     "Where health is served. admin: on the admin listener; app: on the app's own HTTP ports too, where only the token opens details.",
@@ -42,6 +48,7 @@ export interface HealthSettings {
   readonly intervalMs: number
   readonly timeoutMs: number
   readonly mount: 'admin' | 'app'
+  readonly format: 'health' | 'spring' | 'terminus'
   readonly optional: readonly string[]
   readonly shared: SharedPolicies
   readonly stallMs: number

@@ -39,6 +39,8 @@ interface Entry {
   told: ProbeStatus | undefined
   toldAt: EpochMs | undefined
   toldCode: string | undefined
+  /** What was told of it, while it is not well. */
+  change: HealthChange | undefined
   /** The last result that was as bad as the status, which it explains. */
   evidence: ProbeResult | undefined
   last: ProbeResult | undefined
@@ -63,8 +65,10 @@ interface Given {
   readonly publish: (snapshot: HealthSnapshot) => void
   /** Called once, when there is something to do. */
   readonly onFirst: () => void
-  /** The status of a check has become another one. */
-  readonly onChange: (change: HealthChange, turn: Turn) => void
+  /** The status of a check has become another one. Returns what was told of it. */
+  readonly onChange: (change: HealthChange, turn: Turn) => HealthChange
+  /** Endpoints of the app that use this kind of server. */
+  readonly endpoints: (component: string) => readonly string[]
   /** A probe was left out, and why. */
   readonly onRejected: (why: string) => void
 }
@@ -119,7 +123,7 @@ export class Registry {
 
   snapshot(): HealthSnapshot {
     const { clock, settings } = this.#given
-    const checks = [...this.#entries.values()].map(stateOf)
+    const checks = [...this.#entries.values()].map((entry) => ({ ...stateOf(entry), ...this.#shownBy(entry) }))
     const isAnswered = allAnswered(checks)
     const hasRequired = checks.some((check) => check.required)
     // Once passed, the gate stays open. A process without required probes has started too, until one comes early in its life.
@@ -130,6 +134,17 @@ export class Registry {
       started: this.#isStarted || isAnswered,
       checks,
       ...(this.#isDraining ? { draining: true } : {}),
+    }
+  }
+
+  /** What the app's own requests say of a check that is not well. */
+  #shownBy({ change, probe }: Entry): Pick<CheckState, 'endpoints' | 'evidence' | 'trace'> {
+    if (!change) return {}
+    const endpoints = this.#given.endpoints(componentOf(probe))
+    return {
+      ...(endpoints.length > 0 ? { endpoints } : {}),
+      ...(change.evidence ? { evidence: change.evidence } : {}),
+      ...(change.trace ? { trace: change.trace.traceId } : {}),
     }
   }
 
@@ -189,7 +204,7 @@ export class Registry {
     entry.toldCode = state.code
     if (to === (from ?? 'pass')) return
     const { name, component, required, code, reason, cause, observed, madeAt } = state
-    this.#given.onChange(
+    const change = this.#given.onChange(
       {
         name,
         component,
@@ -207,6 +222,7 @@ export class Registry {
       },
       turn,
     )
+    entry.change = to === 'pass' ? undefined : change
   }
 
   #forget(entry: Entry): void {
@@ -252,6 +268,7 @@ function newEntry(
     told: undefined,
     toldAt: undefined,
     toldCode: undefined,
+    change: undefined,
     evidence: undefined,
     last: undefined,
     lastPassAt: undefined,

@@ -1,11 +1,17 @@
 import { isOfTheDependency } from './fleet.ts'
+import type { AdminRequest } from '@afterspan/core/internal'
 import type { CheckState } from './snapshot.ts'
+import { renderSpring, renderTerminus } from './familiar.ts'
 import type { Endpoint, JudgedCheck, Verdict } from './verdict.ts'
 
-export type Format = 'health+json' | 'json' | 'text'
+export type Format = 'health+json' | 'json' | 'spring' | 'terminus' | 'text'
+/** The media type by which Spring Boot's own clients ask. */
+const SPRING = 'application/vnd.spring-boot.actuator.v3+json'
 export const CONTENT_TYPES: Readonly<Record<Format, string>> = {
   'health+json': 'application/health+json; charset=utf-8',
   json: 'application/json; charset=utf-8',
+  spring: SPRING,
+  terminus: 'application/json; charset=utf-8',
   text: 'text/plain; charset=utf-8',
 }
 
@@ -13,6 +19,12 @@ export const CONTENT_TYPES: Readonly<Record<Format, string>> = {
 export interface Reader {
   readonly trusted: boolean
   readonly serviceName: string
+}
+
+/** Any format but text. */
+export function renderBody(format: Format, verdict: Verdict, reader: Reader): string {
+  if (format === 'spring') return renderSpring(verdict, reader.trusted)
+  return format === 'terminus' ? renderTerminus(verdict, reader.trusted) : renderJson(verdict, reader)
 }
 
 /** draft-inadarei-api-health-check. The public form has names, statuses and codes of the fixed table, nothing else. */
@@ -56,11 +68,18 @@ export function renderCheck(verdict: Verdict, check: JudgedCheck, trusted: boole
   return verdict.code ? `[-]${check.state.name} failed: ${verdict.code}\n` : `${checkLine(check, trusted)}\n`
 }
 
+/** What `?format=` names, or else what the Accept header likes best. */
+export function wantedFormat({ query, headers }: Pick<AdminRequest, 'headers' | 'query'>, own: Format): Format {
+  const named = query.get('format')
+  if (named === 'spring' || named === 'terminus' || named === 'text' || named === 'json') return named
+  return named === 'health' ? 'health+json' : preferredFormat(headers['accept'], own)
+}
+
 /** The format that the Accept header likes best; where it likes none or all the same, the endpoint's own. Never a refusal: a probe must get its answer. */
 export function preferredFormat(accept: string | undefined, own: Format): Format {
   if (!accept) return own
   const ranges = accept.slice(0, 500).split(',').map(mediaRange)
-  const order: readonly Format[] = [own, 'health+json', 'json', 'text']
+  const order: readonly Format[] = [own, 'health+json', 'json', 'text', 'spring']
   let best = own
   let bestQuality = 0
   for (const format of order) {
@@ -105,6 +124,16 @@ function fullEntry(check: JudgedCheck, primary: string): Record<string, unknown>
     ...(state.lastPassAt === undefined ? {} : { lastPass: iso(state.lastPassAt) }),
     ...(state.madeAt === undefined ? {} : { madeAt: state.madeAt }),
     ...(state.abandoned === 0 ? {} : { abandoned: state.abandoned }),
+    ...shownBy(state),
+  }
+}
+
+/** The draft has `affectedEndpoints` for what is not well alone. */
+function shownBy({ endpoints, evidence, trace }: CheckState): Record<string, unknown> {
+  return {
+    ...(endpoints ? { affectedEndpoints: endpoints } : {}),
+    ...(trace === undefined ? {} : { trace }),
+    ...(evidence ? { evidence: evidence.map(({ trace: { traceId }, ...rest }) => ({ trace: traceId, ...rest })) } : {}),
   }
 }
 

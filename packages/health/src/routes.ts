@@ -1,6 +1,6 @@
 import type { AdminReply, AdminRequest, ProbeStatus, SideHost } from '@afterspan/core/internal'
 import { livez } from './livez.ts'
-import { preferredFormat, renderCheck, renderJson, renderText, type Format } from './render.ts'
+import { renderBody, renderCheck, renderText, wantedFormat, type Format } from './render.ts'
 import { reply } from './reply.ts'
 import type { HealthSideData, HealthSnapshot } from './snapshot.ts'
 import type { StallWatch } from './stall/stall-watch.ts'
@@ -52,8 +52,8 @@ export function mountRoutes(
   route('/readyz', whole('readyz', 'text'))
   route('/readyz/', (request) => replies.part('readyz', request, 'text', isStale()))
   route('/startupz', whole('startupz', 'text'))
-  route('/health', whole('health', 'health+json'))
-  route('/health/', (request) => replies.part('health', request, 'health+json', isStale()))
+  route('/health', whole('health', data.format ?? 'health+json'))
+  route('/health/', (request) => replies.part('health', request, data.format ?? 'health+json', isStale()))
   return (snapshot) => {
     receivedAt = host.clock.monotonicMs()
     everyMs = snapshot.everyMs
@@ -95,7 +95,7 @@ class Replies {
   whole(endpoint: Endpoint, request: AdminRequest, own: Format, stale: boolean, group?: string): AdminReply {
     return this.#whole(endpoint, {
       group,
-      format: preferredFormat(request.headers['accept'], own),
+      format: wantedFormat(request, own),
       trusted: request.trusted,
       verbose: request.query.has('verbose'),
       stale,
@@ -109,7 +109,7 @@ class Replies {
     const check = judge(endpoint, this.#snapshot).checks.find(({ state }) => state.name === name)
     if (!check) return groupOf(this.#snapshot, name) ? this.whole(endpoint, request, own, stale, name) : NOT_FOUND
     const { trusted } = request
-    const format = preferredFormat(request.headers['accept'], own)
+    const format = wantedFormat(request, own)
     return this.#keep(`/${name} ${format} ${trusted} ${stale}`, () => {
       const verdict: Verdict = stale
         ? { ok: false, status: 'fail', code: 'stale', checks: [check] }
@@ -117,7 +117,7 @@ class Replies {
       const body =
         format === 'text'
           ? renderCheck(verdict, check, trusted)
-          : renderJson(verdict, { trusted, serviceName: this.#serviceName })
+          : renderBody(format, verdict, { trusted, serviceName: this.#serviceName })
       return reply(verdict.ok ? 200 : 503, format, body)
     })
   }
@@ -131,7 +131,7 @@ class Replies {
       const body =
         format === 'text'
           ? renderText(endpoint, verdict, { verbose, trusted, unmatched: exclude.unmatched })
-          : renderJson(verdict, { trusted, serviceName: this.#serviceName })
+          : renderBody(format, verdict, { trusted, serviceName: this.#serviceName })
       return reply(verdict.ok ? 200 : 503, format, body)
     })
   }

@@ -1,4 +1,4 @@
-import type { Cause, EpochMs, ProbeResult, ProbeStatus } from '@afterspan/core/internal'
+import type { Cause, EpochMs, HealthEvidence, ProbeResult, ProbeStatus } from '@afterspan/core/internal'
 
 /** What is known of one check: plain data, made on the main thread, told by the side thread. */
 export interface CheckState {
@@ -23,6 +23,10 @@ export interface CheckState {
   readonly lastPassAt?: EpochMs
   /** `file:line` of the code that made the client. */
   readonly madeAt?: string
+  /** While it is not well: URI templates of what uses that kind of server, requests that showed the trouble, the trace that told of it. */
+  readonly endpoints?: readonly string[]
+  readonly evidence?: readonly HealthEvidence[]
+  readonly trace?: string
   /** Checks that were given up and have not settled when they were. */
   readonly abandoned: number
 }
@@ -44,6 +48,8 @@ export interface HealthSideData {
   readonly serviceName: string
   readonly everyMs: number
   readonly stallMs: number
+  /** Of /health, where nobody asks for another. Default: health+json. */
+  readonly format?: 'health+json' | 'spring' | 'terminus'
   /** Of the inspector's session; see stall/inspector-gate. */
   readonly gate?: SharedArrayBuffer
 }

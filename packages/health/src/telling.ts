@@ -32,7 +32,12 @@ export interface Turn {
   readonly lastPassAt?: number | undefined
 }
 
-export function createTelling({ core, evidence, say, listeners }: Telling): (change: HealthChange, turn: Turn) => void {
+export function createTelling({
+  core,
+  evidence,
+  say,
+  listeners,
+}: Telling): (change: HealthChange, turn: Turn) => HealthChange {
   const mayPrint = lineLimit(() => core.clock.monotonicMs())
   return (bare, turn) => {
     const isGood = bare.to === 'pass'
@@ -40,15 +45,21 @@ export function createTelling({ core, evidence, say, listeners }: Telling): (cha
     const since = (isGood ? bare.since : turn.lastPassAt) as Question['since']
     const shown = evidence({ component, code, isGood, since })
     const trace = { traceId: newTraceId(), spanId: newSpanId(), sampled: true }
-    const change: HealthChange = { ...bare, ...(shown.length > 0 ? { evidence: shown } : {}), trace }
     const why = (isGood ? previousCode : code) ?? ''
+    const isToldAlready = TOLD_ALREADY.has(why)
+    const change: HealthChange = {
+      ...bare,
+      ...(shown.length > 0 ? { evidence: shown } : {}),
+      ...(isToldAlready ? {} : { trace }),
+    }
     core.keepHealth(change)
-    if (!TOLD_ALREADY.has(why)) {
+    if (!isToldAlready) {
       core.tell(spanOf(change, turn))
       if (!NO_LINE.has(why)) mayPrint(() => lineOf(change), say)
       core.report(reportOf(change))
     }
     listeners(change)
+    return change
   }
 }
 

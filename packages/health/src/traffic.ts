@@ -11,6 +11,7 @@ import {
   type TraceRef,
 } from '@afterspan/core/internal'
 import { SQLSTATE } from './codes.ts'
+import { Endpoints } from './endpoints.ts'
 
 /** Calls that never end are forgotten, the oldest first. */
 const MOST_OPEN = 2000
@@ -40,6 +41,7 @@ interface System {
   readonly failed: Failed[]
   good: Call | undefined
   goodAt: number
+  readonly endpoints: Endpoints
 }
 
 /** Why a status changed, as the engine sees it. */
@@ -74,6 +76,7 @@ export class Traffic implements SpanObserver {
     const name = systemOf(data.attributes)
     const system = name === undefined ? undefined : this.#system(name)
     if (!system) return
+    if (call.request) system.endpoints.add(call.request, data.endMs)
     if (data.status?.code !== 2) {
       system.good = call
       system.goodAt = data.endMs
@@ -100,6 +103,11 @@ export class Traffic implements SpanObserver {
     return onceEach([...failed, ...this.#waiting(component, from)]).slice(0, MOST_TOLD)
   }
 
+  /** Endpoints whose requests have used that kind of server lately. */
+  endpoints(component: string): string[] {
+    return this.#systems.get(component)?.endpoints.told(this.#now()) ?? []
+  }
+
   #waiting(component: string, from: number): HealthEvidence[] {
     const now = this.#now()
     const found: HealthEvidence[] = []
@@ -116,7 +124,7 @@ export class Traffic implements SpanObserver {
   #system(name: string): System | undefined {
     let system = this.#systems.get(name)
     if (system || this.#systems.size >= MOST_SYSTEMS) return system
-    system = { failed: [], good: undefined, goodAt: 0 }
+    system = { failed: [], good: undefined, goodAt: 0, endpoints: new Endpoints() }
     this.#systems.set(name, system)
     return system
   }

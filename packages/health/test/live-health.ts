@@ -40,7 +40,8 @@ export function liveHealth(settings: { readonly intervalMs?: number; readonly ti
       for (const listen of listeners) listen(snapshot)
     },
     onFirst: () => {},
-    onChange: () => {},
+    onChange: (change) => change,
+    endpoints: () => [],
     onRejected: () => {},
   })
   const until: LiveHealth['until'] = (name, is, timeoutMs = 10_000) =>

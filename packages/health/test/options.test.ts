@@ -4,6 +4,7 @@ import { healthSettings } from '../src/options.ts'
 test('the defaults', () => {
   expect(healthSettings({}, [])).toEqual({
     intervalMs: 2000,
+    format: 'health',
     mount: 'admin',
     timeoutMs: 1500,
     optional: [],

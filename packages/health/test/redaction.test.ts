@@ -105,7 +105,8 @@ test('whatever a driver throws, returns or measures, the public bodies have name
     settings: { intervalMs: 2000, timeoutMs: 1500, optional: [], shared: { others: 'closed', named: {} } },
     publish: () => {},
     onFirst: () => {},
-    onChange: () => {},
+    onChange: (change) => change,
+    endpoints: () => [],
     onRejected: () => {},
   })
   checks.forEach((check, i) => {

@@ -23,6 +23,7 @@ let published: HealthSnapshot[]
 let rejected: string[]
 let changes: HealthChange[]
 let firsts: number
+let shown: Partial<HealthChange>
 let metrics: ReturnType<typeof createMetricRegistry>
 
 beforeEach(() => {
@@ -31,6 +32,7 @@ beforeEach(() => {
   rejected = []
   changes = []
   firsts = 0
+  shown = {}
   metrics = createMetricRegistry()
 })
 
@@ -46,7 +48,11 @@ function registry(
     settings: { intervalMs: 2000, timeoutMs: 1500, optional, shared },
     publish: (snapshot) => published.push(snapshot),
     onFirst: () => firsts++,
-    onChange: (change) => changes.push(change),
+    onChange: (change) => {
+      changes.push(change)
+      return { ...change, ...shown }
+    },
+    endpoints: (component) => (component === 'postgresql' ? ['/orders/{id}'] : []),
     onRejected: (why) => rejected.push(why),
   })
 }
@@ -65,6 +71,29 @@ async function series(name: string): Promise<unknown> {
     .find((family) => family.name === name)
     ?.samples.map((sample) => [sample.labels['name'], 'value' in sample ? sample.value : sample.count])
 }
+
+test('while it is not well, the app’s own requests say whom it concerns', async () => {
+  let result = PASS
+  shown = {
+    trace: { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), sampled: true },
+    evidence: [{ trace: { traceId: 'c'.repeat(32), spanId: 'd'.repeat(16), sampled: true }, error: 'ECONNREFUSED' }],
+  }
+  registry().register(probe(async () => result))
+  await time.advance(100)
+  expect(last()).not.toHaveProperty('endpoints')
+  result = FAIL
+  await time.advance(2000)
+  expect(last()).toMatchObject({
+    endpoints: ['/orders/{id}'],
+    trace: 'a'.repeat(32),
+    evidence: [{ trace: { traceId: 'c'.repeat(32) }, error: 'ECONNREFUSED' }],
+  })
+  result = PASS
+  await time.advance(5000)
+  expect(last()).toMatchObject({ status: 'pass' })
+  expect(last()).not.toHaveProperty('endpoints')
+  expect(last()).not.toHaveProperty('trace')
+})
 
 test('nothing runs and nothing is published before the first probe', async () => {
   const all = registry()
