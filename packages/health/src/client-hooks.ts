@@ -1,4 +1,5 @@
 import type { Clock, HealthProbe, ModuleHook } from '@afterspan/core/internal'
+import type { HealthSettings } from './options.ts'
 import { mysqlHook } from './probes/mysql.ts'
 import { nodeRedisHook } from './probes/node-redis.ts'
 import { postgresqlHook } from './probes/postgresql.ts'
@@ -10,9 +11,13 @@ export function clientHooks(
   add: (probe: HealthProbe | FoundProbe, madeAt: string | undefined) => unknown,
   clock: Pick<Clock, 'monotonicMs'>,
   onRejected: (why: string) => void,
+  settings: Pick<HealthSettings, 'postgresqlStatement' | 'timeoutMs'>,
 ): readonly ModuleHook[] {
   return [
-    postgresqlHook(add, clock, onRejected),
+    postgresqlHook(add, clock, onRejected, {
+      timeoutMs: settings.timeoutMs,
+      statement: settings.postgresqlStatement,
+    }),
     redisHook(add, onRejected),
     mysqlHook(add, onRejected),
     nodeRedisHook(add, onRejected),

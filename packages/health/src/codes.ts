@@ -12,7 +12,9 @@ const CODES: ReadonlySet<string> = new Set([
   'connection_lost',
   'in_recovery',
   'pool_exhausted',
+  'pool_saturated',
   'read_only',
+  'slots_near_limit',
   'tls',
   // MySQL and MariaDB
   'disk_full',

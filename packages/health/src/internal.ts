@@ -94,7 +94,7 @@ export function bootHealth(core: Core, { bundleDir }: { readonly bundleDir: stri
     })
   })
 
-  for (const hook of clientHooks(add, core.clock, onRejected)) core.addModuleHook(hook)
+  for (const hook of clientHooks(add, core.clock, onRejected, settings)) core.addModuleHook(hook)
   takeOver(add)
   timer.after(OWN_PROBES_AFTER_MS, addOwnProbes)
 }

@@ -50,6 +50,21 @@ function stackAbove(boundary: (...args: never[]) => unknown): string[] {
   }
 }
 
+/** The first frame of a stack that is the app's own code, as `file:line`: not Node's, not a package's, not Afterspan's. */
+export function callerIn(stack: string): string | undefined {
+  for (const frame of stack.split('\n')) {
+    const at = /^\s+at (?:async )?(?:.*\()?(.+?):(\d+):\d+\)?$/.exec(frame)
+    if (!at || at[1]!.startsWith('node:') || /[\\/]node_modules[\\/]/.test(at[1]!) || isOwn(at[1]!)) continue
+    return `${relative(at[1]!)}:${at[2]}`
+  }
+  return undefined
+}
+
+/** What stands in one folder with this code, which in an app is the bundles. */
+function isOwn(file: string): boolean {
+  return file.startsWith(__dirname)
+}
+
 /** From the working folder; of a package its name and what follows. */
 export function relative(file: string): string {
   const path = file.startsWith('file://') ? decodeURI(file.slice('file://'.length)) : file

@@ -1,4 +1,4 @@
-import { integer, list, loadSection, oneOf } from '@afterspan/core/internal'
+import { integer, list, loadSection, oneOf, text } from '@afterspan/core/internal'
 import { sharedPolicies, type SharedPolicies } from './fleet.ts'
 
 /** One row per variable of health. */
@@ -36,6 +36,10 @@ export const healthOptions = {
     'AFTERSPAN_HEALTH_SHARED',
     'What a shared dependency that is down does to /readyz: closed: 503; open: 200 and a warning, so that the load balancer keeps its instances. A word for all, name=open or name=closed for one check or one kind of server (closed,redis=open). What is the instance’s own trouble, such as a pool that is used up, is 503 all the same.',
   ),
+  postgresqlStatement: text(
+    'AFTERSPAN_HEALTH_POSTGRESQL_STATEMENT',
+    'A statement of your own that each PostgreSQL probe runs too, in a transaction that is rolled back, with a timeout for it and its locks: INSERT INTO health (at) VALUES (now()).',
+  ),
   stallMs: integer(
     'AFTERSPAN_HEALTH_STALL',
     'Milliseconds of silence of the main thread after which /livez asks for a restart.',
@@ -51,6 +55,8 @@ export interface HealthSettings {
   readonly format: 'health' | 'spring' | 'terminus'
   readonly optional: readonly string[]
   readonly shared: SharedPolicies
+  /** '' for none. */
+  readonly postgresqlStatement: string
   readonly stallMs: number
   /** Of --max-old-space-size, where it was given. */
   readonly oldSpaceLimitMb: number | undefined

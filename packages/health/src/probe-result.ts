@@ -34,7 +34,7 @@ function safeObserved(given: unknown): ProbeResult['observed'] {
   const out: Record<string, { value: number | string | boolean; unit?: string }> = {}
   for (const [key, measured] of Object.entries(given).slice(0, MOST_OBSERVED)) {
     const { value, unit } = (measured ?? {}) as { value?: unknown; unit?: unknown }
-    const kept = typeof value === 'string' ? scrub(value).slice(0, 100) : value
+    const kept = typeof value === 'string' ? safeText(value, unit) : value
     if (!/^[A-Za-z][A-Za-z0-9_]{0,40}$/.test(key)) continue
     if (typeof kept !== 'number' && typeof kept !== 'string' && typeof kept !== 'boolean') continue
     // Not finite: JSON has no word for it.
@@ -42,4 +42,10 @@ function safeObserved(given: unknown): ProbeResult['observed'] {
     out[key] = { value: kept, ...(typeof unit === 'string' ? { unit: unit.slice(0, 20) } : {}) }
   }
   return Object.keys(out).length > 0 ? out : undefined
+}
+
+/** A place in the source is no host, which it would be taken for: `orders.ts:88`. */
+function safeText(value: string, unit: unknown): string {
+  if (unit === 'file:line' && /^[\w@./\\ +-]{1,200}\.[cm]?[jt]sx?:\d{1,7}$/.test(value)) return value
+  return scrub(value).slice(0, 100)
 }

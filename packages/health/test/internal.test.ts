@@ -150,7 +150,7 @@ test('a check runs without tracing, and in no context of the request in which it
 })
 
 test('each option is one of health', () => {
-  for (const { env } of Object.values(healthOptions)) expect(env).toMatch(/^AFTERSPAN_HEALTH_[A-Z]+$/)
+  for (const { env } of Object.values(healthOptions)) expect(env).toMatch(/^AFTERSPAN_HEALTH_[A-Z_]+$/)
 })
 
 function contextManager(): ContextManager {

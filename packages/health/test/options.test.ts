@@ -9,6 +9,7 @@ test('the defaults', () => {
     timeoutMs: 1500,
     optional: [],
     shared: { others: 'closed', named: {} },
+    postgresqlStatement: '',
     stallMs: 30_000,
     oldSpaceLimitMb: undefined,
   })

@@ -1,6 +1,8 @@
 // The few things of a pg pool that a probe needs, and how to borrow one of its clients without harm: no wedged client goes back, none is
 // kept, a borrowed one keeps no process alive, and no error of a connection that only the probe keeps open reaches the app.
 
+import { PoolHolders } from './postgresql-holders.ts'
+
 /** The part of pg's Client that is used. */
 export interface PgClient {
   query(text: string): Promise<{ readonly rows: readonly Readonly<Record<string, unknown>>[] }>
@@ -30,6 +32,7 @@ export interface PgPool {
   connect(callback: (error: unknown, client: PgClient | undefined, release: Release) => void): unknown
   on(event: 'acquire', listener: (client: PgClient) => void): unknown
   on(event: 'release', listener: (error: unknown, client: PgClient) => void): unknown
+  on(event: 'remove', listener: (client: PgClient) => void): unknown
   on(event: 'error', listener: (error: unknown) => void): unknown
   listenerCount(event: 'error'): number
   readonly _clients?: readonly PgClient[]
@@ -44,17 +47,18 @@ export type Borrowed =
 
 /** Watches one pool: its listeners only note the time. */
 export class PoolWatch {
+  readonly holders: PoolHolders
   readonly #pool: PgPool
   readonly #now: () => number
   #lastAppUseAt = Number.NEGATIVE_INFINITY
   #useBefore = Number.NEGATIVE_INFINITY
   #lastAcquired: PgClient | undefined
   #ours: PgClient | undefined
-  #head: { readonly item: object; readonly seenAt: number } | undefined
 
   constructor(pool: PgPool, now: () => number) {
     this.#pool = pool
     this.#now = now
+    this.holders = new PoolHolders(pool, now)
     pool.on('acquire', (client) => {
       this.#useBefore = this.#lastAppUseAt
       this.#lastAppUseAt = now()
@@ -94,14 +98,6 @@ export class PoolWatch {
     })
   }
 
-  /** How long the request at the head of the queue has waited at least, as far as it was seen; 0 where none waits. */
-  oldestWaiterMs(): number {
-    const item = this.#pool._pendingQueue?.[0]
-    if (!item) this.#head = undefined
-    else if (this.#head?.item !== item) this.#head = { item, seenAt: this.#now() }
-    return this.#head ? this.#now() - this.#head.seenAt : 0
-  }
-
   /** Asks for a client; what is returned takes the wish back. */
   #connect(then: (error: unknown, client: PgClient | undefined, release: Release) => void): () => void {
     const pool = this.#pool
@@ -114,7 +110,7 @@ export class PoolWatch {
       isCalled = true
       then(error, client, release)
     }
-    const returned = pool.connect(once)
+    const returned = this.holders.unwatched(() => pool.connect(once))
     // A subclass with a connect() of its own may know promises only.
     if (isPromise(returned))
       returned.then(

@@ -6,18 +6,33 @@ import { namesReplica } from '../replica.ts'
 import { scrub } from '../scrub.ts'
 import { untilAborted } from '../until-aborted.ts'
 import { PoolWatch, type PgClient, type PgPool } from './postgresql-pool.ts'
+import {
+  areSlotsScarce,
+  NOT_UNDERSTOOD,
+  PLAIN_QUESTION,
+  QUESTION,
+  sentinelQuestion,
+  SLOTS_QUESTION,
+  slotsIn,
+  slotsObserved,
+  type Row,
+  type Slots,
+} from './postgresql-questions.ts'
 
+export interface PostgresqlSettings {
+  readonly timeoutMs: number
+  /** The app's own sentinel statement; '' for none. */
+  readonly statement: string
+}
 type PoolConstructor = new (...args: never[]) => PgPool
 type Add = (probe: FoundProbe, madeAt: string | undefined) => unknown
 
 /** More pools than this are a pool for each tenant: one more probe would not say more. */
 const MOST_POOLS = 20
-const QUESTION =
-  "select pg_is_in_recovery()::text as in_recovery, current_setting('transaction_read_only') as read_only"
-/** For servers that speak the protocol and are not PostgreSQL. */
-const PLAIN_QUESTION = 'select 1 as answer'
-/** The statement is not known there: undefined function, undefined object, not supported, syntax. */
-const NOT_UNDERSTOOD: ReadonlySet<unknown> = new Set(['42883', '42704', '0A000', '42601'])
+/** Slots of the server change slowly, and are asked of every instance of the app. */
+const SLOTS_EVERY_MS = 10_000
+/** A request that waits this long for a client while the probe gets one is no emergency, and no good sign. */
+const LONG_WAIT_MS = 1000
 const OWN_FRAMES = /[\\/]node_modules[\\/](?:pg|pg-pool|pg-native|pg-cursor)[\\/]/
 
 /**
@@ -28,6 +43,7 @@ export function postgresqlHook(
   add: Add,
   clock: Pick<Clock, 'monotonicMs'>,
   onRejected: (why: string) => void,
+  settings: PostgresqlSettings = { timeoutMs: 1500, statement: '' },
 ): ModuleHook {
   const stands = new WeakMap<object, object>()
   const known: PoolState[] = []
@@ -56,12 +72,15 @@ export function postgresqlHook(
     const state: PoolState = {
       ref: new WeakRef(pool),
       question: QUESTION,
+      sentinel: settings.statement && sentinelQuestion(settings.statement, settings.timeoutMs),
+      slots: undefined,
+      slotsAt: Number.NEGATIVE_INFINITY,
       wasWritable: false,
       hint: looksLikeReplica(pool.options),
     }
     known.push(state)
     add(
-      poolProbe(state, () => known.some((other) => other !== state && other.wasWritable)),
+      poolProbe(state, clock, () => known.some((other) => other !== state && other.wasWritable)),
       madeAt,
     )
   }
@@ -89,6 +108,10 @@ const watches = new WeakMap<PgPool, PoolWatch>()
 interface PoolState {
   readonly ref: WeakRef<PgPool>
   question: string
+  readonly sentinel: string
+  slots: Slots | undefined
+  /** Infinity: this server does not tell. */
+  slotsAt: number
   wasWritable: boolean
   /** What its address or options say of being a replica. */
   readonly hint: boolean
@@ -99,7 +122,7 @@ function isGone(state: PoolState): boolean {
   return !pool || pool.ending === true || pool.ended === true
 }
 
-function poolProbe(state: PoolState, anotherIsWritable: () => boolean): FoundProbe {
+function poolProbe(state: PoolState, clock: Pick<Clock, 'monotonicMs'>, anotherIsWritable: () => boolean): FoundProbe {
   return {
     name: 'postgresql',
     component: 'postgresql',
@@ -108,38 +131,98 @@ function poolProbe(state: PoolState, anotherIsWritable: () => boolean): FoundPro
     check: async (signal) => {
       const pool = state.ref.deref()
       const watch = pool && watches.get(pool)
-      return watch ? checkPool({ pool, watch, state, signal, anotherIsWritable }) : { status: 'pass' }
+      return watch
+        ? checkPool({ pool, watch, state, signal, anotherIsWritable, now: () => clock.monotonicMs() })
+        : { status: 'pass' }
     },
   }
 }
 
-/** Counters first, which cost nothing; then one client of the app's own pool and one statement, both within the deadline that the signal is. */
-async function checkPool(given: {
+interface Check {
   readonly pool: PgPool
   readonly watch: PoolWatch
   readonly state: PoolState
   readonly signal: AbortSignal
+  readonly now: () => number
   readonly anotherIsWritable: () => boolean
-}): Promise<ProbeResult> {
-  const { pool, watch, state, signal } = given
+}
+
+/** Counters first, which cost nothing; then one client of the app's own pool and what it is asked, all within the deadline that the signal is. */
+async function checkPool(given: Check): Promise<ProbeResult> {
+  const { pool, watch, signal } = given
   const observed = counters(pool, watch)
   const borrowed = await watch.borrow(signal)
   if (borrowed.kind === 'refused') return refusal(borrowed.error, observed, pool)
   if (borrowed.kind === 'late')
     return borrowed.exhausted
-      ? sick('pool_exhausted', exhaustion(pool), observed, 'self_recoverable')
+      ? sick('pool_exhausted', exhaustion(pool), counters(pool, watch), 'self_recoverable')
       : sick('timeout', 'no connection within the deadline', observed)
-  const answer = await ask(borrowed.client, state.question, signal)
+  const { client } = borrowed
+  const answers: Answer[] = []
+  for (const question of questions(given)) {
+    const answer = await ask(client, question, signal)
+    answers.push(answer)
+    if (answer.kind !== 'rows') break
+  }
   // As pool.query() does: a client that has failed does not go back. One that hangs would block whoever gets it next.
-  borrowed.giveBack(answer.kind === 'rows')
-  if (answer.kind === 'late')
+  borrowed.giveBack(answers.at(-1)!.kind === 'rows')
+  return judge(answers, given, observed)
+}
+
+/** What the server says of itself, then the app's own statement, then the slots, which are the least. */
+function questions({ state, now }: Check): readonly string[] {
+  const asked = [state.question]
+  if (state.sentinel) asked.push(state.sentinel)
+  if (state.question === QUESTION && now() - state.slotsAt >= SLOTS_EVERY_MS) asked.push(SLOTS_QUESTION)
+  return asked
+}
+
+function judge(answers: readonly Answer[], given: Check, observed: Observed): ProbeResult {
+  const { pool, state, now } = given
+  const [first, ...others] = answers
+  if (answers.some(({ kind }) => kind === 'late'))
     return sick('timeout', 'connected, but the server did not answer within the deadline', observed)
-  if (answer.kind === 'rows') return judgeAnswer(answer.row, state, observed, given.anotherIsWritable)
-  if (state.question === QUESTION && NOT_UNDERSTOOD.has((answer.error as { code?: unknown } | null)?.code)) {
+  if (first?.kind !== 'rows') {
+    const error = first?.kind === 'error' ? first.error : undefined
+    if (state.question !== QUESTION || !NOT_UNDERSTOOD.has((error as { code?: unknown } | null | undefined)?.code))
+      return refusal(error, observed, pool)
     state.question = PLAIN_QUESTION
     return { status: 'pass', observed }
   }
-  return refusal(answer.error, observed, pool)
+  const ofServer = judgeAnswer(first.row, state, observed, given.anotherIsWritable)
+  const sentinel = state.sentinel ? others.shift() : undefined
+  // A replica is not asked to do what only its primary can.
+  if (sentinel?.kind === 'error' && ofServer.status === 'pass' && !ofServer.observed?.['role'])
+    return refusal(sentinel.error, observed, pool)
+  const slots = others.shift()
+  if (slots) {
+    state.slots = slots.kind === 'rows' ? slotsIn(slots.row) : state.slots
+    state.slotsAt = slots.kind === 'error' ? Number.POSITIVE_INFINITY : now()
+  }
+  return ofServer.status === 'pass' ? withWarnings(ofServer, given) : ofServer
+}
+
+/** What goes on, and will not for long. */
+function withWarnings(result: ProbeResult, { state, watch }: Check): ProbeResult {
+  const observed: Observed = { ...result.observed, ...slotsObserved(state.slots) }
+  const waitedMs = watch.holders.oldestWaiterMs()
+  if (waitedMs >= LONG_WAIT_MS)
+    return {
+      status: 'warn',
+      code: 'pool_saturated',
+      cause: 'self_recoverable',
+      reason: `requests wait ${Math.round(waitedMs)} ms for a client of the pool`,
+      observed,
+    }
+  if (areSlotsScarce(state.slots))
+    return {
+      status: 'warn',
+      code: 'slots_near_limit',
+      cause: 'dependency',
+      reason: 'nearly all connections that the server allows are in use',
+      observed,
+    }
+  return { ...result, observed }
 }
 
 type Observed = NonNullable<ProbeResult['observed']>
@@ -148,12 +231,7 @@ function sick(code: string, reason: string, observed: Observed, cause: Cause = '
   return { status: 'fail', code, cause, reason, observed }
 }
 
-function judgeAnswer(
-  row: Readonly<Record<string, unknown>>,
-  state: PoolState,
-  observed: Observed,
-  anotherIsWritable: () => boolean,
-): ProbeResult {
+function judgeAnswer(row: Row, state: PoolState, observed: Observed, anotherIsWritable: () => boolean): ProbeResult {
   const inRecovery = String(row['in_recovery']) === 'true'
   if (!inRecovery && row['read_only'] !== 'on') {
     state.wasWritable = state.question === QUESTION
@@ -168,7 +246,7 @@ function judgeAnswer(
 }
 
 type Answer =
-  | { readonly kind: 'rows'; readonly row: Readonly<Record<string, unknown>> }
+  | { readonly kind: 'rows'; readonly row: Row }
   | { readonly kind: 'error'; readonly error: unknown }
   | { readonly kind: 'late' }
 
@@ -188,13 +266,25 @@ async function ask(client: PgClient, question: string, signal: AbortSignal): Pro
 
 function counters(pool: PgPool, watch: PoolWatch): Observed {
   const count = (value: number): { value: number; unit: string } => ({ value, unit: 'count' })
-  const oldest = watch.oldestWaiterMs()
+  const oldest = watch.holders.oldestWaiterMs()
   return {
     connections: count(pool.totalCount),
     idle: count(pool.idleCount),
     waiting: count(pool.waitingCount),
     ...(pool.options?.max === undefined ? {} : { max: count(pool.options.max) }),
     ...(oldest > 0 ? { oldestWaiter: { value: Math.round(oldest), unit: 'ms' } } : {}),
+    ...holder(watch),
+  }
+}
+
+/** Who has had a client for the longest time. */
+function holder(watch: PoolWatch): Observed {
+  const held = watch.holders.longestHeld()
+  if (!held) return {}
+  return {
+    longestHeld: { value: Math.round(held.ms), unit: 'ms' },
+    ...(held.at ? { heldAt: { value: held.at, unit: 'file:line' } } : {}),
+    ...(held.traceId ? { heldTrace: { value: held.traceId } } : {}),
   }
 }
 

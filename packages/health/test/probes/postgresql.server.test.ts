@@ -40,13 +40,14 @@ afterEach(async () => {
 })
 
 /** The hook and the engine anew: what was found before is not known to them. */
-function startHealth(settings: { readonly intervalMs?: number; readonly timeoutMs?: number }): void {
+function startHealth(settings: { readonly intervalMs?: number; readonly timeoutMs?: number }, statement = ''): void {
   health = liveHealth(settings)
   const { registry } = health
   const hook = postgresqlHook(
     (probe, madeAt) => registry.register(probe, madeAt),
     { monotonicMs: () => performance.now() },
     () => {},
+    { timeoutMs: settings.timeoutMs ?? 1500, statement },
   )
   Pool = hook.patch(RealPool, { version: '3.14.0', format: 'commonjs' }) as typeof Pool
 }
@@ -109,7 +110,13 @@ test('an exhausted pool is told as such; who waits in it keeps his place and is 
   expect(await health.until('postgresql', fails)).toMatchObject({
     code: 'pool_exhausted',
     cause: 'self_recoverable',
-    observed: { connections: { value: 2 }, idle: { value: 0 }, max: { value: 2 } },
+    observed: {
+      connections: { value: 2 },
+      idle: { value: 0 },
+      max: { value: 2 },
+      heldAt: { value: expect.stringMatching(/postgresql\.server\.test\.ts:\d+$/) },
+      longestHeld: { unit: 'ms' },
+    },
   })
   await health.until('postgresql', (check) => Number(check?.observed?.['oldestWaiter']?.value) > 500)
   expect(app.waitingCount).toBeLessThanOrEqual(4) // the three, and at most one of the probe
@@ -120,6 +127,31 @@ test('an exhausted pool is told as such; who waits in it keeps his place and is 
   await health.nextRound('postgresql')
   expect([app.totalCount, app.idleCount, app.waitingCount]).toEqual([2, 2, 0])
 }, 20_000)
+
+test('a sentinel statement is told by its code, writes nothing, and leaves no backend that waits for a lock', async () => {
+  const admin = pool()
+  await admin.query('create table if not exists sentinel (at timestamptz)')
+  startHealth(QUICK, 'insert into sentinel values (now());')
+  pool({ application_name: 'probed' })
+  await health.until('postgresql', passes)
+  const locker = await admin.connect()
+  try {
+    await locker.query('begin; lock table sentinel in access exclusive mode')
+    await health.until('postgresql', (check) => check?.code === '55P03')
+    await health.nextRound('postgresql')
+    await locker.query('rollback')
+  } finally {
+    locker.release(true)
+  }
+  await health.until('postgresql', passes)
+  const { rows } = await admin.query(
+    "select count(*)::int as n from pg_stat_activity where application_name = 'probed'",
+  )
+  expect(rows).toEqual([{ n: 1 }])
+  expect((await admin.query('select * from sentinel')).rows).toEqual([])
+  await admin.query('drop table sentinel')
+  expect(await health.until('postgresql', fails)).toMatchObject({ code: '42P01' })
+})
 
 test('a pool with a connection timeout of its own is judged alike', async () => {
   const app = pool({ max: 1, connectionTimeoutMillis: 300 })

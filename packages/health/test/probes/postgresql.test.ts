@@ -282,16 +282,6 @@ describe('a check', () => {
     expect(await check()).toMatchObject({ status: 'fail', code })
   })
 
-  test('how long the head of the queue has waited is seen from one round to the next', async () => {
-    const pool = new Pool()
-    pool._pendingQueue.push({ callback: () => {} })
-    await check()
-    await time.advance(2000)
-    expect(await check()).toMatchObject({ observed: { oldestWaiter: { value: 2000, unit: 'ms' } } })
-    pool._pendingQueue.splice(0, 1, { callback: () => {} })
-    expect((await check()).observed).not.toHaveProperty('oldestWaiter')
-  })
-
   test('a server that is not PostgreSQL is asked a simpler question from then on', async () => {
     const pool = new Pool()
     const questions: string[] = []
