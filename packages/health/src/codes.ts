@@ -52,6 +52,14 @@ const CODES: ReadonlySet<string> = new Set([
   'patrol_silent',
   'task_overdue',
   'tasks_lost',
+  // HTTP
+  'certificate_expired',
+  'certificate_expires_soon',
+  'too_slow',
+  'unexpected_body',
+  'unexpected_content_type',
+  'unexpected_redirect',
+  'unexpected_status',
   // the network
   'EAI_AGAIN',
   'ECONNABORTED',
