@@ -1,5 +1,13 @@
 // The public names of Afterspan, listed one by one. Each works without the preload too: then nothing is recorded.
-export { health, httpProbe, registerProbe, type HealthGroup, type HttpProbeOptions } from '@afterspan/health'
+export {
+  health,
+  httpProbe,
+  registerProbe,
+  type HealthGroup,
+  type Heartbeat,
+  type HeartbeatOptions,
+  type HttpProbeOptions,
+} from '@afterspan/health'
 export { metricsHandler, onReport, runTask, safeHandler, track, AfterspanError } from '@afterspan/core'
 export { tasks } from '@afterspan/async-tracker'
 export type {

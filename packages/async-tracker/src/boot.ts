@@ -31,6 +31,7 @@ export function bootTracker(core: Core, { bundleDir }: { readonly bundleDir: str
     return
   }
   const { dir } = place
+  globalState().ledgerDir = dir
   startRecorder(core, dir, { tell: config.patrol !== 'off', spoolBytes: config.spoolMegabytes * 1024 * 1024 })
   watchChildren(core)
   watchThreads(core)

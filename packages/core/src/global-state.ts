@@ -18,6 +18,8 @@ export interface AfterspanState {
   recordError?: (request: unknown, error: unknown) => void
   /** Set by core's boot: the metrics of all processes of this service on this host. */
   gatherMetrics?: () => Promise<Collected>
+  /** Set by async-tracker's boot: the folder of journals and ledger, made with the first thing to be kept. */
+  ledgerDir?: string
   /** Set by async-tracker's boot. */
   receipt?: (traceId: string) => Promise<Receipt>
   /** Set by health's boot; probes registered before it wait in `waitingProbes`. */

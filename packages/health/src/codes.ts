@@ -40,11 +40,16 @@ const CODES: ReadonlySet<string> = new Set([
   'not_connected',
   'round_trip_mismatch',
   // the process
+  'clock_stepped',
   'descriptors_near_limit',
+  'disk_nearly_full',
   'event_loop_delay',
   'event_loop_saturated',
   'heap_near_limit',
+  'heartbeat_missed',
   'memory_near_limit',
+  'request_overdue',
+  'thread_pool_saturated',
   // the ledger
   'false_success',
   'ledger_unavailable',

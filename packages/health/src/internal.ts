@@ -17,9 +17,7 @@ import { tellListeners } from './listeners.ts'
 import { madeBy } from './made-at.ts'
 import { createHealthMetrics } from './metrics.ts'
 import { healthSettings, type HealthSettings } from './options.ts'
-import { eventLoopProbe } from './probes/event-loop.ts'
-import { fileDescriptorProbe } from './probes/file-descriptors.ts'
-import { memoryProbe } from './probes/memory.ts'
+import { ownProbes } from './own-probes.ts'
 import { Registry, type FoundProbe } from './registry.ts'
 import { Scheduler } from './scheduler.ts'
 import type { HealthSideData, HealthSnapshot } from './snapshot.ts'
@@ -88,9 +86,7 @@ export function bootHealth(core: Core, { bundleDir }: { readonly bundleDir: stri
   // These wake nobody: a tool that runs for a while needs no listener.
   const addOwnProbes = once(() => {
     detached(() => {
-      registry.register(eventLoopProbe())
-      registry.register(fileDescriptorProbe())
-      registry.register(memoryProbe({ oldSpaceLimitMb: settings.oldSpaceLimitMb }))
+      for (const probe of ownProbes(settings)) registry.register(probe)
     })
   })
 

@@ -36,6 +36,16 @@ export const healthOptions = {
     'AFTERSPAN_HEALTH_SHARED',
     'What a shared dependency that is down does to /readyz: closed: 503; open: 200 and a warning, so that the load balancer keeps its instances. A word for all, name=open or name=closed for one check or one kind of server (closed,redis=open). What is the instance’s own trouble, such as a pool that is used up, is 503 all the same.',
   ),
+  disks: list(
+    'AFTERSPAN_HEALTH_DISKS',
+    'Paths whose file systems must have room, in bytes and inodes. Without it, that of the ledger.',
+  ),
+  oldestRequestMs: integer(
+    'AFTERSPAN_HEALTH_OLDEST_REQUEST',
+    'Milliseconds after which a request without an answer is a warning. 0: never, it is only told; a stream or a long poll is old and well.',
+    0,
+    { min: 0, max: 86_400_000 },
+  ),
   postgresqlStatement: text(
     'AFTERSPAN_HEALTH_POSTGRESQL_STATEMENT',
     'A statement of your own that each PostgreSQL probe runs too, in a transaction that is rolled back, with a timeout for it and its locks: INSERT INTO health (at) VALUES (now()).',
@@ -55,6 +65,8 @@ export interface HealthSettings {
   readonly format: 'health' | 'spring' | 'terminus'
   readonly optional: readonly string[]
   readonly shared: SharedPolicies
+  readonly disks: readonly string[]
+  readonly oldestRequestMs: number
   /** '' for none. */
   readonly postgresqlStatement: string
   readonly stallMs: number

@@ -9,6 +9,8 @@ test('the defaults', () => {
     timeoutMs: 1500,
     optional: [],
     shared: { others: 'closed', named: {} },
+    disks: [],
+    oldestRequestMs: 0,
     postgresqlStatement: '',
     stallMs: 30_000,
     oldSpaceLimitMb: undefined,
