@@ -129,6 +129,27 @@ test.for(nodesUnderTest())(
   },
 )
 
+test('a server that is gone is found by the app’s own requests, long before the next round', async (context) => {
+  const gone = present(await service('postgres'), context)
+  const child = startPreloaded({ app, env: { DATABASE_URL: gone.url, AFTERSPAN_HEALTH_INTERVAL: '600000' } })
+  const url = await listening(child)
+  const admin = await child.adminUrl()
+  await get(`${url}/orders/1`)
+  await pollUntil(async () => (await get(`${admin}/readyz/postgresql`)).text === 'ok')
+  await gone.stop()
+  await pollUntil(
+    async () => {
+      await get(`${url}/orders/2`)
+      return (await get(`${admin}/readyz`)).status === 503
+    },
+    { timeoutMs: 30_000, what: '/readyz to be 503' },
+  )
+  const { code, evidence } = JSON.parse((await child.waitForLine(/^changed (.*"to":"fail".*)$/))[1]!)
+  expect(code).toBe('ECONNREFUSED')
+  expect(evidence[0]).toMatchObject({ route: '/orders/:id' })
+  await child.stop()
+})
+
 test('the last changes survive a kill', async (context) => {
   const found = present(server, context)
   const env = { DATABASE_URL: found.url, OTEL_SERVICE_NAME: 'shop', AFTERSPAN_HEALTH_INTERVAL: '500' }

@@ -48,7 +48,9 @@ export function bootHealth(core: Core, { bundleDir }: { readonly bundleDir: stri
   const link = core.sideService({ name: 'health', entry: join(bundleDir, 'side-health.js'), data }, () => {
     link.post(registry.snapshot())
   })
-  const traffic = new Traffic(() => core.clock.now())
+  const traffic = watchTraffic(core, (component) => {
+    registry.suspect(component)
+  })
   const registry = new Registry({
     clock: core.clock,
     timer,
@@ -70,6 +72,7 @@ export function bootHealth(core: Core, { bundleDir }: { readonly bundleDir: stri
       timer.after(0, addOwnProbes)
     },
     onChange: telling(core, traffic),
+    isSeenWell: (component, withinMs) => settings.passive && traffic.isWell(component, withinMs),
     endpoints: (component) => traffic.endpoints(component),
     onRejected,
   })
@@ -93,6 +96,16 @@ export function bootHealth(core: Core, { bundleDir }: { readonly bundleDir: stri
   for (const hook of clientHooks(add, core.clock, onRejected, settings)) core.addModuleHook(hook)
   takeOver(add)
   timer.after(OWN_PROBES_AFTER_MS, addOwnProbes)
+}
+
+function watchTraffic(core: Core, suspect: (component: string) => void): Traffic {
+  return new Traffic(core.clock.now, (component) => {
+    try {
+      suspect(component)
+    } catch (error) {
+      onError(error) // it is the app's span that ends here
+    }
+  })
 }
 
 function telling(core: Core, traffic: Traffic): ReturnType<typeof createTelling> {

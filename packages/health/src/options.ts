@@ -1,4 +1,4 @@
-import { integer, list, loadSection, oneOf, text } from '@afterspan/core/internal'
+import { flag, integer, list, loadSection, oneOf, text } from '@afterspan/core/internal'
 import { sharedPolicies, type SharedPolicies } from './fleet.ts'
 
 /** One row per variable of health. */
@@ -50,6 +50,11 @@ export const healthOptions = {
     'AFTERSPAN_HEALTH_POSTGRESQL_STATEMENT',
     'A statement of your own that each PostgreSQL probe runs too, in a transaction that is rolled back, with a timeout for it and its locks: INSERT INTO health (at) VALUES (now()).',
   ),
+  passive: flag(
+    'AFTERSPAN_HEALTH_PASSIVE',
+    'Whether a dependency that the app’s own calls show to be well is asked only in each fifth round.',
+    true,
+  ),
   stallMs: integer(
     'AFTERSPAN_HEALTH_STALL',
     'Milliseconds of silence of the main thread after which /livez asks for a restart.',
@@ -64,6 +69,7 @@ export interface HealthSettings {
   readonly mount: 'admin' | 'app'
   readonly format: 'health' | 'spring' | 'terminus'
   readonly optional: readonly string[]
+  readonly passive: boolean
   readonly shared: SharedPolicies
   readonly disks: readonly string[]
   readonly oldestRequestMs: number

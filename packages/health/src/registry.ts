@@ -11,7 +11,7 @@ import { DEFAULT_RULES, dampen, type Dampened, type DampeningRules } from './dam
 import { policyOf, type SharedPolicies } from './fleet.ts'
 import type { HealthMetrics } from './metrics.ts'
 import { safeResult } from './probe-result.ts'
-import type { Round, Scheduler } from './scheduler.ts'
+import type { ProbeTask, Round, Scheduler } from './scheduler.ts'
 import type { CheckState, HealthSnapshot } from './snapshot.ts'
 import type { Turn } from './telling.ts'
 import type { Timer } from './timer.ts'
@@ -48,13 +48,14 @@ interface Entry {
   at: EpochMs | undefined
   durationMs: number | undefined
   abandoned: number
+  task: ProbeTask | undefined
   remove: () => void
 }
 
 interface Given {
   readonly clock: Clock
   readonly timer: Timer
-  readonly scheduler: Pick<Scheduler, 'add'>
+  readonly scheduler: Pick<Scheduler, 'add' | 'hasten'>
   readonly metrics: () => HealthMetrics
   readonly settings: {
     readonly intervalMs: number
@@ -67,6 +68,8 @@ interface Given {
   readonly onFirst: () => void
   /** The status of a check has become another one. Returns what was told of it. */
   readonly onChange: (change: HealthChange, turn: Turn) => HealthChange
+  /** Whether the app's own calls to this kind of server went well lately, all of them. */
+  readonly isSeenWell: (component: string, withinMs: number) => boolean
   /** Endpoints of the app that use this kind of server. */
   readonly endpoints: (component: string) => readonly string[]
   /** A probe was left out, and why. */
@@ -104,14 +107,19 @@ export class Registry {
     const entry = newEntry(probe, this.#freeName(probe.name), madeAt, settings)
     this.#entries.set(entry.name, entry)
     this.#byProbe.set(probe, entry)
-    const stop = this.#given.scheduler.add({
-      intervalMs: bounded(probe.intervalMs, 100, 3_600_000, settings.intervalMs),
+    const intervalMs = bounded(probe.intervalMs, 100, 3_600_000, settings.intervalMs)
+    const task: ProbeTask = {
+      component: componentOf(probe),
+      intervalMs,
       timeoutMs: bounded(probe.timeoutMs, 10, 60_000, settings.timeoutMs),
       check: async (signal) => safeResult(await probe.check(signal)),
       isGone: () => 'isGone' in probe && probe.isGone(),
       onGone: () => entry.remove(),
       onRound: (round) => this.#take(entry, round),
-    })
+      ...('isGone' in probe ? { seen: () => this.#seen(entry, intervalMs) } : {}),
+    }
+    entry.task = task
+    const stop = this.#given.scheduler.add(task)
     entry.remove = () => {
       if (this.#byProbe.get(probe) !== entry) return
       stop()
@@ -148,6 +156,22 @@ export class Registry {
     }
   }
 
+  /** The app's own calls have met with trouble: a look at once, where nothing is known of it yet. */
+  suspect(component: string): void {
+    for (const { probe, task, dampened } of this.#entries.values())
+      if (task?.component === component && 'isGone' in probe && dampened?.status === 'pass')
+        this.#given.scheduler.hasten(task)
+  }
+
+  /** A client that was found and is well needs no question while the app's own calls go well. With a second one of its kind nobody could say whose calls those are. */
+  #seen(entry: Entry, intervalMs: number): ProbeResult | undefined {
+    if (entry.dampened?.status !== 'pass' || entry.last?.status !== 'pass') return undefined
+    const component = componentOf(entry.probe)
+    const isAlone = [...this.#entries.values()].filter(({ probe }) => componentOf(probe) === component).length === 1
+    if (!isAlone || !this.#given.isSeenWell(component, intervalMs)) return undefined
+    return { status: 'pass', ...(entry.last.observed ? { observed: entry.last.observed } : {}) }
+  }
+
   /** Told at once, not in the next turn of the loop: a handler of the app may keep this one busy. */
   drain(): void {
     this.#isDraining = true
@@ -178,14 +202,14 @@ export class Registry {
     entry.at = this.#given.clock.now()
     entry.dampened = dampen(entry.dampened, result.status, entry.at, entry.rules)
     entry.last = result
-    entry.durationMs = durationMs
+    if (kind !== 'seen') entry.durationMs = durationMs
     if (result.status === 'pass') entry.lastPassAt = entry.at
     if (explains(result.status, entry.dampened.status)) entry.evidence = result
     if (kind === 'abandoned') {
       entry.abandoned++
       this.#metrics?.abandoned(entry.name)
     }
-    if (kind !== 'hanging') this.#metrics?.duration(entry.name, durationMs)
+    if (kind !== 'hanging' && kind !== 'seen') this.#metrics?.duration(entry.name, durationMs)
     this.#tellStatus(entry, turn)
     this.#publishSoon()
     return result.status === 'fail' || entry.dampened.status !== result.status ? 'suspicious' : 'calm'
@@ -275,6 +299,7 @@ function newEntry(
     at: undefined,
     durationMs: undefined,
     abandoned: 0,
+    task: undefined,
     remove: () => {},
   }
 }

@@ -1,4 +1,5 @@
 import type { Clock, ProbeResult } from '@afterspan/core/internal'
+import { Budget } from './budget.ts'
 import { publicCode, networkCode } from './codes.ts'
 import { scrub } from './scrub.ts'
 import type { Timer } from './timer.ts'
@@ -6,13 +7,17 @@ import type { Timer } from './timer.ts'
 export interface Round {
   readonly result: ProbeResult
   readonly durationMs: number
-  /** answered: by the check itself. abandoned: it had not settled when it was given up. hanging: still that one; no check was run. */
-  readonly kind: 'answered' | 'abandoned' | 'hanging'
+  /** answered: by the check itself. abandoned: it had not settled when it was given up. hanging: still that one; no check was run. seen: the app's own traffic has said so; no check was run either. */
+  readonly kind: 'abandoned' | 'answered' | 'hanging' | 'seen'
 }
 export interface ProbeTask {
+  /** Whose budget a check is taken from. */
+  readonly component: string
   readonly intervalMs: number
   readonly timeoutMs: number
   check(signal: AbortSignal): Promise<ProbeResult>
+  /** What the app's own traffic says since the last round, where that is enough. */
+  seen?(): ProbeResult | undefined
   /** True once there is nothing left to probe. */
   isGone(): boolean
   onGone(): void
@@ -27,6 +32,10 @@ const LAST_WORD_MS = 50
 const QUICK_ROUNDS = 20
 /** A round is followed by this much silence at least, however long it took. */
 const LEAST_PAUSE_MS = 100
+/** However often the app's traffic says that something is wrong. */
+const LEAST_BETWEEN_MS = 1000
+/** Rounds that traffic may answer before the check is asked again: it knows more than that calls go well. */
+const MOST_SEEN = 4
 
 interface Entry {
   readonly task: ProbeTask
@@ -34,6 +43,11 @@ interface Entry {
   /** Of the check that has not settled, given up or not. */
   inFlight: AbortController | undefined
   startedAt: number
+  /** When the next round is to be. */
+  dueAt: number
+  seenInARow: number
+  /** It has taken its part of the budget, and waits for its turn. */
+  hasTurn: boolean
   lastStatus: string | undefined
   sameStatus: number
   ended: boolean
@@ -50,6 +64,8 @@ export class Scheduler {
   readonly #isolate: <R>(fn: () => R) => R
   readonly #onError: (error: unknown) => void
   readonly #random: () => number
+  readonly #budget: Budget
+  readonly #entries = new WeakMap<ProbeTask, Entry>()
 
   constructor(given: {
     readonly clock: Pick<Clock, 'monotonicMs'>
@@ -65,6 +81,7 @@ export class Scheduler {
     this.#isolate = given.isolate
     this.#onError = given.onError
     this.#random = given.random ?? Math.random
+    this.#budget = new Budget(given.clock.monotonicMs())
   }
 
   /** Starts rounds; the returned function ends them, and a check in flight is aborted. */
@@ -73,23 +90,50 @@ export class Scheduler {
       task,
       cancel: () => {},
       inFlight: undefined,
-      startedAt: 0,
+      startedAt: Number.NEGATIVE_INFINITY,
+      dueAt: 0,
+      seenInARow: 0,
+      hasTurn: false,
       lastStatus: undefined,
       sameStatus: 0,
       ended: false,
     }
+    this.#entries.set(task, entry)
     this.#next(entry, this.#random() * Math.min(100, task.intervalMs))
     return () => end(entry)
   }
 
+  /** Something looks wrong: the next round comes at once, if the last one was not just now. */
+  hasten(task: ProbeTask): void {
+    const entry = this.#entries.get(task)
+    if (!entry || entry.ended || entry.inFlight || entry.hasTurn) return
+    entry.seenInARow = MOST_SEEN
+    const now = this.#clock.monotonicMs()
+    const between = Math.min(LEAST_BETWEEN_MS, Math.max(250, task.intervalMs / 4))
+    const delay = Math.max(0, between - (now - entry.startedAt))
+    if (now + delay < entry.dueAt) this.#next(entry, delay)
+  }
+
   #next(entry: Entry, delayMs: number): void {
     entry.cancel()
+    entry.dueAt = this.#clock.monotonicMs() + delayMs
     entry.cancel = this.#timer.after(delayMs, () => this.#round(entry))
   }
 
   #round(entry: Entry): void {
     if (entry.ended || leaveIfGone(entry)) return
-    if (entry.inFlight) this.#stillHanging(entry)
+    if (entry.inFlight) return this.#stillHanging(entry)
+    const now = this.#clock.monotonicMs()
+    const mayBeSeen = !entry.hasTurn && entry.seenInARow < MOST_SEEN
+    const seen = mayBeSeen ? entry.task.seen?.() : undefined
+    if (seen) {
+      entry.seenInARow++
+      this.#conclude(entry, { result: seen, durationMs: 0, kind: 'seen' }, now)
+      return
+    }
+    const waitMs = entry.hasTurn ? 0 : this.#budget.take(entry.task.component, now)
+    entry.hasTurn = waitMs > 0
+    if (waitMs > 0) this.#next(entry, waitMs)
     else this.#startCheck(entry)
   }
 
@@ -105,6 +149,7 @@ export class Scheduler {
     const controller = new AbortController()
     const startedAt = this.#clock.monotonicMs()
     entry.inFlight = controller
+    entry.seenInARow = 0
     entry.startedAt = startedAt
     let isTold = false
     const tell = (result: ProbeResult, kind: Round['kind']): void => {

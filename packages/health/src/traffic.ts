@@ -41,6 +41,7 @@ interface System {
   readonly failed: Failed[]
   good: Call | undefined
   goodAt: number
+  badAt: number
   readonly endpoints: Endpoints
 }
 
@@ -56,11 +57,14 @@ export interface Question {
 
 export class Traffic implements SpanObserver {
   readonly #now: () => EpochMs
+  readonly #onTrouble: (component: string) => void
   readonly #open = new Map<string, Call>()
   readonly #systems = new Map<string, System>()
 
-  constructor(now: () => EpochMs) {
+  /** `onTrouble`: a call has failed by what may be the server's. */
+  constructor(now: () => EpochMs, onTrouble: (component: string) => void = () => {}) {
     this.#now = now
+    this.#onTrouble = onTrouble
   }
 
   onStart(span: Parameters<SpanObserver['onStart']>[0], parent: Context): void {
@@ -85,7 +89,11 @@ export class Traffic implements SpanObserver {
     const error = errorOf(data).slice(0, 100)
     const message = data.status.message ?? ''
     if (system.failed.length >= MOST_FAILED) system.failed.shift()
-    system.failed.push({ trace: refOf(call), request: call.request, at: data.endMs, error, message })
+    const failed = { trace: refOf(call), request: call.request, at: data.endMs, error, message }
+    system.failed.push(failed)
+    if (!isOfDependency(failed, 'READONLY') && error !== '25006') return
+    system.badAt = data.endMs
+    this.#onTrouble(name!)
   }
 
   /** What shows the change, failed work first, then work that waits; each request once. */
@@ -101,6 +109,14 @@ export class Traffic implements SpanObserver {
       .toReversed()
       .map((call) => evidenceOf(call.trace, call.request, { error: call.error }))
     return onceEach([...failed, ...this.#waiting(component, from)]).slice(0, MOST_TOLD)
+  }
+
+  /** Calls have gone well in the last `withinMs`, none has failed by the server in that time, and none waits. */
+  isWell(component: string, withinMs: number): boolean {
+    const system = this.#systems.get(component)
+    const from = this.#now() - withinMs
+    if (!system || system.goodAt < from || system.badAt >= from) return false
+    return this.#waiting(component, 0).length === 0
   }
 
   /** Endpoints whose requests have used that kind of server lately. */
@@ -124,7 +140,7 @@ export class Traffic implements SpanObserver {
   #system(name: string): System | undefined {
     let system = this.#systems.get(name)
     if (system || this.#systems.size >= MOST_SYSTEMS) return system
-    system = { failed: [], good: undefined, goodAt: 0, endpoints: new Endpoints() }
+    system = { failed: [], good: undefined, goodAt: 0, badAt: 0, endpoints: new Endpoints() }
     this.#systems.set(name, system)
     return system
   }

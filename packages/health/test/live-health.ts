@@ -41,6 +41,7 @@ export function liveHealth(settings: { readonly intervalMs?: number; readonly ti
     },
     onFirst: () => {},
     onChange: (change) => change,
+    isSeenWell: () => false,
     endpoints: () => [],
     onRejected: () => {},
   })

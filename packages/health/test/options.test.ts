@@ -8,6 +8,7 @@ test('the defaults', () => {
     mount: 'admin',
     timeoutMs: 1500,
     optional: [],
+    passive: true,
     shared: { others: 'closed', named: {} },
     disks: [],
     oldestRequestMs: 0,

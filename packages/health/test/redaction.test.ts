@@ -106,6 +106,7 @@ test('whatever a driver throws, returns or measures, the public bodies have name
     publish: () => {},
     onFirst: () => {},
     onChange: (change) => change,
+    isSeenWell: () => false,
     endpoints: () => [],
     onRejected: () => {},
   })

@@ -9,7 +9,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import type { SharedPolicies } from '../src/fleet.ts'
 import { group } from '../src/group.ts'
 import { createHealthMetrics } from '../src/metrics.ts'
-import { Registry } from '../src/registry.ts'
+import { Registry, type FoundProbe } from '../src/registry.ts'
 import { Scheduler } from '../src/scheduler.ts'
 import type { CheckState, HealthSnapshot } from '../src/snapshot.ts'
 import { judge } from '../src/verdict.ts'
@@ -23,6 +23,7 @@ let published: HealthSnapshot[]
 let rejected: string[]
 let changes: HealthChange[]
 let firsts: number
+let isSeenWell: boolean
 let shown: Partial<HealthChange>
 let metrics: ReturnType<typeof createMetricRegistry>
 
@@ -32,6 +33,7 @@ beforeEach(() => {
   rejected = []
   changes = []
   firsts = 0
+  isSeenWell = false
   shown = {}
   metrics = createMetricRegistry()
 })
@@ -52,6 +54,7 @@ function registry(
       changes.push(change)
       return { ...change, ...shown }
     },
+    isSeenWell: () => isSeenWell,
     endpoints: (component) => (component === 'postgresql' ? ['/orders/{id}'] : []),
     onRejected: (why) => rejected.push(why),
   })
@@ -327,4 +330,52 @@ test('a check is in the groups that it names and in those that name it', async (
   registry().register(probe(async () => PASS, { groups: ['core'] }))
   await time.advance(200)
   expect(last()).toMatchObject({ groups: ['core', 'orders'] })
+})
+
+describe('passive', () => {
+  let asked: number
+  const found = (name: string): FoundProbe => ({
+    ...probe(async () => {
+      asked++
+      return { ...PASS, observed: { waiting: { value: 0 } } }
+    }),
+    name,
+    isGone: () => false,
+  })
+  beforeEach(() => {
+    asked = 0
+    isSeenWell = true
+  })
+
+  test('a client that the app’s own calls show to be well is asked in each fifth round', async () => {
+    registry().register(found('db'))
+    await time.advance(20_200)
+    expect(asked).toBe(3)
+    expect(last()).toMatchObject({ status: 'pass', observed: { waiting: { value: 0 } } })
+    expect(await series('afterspan_health_check_duration_seconds')).toEqual([['db', 3]])
+  })
+
+  test('with two of its kind each is asked, and what an app registers always is', async () => {
+    const all = registry()
+    all.register(found('db'))
+    all.register(found('db-2'))
+    all.register(probe(async () => PASS, { name: 'own', component: 'own' }))
+    await time.advance(20_200)
+    expect(asked).toBe(22)
+    expect(await series('afterspan_health_check_duration_seconds')).toContainEqual(['own', 11])
+  })
+
+  test('trouble that the app’s own calls meet with is looked at long before the next round', async () => {
+    const all = registry()
+    let result = PASS
+    all.register({ ...probe(async () => result, { intervalMs: 60_000 }), isGone: () => false })
+    await time.advance(5000)
+    result = FAIL
+    all.suspect('redis')
+    await time.advance(1000)
+    expect(last()).toMatchObject({ status: 'pass' })
+    all.suspect('postgresql')
+    await time.advance(100)
+    expect(last()).toMatchObject({ status: 'fail' })
+  })
 })

@@ -21,6 +21,7 @@ function scheduler(isolate: <R>(fn: () => R) => R = (fn) => fn()): Scheduler {
 
 function task(check: (signal: AbortSignal) => Promise<ProbeResult>, more: Partial<ProbeTask> = {}): ProbeTask {
   return {
+    component: 'postgresql',
     intervalMs: 2000,
     timeoutMs: 1500,
     check(signal) {
@@ -244,4 +245,71 @@ test('an error of the engine itself is told, and is no unhandled rejection of th
   )
   await time.advance(100)
   expect(told).toEqual([error])
+})
+
+describe('what the app’s own traffic says', () => {
+  test('answers four rounds in place of the check, and then the check is asked again', async () => {
+    scheduler().add(task(async () => PASS, { seen: () => ({ status: 'pass' }) }))
+    await time.advance(22_000)
+    expect(rounds.map(({ kind }) => kind).slice(0, 7)).toEqual([
+      'seen',
+      'seen',
+      'seen',
+      'seen',
+      'answered',
+      'seen',
+      'seen',
+    ])
+    expect(calls.map(({ at }) => at)).toEqual([8100, 18_100])
+  })
+
+  test('brings the next round forward, and no more than the pace allows', async () => {
+    const engine = scheduler()
+    const asked = task(async () => PASS, { intervalMs: 60_000 })
+    engine.add(asked)
+    await time.advance(1000)
+    for (let i = 0; i < 1000; i++) engine.hasten(asked)
+    await time.advance(500)
+    expect(calls.map(({ at }) => at)).toEqual([100, 1100])
+    engine.hasten(asked)
+    await time.advance(599)
+    expect(calls).toHaveLength(2)
+    await time.advance(1)
+    expect(calls.map(({ at }) => at)).toEqual([100, 1100, 2100])
+  })
+
+  test('starts no second check beside one that runs, none of a probe that is gone, none that nobody knows', async () => {
+    const engine = scheduler()
+    const hanging = task(hang)
+    const stop = engine.add(hanging)
+    await time.advance(200)
+    engine.hasten(hanging)
+    engine.hasten(task(async () => PASS))
+    await time.advance(200)
+    expect(calls).toHaveLength(1)
+    stop()
+    engine.hasten(hanging)
+    await time.advance(60_000)
+    expect(calls).toHaveLength(1)
+  })
+})
+
+test('however many probes ask one kind of server, ten checks begin in a second, and each has its turn', async () => {
+  const engine = scheduler()
+  const askedBy = new Map<number, number>()
+  for (let i = 0; i < 40; i++)
+    engine.add(
+      task(
+        async () => {
+          askedBy.set(i, (askedBy.get(i) ?? 0) + 1)
+          return PASS
+        },
+        { intervalMs: 1000 },
+      ),
+    )
+  await time.advance(20_100)
+  expect(calls.length).toBeGreaterThan(180)
+  expect(calls.length).toBeLessThanOrEqual(211)
+  expect(askedBy.size).toBe(40)
+  expect(Math.min(...askedBy.values())).toBeGreaterThanOrEqual(2)
 })

@@ -103,3 +103,40 @@ test('nothing grows without bound', () => {
   now += 1000
   expect(bad()).toHaveLength(8)
 })
+
+test('calls that go well say so, until one fails by the server, one waits, or all is silent', () => {
+  const isWell = () => traffic.isWell('postgresql', 2000)
+  expect(isWell()).toBe(false)
+  call(PG, '/a').end()
+  expect(isWell()).toBe(true)
+  call(PG, '/a').end({ type: '23505' })
+  expect(isWell()).toBe(true)
+  const waits = call(PG, '/a')
+  now += 300
+  expect(isWell()).toBe(false)
+  waits.end()
+  expect(isWell()).toBe(true)
+  call(PG, '/a').end({ type: '25006' })
+  expect(isWell()).toBe(false)
+  now += 2001
+  expect(isWell()).toBe(false)
+  call(PG, '/a').end()
+  expect(isWell()).toBe(true)
+  expect(traffic.isWell('redis', 2000)).toBe(false)
+})
+
+test('a call that fails by what may be the server’s is told at once', () => {
+  const told: string[] = []
+  traffic = new Traffic(
+    () => now as EpochMs,
+    (component) => told.push(component),
+  )
+  call(PG, '/a').end()
+  call(PG, '/a').end({ type: '23505' })
+  call({ 'db.system.name': 'redis' }, '/a').end({ message: 'WRONGTYPE Operation against a key' })
+  expect(told).toEqual([])
+  call(PG, '/a').end({ type: 'ECONNREFUSED' })
+  call(PG, '/a').end({ type: '25006' })
+  call({ 'db.system.name': 'redis' }, '/a').end({ message: "READONLY You can't write against a read only replica." })
+  expect(told).toEqual(['postgresql', 'postgresql', 'redis'])
+})
