@@ -1,8 +1,10 @@
 // The app's own callbacks are told of incidents, and whatever they do harms nobody.
 import { bothFormats, get, pollUntil, runApp, startPreloaded, type RunningApp } from '@afterspan/testing'
+import type { Receipt } from 'afterspan'
 import { startOtlpSink } from 'afterspan/internal'
 import { expect, test } from 'vitest'
 import { appFile, listening, traceIdOf } from './app.ts'
+import { settledReceipt } from './receipts.ts'
 
 const apps = { cjs: appFile('reports.cjs'), mjs: appFile('reports.mjs') }
 
@@ -93,6 +95,34 @@ test('callbacks that throw, reject, hang or fail at work of their own harm neith
   app.signal('SIGTERM')
   expect(await app.exit).toEqual({ code: null, signal: 'SIGTERM' })
   expect(told(app).map(({ failure }) => failure.message)).toEqual(['the work failed', 'the work failed'])
+})
+
+test('what a killed process leaves open is told to the callbacks of one that lives, once, and as one where it is much', async () => {
+  const sink = await startOtlpSink()
+  const living = startPreloaded({ app: apps.cjs, sink })
+  // It has the ledger to patrol from now on.
+  await get(`${await listening(living)}/well`)
+  await sink.waitFor((spans) => spans.length > 0)
+  const states: Told[][] = []
+  for (const path of ['/hangs', '/hangs-12']) {
+    const env = { OTEL_SERVICE_NAME: 'worker' }
+    const dying = startPreloaded({ app: apps.cjs, sink, ledgerDir: living.ledgerDir, env })
+    const traceId = traceIdOf(await get(`${await listening(dying)}${path}`))
+    const before = told(living).length
+    const isRunning = ({ tasks }: Receipt): boolean =>
+      tasks.filter(({ state }) => state === 'running').length === (path === '/hangs' ? 1 : 12)
+    await settledReceipt(await living.adminUrl(), traceId, isRunning)
+    dying.signal('SIGKILL')
+    await pollUntil(() => told(living).length > before, { what: 'the living is told', timeoutMs: 20_000 })
+    states.push(told(living).slice(before))
+    expect(told(living).at(-1)!.trace.traceId).toBe(traceId)
+  }
+  const lost = { kind: 'task_lost', service: 'worker', failure: { type: 'process_killed' } }
+  expect(states).toMatchObject([[lost], [{ ...lost, count: 12 }]])
+  expect(told(living)).toHaveLength(2)
+  expect(living.stderr).toBe('')
+  await living.stop()
+  await sink.close()
 })
 
 test('without the preload nothing is told, and nothing is said', async () => {

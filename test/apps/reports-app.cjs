@@ -29,6 +29,11 @@ module.exports = function start({ onReport, runTask, safeHandler }) {
       throw new RangeError('the work failed')
     }),
     '/late': (res) => res.end('promised', () => runTask('late work', fail).catch(() => {})),
+    '/hangs': (res) => res.end('promised', () => runTask('late work', () => new Promise(() => {}))),
+    '/hangs-12': (res) =>
+      res.end('promised', () => {
+        for (let n = 0; n < 12; n++) void runTask('late work', () => new Promise(() => {}))
+      }),
     '/well': (res) => res.end('promised', () => runTask('late work', async () => {})),
     '/crash': () => {
       throw new RangeError('the process ends')

@@ -9,6 +9,7 @@ import { findLedgerDir, nameLedgerDir } from './ledger-dir.ts'
 import { trackerOptions } from './options.ts'
 import { askReceipt } from './query/receipt-client.ts'
 import { startRecorder } from './recorder.ts'
+import type { FromPatrol } from './patrol/beside-app.ts'
 import type { SideData } from './side.ts'
 
 /** Whether the trace context may travel in what the app gave to the queue; for queues that have no place for it. */
@@ -50,9 +51,11 @@ export function bootTracker(core: Core, { bundleDir }: { readonly bundleDir: str
   const probe = createLedgerProbe((message) => {
     link.post(message)
   }, core.clock)
-  const link = core.sideService({ name: 'patrol', entry: join(bundleDir, 'side-patrol.js'), data }, (message) => {
+  const link = core.sideService({ name: 'patrol', entry: join(bundleDir, 'side-patrol.js'), data }, (heard) => {
+    const message = heard as FromPatrol | ToLedgerProbe
+    if (message.kind === 'incidents') for (const incident of message.incidents) core.report(incident)
     // Where nobody is meant to patrol, that nobody does is no news.
-    if (probe.hear(message as ToLedgerProbe) === 'work' && config.patrol !== 'off') offer(probe)
+    else if (probe.hear(message) === 'work' && config.patrol !== 'off') offer(probe)
   })
 }
 

@@ -49,6 +49,8 @@ export interface PatrolSettings {
   readonly onExportFailure: (reply: OtlpReply) => void
   /** What people want to be told of, once each, after it is in the ledger. */
   readonly onIncidents?: (incidents: readonly Incident[]) => void
+  /** Those of them that nobody else can tell: whose process is dead by proof, or has not renewed its lease. */
+  readonly onProven?: (incidents: readonly Incident[]) => void
 }
 export interface PatrolTotals {
   torn: number
@@ -175,7 +177,7 @@ export class Patrol {
   }
 
   /** Decides what the batches change and commits it, with `beside`, as one. */
-  async #apply(batches: readonly Batch[], beside: LedgerChange): Promise<void> {
+  async #apply(batches: readonly Batch[], beside: LedgerChange, isProof = false): Promise<void> {
     this.#isUnsure = true
     const { processes, incidents } = await this.#inTurn(async (ledger) => {
       const known = await this.#knownOf(batches, ledger)
@@ -185,15 +187,25 @@ export class Patrol {
       const hasOrphan = change.tasks?.some(({ requestKey, facts }) => !requestKey && facts.spawned?.parent)
       if (hasOrphan || this.#orphans?.size || ledger.isShared) this.#orphans = undefined
       await ledger.commit({ ...change, ...beside, outbox, processes: changed })
-      return { processes: changed, incidents: this.#incidentsOf(batches, change, known) }
+      return { processes: changed, incidents: this.#incidentsOf(batches, change, known, isProof) }
     })
     this.#isUnsure = false
-    if (incidents.length > 0) this.#settings.onIncidents?.(incidents)
+    if (incidents.length > 0) {
+      this.#settings.onIncidents?.(incidents)
+      if (isProof) this.#settings.onProven?.(incidents)
+    }
     for (const row of processes) this.#processes.set(row.key, row)
   }
 
-  #incidentsOf(batches: readonly Batch[], { tasks = [] }: LedgerChange, known: Known): readonly Incident[] {
-    return this.#settings.onIncidents ? incidentsOf(batches, tasks, known.tasks) : []
+  #incidentsOf(
+    batches: readonly Batch[],
+    { tasks = [] }: LedgerChange,
+    known: Known,
+    isProof: boolean,
+  ): readonly Incident[] {
+    const { onIncidents, onProven } = this.#settings
+    if (!onIncidents && !(isProof && onProven)) return []
+    return incidentsOf(batches, tasks, known.tasks, (key) => known.processes.get(key)?.worker.service)
   }
 
   async #knownOf(batches: readonly Batch[], ledger: LedgerStore): Promise<Known> {
@@ -266,7 +278,7 @@ export class Patrol {
       outbox.push(...open.map((lost) => crashedRequest(lost, row, now, evidence)))
       processes.push({ ...row, deadAt: now })
     }
-    await this.#apply(batches, { processes, outbox })
+    await this.#apply(batches, { processes, outbox }, true)
     for (const key of keys) {
       this.#stalled.delete(key)
       this.#noteDetection(key)

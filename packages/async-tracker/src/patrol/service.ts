@@ -1,7 +1,7 @@
 // The patrol as a service: takes the lock when it is free, then sweeps four times a second and answers on its socket. Beside the
 // app on the side thread, or as `afterspan patrol`.
 import type { Server } from 'node:http'
-import type { Clock, EpochMs, ErrorCode, OtlpSettings } from '@afterspan/core/internal'
+import type { Clock, EpochMs, ErrorCode, Incident, OtlpSettings } from '@afterspan/core/internal'
 import { folderId } from '../ledger/folder-id.ts'
 import { createPostgresLedger } from '../ledger/postgres.ts'
 import { knock } from '../door.ts'
@@ -29,6 +29,8 @@ export interface PatrolServiceSettings {
   readonly webhookUrl?: string
 }
 export type Say = (code: ErrorCode, message: string) => void
+/** To the app beside which the patrol runs. */
+export type Tell = (incidents: readonly Incident[]) => void
 
 const SWEEP_MS = 250
 const LOCK_MS = 500
@@ -41,6 +43,7 @@ export class PatrolService {
   readonly #settings: PatrolServiceSettings
   readonly #clock: Clock
   readonly #say: Say
+  readonly #tell: Tell | undefined
   readonly #lock: PatrolLock
   readonly #webhook: Webhook | undefined
   #patrol: Patrol | undefined
@@ -53,7 +56,8 @@ export class PatrolService {
   #lastLockTry = -Infinity
   #lastPrune = -Infinity
 
-  constructor(settings: PatrolServiceSettings, clock: Clock, say: Say) {
+  constructor(settings: PatrolServiceSettings, clock: Clock, say: Say, tell?: Tell) {
+    this.#tell = tell
     this.#settings = settings
     this.#clock = clock
     this.#say = say
@@ -161,6 +165,7 @@ export class PatrolService {
       // Only on one machine does a door prove anything: the kernel is what keeps it.
       knock: async ({ key, worker }) => (isOnSameKernel(worker, vantage) ? knock(dir, key) : 'unknown'),
       ...(this.#webhook ? { onIncidents: this.#webhook.add } : {}),
+      ...(this.#tell ? { onProven: this.#tell } : {}),
       onExportFailure: ({ reason }) => {
         this.#say(
           'AFS_EXPORT_FAILED',

@@ -13,6 +13,10 @@ export interface Incident {
   readonly route?: string
   readonly failure?: TaskFailure
   readonly taskId?: TaskId
+  /** So many of one kind, failure and route at once; the rest is of the newest. Absent: one. */
+  readonly count?: number
+  /** Of whose process it is told, where that has died and another tells it. */
+  readonly service?: string
   /** Of `health_changed` alone. */
   readonly health?: HealthChange
 }

@@ -85,7 +85,7 @@ export class IncidentReader {
 }
 
 /** A copy that nobody can change: several may be told of it. */
-export function incident({ kind, at, failure, trace, route, taskId, health }: Loose): Incident {
+export function incident({ kind, at, failure, trace, route, taskId, count, service, health }: Loose): Incident {
   return Object.freeze({
     kind,
     at,
@@ -93,6 +93,8 @@ export function incident({ kind, at, failure, trace, route, taskId, health }: Lo
     ...(route ? { route } : {}),
     ...(failure ? { failure: Object.freeze({ ...failure }) } : {}),
     ...(taskId ? { taskId } : {}),
+    ...(count ? { count } : {}),
+    ...(service ? { service } : {}),
     ...(health ? { health: Object.freeze({ ...health }) } : {}),
   })
 }

@@ -54,7 +54,10 @@ function errorOf({ kind, failure }: Incident): Error {
 
 const STATES: Partial<Record<Incident['kind'], string>> = { task_failed: 'failed', task_lost: 'lost' }
 
-function contextOf({ kind, trace, route, taskId }: Incident): { level: 'error'; tags: Record<string, string> } {
+function contextOf({ kind, trace, route, taskId, count, service }: Incident): {
+  level: 'error'
+  tags: Record<string, string>
+} {
   const state = STATES[kind]
   return {
     level: 'error',
@@ -64,6 +67,8 @@ function contextOf({ kind, trace, route, taskId }: Incident): { level: 'error'; 
       ...(route ? { 'http.route': route } : {}),
       ...(state ? { 'afterspan.task.state': state } : {}),
       ...(taskId ? { 'afterspan.task.id': taskId } : {}),
+      ...(service ? { 'afterspan.service': service } : {}),
+      ...(count ? { 'afterspan.count': String(count) } : {}),
     },
   }
 }
