@@ -1,4 +1,4 @@
-import { get, nodesUnderTest, pollUntil, startPreloaded } from '@afterspan/testing'
+import { get, nodesUnderTest, pollUntil, present, service, startPreloaded } from '@afterspan/testing'
 import { describe, expect, test } from 'vitest'
 import { appFile, listening } from './app.ts'
 
@@ -70,4 +70,56 @@ test('/livez says that no JavaScript runs where a synchronous call blocks, and a
     what: 'the stall that is over to be told',
   })
   await child.stop()
+})
+
+test('/livez asks for a restart where the pool is dead and its server is not; a server that is down never turns it', async (context) => {
+  const server = present(await service('postgres'), context)
+  const env = {
+    DATABASE_URL: server.url,
+    AFTERSPAN_HEALTH_INTERVAL: '500',
+    AFTERSPAN_HEALTH_TIMEOUT: '500',
+    AFTERSPAN_HEALTH_DEAD_POOL: '1000',
+  }
+  const child = startPreloaded({ app: appFile('leak.cjs'), env })
+  try {
+    const url = await listening(child)
+    const admin = await child.adminUrl()
+    const until = (path: string, status: number, text = ''): Promise<string> =>
+      pollUntil(
+        async () => {
+          const answer = await get(`${admin}${path}`)
+          return answer.status === status && answer.text.includes(text) && answer.text
+        },
+        { timeoutMs: 30_000, what: `${path} to be ${status} ${text}` },
+      )
+    await until('/readyz', 200)
+
+    await server.freeze()
+    await get(`${url}/want`)
+    await until('/readyz?verbose', 503, '[-]postgresql failed: ')
+    // In all the time that a dead pool would take to be found, and more.
+    const frozenAt = performance.now()
+    while (performance.now() - frozenAt < 5000) {
+      expect((await get(`${admin}/livez`)).status).toBe(200)
+      await get(`${url}/want`)
+    }
+    await server.thaw()
+    await until('/readyz', 200)
+
+    await get(`${url}/leak`)
+    await get(`${url}/want`)
+    const told = await until('/livez', 503)
+    expect(told).toMatch(
+      /^\[\+\]main-thread ok\n\[-\]postgresql failed: pool_dead: the pool has given nothing for \d+ ms/,
+    )
+    expect((await get(`${admin}/livez`, FOREIGN)).text).toContain('[-]postgresql failed: reason withheld\n')
+    expect(await until('/health', 503)).toMatch(/"postgresql:heldAt":\[\{"observedValue":"[^"]*leak\.cjs:\d+"/)
+    expect((await get(`${admin}/health`, FOREIGN)).text).not.toContain('leak.cjs')
+    await get(`${url}/free`)
+    await until('/livez', 200)
+    await until('/readyz', 200)
+  } finally {
+    await child.stop()
+    await server.stop()
+  }
 })

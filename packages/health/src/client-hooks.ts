@@ -11,10 +11,11 @@ export function clientHooks(
   add: (probe: HealthProbe | FoundProbe, madeAt: string | undefined) => unknown,
   clock: Pick<Clock, 'monotonicMs'>,
   onRejected: (why: string) => void,
-  settings: Pick<HealthSettings, 'postgresqlStatement' | 'timeoutMs'>,
+  settings: Pick<HealthSettings, 'deadPoolMs' | 'postgresqlStatement' | 'timeoutMs'>,
 ): readonly ModuleHook[] {
   return [
     postgresqlHook(add, clock, onRejected, {
+      deadMs: settings.deadPoolMs,
       timeoutMs: settings.timeoutMs,
       statement: settings.postgresqlStatement,
     }),

@@ -36,6 +36,12 @@ export const healthOptions = {
     'AFTERSPAN_HEALTH_SHARED',
     'What a shared dependency that is down does to /readyz: closed: 503; open: 200 and a warning, so that the load balancer keeps its instances. A word for all, name=open or name=closed for one check or one kind of server (closed,redis=open). What is the instance’s own trouble, such as a pool that is used up, is 503 all the same.',
   ),
+  deadPoolMs: integer(
+    'AFTERSPAN_HEALTH_DEAD_POOL',
+    'Milliseconds for which a pool must have given nothing to an app that wants something, until /livez asks for a restart; and only where a connection beside the pool works, twice, and the server sees none of the pool’s own at work.',
+    60_000,
+    { min: 1000, max: 3_600_000 },
+  ),
   disks: list(
     'AFTERSPAN_HEALTH_DISKS',
     'Paths whose file systems must have room, in bytes and inodes. Without it, that of the ledger.',
@@ -71,6 +77,7 @@ export interface HealthSettings {
   readonly optional: readonly string[]
   readonly passive: boolean
   readonly shared: SharedPolicies
+  readonly deadPoolMs: number
   readonly disks: readonly string[]
   readonly oldestRequestMs: number
   /** '' for none. */

@@ -2,7 +2,7 @@ import type { AdminReply, AdminRequest, ProbeStatus, SideHost } from '@afterspan
 import { livez } from './livez.ts'
 import { renderBody, renderCheck, renderText, wantedFormat, type Format } from './render.ts'
 import { reply } from './reply.ts'
-import type { HealthSideData, HealthSnapshot } from './snapshot.ts'
+import type { CheckState, HealthSideData, HealthSnapshot } from './snapshot.ts'
 import type { StallWatch } from './stall/stall-watch.ts'
 import { groupOf, judge, type Endpoint, type JudgedCheck, type Verdict } from './verdict.ts'
 
@@ -48,7 +48,9 @@ export function mountRoutes(
       }
     })
   }
-  route('/livez', (request) => livez(request, { silentMs: host.mainSilentMs(), stallMs: data.stallMs, stalls }))
+  route('/livez', (request) =>
+    livez(request, { silentMs: host.mainSilentMs(), stallMs: data.stallMs, stalls, wedged: replies.wedged }),
+  )
   route('/readyz', whole('readyz', 'text'))
   route('/readyz/', (request) => replies.part('readyz', request, 'text', isStale()))
   route('/startupz', whole('startupz', 'text'))
@@ -75,6 +77,8 @@ class Replies {
   readonly #serviceName: string
   #snapshot: HealthSnapshot | undefined
   #prepared = new Map<string, AdminReply>()
+  /** A process that leaves needs no restart. */
+  wedged: readonly CheckState[] = []
 
   constructor(serviceName: string) {
     this.#serviceName = serviceName
@@ -86,6 +90,9 @@ class Replies {
 
   prepare(snapshot: HealthSnapshot): void {
     this.#snapshot = snapshot
+    this.wedged = snapshot.draining
+      ? []
+      : snapshot.checks.filter(({ status, cause }) => status === 'fail' && cause === 'self_wedged')
     this.#prepared = new Map()
     for (const trusted of [true, false])
       for (const [endpoint, format] of USUAL)

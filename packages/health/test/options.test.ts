@@ -10,6 +10,7 @@ test('the defaults', () => {
     optional: [],
     passive: true,
     shared: { others: 'closed', named: {} },
+    deadPoolMs: 60_000,
     disks: [],
     oldestRequestMs: 0,
     postgresqlStatement: '',

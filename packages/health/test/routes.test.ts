@@ -199,3 +199,44 @@ describe('groups', () => {
     expect(JSON.parse(ask('/health/orders-db').body)).toMatchObject({ status: 'fail' })
   })
 })
+
+describe('/livez and a fault of this process that a restart mends', () => {
+  const dead = checkState({
+    name: 'db',
+    status: 'fail',
+    code: 'pool_dead',
+    cause: 'self_wedged',
+    reason: 'the pool has given nothing',
+    required: false,
+  })
+
+  test('is 503 while such a check fails, and says which; why, to those who may know', () => {
+    take(snapshotOf([fine, dead]))
+    expect(ask('/livez')).toMatchObject({
+      status: 503,
+      body: '[+]main-thread ok\n[-]db failed: reason withheld\nlivez check failed\n',
+    })
+    expect(ask('/livez', { trusted: true }).body).toContain('[-]db failed: pool_dead: the pool has given nothing\n')
+    const json = (trusted: boolean): unknown => JSON.parse(ask('/livez', { accept: 'application/json', trusted }).body)
+    const told = { 'db:wedged': [{ status: 'fail', code: 'pool_dead' }] }
+    expect(json(false)).toEqual({ status: 'fail', checks: { 'main-thread:silence': [{ status: 'pass' }], ...told } })
+    expect(json(true)).toMatchObject({ checks: { 'db:wedged': [{ output: 'the pool has given nothing' }] } })
+    take(snapshotOf([fine]))
+    expect(ask('/livez')).toMatchObject({ status: 200, body: 'ok' })
+  })
+
+  test('is 200 for every other cause, for what only warns, and while the process leaves', () => {
+    const { cause: _, ...causeless } = dead
+    take(
+      snapshotOf([
+        causeless,
+        { ...dead, name: 'a', cause: 'dependency' },
+        { ...dead, name: 'b', cause: 'self_recoverable' },
+        { ...dead, name: 'c', status: 'warn' },
+      ]),
+    )
+    expect(ask('/livez').status).toBe(200)
+    take({ ...snapshotOf([dead]), draining: true })
+    expect(ask('/livez').status).toBe(200)
+  })
+})

@@ -5,6 +5,9 @@ import type { HealthProbe, ProbeResult } from '@afterspan/core/internal'
 
 const INTERVAL_MS = 5000
 const NEAR = 0.9
+const FULL = 0.95
+/** In a row; a burst is over by then. */
+const FULL_COLLECTIONS = 5
 const MIB = 1024 * 1024
 
 export interface MemorySample {
@@ -14,9 +17,14 @@ export interface MemorySample {
   /** What survived the last full collection; absent until there was one. */
   readonly oldAfterGcBytes?: number
   readonly oldLimitBytes: number
+  /** Full collections in a row, the last one included, that left the old generation as good as full. */
+  readonly fullCollections?: number
 }
 
-/** Warns when memory is nearly used up: the control group's, or the old generation after a full collection. Never fails by itself. */
+/**
+ * Warns when memory is nearly used up: the control group's, or the old generation after a full collection. Fails where one full collection
+ * after the other frees nothing any more: then V8 only collects until it gives up, and a restart is the better end.
+ */
 export function memoryProbe(given: {
   readonly oldSpaceLimitMb: number | undefined
   readonly sample?: () => MemorySample
@@ -32,7 +40,8 @@ export function memoryProbe(given: {
 }
 
 /** What a sample means. Pure. */
-export function judgeMemory({ residentBytes, group, oldAfterGcBytes, oldLimitBytes }: MemorySample): ProbeResult {
+export function judgeMemory(sample: MemorySample): ProbeResult {
+  const { residentBytes, group, oldAfterGcBytes, oldLimitBytes, fullCollections = 0 } = sample
   const ofGroup = group ? group.usedBytes / group.limitBytes : 0
   const ofHeap = oldAfterGcBytes === undefined ? 0 : oldAfterGcBytes / oldLimitBytes
   const bytes = (value: number): { value: number; unit: string } => ({ value: Math.round(value), unit: 'bytes' })
@@ -43,6 +52,14 @@ export function judgeMemory({ residentBytes, group, oldAfterGcBytes, oldLimitByt
     ...(oldAfterGcBytes === undefined ? {} : { oldSpaceAfterGc: bytes(oldAfterGcBytes) }),
     ...(group ? { groupUsed: bytes(group.usedBytes), groupLimit: bytes(group.limitBytes) } : {}),
   }
+  if (ofHeap >= FULL && fullCollections >= FULL_COLLECTIONS)
+    return {
+      status: 'fail',
+      code: 'heap_exhausted',
+      cause: 'self_wedged',
+      reason: `the old generation held ${percent(ofHeap)} of its limit after each of ${fullCollections} full collections`,
+      observed,
+    }
   if (ofHeap >= NEAR)
     return {
       status: 'warn',
@@ -130,18 +147,22 @@ function readText(path: string): string | undefined {
 /** Watches full collections from the first round on. */
 function memorySampler(oldSpaceLimitMb: number | undefined): () => MemorySample {
   let oldAfterGcBytes: number | undefined
+  let fullCollections = 0
   let watching = false
+  const limit = (): number => oldGenerationLimit(getHeapStatistics().heap_size_limit, oldSpaceLimitMb)
   return () => {
     if (!watching) {
       watching = true
       watchFullCollections(() => {
         oldAfterGcBytes = oldGenerationBytes()
+        fullCollections = oldAfterGcBytes >= FULL * limit() ? fullCollections + 1 : 0
       })
     }
     const group = groupMemory()
     return {
       residentBytes: process.memoryUsage.rss(),
-      oldLimitBytes: oldGenerationLimit(getHeapStatistics().heap_size_limit, oldSpaceLimitMb),
+      oldLimitBytes: limit(),
+      fullCollections,
       ...(oldAfterGcBytes === undefined ? {} : { oldAfterGcBytes }),
       ...(group ? { group } : {}),
     }

@@ -30,6 +30,7 @@ export class PoolHolders {
   readonly #held = new Map<PgClient, Ticket>()
   #isOurs = false
   #lastMoveAt: number
+  #lastAskAt = Number.NEGATIVE_INFINITY
 
   /** Stands before the pool's own connect(), which pool.query() uses too; a method that others wrap on the prototype stays wrapped. */
   constructor(pool: PgPool, now: () => number) {
@@ -74,6 +75,11 @@ export class PoolHolders {
     return this.#now() - this.#lastMoveAt
   }
 
+  /** How long ago the app last wanted a client; 0 while it waits for one. */
+  get unaskedMs(): number {
+    return this.#waiting.size > 0 ? 0 : this.#now() - this.#lastAskAt
+  }
+
   /** What `ask` does with the pool is neither waiting nor holding. */
   unwatched<T>(ask: () => T): T {
     this.#isOurs = true
@@ -101,7 +107,8 @@ export class PoolHolders {
   #ask(boundary: Connect): Ticket {
     const isTight = this.#isTight()
     const traceId = isTight ? trace.getActiveSpan()?.spanContext().traceId : undefined
-    const ticket: Ticket = { since: this.#now(), place: isTight ? placeAbove(boundary) : undefined, traceId }
+    this.#lastAskAt = this.#now()
+    const ticket: Ticket = { since: this.#lastAskAt, place: isTight ? placeAbove(boundary) : undefined, traceId }
     this.#waiting.add(ticket)
     return ticket
   }

@@ -1,6 +1,7 @@
 // The few things of a pg pool that a probe needs, and how to borrow one of its clients without harm: no wedged client goes back, none is
 // kept, a borrowed one keeps no process alive, and no error of a connection that only the probe keeps open reaches the app.
 
+import { PoolControl } from './postgresql-control.ts'
 import { PoolHolders } from './postgresql-holders.ts'
 
 /** The part of pg's Client that is used. */
@@ -11,6 +12,13 @@ export interface PgClient {
   release?(destroy?: boolean | Error): void
   unref?(): void
   readonly connection?: { readonly stream?: { destroy?(): void } }
+  /** Of the server, for this connection. */
+  readonly processID?: number | null
+  /** false: a statement was sent and has not ended, or the connection is being made. */
+  readonly readyForQuery?: boolean
+  /** Statements that wait to be sent; the second is the name until 8.16. */
+  readonly _queryQueue?: readonly unknown[]
+  readonly queryQueue?: readonly unknown[]
 }
 type Release = (destroy?: boolean | Error) => void
 /** The part of pg-pool's Pool that is used; what starts with an underscore only where it is there. */
@@ -35,6 +43,7 @@ export interface PgPool {
   on(event: 'remove', listener: (client: PgClient) => void): unknown
   on(event: 'error', listener: (error: unknown) => void): unknown
   listenerCount(event: 'error'): number
+  readonly Client?: new (options: PgPool['options']) => PgClient & { connect(): Promise<unknown> }
   readonly _clients?: readonly PgClient[]
   readonly _idle?: readonly { readonly client: PgClient; readonly timeoutId?: { unref?(): void } }[]
   readonly _pendingQueue?: object[]
@@ -47,6 +56,7 @@ export type Borrowed =
 
 /** Watches one pool: its listeners only note the time. */
 export class PoolWatch {
+  readonly control: PoolControl
   readonly holders: PoolHolders
   readonly #pool: PgPool
   readonly #now: () => number
@@ -55,10 +65,11 @@ export class PoolWatch {
   #lastAcquired: PgClient | undefined
   #ours: PgClient | undefined
 
-  constructor(pool: PgPool, now: () => number) {
+  constructor(pool: PgPool, now: () => number, deadMs: number) {
     this.#pool = pool
     this.#now = now
     this.holders = new PoolHolders(pool, now)
+    this.control = new PoolControl(this.holders, now, deadMs)
     pool.on('acquire', (client) => {
       this.#useBefore = this.#lastAppUseAt
       this.#lastAppUseAt = now()

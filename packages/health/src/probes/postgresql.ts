@@ -20,6 +20,8 @@ import {
 } from './postgresql-questions.ts'
 
 export interface PostgresqlSettings {
+  /** How long a pool must have given nothing until it is asked whether a restart would help. */
+  readonly deadMs: number
   readonly timeoutMs: number
   /** The app's own sentinel statement; '' for none. */
   readonly statement: string
@@ -43,7 +45,7 @@ export function postgresqlHook(
   add: Add,
   clock: Pick<Clock, 'monotonicMs'>,
   onRejected: (why: string) => void,
-  settings: PostgresqlSettings = { timeoutMs: 1500, statement: '' },
+  settings: PostgresqlSettings = { deadMs: 60_000, timeoutMs: 1500, statement: '' },
 ): ModuleHook {
   const stands = new WeakMap<object, object>()
   const known: PoolState[] = []
@@ -68,7 +70,7 @@ export function postgresqlHook(
       onRejected(`there are ${MOST_POOLS} pools of pg already`)
       return
     }
-    watches.set(pool, new PoolWatch(pool, () => clock.monotonicMs()))
+    watches.set(pool, new PoolWatch(pool, () => clock.monotonicMs(), settings.deadMs))
     const state: PoolState = {
       ref: new WeakRef(pool),
       question: QUESTION,
@@ -131,9 +133,9 @@ function poolProbe(state: PoolState, clock: Pick<Clock, 'monotonicMs'>, anotherI
     check: async (signal) => {
       const pool = state.ref.deref()
       const watch = pool && watches.get(pool)
-      return watch
-        ? checkPool({ pool, watch, state, signal, anotherIsWritable, now: () => clock.monotonicMs() })
-        : { status: 'pass' }
+      if (!watch) return { status: 'pass' }
+      const now = (): number => clock.monotonicMs()
+      return watch.control.judge(await checkPool({ pool, watch, state, signal, anotherIsWritable, now }), pool)
     },
   }
 }

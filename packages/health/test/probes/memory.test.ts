@@ -87,3 +87,14 @@ probeConformance('memory', {
       sample: () => ({ residentBytes: 200 * MIB, oldLimitBytes: 96 * MIB, oldAfterGcBytes: 95 * MIB }),
     }),
 })
+
+test('an old generation that one full collection after the other leaves full is a fault that a restart mends', () => {
+  const full = { residentBytes: 0, oldLimitBytes: 100 * MIB, oldAfterGcBytes: 96 * MIB }
+  expect(judgeMemory({ ...full, fullCollections: 4 })).toMatchObject({ status: 'warn', code: 'heap_near_limit' })
+  expect(judgeMemory({ ...full, fullCollections: 5 })).toMatchObject({
+    status: 'fail',
+    code: 'heap_exhausted',
+    cause: 'self_wedged',
+  })
+  expect(judgeMemory({ ...full, oldAfterGcBytes: 94 * MIB, fullCollections: 9 })).toMatchObject({ status: 'warn' })
+})

@@ -125,7 +125,7 @@ describe('what is asked', () => {
       (probe) => found.push(probe),
       time.clock,
       () => {},
-      { timeoutMs: 1000, statement },
+      { deadMs: 60_000, timeoutMs: 1000, statement },
     )
     class Own extends Pool {}
     const made = new (hook.patch(Own, { version: '3.14.0', format: 'commonjs' }) as typeof Pool)({ max: 1 })

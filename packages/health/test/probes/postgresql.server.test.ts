@@ -13,6 +13,8 @@ const here = createRequire(import.meta.url)
 const { Client } = here('pg') as typeof pg
 const RealPool = createRequire(here.resolve('pg'))('pg-pool') as object
 
+/** How long a pool gives nothing until it is asked about at the server. */
+const DEAD_MS = 1000
 const QUICK = { intervalMs: 300, timeoutMs: 400 }
 /** With the defaults a frozen server must be seen within this time: one interval, one deadline, and what a busy machine adds. */
 const SEEN_WITHIN_MS = 2000 + 1500 + 1000
@@ -47,7 +49,7 @@ function startHealth(settings: { readonly intervalMs?: number; readonly timeoutM
     (probe, madeAt) => registry.register(probe, madeAt),
     { monotonicMs: () => performance.now() },
     () => {},
-    { timeoutMs: settings.timeoutMs ?? 1500, statement },
+    { deadMs: DEAD_MS, timeoutMs: settings.timeoutMs ?? 1500, statement },
   )
   Pool = hook.patch(RealPool, { version: '3.14.0', format: 'commonjs' }) as typeof Pool
 }
@@ -152,6 +154,33 @@ test('a sentinel statement is told by its code, writes nothing, and leaves no ba
   await admin.query('drop table sentinel')
   expect(await health.until('postgresql', fails)).toMatchObject({ code: '42P01' })
 })
+
+test('a pool whose clients were never given back is dead, once the server says that none of them works', async () => {
+  const app = pool({ max: 2 })
+  const taken = [await app.connect(), await app.connect()]
+  const waiting = app.query('select 1')
+  expect(await health.until('postgresql', (check) => check?.code === 'pool_dead')).toMatchObject({
+    status: 'fail',
+    cause: 'self_wedged',
+    observed: { heldAt: { value: expect.stringMatching(/postgresql\.server\.test\.ts:\d+$/) } },
+  })
+  for (const client of taken) client.release()
+  await waiting
+  await health.until('postgresql', passes)
+}, 20_000)
+
+test('a pool that waits for a statement of its own is not dead', async () => {
+  const app = pool({ max: 1 })
+  const busy = app.query('select pg_sleep(6)')
+  const waiting = app.query('select 1')
+  await health.until('postgresql', (check) => check?.code === 'pool_exhausted')
+  // Longer than it takes to find a dead one.
+  const working = performance.now()
+  while (performance.now() - working < 4500)
+    expect(await health.nextRound('postgresql')).toMatchObject({ cause: 'self_recoverable' })
+  await Promise.all([busy, waiting])
+  await health.until('postgresql', passes)
+}, 30_000)
 
 test('a pool with a connection timeout of its own is judged alike', async () => {
   const app = pool({ max: 1, connectionTimeoutMillis: 300 })
