@@ -13,7 +13,7 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { addTotals, overlay, type Totals } from './join.ts'
-import { socketPath, type Place } from './place.ts'
+import { isPlaceName, socketPath, type Place } from './place.ts'
 import { decodeSeen, encodeSeen, type Seen } from './snapshot.ts'
 
 const SOCKET = '.sock'
@@ -62,7 +62,9 @@ export function forget({ dir, id }: Place, names: readonly string[]): void {
 /** Folders of other groups that nobody has touched for a minute: a few, others each time. With port 0 every process has a folder of its own, and one that is killed leaves it. */
 export function idleFolders({ dir }: Place, most: number, now: number): string[] {
   const root = dirname(dir)
-  const others = list(root).map((name) => join(root, name))
+  const others = list(root)
+    .filter(isPlaceName)
+    .map((name) => join(root, name))
   const from = Math.floor(now) % Math.max(1, others.length)
   return [...others.slice(from), ...others.slice(0, from)]
     .slice(0, most)

@@ -43,6 +43,11 @@ export function findPlace(
   return { dir, id, pid: process.pid, threadId }
 }
 
+/** What else is in the user's own folder is no group's. */
+export function isPlaceName(name: string): boolean {
+  return /^[0-9a-f]{12}$/.test(name)
+}
+
 /** Worker threads have it from the main thread: they do not know whether their process was forked. */
 export const FAMILY_KEY = 'afterspan.family'
 

@@ -125,19 +125,19 @@ test('members that came and went are folded into one file, and nothing is counte
   expect(readdirSync(dir).filter((name) => name.endsWith('.seen'))).toEqual(['gone.seen'])
 })
 
-test('folders of groups of which nobody lives are removed, one in which somebody lives is not', async () => {
+test('folders of groups of which nobody lives are removed, one in which somebody lives is not, nor what is no group’s', async () => {
   const root = tempDir('g')
-  const [dead, living] = ['dead', 'living'].map((name) => join(root, name))
-  for (const dir of [dead!, living!]) {
+  const [dead, living, others] = ['00000000dead', '0000000000a1', 'code'].map((name) => join(root, name))
+  for (const dir of [dead!, living!, others!]) {
     mkdirSync(dir, { mode: 0o700 })
     writeFileSync(join(dir, 'holder'), 'x')
   }
   writeFileSync(socketPath(placeOf(dead!, 3)), '')
   await memberAt(placeOf(living!, 4), 1)
   const longAgo = new Date(Date.now() - 120_000)
-  for (const path of [socketPath(placeOf(dead!, 3)), dead!, living!]) utimesSync(path, longAgo, longAgo)
-  await memberAt(placeOf(join(root, 'new'), 5), 1)
-  expect(readdirSync(root).sort()).toEqual(['living', 'new'])
+  for (const path of [socketPath(placeOf(dead!, 3)), dead!, living!, others!]) utimesSync(path, longAgo, longAgo)
+  await memberAt(placeOf(join(root, '0000000000f0'), 5), 1)
+  expect(readdirSync(root).sort()).toEqual(['0000000000a1', '0000000000f0', 'code'])
 })
 
 test('a folder that others may write to is not used', async () => {
