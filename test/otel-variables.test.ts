@@ -200,7 +200,6 @@ test('OTEL_LOG_LEVEL: none silences our lines, debug lets OpenTelemetry speak', 
 
 test('what is not acted on, is not allowed or is a slip is said once, and spans go out all the same', async () => {
   const { app, spans } = await tell({
-    OTEL_CONFIG_FILE: '/etc/otel.yaml',
     OTEL_LOGS_EXPORTER: 'otlp',
     OTEL_BLRP_SCHEDULE_DELAY: '100',
     OTEL_METRICS_EXPORTER: 'otlp',
@@ -226,7 +225,6 @@ test('what is not acted on, is not allowed or is a slip is said once, and spans 
       "[afterspan] AFS_CONFIG_INVALID OTEL_TRACES_SAMPLER="jaeger_remote" is not valid: allowed is one of always_on, always_off, traceidratio, parentbased_always_on, parentbased_always_off, parentbased_traceidratio. Using "parentbased_always_on".",
       "[afterspan] AFS_CONFIG_UNKNOWN OTEL_TRACES_SAMPLER_ARGS is not a variable of OpenTelemetry; did you mean OTEL_TRACES_SAMPLER_ARG?",
       "[afterspan] AFS_CONFIG_UNSUPPORTED OTEL_BLRP_SCHEDULE_DELAY, OTEL_LOGS_EXPORTER: logs are not exported.",
-      "[afterspan] AFS_CONFIG_UNSUPPORTED OTEL_CONFIG_FILE: there is no configuration by file: use the variables.",
       "[afterspan] AFS_CONFIG_UNSUPPORTED OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: metrics are not pushed: scrape /metrics of the admin listener.",
     ]
   `)

@@ -63,6 +63,7 @@ const SCOPE = { name: 'afterspan', version: SDK_VERSION }
 export function boot({ bundleDir }: { readonly bundleDir: string }): Core | undefined {
   try {
     const config = loadConfig()
+    if (config.isDisabled) return undefined
     setLogLevel(config.logLevel)
     shareModules(bundleDir)
     return assemble(bundleDir, config)

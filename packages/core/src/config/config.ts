@@ -8,10 +8,13 @@ import { silence } from '../diag.ts'
 import { environment, loadSection, type Env } from './load.ts'
 import { coreOptions, otelOptions } from './options.ts'
 import { otlpFrom } from './otlp-settings.ts'
+import { withConfigFile } from './with-config-file.ts'
 import { sayUnsupported } from './unsupported.ts'
 
 /** What core reads from the environment, once, at boot. */
 export interface CoreConfig {
+  /** By the file that OTEL_CONFIG_FILE names. */
+  readonly isDisabled: boolean
   readonly serviceName: string
   readonly resourceAttributes: Readonly<Record<string, string>>
   readonly mainScript: string | undefined
@@ -55,10 +58,12 @@ const MOST_QUEUED_BYTES = 32 * 1024 * 1024
 
 export function loadConfig(env: Env = environment()): CoreConfig {
   if (env['OTEL_LOG_LEVEL']?.trim().toLowerCase() === 'none') silence() // before there is something to say
-  const otel = loadSection(otelOptions, env)
+  const { variables, isDisabled } = withConfigFile(env)
+  const otel = loadSection(otelOptions, variables)
   const own = loadSection(coreOptions, env)
-  sayUnsupported(env)
+  sayUnsupported(variables)
   return {
+    isDisabled,
     serviceName: otel.serviceName,
     resourceAttributes: otel.resourceAttributes,
     mainScript: process.argv[1],

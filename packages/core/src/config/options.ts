@@ -25,6 +25,10 @@ const LENGTHS = { min: 0, max: 10_000_000 }
 /** OpenTelemetry's own variables. Their meaning is the specification's. */
 export const otelOptions = {
   disabled: trueOnly('OTEL_SDK_DISABLED', 'true: Afterspan does nothing at all.'),
+  configFile: text(
+    'OTEL_CONFIG_FILE',
+    'File (YAML) of the declarative configuration; it goes before every other variable of OpenTelemetry that it has an entry for. Read by the package @opentelemetry/configuration, which the app must have; @opentelemetry/sdk-node brings it.',
+  ),
   serviceName: text(
     'OTEL_SERVICE_NAME',
     'service.name of every span and metric. Default: the name in the nearest package.json.',

@@ -11,7 +11,6 @@ export interface Unsupported {
 }
 
 export const UNSUPPORTED: readonly Unsupported[] = [
-  { names: ['OTEL_CONFIG_FILE'], why: 'there is no configuration by file: use the variables' },
   {
     names: [
       'OTEL_EXPORTER_OTLP_METRICS_',

@@ -1,0 +1,81 @@
+import { expect, test } from 'vitest'
+import { settingsOf } from '../../src/config/config-file.ts'
+
+/** Of an empty file, by the specification: nothing is exported and nothing propagated. */
+const NOTHING = { OTEL_TRACES_EXPORTER: 'none', OTEL_METRICS_EXPORTER: 'none', OTEL_PROPAGATORS: 'none' }
+
+test('a file that says nothing exports nothing', () => {
+  expect(settingsOf({ file_format: '1.0' })).toEqual({ isDisabled: false, variables: NOTHING, unused: [] })
+  expect(settingsOf({ disabled: true }).isDisabled).toBe(true)
+  const empty = {
+    resource: null,
+    propagator: {},
+    attribute_limits: null,
+    tracer_provider: { processors: [], limits: null },
+    meter_provider: null,
+  }
+  expect(settingsOf(empty)).toEqual({ isDisabled: false, variables: NOTHING, unused: [] })
+})
+
+test.each([
+  [{ always_on: null }, { OTEL_TRACES_SAMPLER: 'always_on' }],
+  [{ always_off: {} }, { OTEL_TRACES_SAMPLER: 'always_off' }],
+  [{ trace_id_ratio_based: { ratio: 0.25 } }, { OTEL_TRACES_SAMPLER: 'traceidratio', OTEL_TRACES_SAMPLER_ARG: '0.25' }],
+  [{ parent_based: { root: null } }, { OTEL_TRACES_SAMPLER: 'parentbased_always_on' }],
+  [{ parent_based: {} }, { OTEL_TRACES_SAMPLER: 'parentbased_always_on' }],
+  [{ parent_based: { root: { always_off: null } } }, { OTEL_TRACES_SAMPLER: 'parentbased_always_off' }],
+])('sampler %j', (sampler, variables) => {
+  expect(settingsOf({ tracer_provider: { processors: [], sampler } })).toEqual({
+    isDisabled: false,
+    variables: { ...NOTHING, ...variables },
+    unused: [],
+  })
+})
+
+test('what has no variable is named by its place, and the rest is taken', () => {
+  const { variables, unused } = settingsOf({
+    log_level: 'trace2',
+    resource: {
+      attributes_list: 'a=b%2C,c=d',
+      attributes: [{ name: 'a', value: 'x=y' }],
+      'detection/development': { detectors: [{ host: null }] },
+    },
+    propagator: { composite: [{ b3: null }], composite_list: 'b3,baggage' },
+    tracer_provider: {
+      processors: [
+        { simple: { exporter: { otlp_grpc: { endpoint: 'collector:4317', tls: { insecure: true } } } } },
+        { batch: { exporter: { otlp_http: { endpoint: 'http://second' } } } },
+        { batch: { exporter: { zipkin: null } } },
+      ],
+      sampler: { 'jaeger_remote/development': { endpoint: 'http://x' } },
+    },
+    meter_provider: {
+      readers: [
+        { periodic: { exporter: { console: {} } } },
+        { pull: { exporter: { 'prometheus/development': { port: 1234, without_scope_info: true } } } },
+      ],
+    },
+    logger_provider: { processors: [{ simple: { exporter: { console: null } } }] },
+  })
+  expect(variables).toEqual({
+    OTEL_LOG_LEVEL: 'verbose',
+    OTEL_RESOURCE_ATTRIBUTES: 'a=x%3Dy,c=d',
+    OTEL_PROPAGATORS: 'b3,baggage',
+    OTEL_TRACES_EXPORTER: 'otlp',
+    OTEL_BSP_SCHEDULE_DELAY: '1',
+    OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: 'grpc',
+    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'collector:4317',
+    OTEL_EXPORTER_OTLP_TRACES_INSECURE: 'true',
+    OTEL_METRICS_EXPORTER: 'prometheus',
+    OTEL_EXPORTER_PROMETHEUS_PORT: '1234',
+  })
+  expect(unused).toEqual([
+    'resource.detection/development.detectors[0].host',
+    'tracer_provider.processors[1].batch.exporter.otlp_http.endpoint',
+    'tracer_provider.processors[2].batch.exporter.zipkin',
+    'tracer_provider.sampler.jaeger_remote/development.endpoint',
+    'meter_provider.readers[0].periodic.exporter.console',
+    'meter_provider.readers[1].pull.exporter.prometheus/development.without_scope_info',
+    'logger_provider.processors[0].simple.exporter.console',
+  ])
+})
