@@ -2,6 +2,7 @@ import type { Clock, HealthProbe, ModuleHook } from '@afterspan/core/internal'
 import type { HealthSettings } from './options.ts'
 import { mysqlHook } from './probes/mysql.ts'
 import { nodeRedisHook } from './probes/node-redis.ts'
+import { postgresJsHook } from './probes/postgres-js.ts'
 import { postgresqlHook } from './probes/postgresql.ts'
 import { redisHook } from './probes/redis.ts'
 import type { FoundProbe } from './registry.ts'
@@ -19,6 +20,7 @@ export function clientHooks(
       timeoutMs: settings.timeoutMs,
       statement: settings.postgresqlStatement,
     }),
+    postgresJsHook(add, clock, onRejected),
     redisHook(add, onRejected),
     mysqlHook(add, onRejected),
     nodeRedisHook(add, onRejected),

@@ -1,10 +1,10 @@
-import type { Cause, Clock, ModuleHook, ProbeResult } from '@afterspan/core/internal'
-import { networkCode, SQLSTATE } from '../codes.ts'
+import type { Clock, ModuleHook, ProbeResult } from '@afterspan/core/internal'
 import { madeBy } from '../made-at.ts'
 import type { FoundProbe } from '../registry.ts'
 import { namesReplica } from '../replica.ts'
 import { scrub } from '../scrub.ts'
 import { untilAborted } from '../until-aborted.ts'
+import { judgeServer, refusalCode, sick, type Observed } from './postgresql-judgement.ts'
 import { PoolWatch, type PgClient, type PgPool } from './postgresql-pool.ts'
 import {
   areSlotsScarce,
@@ -191,7 +191,11 @@ function judge(answers: readonly Answer[], given: Check, observed: Observed): Pr
     state.question = PLAIN_QUESTION
     return { status: 'pass', observed }
   }
-  const ofServer = judgeAnswer(first.row, state, observed, given.anotherIsWritable)
+  const ofServer = judgeServer(first.row, state, {
+    observed,
+    anotherIsWritable: given.anotherIsWritable,
+    isPlain: state.question !== QUESTION,
+  })
   const sentinel = state.sentinel ? others.shift() : undefined
   // A replica is not asked to do what only its primary can.
   if (sentinel?.kind === 'error' && ofServer.status === 'pass' && !ofServer.observed?.['role'])
@@ -225,26 +229,6 @@ function withWarnings(result: ProbeResult, { state, watch }: Check): ProbeResult
       observed,
     }
   return { ...result, observed }
-}
-
-type Observed = NonNullable<ProbeResult['observed']>
-
-function sick(code: string, reason: string, observed: Observed, cause: Cause = 'dependency'): ProbeResult {
-  return { status: 'fail', code, cause, reason, observed }
-}
-
-function judgeAnswer(row: Row, state: PoolState, observed: Observed, anotherIsWritable: () => boolean): ProbeResult {
-  const inRecovery = String(row['in_recovery']) === 'true'
-  if (!inRecovery && row['read_only'] !== 'on') {
-    state.wasWritable = state.question === QUESTION
-    return { status: 'pass', observed }
-  }
-  // A pool that never could write, in an app that writes elsewhere or that asked for a replica, is as it is meant to be.
-  if (!state.wasWritable && (state.hint || anotherIsWritable()))
-    return { status: 'pass', observed: { ...observed, role: { value: inRecovery ? 'replica' : 'read_only' } } }
-  return inRecovery
-    ? sick('in_recovery', 'the server is in recovery: it refuses every write', observed)
-    : sick('read_only', 'transactions are read-only: the server refuses every write', observed)
 }
 
 type Answer =
@@ -297,7 +281,7 @@ function exhaustion(pool: PgPool): string {
 /** What the server or the network said, as a code of the table and in scrubbed words. */
 function refusal(error: unknown, observed: Observed, pool: PgPool): ProbeResult {
   const message = error instanceof Error ? error.message : String(error)
-  const code = refusalCode(error, message, pool)
+  const code = refusalCode(error, message, isFull(pool))
   return {
     // An app that put a client back in the middle of a broken transaction: the next user suffers, the database is well.
     status: code === '25P02' ? 'warn' : 'fail',
@@ -306,21 +290,6 @@ function refusal(error: unknown, observed: Observed, pool: PgPool): ProbeResult 
     reason: scrub(message),
     observed,
   }
-}
-
-function refusalCode(error: unknown, message: string, pool: PgPool): string {
-  const code = (error as { code?: unknown } | null | undefined)?.code
-  if (typeof code === 'string' && SQLSTATE.test(code)) return code
-  const network = networkCode(error)
-  if (network) return network
-  if (/timeout/i.test(message)) return isFull(pool) ? 'pool_exhausted' : 'timeout'
-  if (/SASL|SCRAM|password/i.test(message)) return 'auth_failed'
-  if (
-    /\b(?:SSL|TLS|certificate)\b/i.test(message) ||
-    /^(?:ERR_TLS|ERR_SSL|CERT_|SELF_SIGNED|UNABLE_TO|DEPTH_ZERO)/.test(String(code))
-  )
-    return 'tls'
-  return /terminated|closed|ended|not queryable/i.test(message) ? 'connection_lost' : 'error'
 }
 
 function isFull(pool: PgPool): boolean {

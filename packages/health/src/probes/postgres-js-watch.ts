@@ -1,0 +1,156 @@
+// One pool of postgres.js: who uses it, and how to ask it something without harm.
+
+/** The part of a query that is used. It is sent when somebody wants its result. */
+interface Query extends Promise<readonly (readonly unknown[])[]> {
+  readonly handler: object
+  /** Of the connection that it was given to; null while it waits for one. */
+  readonly state: unknown
+  values(): Query
+  cancel(): unknown
+}
+interface Reserved {
+  release(): unknown
+}
+/** The part of what postgres() returns that is used: a function for templates, with these on it. */
+export interface PostgresJs {
+  readonly options: { readonly host?: readonly string[]; readonly idle_timeout?: number | null; readonly max?: number }
+  begin(...args: unknown[]): Promise<unknown>
+  reserve?(): Promise<Reserved>
+  end(...args: unknown[]): Promise<unknown>
+  unsafe(text: string): Query
+}
+export type Answer =
+  | { readonly kind: 'row'; readonly row: readonly unknown[] }
+  | { readonly kind: 'error'; readonly error: unknown }
+
+const SEEN = Symbol('afterspan.health')
+/** When the app last sent something, by the handler that all statements of one pool share. */
+const lastUse = new WeakMap<object, { at: number }>()
+
+export class PostgresJsWatch {
+  readonly #unsafe: PostgresJs['unsafe']
+  readonly #idleMs: number
+  readonly #now: () => number
+  readonly #use: { at: number }
+  /** Since when, by transaction or reserved connection. */
+  readonly #taken = new Set<{ readonly since: number }>()
+  readonly max: number
+  isEnded = false
+  #query: Query | undefined
+  #answer: Promise<Answer> | undefined
+
+  constructor(sql: PostgresJs, now: () => number) {
+    this.#unsafe = sql.unsafe
+    this.#now = now
+    this.max = sql.options.max ?? 10
+    this.#idleMs = (sql.options.idle_timeout ?? 0) * 1000
+    this.#use = { at: Number.NEGATIVE_INFINITY }
+    // Never sent, since nobody asks for its result.
+    const sample = this.#unsafe('')
+    lastUse.set(sample.handler, this.#use)
+    watchUse(Object.getPrototypeOf(sample) as { handle: Handle & { [SEEN]?: true } }, now)
+    this.#watchTransactions(sql)
+    const { end } = sql
+    replace(sql, 'end', (...args) => {
+      this.isEnded = true
+      return end.apply(sql, args)
+    })
+  }
+
+  get taken(): number {
+    return this.#taken.size
+  }
+
+  get oldestTakenMs(): number {
+    for (const { since } of this.#taken) return this.#now() - since
+    return 0
+  }
+
+  /** none: the app has sent nothing so far. idle: so long ago that its connections are, or soon will be, closed. */
+  get use(): 'busy' | 'idle' | 'none' {
+    const ago = this.#now() - this.#use.at
+    if (ago === Number.POSITIVE_INFINITY) return 'none'
+    return this.#idleMs > 0 && ago > this.#idleMs / 2 && this.#taken.size === 0 ? 'idle' : 'busy'
+  }
+
+  /** Never rejects. What was asked before and has no answer yet is not asked again. */
+  ask(text: string): Promise<Answer> {
+    if (this.#answer) return this.#answer
+    const before = this.#use.at
+    const query = this.#unsafe(text).values()
+    this.#query = query
+    this.#answer = query.then(
+      (rows): Answer => ({ kind: 'row', row: rows[0] ?? [] }),
+      (error: unknown): Answer => ({ kind: 'error', error }),
+    )
+    // It is no use by the app.
+    this.#use.at = before
+    const answer = this.#answer
+    void answer.then(() => {
+      if (this.#answer === answer) this.#answer = this.#query = undefined
+    })
+    return answer
+  }
+
+  /** true: it was still waiting for a connection, and waits no more. */
+  giveUp(): boolean {
+    const query = this.#query
+    if (!query || query.state) return false
+    this.#answer = this.#query = undefined
+    query.cancel()
+    return true
+  }
+
+  #watchTransactions(sql: PostgresJs): void {
+    const { begin, reserve } = sql
+    const take = (): (() => void) => {
+      const one = { since: this.#now() }
+      this.#taken.add(one)
+      return () => void this.#taken.delete(one)
+    }
+    replace(sql, 'begin', (...args) => {
+      const giveBack = take()
+      return begin.apply(sql, args).finally(giveBack)
+    })
+    if (!reserve) return
+    replace(sql, 'reserve', async () => {
+      const giveBack = take()
+      try {
+        const reserved = await reserve.call(sql)
+        const { release } = reserved
+        reserved.release = () => {
+          giveBack()
+          return release()
+        }
+        return reserved
+      } catch (error) {
+        giveBack()
+        throw error
+      }
+    })
+  }
+}
+
+type Handle = (this: Query, ...args: unknown[]) => unknown
+
+/** On the prototype of all statements, once for each copy of the library. */
+function watchUse(prototype: { handle: Handle & { [SEEN]?: true } }, now: () => number): void {
+  const original = prototype.handle
+  if (original[SEEN]) return
+  const handle: Handle & { [SEEN]?: true } = function (...args) {
+    const use = lastUse.get(this.handler)
+    if (use) use.at = now()
+    return original.apply(this, args)
+  }
+  handle[SEEN] = true
+  prototype.handle = handle
+}
+
+function replace(
+  sql: PostgresJs,
+  name: 'begin' | 'end' | 'reserve',
+  by: (...args: unknown[]) => Promise<unknown>,
+): void {
+  Object.defineProperty(by, 'name', { value: name })
+  Object.defineProperty(sql, name, { value: by, writable: true, enumerable: true, configurable: true })
+}

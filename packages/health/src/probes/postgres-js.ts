@@ -1,0 +1,151 @@
+import type { Clock, ModuleHook, ProbeResult } from '@afterspan/core/internal'
+import { madeBy } from '../made-at.ts'
+import type { FoundProbe } from '../registry.ts'
+import { namesReplica } from '../replica.ts'
+import { scrub } from '../scrub.ts'
+import { untilAborted } from '../until-aborted.ts'
+import { PostgresJsWatch, type PostgresJs } from './postgres-js-watch.ts'
+import { judgeServer, refusalCode, sick, type Observed, type PostgresqlServer } from './postgresql-judgement.ts'
+import { NOT_UNDERSTOOD, PLAIN_QUESTION, QUESTION } from './postgresql-questions.ts'
+
+type Add = (probe: FoundProbe, madeAt: string | undefined) => unknown
+type Postgres = (...args: unknown[]) => PostgresJs
+
+const MOST_POOLS = 20
+const OWN_FRAMES = /[\\/]node_modules[\\/]postgres[\\/]/
+
+/**
+ * Makes what postgres.js gives to the app (a pool that is a function) a probe of its own. Its connections keep a process alive, and the pool
+ * has no way to change that: so nothing is asked before the app itself has asked something, nor once its connections may have gone by
+ * their idle_timeout.
+ */
+export function postgresJsHook(
+  add: Add,
+  clock: Pick<Clock, 'monotonicMs'>,
+  onRejected: (why: string) => void,
+): ModuleHook {
+  const stands = new WeakMap<object, object>()
+  const known: PoolState[] = []
+  const watch = (sql: PostgresJs, boundary: (...args: never[]) => unknown): void => {
+    for (let i = known.length - 1; i >= 0; i--) if (isGone(known[i]!)) known.splice(i, 1)
+    if (known.length >= MOST_POOLS) return onRejected(`there are ${MOST_POOLS} pools of postgres.js already`)
+    const by = madeBy(boundary, OWN_FRAMES)
+    if (by.kind === 'library') return
+    watches.set(sql, new PostgresJsWatch(sql, () => clock.monotonicMs()))
+    const state: PoolState = {
+      ref: new WeakRef(sql),
+      question: QUESTION,
+      wasWritable: false,
+      hint: sql.options.host?.some(namesReplica) ?? false,
+    }
+    known.push(state)
+    const anotherIsWritable = (): boolean => known.some((other) => other !== state && other.wasWritable)
+    add(poolProbe(state, anotherIsWritable), by.kind === 'app' ? by.at : undefined)
+  }
+  return {
+    name: 'postgres (health)',
+    module: 'postgres',
+    versions: '>=3.3.0 <4',
+    patch(exports) {
+      const postgres = (typeof exports === 'function' ? exports : exports?.default) as Postgres | undefined
+      if (typeof postgres !== 'function') throw new TypeError('postgres exports no function')
+      const stand = stands.get(postgres) ?? standIn(postgres, watch)
+      stands.set(postgres, stand)
+      // The same export may come again, by the other module format.
+      stands.set(stand, stand)
+      return stand
+    },
+  }
+}
+
+function standIn(
+  postgres: Postgres,
+  made: (sql: PostgresJs, boundary: (...args: never[]) => unknown) => void,
+): Postgres {
+  const apply = (target: Postgres, thisArg: unknown, args: unknown[]): PostgresJs => {
+    const sql = Reflect.apply(target, thisArg, args) as PostgresJs
+    try {
+      made(sql, apply)
+    } catch {
+      // the app gets its pool, whatever becomes of the probe
+    }
+    return sql
+  }
+  return new Proxy(postgres, { apply })
+}
+
+/** By pool, and held by it alone: a pool that the app drops must go. */
+const watches = new WeakMap<PostgresJs, PostgresJsWatch>()
+
+interface PoolState extends PostgresqlServer {
+  readonly ref: WeakRef<PostgresJs>
+  question: string
+}
+
+function isGone({ ref }: PoolState): boolean {
+  const sql = ref.deref()
+  return !sql || watches.get(sql)?.isEnded !== false
+}
+
+function poolProbe(state: PoolState, anotherIsWritable: () => boolean): FoundProbe {
+  return {
+    name: 'postgresql',
+    component: 'postgresql',
+    criticality: 'required',
+    isGone: () => isGone(state),
+    async check(signal) {
+      const sql = state.ref.deref()
+      const watch = sql && watches.get(sql)
+      return watch ? checkPool({ watch, state, signal, anotherIsWritable }) : { status: 'pass' }
+    },
+  }
+}
+
+async function checkPool(given: {
+  readonly watch: PostgresJsWatch
+  readonly state: PoolState
+  readonly signal: AbortSignal
+  readonly anotherIsWritable: () => boolean
+}): Promise<ProbeResult> {
+  const { watch, state, signal, anotherIsWritable } = given
+  const observed = counters(watch)
+  if (watch.use === 'none')
+    return { status: 'warn', code: 'not_connected', reason: 'the app has not asked anything yet', observed }
+  if (watch.use === 'idle') return { status: 'pass', observed: { ...observed, checked: { value: 'status' } } }
+  const answer = await untilAborted(watch.ask(state.question), signal)
+  if (answer === 'late') return late(watch, counters(watch))
+  if (answer.kind === 'row') {
+    const row = { in_recovery: answer.row[0], read_only: answer.row[1] }
+    return judgeServer(row, state, { observed, anotherIsWritable, isPlain: state.question !== QUESTION })
+  }
+  const { error } = answer
+  if (state.question === QUESTION && NOT_UNDERSTOOD.has((error as { code?: unknown } | null)?.code)) {
+    state.question = PLAIN_QUESTION
+    return { status: 'pass', observed }
+  }
+  const message = error instanceof Error ? error.message : String(error)
+  return sick(refusalCode(error, message, false), scrub(message), observed)
+}
+
+/** A statement that waits for a connection gives its place up; one that was sent is waited for by the next round. */
+function late(watch: PostgresJsWatch, observed: Observed): ProbeResult {
+  if (!watch.giveUp()) return sick('timeout', 'the server did not answer within the deadline', observed)
+  const { taken, max } = watch
+  return taken >= max
+    ? sick(
+        'pool_exhausted',
+        `no connection became free: ${taken} transactions want ${max}`,
+        observed,
+        'self_recoverable',
+      )
+    : sick('timeout', 'no connection within the deadline', observed)
+}
+
+function counters(watch: PostgresJsWatch): Observed {
+  const oldest = watch.oldestTakenMs
+  return {
+    transactions: { value: watch.taken, unit: 'count' },
+    max: { value: watch.max, unit: 'count' },
+    ...(oldest > 0 ? { longestHeld: { value: Math.round(oldest), unit: 'ms' } } : {}),
+  }
+}

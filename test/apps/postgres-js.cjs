@@ -1,0 +1,3 @@
+const postgres = require('postgres')
+
+require('./postgres-js-app.cjs')({ postgres })

@@ -1,0 +1,4 @@
+import postgres from 'postgres'
+import start from './postgres-js-app.cjs'
+
+start({ postgres })

@@ -1,0 +1,57 @@
+import {
+  bothFormats,
+  get,
+  pollUntil,
+  present,
+  service,
+  startPreloaded,
+  type MissingServer,
+  type ServerOf,
+} from '@afterspan/testing'
+import { afterAll, beforeAll, expect } from 'vitest'
+import { appFile, listening } from './app.ts'
+
+const apps = { cjs: appFile('postgres-js.cjs'), mjs: appFile('postgres-js.mjs') }
+const FOREIGN = { headers: { 'x-forwarded-for': '203.0.113.9' } }
+
+let server: ServerOf['postgres'] | MissingServer
+beforeAll(async () => {
+  server = await service('postgres')
+})
+afterAll(async () => {
+  if (!('missing' in server)) await server.stop()
+})
+
+bothFormats('a pool of postgres.js is found, and judged by what its server refuses', apps, async (scenario) => {
+  const found = present(server, scenario.context)
+  const env = { DATABASE_URL: found.url, AFTERSPAN_HEALTH_INTERVAL: '300' }
+  const child = startPreloaded({ app: scenario.app, node: scenario.node.path, env })
+  const url = await listening(child)
+  const admin = await child.adminUrl()
+  const until = (status: number, text: string): Promise<string> =>
+    pollUntil(
+      async () => {
+        const answer = await get(`${admin}/readyz?verbose`)
+        return answer.status === status && answer.text.includes(text) && answer.text
+      },
+      { timeoutMs: 20_000, what: `/readyz to be ${status} with ${text}` },
+    )
+  const sql = async (text: string): Promise<string> => (await get(`${url}/?sql=${encodeURIComponent(text)}`)).text
+  await until(200, '[+]postgresql warn: not_connected')
+  expect(await sql('SELECT 1 AS one')).toBe('[{"one":1}]')
+  await until(200, '[+]postgresql ok')
+  expect(JSON.parse((await get(`${admin}/health`)).text)).toMatchObject({
+    checks: { 'postgresql:responseTime': [{ madeAt: expect.stringMatching(/postgres-js-app\.cjs:5$/) }] },
+  })
+
+  await sql('SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY')
+  await until(503, '[-]postgresql failed: read_only')
+  expect((await get(`${admin}/livez`)).status).toBe(200)
+  const seenByOthers = await get(`${admin}/health`, FOREIGN)
+  expect(seenByOthers.text).toContain('read_only')
+  expect(seenByOthers.text).not.toMatch(/127\.0\.0\.1|refuses|madeAt|:\d{4,5}/)
+  await sql('SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE')
+  await until(200, '[+]postgresql ok')
+  expect(child.stderr.replace(/^\[afterspan\] AFS_HEALTH_CHANGED postgresql .*\n/gm, '')).toBe('')
+  await child.stop()
+})
