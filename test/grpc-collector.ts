@@ -1,4 +1,5 @@
 // A gRPC server by the official library: what the SDK speaks is judged by somebody else. It hands each export on to an OTLP sink.
+import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import type { OtlpSink } from 'afterspan/internal'
 
@@ -34,7 +35,11 @@ const PATH = '/opentelemetry.proto.collector.trace.v1.TraceService/Export'
 
 export async function startGrpcCollector(
   sink: OtlpSink,
-  { answer, port = 0 }: { readonly answer?: GrpcAnswer; readonly port?: number } = {},
+  {
+    answer,
+    certificate,
+    port = 0,
+  }: { readonly answer?: GrpcAnswer; readonly certificate?: string; readonly port?: number } = {},
 ): Promise<GrpcCollector> {
   const calls: GrpcCall[] = []
   const server = new grpc.Server()
@@ -71,7 +76,9 @@ export async function startGrpcCollector(
   const bound = await new Promise<number>((resolve, reject) => {
     server.bindAsync(
       `127.0.0.1:${port}`,
-      grpc.ServerCredentials.createInsecure(),
+      certificate === undefined
+        ? grpc.ServerCredentials.createInsecure()
+        : grpc.ServerCredentials.createSsl(null, [pem(certificate)]),
       (error: Error | null, got: number) => {
         if (error) reject(error)
         else resolve(got)
@@ -86,6 +93,11 @@ export async function startGrpcCollector(
       server.forceShutdown()
     },
   }
+}
+
+/** `path` without its endings. */
+function pem(path: string): object {
+  return { cert_chain: readFileSync(`${path}.cert.pem`), private_key: readFileSync(`${path}.key.pem`) }
 }
 
 /** google.rpc.Status with one detail: google.rpc.RetryInfo. */

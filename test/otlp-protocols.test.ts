@@ -124,6 +124,25 @@ test('gRPC to a port that speaks HTTP/1 is said, and costs the app nothing', asy
   server.close()
 })
 
+test('gRPC by TLS: with the certificate of the collector, and a word on why not without it', async () => {
+  const sink = await startOtlpSink()
+  const collector = await startGrpcCollector(sink, { certificate: appFile('certificates/self-signed') })
+  const address = `localhost:${collector.port}`
+  const env = { ...GRPC, OTEL_EXPORTER_OTLP_ENDPOINT: address }
+  const certificate = appFile('certificates/self-signed.cert.pem')
+  const app = start({ ...env, OTEL_EXPORTER_OTLP_CERTIFICATE: certificate }, { sink: collector })
+  await get(`${await listening(app)}/ok`)
+  await has(sink, '/ok')
+  expect(app.stderr).toBe('')
+  await app.stop()
+  const stranger = start(env, { sink: collector })
+  await get(`${await listening(stranger)}/ok`)
+  await stranger.waitForLine(/AFS_EXPORT_FAILED https:\/\/localhost:\d+: DEPTH_ZERO_SELF_SIGNED_CERT\. Retrying/)
+  await stranger.stop()
+  collector.close()
+  await sink.close()
+})
+
 test('an address without a scheme is refused where it is not for gRPC', async () => {
   const app = start({ ...FAST, OTEL_EXPORTER_OTLP_ENDPOINT: 'localhost:4317' }, { sink: { url: '' } })
   const [line] = await app.waitForLine(/AFS_CONFIG_INVALID OTEL_EXPORTER_OTLP_ENDPOINT=.*/)

@@ -97,7 +97,7 @@ function listen(stream: ClientHttp2Stream, finish: (reply: OtlpReply) => void): 
   const chunks: Buffer[] = []
   let bytes = 0
   let headers: IncomingHttpHeaders = {}
-  let error: (Error & { code?: string; cause?: { code?: string } }) | undefined
+  let error: StreamError | undefined
   stream.on('response', (got) => {
     headers = { ...got, ...headers }
   })
@@ -138,10 +138,15 @@ function noGrpc(status: number): OtlpReply {
   return { ok: false, retryable: RETRYABLE_HTTP.has(status), reason: `http_${status}` }
 }
 
-/** What speaks HTTP/1 or nothing like it is told apart: 4318 is not 4317. */
-function reasonOf(error: { readonly code?: string } | undefined): string {
+/** What speaks HTTP/1 or nothing like it is told apart: 4318 is not 4317. What cancels a stream is the trouble of its connection. */
+function reasonOf(error: StreamError | undefined): string {
   const code = error?.code ?? 'network'
+  if (code === 'ERR_HTTP2_STREAM_CANCEL') return error?.cause?.code ?? code
   return code === 'ERR_HTTP2_ERROR' || code === 'ERR_HTTP2_SESSION_ERROR' ? 'not_grpc' : code
+}
+interface StreamError {
+  readonly code?: string
+  readonly cause?: { readonly code?: string }
 }
 
 /** google.rpc.Status with google.rpc.RetryInfo among its details; at most five minutes. */
