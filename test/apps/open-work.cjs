@@ -19,6 +19,11 @@ const acts = {
     const all = []
     for (;;) all.push(Array.from({ length: 1e5 }, () => all.length))
   },
+  replace: () =>
+    process.execve(process.execPath, [process.execPath, ...process.execArgv, __filename], {
+      ...process.env,
+      REPLACED: '1',
+    }),
   drain: () => server.close(),
 }
 const server = createServer((req, res) => {
@@ -27,4 +32,7 @@ const server = createServer((req, res) => {
   res.on('close', () => setImmediate(() => acts[act]?.()))
 })
 if (process.env.CLUSTER && cluster.isPrimary) cluster.fork().on('exit', () => console.log('worker gone'))
-else server.listen(0, '127.0.0.1', () => console.log(`listening ${server.address().port}`))
+else
+  server.listen(0, '127.0.0.1', () =>
+    console.log(`${process.env.REPLACED ? 'replaced' : 'listening'} ${server.address().port}`),
+  )

@@ -158,8 +158,15 @@ function start(facts: TaskFacts, event: EventOf<'started'>, by: string): TaskFac
     // The spawn's own word on the origin is better: it names the request, an attempt only the message's span.
     ...(facts.description || !description ? {} : { description }),
     ...(facts.origin || !origin ? {} : { origin }),
-    attempts: [...facts.attempts, started].sort(byStart),
+    attempts: inOrder([...facts.attempts, started]),
   }
+}
+
+/** By the numbers of the library where each has one of its own: between two runs the wall clock may have been set back. */
+function inOrder(attempts: AttemptFacts[]): AttemptFacts[] {
+  const numbers = new Set(attempts.map(({ n }) => n))
+  const areNumbered = numbers.size === attempts.length && !numbers.has(0)
+  return attempts.sort(areNumbered ? (a, b) => a.n - b.n : byStart)
 }
 
 /** Within one millisecond by their numbers, where the library told them. */

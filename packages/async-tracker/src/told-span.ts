@@ -30,7 +30,7 @@ export function attemptSpan(facts: TaskFacts, attempt: AttemptFacts, worker: Wor
       ...taskAttributes(facts, state),
       'afterspan.task.attempt': attempt.n || facts.attempts.indexOf(attempt) + 1,
       ...(attempt.maxAttempts === undefined ? {} : { 'afterspan.task.attempts': attempt.maxAttempts }),
-      ...(worker ? { 'afterspan.task.worker.pid': worker.pid } : {}),
+      ...(worker?.pid ? { 'afterspan.task.worker.pid': worker.pid } : {}),
       ...(end ? endAttributes(end.reason, end.failure) : lostAttributes(lost!)),
     },
     ...tail(end?.failure ?? lost?.failure, end ? undefined : lost, end?.at ?? lost?.at),

@@ -13,6 +13,7 @@ import type {
   TaskRow,
   TaskStanding,
 } from './store.ts'
+import { MOST_WAIT_MS } from './store.ts'
 
 const MOST_LOOKED_AT = 5_000
 
@@ -82,8 +83,8 @@ export class PostgresRows {
 
   async dueOutbox(now: EpochMs, limit: number): Promise<readonly OutboxRow[]> {
     const rows = await this.#query(
-      'SELECT * FROM afterspan.outbox WHERE folder = $1 AND next_at <= $2 ORDER BY next_at LIMIT $3',
-      [this.#folder, now, limit],
+      'SELECT * FROM afterspan.outbox WHERE folder = $1 AND (next_at <= $2 OR next_at > $4) ORDER BY next_at LIMIT $3',
+      [this.#folder, now, limit, now + MOST_WAIT_MS],
     )
     return rows.map(toOutbox)
   }

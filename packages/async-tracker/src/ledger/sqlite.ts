@@ -18,6 +18,7 @@ import type {
   TaskRow,
   TaskStanding,
 } from './store.ts'
+import { MOST_WAIT_MS } from './store.ts'
 
 type Row = Record<string, unknown>
 
@@ -131,7 +132,8 @@ class SqliteLedger implements LedgerStore {
   }
 
   async dueOutbox(now: EpochMs, limit: number): Promise<readonly OutboxRow[]> {
-    return this.#all('SELECT * FROM outbox WHERE next_at <= ? ORDER BY next_at LIMIT ?', now, limit).map(toOutbox)
+    const sql = 'SELECT * FROM outbox WHERE next_at <= ? OR next_at > ? ORDER BY next_at LIMIT ?'
+    return this.#all(sql, now, now + MOST_WAIT_MS, limit).map(toOutbox)
   }
 
   async trimOutbox(maxBytes: number): Promise<number> {

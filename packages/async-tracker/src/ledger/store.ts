@@ -66,6 +66,13 @@ export interface SegmentRow {
   readonly offset: number
 }
 
+/** Nobody is told to wait longer. What is due later than that was written before the wall clock was set back, and is due now. */
+export const MOST_WAIT_MS = 600_000
+
+export function isDue(nextAt: number, now: number): boolean {
+  return nextAt <= now || nextAt > now + MOST_WAIT_MS
+}
+
 /** A span on its way to the collector: always the same bytes, so that a second delivery is the same span. */
 export interface OutboxRow {
   readonly spanId: string

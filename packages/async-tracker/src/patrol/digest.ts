@@ -22,6 +22,7 @@ import type {
 import { judgeRequest } from '../request-outcome.ts'
 import { gather, type TaskFacts } from '../task-facts.ts'
 import { deriveState } from '../task-state.ts'
+import { isNameless, namelessRow } from './nameless.ts'
 import { countRequest, countTask } from './counting.ts'
 import { answeredSpan } from '../told-span.ts'
 import { request, spansToTell } from './telling.ts'
@@ -133,6 +134,7 @@ const KINDS: Readonly<Record<JournalEvent['kind'], true>> = {
 
 function take(work: Work, event: JournalEvent, by: string): void {
   if (!Object.hasOwn(KINDS, event.kind)) return // written by a later version
+  if (event.kind !== 'opened' && !processOf(work, by)) work.processes.set(by, namelessRow(by, event.at))
   if ('taskId' in event) {
     takeTask(work, event, by)
     return
@@ -149,7 +151,8 @@ function take(work: Work, event: JournalEvent, by: string): void {
     case 'opened': {
       const { worker, resource, sdkVersion, at } = event
       const row = processOf(work, by)
-      if (!row) work.processes.set(by, { key: by, worker, resource, sdkVersion, openedAt: at })
+      if (!row || isNameless(row))
+        work.processes.set(by, { ...row, key: by, worker, resource, sdkVersion, openedAt: at })
       return
     }
     case 'thread_ended': {

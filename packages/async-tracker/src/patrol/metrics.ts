@@ -30,7 +30,7 @@ export function patrolMetrics(service: PatrolService): () => Promise<readonly Me
     kept = (await Promise.race([ask(ledger).catch(() => undefined), after(ANSWERS_WITHIN_MS)])) ?? kept
     if (!kept) return []
     const { open, counters } = kept
-    const { torn, undelivered, lastRunAt } = patrol.totals
+    const { torn, strange, nameless, undelivered, lastRunAt } = patrol.totals
     return [
       ...counterFamilies(counters),
       gauge(
@@ -45,6 +45,8 @@ export function patrolMetrics(service: PatrolService): () => Promise<readonly Me
         { labels: {}, value: lastRunAt / 1000 },
       ]),
       counter('afterspan_ledger_torn_records', 'Damaged stretches that were skipped in journals.', torn),
+      counter('afterspan_ledger_strange_records', 'Whole records of journals that could not be understood.', strange),
+      counter('afterspan_ledger_nameless_writers', 'Journals whose damage hides who wrote them.', nameless),
       undeliveredSpans(undelivered),
       ...(service.reports ? [reports(service.reports)] : []),
       ...(await registry.collect()),

@@ -55,7 +55,7 @@ export function createOutbox(options: {
   }
   let trimmedAt = -Infinity
   const trim = async (now: EpochMs): Promise<void> => {
-    if (now - trimmedAt < TRIM_MS) return
+    if (Math.abs(now - trimmedAt) < TRIM_MS) return
     trimmedAt = now
     const removed = await exclusive((own) => own.trimOutbox(MOST_BYTES))
     if (removed > 0) onDropped(removed, 'outbox_full')

@@ -22,7 +22,9 @@ import { endedThread } from './ended-threads.ts'
 import { adoptLeftSpans, leftSpanIds } from './left-spans.ts'
 import type { Liveness } from './liveness.ts'
 import { deathOf, lossesOf } from './losses.ts'
+import { isNameless } from './nameless.ts'
 import type { DropReason } from './outbox.ts'
+import { contestedBy } from './successors.ts'
 import { hasSegment, isReadTo, listSegments, removeSegment, tail } from './tail.ts'
 import { request } from './telling.ts'
 
@@ -54,8 +56,14 @@ export interface PatrolSettings {
 }
 export interface PatrolTotals {
   torn: number
+  /** Whole records that could not be understood. */
+  strange: number
+  /** Writers whose journal does not say who they are. */
+  nameless: number
   readonly undelivered: Record<DropReason, number>
   lastRunAt: EpochMs
+  /** The same on the monotonic clock: what is counted from it must not jump with the wall's. */
+  sweptAtMs: number
   /** Seconds from the last sign of life to the proof of death, not yet taken by the metrics; at most 1,000. */
   detectionSeconds: number[]
 }
@@ -66,8 +74,11 @@ const MOST_DETECTIONS = 1_000
 export class Patrol {
   readonly totals: PatrolTotals = {
     torn: 0,
+    strange: 0,
+    nameless: 0,
     undelivered: { refused: 0, outbox_full: 0, spool_full: 0 },
     lastRunAt: 0 as EpochMs,
+    sweptAtMs: -Infinity,
     detectionSeconds: [],
   }
   readonly #settings: PatrolSettings
@@ -75,7 +86,7 @@ export class Patrol {
   readonly #processes = new Map<string, ProcessRow>()
   readonly #seenAlive = new Map<string, number>()
   readonly #stalled = new Set<string>()
-  /** Of whom the last look said neither that they live nor that they are dead. */
+  /** Of whom the last look said neither that they live nor that they are dead, or not who they are. */
   #unseen: ProcessRow[] = []
   #knockedAt = -Infinity
   #offsets = new Map<string, number>()
@@ -131,6 +142,7 @@ export class Patrol {
     await this.#forgetRead()
     const reported = (await this.#courier?.deliver(this.#settings.clock.now(), patienceMs)) ?? 0
     this.totals.lastRunAt = this.#settings.clock.now()
+    this.totals.sweptAtMs = this.#settings.clock.monotonicMs()
     return { ingested, examined: this.#processes.size, lost, reported }
   }
 
@@ -166,11 +178,12 @@ export class Patrol {
     let ingested = 0
     if (this.#isUnsure) await this.#recall()
     for (;;) {
-      const { batches, segments, torn, hasMore } = tail(dir, listSegments(dir), this.#offsets, isFinal)
+      const { batches, segments, torn, strange, hasMore } = tail(dir, listSegments(dir), this.#offsets, isFinal)
       if (segments.length === 0) return ingested
       await this.#apply(batches, { segments })
       for (const { file, offset } of segments) this.#offsets.set(file, offset)
       this.totals.torn += torn
+      this.totals.strange += strange
       for (const { events } of batches) ingested += events.length
       if (!hasMore) return ingested
     }
@@ -194,7 +207,10 @@ export class Patrol {
       this.#settings.onIncidents?.(incidents)
       if (isProof) this.#settings.onProven?.(incidents)
     }
-    for (const row of processes) this.#processes.set(row.key, row)
+    for (const row of processes) {
+      if (isNameless(row) && !this.#processes.has(row.key)) this.totals.nameless++
+      this.#processes.set(row.key, row)
+    }
   }
 
   #incidentsOf(
@@ -229,6 +245,7 @@ export class Patrol {
     const dead: ProcessRow[] = []
     this.#unseen = []
     const now = this.#settings.clock.monotonicMs()
+    const isContested = contestedBy(this.#processes.values())
     for (const row of this.#processes.values()) {
       if (row.deadAt !== undefined) continue
       const ended = endedThread(row, this.#processes.values())
@@ -241,7 +258,7 @@ export class Patrol {
         dead.push(row)
         continue
       }
-      if (liveness === 'unknown') this.#unseen.push(row)
+      if (liveness === 'unknown' || isContested(row)) this.#unseen.push(row)
       if (liveness === 'stalled') this.#stalled.add(row.key)
       else this.#stalled.delete(row.key)
       this.#seenAlive.set(row.key, now)

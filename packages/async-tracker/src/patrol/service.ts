@@ -13,6 +13,7 @@ import { createWebhook, type Webhook } from '../report/webhook.ts'
 import { ownWorkerRef } from '../worker-ref.ts'
 import { createStanding, type Standing } from './standing.ts'
 import { isOnSameKernel, look, ownVantage } from './liveness.ts'
+import { isLocalFolder, isNameless } from './nameless.ts'
 import { createPatrolLock, type PatrolLock } from './lock.ts'
 import { Patrol, type SweepSummary } from './patrol.ts'
 
@@ -163,7 +164,10 @@ export class PatrolService {
       otlp,
       look: ({ worker }) => look(worker, vantage),
       // Only on one machine does a door prove anything: the kernel is what keeps it.
-      knock: async ({ key, worker }) => (isOnSameKernel(worker, vantage) ? knock(dir, key) : 'unknown'),
+      knock: async (row) => {
+        const isOurs = isNameless(row) ? isLocalFolder(dir) : isOnSameKernel(row.worker, vantage)
+        return isOurs ? knock(dir, row.key) : 'unknown'
+      },
       ...(this.#webhook ? { onIncidents: this.#webhook.add } : {}),
       ...(this.#tell ? { onProven: this.#tell } : {}),
       onExportFailure: ({ reason }) => {

@@ -1,4 +1,5 @@
 import { ABOUT_CONTENT, type EpochMs, type OtlpReply, type OtlpSettings } from '@afterspan/core/internal'
+import { isDue } from '../ledger/store.ts'
 import { MOST_REFUSALS, waitAfter, type DropReason } from './outbox.ts'
 import { listSpool, readSpooled, removeSpooled } from './spool.ts'
 
@@ -45,8 +46,9 @@ export function createSpoolReader(options: {
   }
   return {
     async deliver(now) {
-      if (now < nextAt) return
-      const due = listSpool(dir).filter(({ changedAt }) => now - changedAt > REST_MS)
+      if (!isDue(nextAt, now)) return
+      // A file from the future is one from before the clock was set back.
+      const due = listSpool(dir).filter(({ changedAt }) => Math.abs(now - changedAt) > REST_MS)
       for (const { file, spans } of due.slice(0, MOST_FILES_A_ROUND)) {
         const body = readSpooled(dir, file)
         if (body && !settle(file, spans, await post(settings, body), now)) return

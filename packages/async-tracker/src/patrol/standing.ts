@@ -24,7 +24,8 @@ export interface LedgerStanding {
 }
 
 export interface Standing {
-  now(patrol: { readonly lastRunAt: EpochMs }): Promise<LedgerStanding>
+  /** `sweptAtMs`: on the monotonic clock. */
+  now(patrol: { readonly sweptAtMs: number }): Promise<LedgerStanding>
 }
 
 interface Sample {
@@ -39,9 +40,9 @@ export async function createStanding(
 ): Promise<Standing> {
   const take = async (): Promise<Sample> => ({ at: clock.monotonicMs(), ...sumsOf(await ledger.counters()) })
   const samples = [await take()]
-  const begunAt = clock.now()
+  const begunAtMs = clock.monotonicMs()
   return {
-    async now({ lastRunAt }) {
+    async now({ sweptAtMs }) {
       const now = await take()
       // The oldest that is kept is the last one from before the window.
       while (samples.length > 1 && now.at - samples[1]!.at >= WINDOW_MS) samples.shift()
@@ -52,7 +53,7 @@ export async function createStanding(
         falseSuccesses: Math.max(0, now.falseSuccesses - before.falseSuccesses),
         windowMs: WINDOW_MS,
         // The first sweep may be a long one.
-        sweptMsAgo: Math.max(0, clock.now() - Math.max(lastRunAt, begunAt)),
+        sweptMsAgo: Math.max(0, now.at - Math.max(sweptAtMs, begunAtMs)),
         ...(await openOnes(ledger, clock.now())),
       }
     },

@@ -11,6 +11,7 @@ import {
   unlinkSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { isUnderstood } from '../journal/event-check.ts'
 import { readRecords } from '../journal/reader.ts'
 import { journalDir, parseSegmentFile } from '../journal/segment.ts'
 import type { SegmentRow } from '../ledger/store.ts'
@@ -23,6 +24,8 @@ export interface Tailed {
   readonly batches: readonly Batch[]
   readonly segments: readonly SegmentRow[]
   readonly torn: number
+  /** Whole records that cannot be understood, and are skipped. */
+  readonly strange: number
   /** More is there than one round takes. */
   readonly hasMore: boolean
 }
@@ -58,6 +61,7 @@ export function tail(
   const batches: Batch[] = []
   const moved: SegmentRow[] = []
   let torn = 0
+  let strange = 0
   let hasMore = false
   let left = ROUND_BYTES
   for (const [i, { file, key }] of segments.entries()) {
@@ -69,14 +73,16 @@ export function tail(
     const isClosed = segments[i + 1]?.key === key || isFinal(key)
     const read = readFrom(join(journalDir(dir), file), offset, left)
     if (!read || read.bytes.length === 0) continue
-    const { events, consumed, torn: damaged } = readRecords(read.bytes, isClosed && read.isEnd)
+    const { events: all, consumed, torn: damaged } = readRecords(read.bytes, isClosed && read.isEnd)
+    const events = all.every(isUnderstood) ? all : all.filter(isUnderstood)
+    strange += all.length - events.length
     left -= read.bytes.length
     torn += damaged
     if (!read.isEnd) hasMore = true
     if (events.length > 0) batches.push({ by: key, events })
     if (consumed > 0) moved.push({ file, offset: offset + consumed })
   }
-  return { batches, segments: moved, torn, hasMore }
+  return { batches, segments: moved, torn, strange, hasMore }
 }
 
 /** Only regular files of our own user: the folder is ours, but what is in it may not be. */

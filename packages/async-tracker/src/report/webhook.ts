@@ -1,6 +1,7 @@
 // Tells incidents to an address of the operator's, as JSON: grouped, so that a thousand failures of one kind are one line with a
 // number. It runs where the patrol does, never on a request's path, and nothing that it meets reaches anybody.
 import { postTraces, type Incident, type OtlpReply, type OtlpSettings } from '@afterspan/core/internal'
+import { isDue } from '../ledger/store.ts'
 
 const TIMEOUT_MS = 5_000
 /** Between two posts: what comes meanwhile goes together. */
@@ -70,7 +71,7 @@ export function createWebhook(options: {
       for (const incident of incidents) totals.dropped += merge(groups, groupOf(incident))
     },
     async round(now) {
-      if (isUnderWay || groups.size === 0 || now < nextAt) return
+      if (isUnderWay || groups.size === 0 || !isDue(nextAt, now)) return
       isUnderWay = true
       try {
         await send(now)

@@ -11,6 +11,7 @@ import type {
   TaskRow,
   TaskStanding,
 } from '../../src/ledger/store.ts'
+import { isDue } from '../../src/ledger/store.ts'
 import { ownersOf } from '../../src/task-owner.ts'
 import { OPEN_STATES } from '../../src/task-state.ts'
 
@@ -94,7 +95,7 @@ export class MemoryLedger implements LedgerStore {
     return new Map(this.#tables.segments)
   }
   async dueOutbox(now: EpochMs, limit: number): Promise<readonly OutboxRow[]> {
-    const due = [...this.#tables.outbox.values()].filter(({ nextAt }) => nextAt <= now)
+    const due = [...this.#tables.outbox.values()].filter(({ nextAt }) => isDue(nextAt, now))
     return due.sort((a, b) => a.nextAt - b.nextAt).slice(0, limit)
   }
   async trimOutbox(maxBytes: number): Promise<number> {

@@ -308,10 +308,13 @@ describe('processes', () => {
       },
     ])
   })
-  test('last words of one that never said who it is are dropped', async () => {
+  test('last words of one that never said who it is are kept, for the name may come later', async () => {
     const desk = new Desk()
     await desk.feed(WORKER, { kind: 'exiting', at: ms(10), code: 3 })
-    expect(await desk.ledger.processes()).toEqual([])
+    expect(await desk.ledger.processes()).toMatchObject([{ key: WORKER, worker: { pid: 0 }, exiting: { code: 3 } }])
+    await desk.feed(WORKER, opened(WORKER))
+    const { worker } = opened(WORKER)
+    expect(await desk.ledger.processes()).toMatchObject([{ key: WORKER, worker, exiting: { code: 3 } }])
   })
 })
 

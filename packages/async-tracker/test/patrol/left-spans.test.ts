@@ -7,7 +7,7 @@ import { createFlightFile } from '../../src/journal/flight.ts'
 import { spansIn } from '../../src/patrol/left-spans.ts'
 import { spoolIn } from '../journal/span-files.ts'
 import { opened, received, requestRef, WORKER } from '../sample-events.ts'
-import { Stage } from './stage.ts'
+import { DOWN, Stage } from './stage.ts'
 
 function spanOf(n: number, more: Partial<SpanData> = {}): SpanData {
   const { traceId, spanId } = requestRef(n)
@@ -60,6 +60,7 @@ test('what death has cut off is cut off, the rest is sent', async () => {
   const path = join(stage.dir, 'spool', spoolOf(stage)[0]!)
   appendFileSync(path, requestOf(spanOf(3)).subarray(0, -5))
   stage.seen.set(WORKER, 'dead')
+  stage.reply = DOWN
   await patrol.sweepOnce()
   const [adopted] = spoolOf(stage)
   expect(adopted).toBe(`${WORKER}.0.2.errors.otlp`)

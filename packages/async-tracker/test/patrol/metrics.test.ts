@@ -33,6 +33,8 @@ test('what was counted, what is open, how long a death took to be seen', async (
     ['afterspan_tasks_open', 'gauge'],
     ['afterspan_patrol_last_run_timestamp_seconds', 'gauge'],
     ['afterspan_ledger_torn_records', 'counter'],
+    ['afterspan_ledger_strange_records', 'counter'],
+    ['afterspan_ledger_nameless_writers', 'counter'],
     ['afterspan_patrol_undelivered_spans', 'counter'],
     ['afterspan_patrol_detection_seconds', 'histogram'],
   ])

@@ -18,7 +18,7 @@ test('what was lost before this patrol began is no news, and what is older than 
   const clock = fakeClock()
   await ledger.commit({ counters: [lost(5), outcome('false_success', 3)] })
   const standing = await createStanding(ledger, clock)
-  const now = () => standing.now({ lastRunAt: clock.now() })
+  const now = () => standing.now({ sweptAtMs: clock.monotonicMs() })
   expect(await now()).toMatchObject({ lost: 0, falseSuccesses: 0, open: 0, overdue: 0, sweptMsAgo: 0 })
   await ledger.commit({ counters: [lost(2), outcome('false_success', 2), outcome('recovered', 1)] })
   expect(await now()).toMatchObject({ lost: 2, falseSuccesses: 1 })
@@ -47,7 +47,11 @@ test('what is open, since when, and what is beyond its deadline', async () => {
     ],
   })
   const standing = await createStanding(ledger, clock)
-  expect(await standing.now({ lastRunAt: at })).toMatchObject({ open: 2, oldestOpenMs: 9_000, overdue: 1 })
+  expect(await standing.now({ sweptAtMs: clock.monotonicMs() })).toMatchObject({
+    open: 2,
+    oldestOpenMs: 9_000,
+    overdue: 1,
+  })
 })
 
 test('a patrol that has not finished its first sweep is not silent since 1970', async () => {
@@ -55,6 +59,6 @@ test('a patrol that has not finished its first sweep is not silent since 1970', 
   const clock = fakeClock()
   const standing = await createStanding(ledger, clock)
   await clock.advance(2_000)
-  expect(await standing.now({ lastRunAt: ms(0) })).toMatchObject({ sweptMsAgo: 2_000 })
-  expect(await standing.now({ lastRunAt: ms(clock.now() - 500) })).toMatchObject({ sweptMsAgo: 500 })
+  expect(await standing.now({ sweptAtMs: -Infinity })).toMatchObject({ sweptMsAgo: 2_000 })
+  expect(await standing.now({ sweptAtMs: clock.monotonicMs() - 500 })).toMatchObject({ sweptMsAgo: 500 })
 })
