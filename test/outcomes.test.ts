@@ -39,6 +39,16 @@ test.each(nodesUnderTest())('the end of a response is told as what it was: Node 
     '· GET  SERVER shop\n  http.response.status_code=200 afterspan.http.inferred_route=/mounted/orders/{id}',
   )
 
+  // A call whose answer was cut off was told as a good one; one that the app gives up is no error.
+  await get(`${url}/asks`)
+  await get(`${url}/gives-up`)
+  await sink.waitFor((spans) => spans.filter(({ kind }) => kind === 'client').length === 2)
+  const calls = sink.spans().filter(({ kind }) => kind === 'client')
+  const cutOff = calls.find(({ attributes }) => (attributes['url.full'] as string).endsWith('/cut-off'))
+  const givenUp = calls.find(({ attributes }) => (attributes['url.full'] as string).endsWith('/half'))
+  expect(cutOff).toMatchObject({ status: { code: 'error' }, attributes: { 'error.type': 'ECONNRESET' } })
+  expect(givenUp).toMatchObject({ status: { code: 'unset' }, attributes: { 'http.response.status_code': 200 } })
+
   // A stream of HTTP/2 that is given up half-way was called sent.
   const session = connectHttp2(`http://127.0.0.1:${port2}`)
   for (const path of ['/whole', '/half-way'])

@@ -17,6 +17,21 @@ function answer(req, res) {
     setImmediate(() => source.destroy(new TypeError('no such thing')))
     return pipeline(source, res, () => {})
   }
+  if (req.url === '/cut-off') {
+    res.writeHead(200, { 'content-length': 100 }).write('the first half')
+    setImmediate(() => res.socket.end())
+    return
+  }
+  if (req.url === '/asks' || req.url === '/gives-up') {
+    const { port } = first.address()
+    const request = http.get({ port, path: req.url === '/asks' ? '/cut-off' : '/half', agent: false }, (response) => {
+      response.on('error', () => {}).on('close', () => res.end())
+      if (req.url === '/asks') response.resume()
+      else request.destroy()
+    })
+    request.on('error', () => {})
+    return
+  }
   if (req.url === '/half') return res.write('the first half') // and never more
   res.end()
 }

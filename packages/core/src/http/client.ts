@@ -58,13 +58,21 @@ export function watchClients(tracer: () => Tracer, metrics: MetricRegistry): voi
     const { request, error } = message as { request: ClientRequest & Marked; error: unknown }
     const open = request[SPAN]
     if (!open) return
-    const { span } = open
-    const { type, message: text } = describeException(error)
-    open.errorType = type
-    span.setAttribute('error.type', type)
-    span.setStatus({ code: SpanStatusCode.ERROR, message: text })
+    fail(open, error)
     finish(request)
   })
+}
+
+function fail(open: OpenClientSpan, error: unknown): void {
+  const { type, message } = describeException(error)
+  open.errorType = type
+  open.span.setAttribute('error.type', type)
+  open.span.setStatus({ code: SpanStatusCode.ERROR, message })
+}
+
+/** By the server, or on the way. Where the app gave the request up, Node has dumped what was to come. */
+function isCutOff(response: IncomingMessage & { readonly _dumped?: boolean }): boolean {
+  return !response.complete && response.errored !== null && response._dumped !== true
 }
 
 function created(
@@ -97,7 +105,10 @@ function created(
       },
     })
   // An upgrade, a CONNECT, or a destroy() without an error ends without the other two channels.
+  // So does an answer that is cut off: Node closes the request before the response.
   request.once('close', () => {
+    const { [SPAN]: open, res } = request as typeof request & { readonly res?: IncomingMessage | null }
+    if (open && res && isCutOff(res)) fail(open, res.errored)
     finish(request)
   })
 }
