@@ -1,6 +1,7 @@
 import type { Clock, HealthProbe, ModuleHook } from '@afterspan/core/internal'
 import type { HealthSettings } from './options.ts'
 import { mysqlHook } from './probes/mysql.ts'
+import { natsHooks } from './probes/nats.ts'
 import { nodeRedisHook } from './probes/node-redis.ts'
 import { postgresJsHook } from './probes/postgres-js.ts'
 import { postgresqlHook } from './probes/postgresql.ts'
@@ -24,5 +25,6 @@ export function clientHooks(
     redisHook(add, onRejected),
     mysqlHook(add, onRejected),
     nodeRedisHook(add, onRejected),
+    ...natsHooks(add, onRejected),
   ]
 }

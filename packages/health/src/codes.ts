@@ -40,6 +40,9 @@ const CODES: ReadonlySet<string> = new Set([
   'client_ended',
   'not_connected',
   'round_trip_mismatch',
+  // NATS
+  'jetstream_unavailable',
+  'storage_near_limit',
   // the process
   'clock_stepped',
   'descriptors_near_limit',

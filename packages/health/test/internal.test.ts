@@ -76,7 +76,16 @@ test('boot names the side service and the modules to look at, and waits', async 
     },
   ])
   expect(() => structuredClone(services[0]!.data)).not.toThrow()
-  expect(hooks.map((hook) => hook.module)).toEqual(['pg-pool', 'postgres', 'ioredis', 'mysql2', '@redis/client'])
+  expect(hooks.map((hook) => hook.module)).toEqual([
+    'pg-pool',
+    'postgres',
+    'ioredis',
+    'mysql2',
+    '@redis/client',
+    'nats',
+    '@nats-io/nats-core',
+    '@nats-io/jetstream',
+  ])
   expect([vi.getTimerCount(), wakes, posted.length]).toEqual([1, 0, 0])
 })
 

@@ -8,7 +8,8 @@ const FILE = /[\\/](?:nats-core[\\/]lib|nats-base-client)[\\/]headers\.js$/
 
 /** The client's own class: publish() takes no other, and it lies in a package below, which is loaded before anything can be published. */
 function classOf(): HeadersClass | null {
-  return (Class ??= findClass() ?? null)
+  if (Class === undefined) Class = findClass() ?? null
+  return Class
 }
 
 function findClass(): HeadersClass | undefined {
