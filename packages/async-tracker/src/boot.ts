@@ -1,6 +1,14 @@
 import { join } from 'node:path'
 import { isMainThread } from 'node:worker_threads'
-import { environment, globalState, loadSection, say, type Core, type HealthProbe } from '@afterspan/core/internal'
+import {
+  environment,
+  globalState,
+  loadSection,
+  say,
+  type ConfigOf,
+  type Core,
+  type HealthProbe,
+} from '@afterspan/core/internal'
 import { watchChildren } from './handles/spawned-children.ts'
 import { watchThreads } from './handles/worker-threads.ts'
 import { integrations } from './integrations/index.gen.ts'
@@ -13,8 +21,9 @@ import type { FromPatrol } from './patrol/beside-app.ts'
 import type { SideData } from './side.ts'
 
 /** Whether the trace context may travel in what the app gave to the queue; for queues that have no place for it. */
-function carriesInData(integration: string, config: { readonly pgBossCarrier: boolean }): boolean {
-  return integration !== 'pg-boss' || config.pgBossCarrier
+function carriesInData(integration: string, config: ConfigOf<typeof trackerOptions>): boolean {
+  if (integration === 'pg-boss') return config.pgBossCarrier
+  return integration !== 'graphile-worker' || config.graphileWorkerCarrier
 }
 
 /** The tracker's half on the main thread: integrations, journal, and the patrol named as a service of the side thread. */

@@ -20,6 +20,11 @@ export const trackerOptions = {
     'Whether the trace context travels in the data of pg-boss jobs, which have no headers; it is taken out before the handler sees it.',
     true,
   ),
+  graphileWorkerCarrier: flag(
+    'AFTERSPAN_GRAPHILE_WORKER_CARRIER',
+    'Whether the trace context travels with Graphile Worker jobs, as one of their flags; the payload is never touched.',
+    true,
+  ),
   retentionDays: integer('AFTERSPAN_LEDGER_DAYS', 'Days that settled tasks are kept.', 14, { min: 1, max: 3650 }),
   ledgerMegabytes: integer(
     'AFTERSPAN_LEDGER_MB',

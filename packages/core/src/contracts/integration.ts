@@ -67,8 +67,10 @@ export interface Integration<ModuleExports = any> {
   readonly name: string
   /** What to hook: 'bullmq', 'node:worker_threads'. */
   readonly module: string
-  /** Files of the package whose exports `patch` gets, one by one, in place of the package's own: 'lib/channel.js'. Of CommonJS packages only. */
+  /** Files of the package whose exports `patch` gets, one by one, in place of the package's own: 'lib/channel.js'. Of CommonJS packages, unless it says `hasModules`. */
   readonly files?: readonly string[]
+  /** The files may be ES modules, which the package imports itself: they are seen there too, and what they export can be replaced. */
+  readonly hasModules?: true
   /** The tested semver range; outside it: said once, left alone. */
   readonly versions: string
   /** OpenTelemetry scopes whose own PRODUCER and CONSUMER spans this integration stands in for. */

@@ -6,6 +6,8 @@ export interface ModuleHook {
   readonly module: string
   /** Files of the package whose exports `patch` gets, one by one, in place of the package's own: 'lib/channel.js'. CommonJS only, also where the app imports it; an ES module too where `imports` names what stands for it. */
   readonly files?: readonly string[]
+  /** The files may be ES modules, which the package imports itself: they are seen there too, and what they export can be replaced. */
+  readonly hasModules?: true
   /** Further entries of the package that an app imports: 'hono/tiny'. Their files are among `files`. */
   readonly imports?: readonly string[]
   /** Semver range of what is supported; outside it: said once, left alone. '*' for builtins. */

@@ -9,6 +9,8 @@ export type Patch = (exports: unknown, version: string) => unknown
 
 export interface HookedPackages {
   readonly modules: readonly string[]
+  /** Files that may be ES modules: `graphile-worker/dist/worker.js`. */
+  readonly moduleFiles: readonly string[]
   /** A file of a package was loaded: `pg` for the main one, `pg/lib/client.js` for any other; without a folder it is a path, or Node's own. */
   loaded(exports: unknown, name: string, baseDir?: string): unknown
 }
@@ -22,6 +24,9 @@ export function createHookedPackages(hooks: readonly (readonly [ModuleHook, Patc
   }
   return {
     modules: [...waiting.keys()],
+    moduleFiles: hooks.flatMap(([{ module, files = [], hasModules }]) =>
+      hasModules ? files.map((file) => `${module}/${file}`) : [],
+    ),
     loaded(exports, name, baseDir) {
       if (baseDir === undefined && isAbsolute(name)) ({ name, dir: baseDir } = parse(name))
       const those = waiting.get(packageOf(name))

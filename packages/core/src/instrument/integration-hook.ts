@@ -4,7 +4,7 @@ import { followedSystems, ownedScopes } from '../sdk/owned-scopes.ts'
 
 /** An integration as a module hook. One that is muted stands in for nobody. */
 export function integrationHook(
-  { name, module, files, versions, replacesScopes = [], systems = [], patch }: Integration,
+  { name, module, files, hasModules, versions, replacesScopes = [], systems = [], patch }: Integration,
   kit: TaskKit,
   isMuted = false,
 ): ModuleHook {
@@ -14,6 +14,7 @@ export function integrationHook(
     module,
     versions,
     ...(files ? { files } : {}),
+    ...(hasModules ? { hasModules } : {}),
     patch(exports) {
       patch(exports, kit)
       for (const system of systems) followedSystems.add(system)

@@ -8,12 +8,13 @@ import type { HookedPackages } from './hooked-packages.ts'
 interface HookContext {
   /** An array; on Node 22.15 a Set, where something is required. */
   readonly conditions?: readonly string[] | ReadonlySet<string>
+  readonly parentURL?: string
 }
 type Next = (target: string, context: HookContext) => unknown
 type Resolve = (specifier: string, context: HookContext, next: Next) => unknown
 type Load = (url: string, context: HookContext, next: Next) => unknown
 interface ImportHooks {
-  applyOptions(options: { include: string[] }): void
+  applyOptions(options: { include: (string | RegExp)[] }): void
   resolveSync: Resolve
   loadSync: Load
 }
@@ -25,7 +26,7 @@ export interface LoadListener {
   unseen(specifier: string): void
   failed(error: unknown): void
   /** Who sees what is imported, beside the official instrumentations. */
-  readonly imported: Pick<HookedPackages, 'loaded' | 'modules'>
+  readonly imported: Pick<HookedPackages, 'loaded' | 'modules' | 'moduleFiles'>
 }
 
 /** `modules` are those whose imports the instrumentations want to see. */
@@ -34,6 +35,7 @@ export function hookLoaders(
   { asked: onSpecifier, imported, unseen, failed: onError }: LoadListener,
 ): void {
   const wanted = new Set(modules)
+  const isModuleFile = matchFiles(imported.moduleFiles)
   if (!canHookImports(process.versions.node)) {
     nodeModule.registerHooks({ resolve: watchOnly(wanted, onSpecifier, unseen) as never })
     return
@@ -43,7 +45,7 @@ export function hookLoaders(
   const resolve: Resolve = (specifier, context, next) => {
     onSpecifier(specifier)
     if (!isImport(context)) return withOwnFramesHidden(() => next(specifier, context))
-    if (!isAsked && wanted.has(specifier)) {
+    if (!isAsked && (wanted.has(specifier) || isModuleFile(specifier, context.parentURL))) {
       isAsked = true // its own modules are imported meanwhile, and it must not see those
       imports = loadImportHooks(modules, imported, onError)
     }
@@ -56,6 +58,25 @@ export function hookLoaders(
       imports && isImport(context) ? imports.loadSync(url, context, next) : next(url, context),
     )
   nodeModule.registerHooks({ resolve: resolve as never, load: load as never })
+}
+
+/** An ES module that is required imports its parts, and a program its own: those may be the first imports that there are. */
+function matchFiles(files: readonly string[]): (specifier: string, parent: string | undefined) => boolean {
+  const known = files.map((file) => {
+    const name = file
+      .split('/')
+      .slice(0, file.startsWith('@') ? 2 : 1)
+      .join('/')
+    return { folder: `/node_modules/${name}/`, base: file.slice(file.lastIndexOf('/')) }
+  })
+  return (specifier, parent) =>
+    specifier.startsWith('.') &&
+    parent !== undefined &&
+    known.some(({ folder, base }) => specifier.endsWith(base) && parent.includes(folder))
+}
+
+function patternOf(file: string): RegExp {
+  return new RegExp(`/node_modules/${file.replaceAll('.', '\\.')}$`)
 }
 
 /** `node -e` and `-p` load their text by hooks too, with other conditions: import-in-the-middle must not see it. */
@@ -102,7 +123,7 @@ function loadImportHooks(
       createHook(meta: { url: string }): ImportHooks
     }
     const hooks = createHook({ url: pathToFileURL(require.resolve('import-in-the-middle/register-hooks.mjs')).href })
-    hooks.applyOptions({ include: [...modules] })
+    hooks.applyOptions({ include: [...modules, ...imported.moduleFiles.map(patternOf)] })
     const { Hook } = require('import-in-the-middle') as { Hook: new (...given: unknown[]) => unknown }
     new Hook([...imported.modules], { internals: true }, imported.loaded)
     return hooks
