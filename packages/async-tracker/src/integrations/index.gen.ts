@@ -2,11 +2,13 @@
 import type { Integration } from '@afterspan/core/internal'
 import { amqplib } from './amqplib.ts'
 import { bullmq } from './bullmq.ts'
+import { croner } from './croner.ts'
 import { graphileWorker } from './graphile-worker.ts'
 import { kafkajs } from './kafkajs.ts'
 import { nats } from './nats.ts'
 import { natsJetstream } from './nats-jetstream.ts'
+import { nodeCron } from './node-cron.ts'
 import { pgBoss } from './pg-boss.ts'
 import { platformaticKafka } from './platformatic-kafka.ts'
 
-export const integrations: readonly Integration[] = [amqplib, bullmq, graphileWorker, kafkajs, nats, natsJetstream, pgBoss, platformaticKafka]
+export const integrations: readonly Integration[] = [amqplib, bullmq, croner, graphileWorker, kafkajs, nats, natsJetstream, nodeCron, pgBoss, platformaticKafka]

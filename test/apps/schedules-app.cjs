@@ -1,0 +1,29 @@
+// Timetables of both libraries in one process. ROLE=watch only looks after the ledger.
+module.exports = function start({ nodeCron, Cron, http }) {
+  const each = '* * * * * *'
+  const quiet = { debug() {}, info() {}, warn() {}, error() {} }
+  let hangs = 0
+  const hang = () => {
+    if (++hangs === 2) console.log('both hang')
+    return new Promise(() => setInterval(() => {}, 1000))
+  }
+  const fail = async () => {
+    throw new TypeError('no paper')
+  }
+  if (process.env.ROLE !== 'watch') {
+    nodeCron.schedule(each, async () => 1, { name: 'well', maxExecutions: 1 })
+    nodeCron.schedule(each, fail, { name: 'broken', maxExecutions: 1, logger: quiet })
+    nodeCron.createTask(each, hang, { name: 'hung', maxExecutions: 1 }).start()
+    new Cron(each, { name: 'well', maxRuns: 1 }, () => 1)
+    new Cron(each, { name: 'broken', maxRuns: 1, catch: true }, fail)
+    // Made by a request, and yet no request's.
+    const server = http.createServer((req, res) => {
+      new Cron(each, { name: 'hung', maxRuns: 1 }, hang)
+      res.end('ok')
+    })
+    server.listen(0, '127.0.0.1', () => console.log(`listening ${server.address().port}`))
+  } else {
+    setInterval(() => {}, 1000)
+    console.log('ready')
+  }
+}

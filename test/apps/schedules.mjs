@@ -1,0 +1,6 @@
+import http from 'node:http'
+import { Cron } from 'croner'
+import * as nodeCron from 'node-cron'
+import start from './schedules-app.cjs'
+
+start({ nodeCron, Cron, http })
