@@ -7,7 +7,7 @@ import type { Exports } from './nats/shapes.ts'
 export const natsJetstream: Integration<Exports> = {
   name: 'nats-jetstream',
   module: '@nats-io/jetstream',
-  files: ['lib/consumer.js', 'lib/jsclient.js', 'lib/jsmsg.js', 'lib/pushconsumer.js'],
+  files: ['consumer', 'jsbaseclient_api', 'jsclient', 'jsmsg', 'pushconsumer'].map((file) => `lib/${file}.js`),
   versions: '>=3.0.0 <4',
   systems: ['nats'],
   patch: patchJetStream,

@@ -7,7 +7,7 @@ import type { Exports } from './nats/shapes.ts'
 export const nats: Integration<Exports> = {
   name: 'nats',
   module: 'nats',
-  files: ['lib/jetstream/consumer.js', 'lib/jetstream/jsclient.js', 'lib/jetstream/jsmsg.js'],
+  files: ['consumer', 'jsbaseclient_api', 'jsclient', 'jsmsg'].map((file) => `lib/jetstream/${file}.js`),
   versions: '>=2.29.0 <3',
   systems: ['nats'],
   patch: patchJetStream,

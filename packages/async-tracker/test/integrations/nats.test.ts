@@ -126,12 +126,6 @@ describe.each(libraries)('%s', (name, library) => {
       await expect(js.publish(undefined, 'x')).rejects.toThrow(/subject/i)
     })
 
-    test('whose subject has an id in it is one of few destinations', async () => {
-      await js.publish(`orders${count}.87312.created`, 'x')
-      const [spawned] = events as [TaskSpawned]
-      expect([spawned.destination, spawned.name]).toEqual([`orders${count}.*.created`, `orders${count}.87312.created`])
-    })
-
     test('that the stream has already, by its Nats-Msg-Id, is cancelled', async () => {
       expect((await js.publish(subject, 'x', { msgID: 'same' })).duplicate).toBe(false)
       expect((await js.publish(subject, 'x', { msgID: 'same' })).duplicate).toBe(true)
@@ -158,6 +152,16 @@ describe.each(libraries)('%s', (name, library) => {
       await expect(its.publish(subject, 'x')).rejects.toThrow(/closed/i)
       expect(toldStates(events)).toEqual(['pending', 'lost never_enqueued'])
       expect(kinds()).toEqual(['spawned', 'sent', 'spawned', 'lost'])
+    })
+
+    test('is due by when its stream will have dropped it, where the app has looked at the stream', async () => {
+      await manager.streams.add({ name: `${stream}-short`, subjects: [`short${count}.*.>`], max_age: 60e9 })
+      await js.publish(`short${count}.a.b`, 'x')
+      await js.publish(subject, 'x')
+      await manager.streams.update(`${stream}-short`, { max_age: 0 })
+      await js.publish(`short${count}.a.b`, 'x')
+      const due = events.filter((event): event is TaskSpawned => event.kind === 'spawned')
+      expect(due.map(({ at, deadlineAt }) => deadlineAt && deadlineAt - at)).toEqual([60_000, undefined, undefined])
     })
 
     test('of a key-value bucket is no task', async () => {

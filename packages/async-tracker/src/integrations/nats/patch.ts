@@ -3,10 +3,12 @@ import { deliveryOf, patchConsumers } from './consuming.ts'
 import { patchPublish } from './publishing.ts'
 import { patchAnswers } from './settling.ts'
 import type { Exports } from './shapes.ts'
+import { patchStreams } from './streams.ts'
 
 /** What both packages have in common: the same classes, in files of their own. */
 export function patchJetStream(exports: Exports, kit: TaskKit): void {
   patchPublish(exports, kit)
+  patchStreams(exports, kit)
   patchConsumers(exports, kit)
   patchAnswers(exports, kit, deliveryOf)
 }

@@ -4,6 +4,7 @@ import { createBag, isObject } from '../sending/bag.ts'
 import { canCarry, withCarrier } from './headers.ts'
 import { messageId } from './message-id.ts'
 import { onCall, SYSTEM, type Client, type Exports, type PubAck, type PublishOptions } from './shapes.ts'
+import { maxAgeMs } from './streams.ts'
 import { destinationOf, isReserved } from './subjects.ts'
 
 /** How a publish ended. An error that does not say whether the stream has the message is a result. */
@@ -36,7 +37,7 @@ export function patchPublish({ JetStreamClientImpl }: Exports, kit: TaskKit): vo
       const isOwn = performance.now() - startedAt >= (options?.timeout ?? self.timeout)
       return isOwn ? { instead: 'unanswered' } : null
     }
-    return kit.enqueue(draftOf(subject), bag, send, sentAs).then((ending) => {
+    return kit.enqueue(draftOf(subject, maxAgeMs(self.nc, subject)), bag, send, sentAs).then((ending) => {
       if ('unanswered' in ending) throw ending.unanswered
       return ending.ack
     })
@@ -49,8 +50,9 @@ function isTask(subject: unknown, options: PublishOptions | null | undefined): s
   return !options?.schedule && !options?.cancelSchedule && canCarry(options?.headers)
 }
 
-function draftOf(subject: string): TaskDraft {
-  return { system: SYSTEM, destination: destinationOf(subject), name: subject }
+function draftOf(subject: string, deadlineMs: number | undefined): TaskDraft {
+  const draft = { system: SYSTEM, destination: destinationOf(subject), name: subject }
+  return deadlineMs === undefined ? draft : { ...draft, deadlineMs }
 }
 
 const UNANSWERED = new Set(['CANCELLED', 'CONNECTION_CLOSED', 'DISCONNECT', 'TIMEOUT', 'TimeoutError'])

@@ -74,8 +74,16 @@ export interface Message {
   next(...args: unknown[]): void
 }
 
+export interface ApiClient {
+  readonly nc: object
+  _request(subject: string, ...rest: unknown[]): Promise<unknown>
+}
+
 /** What the files that are patched export: each has some of them. */
 export interface Exports {
+  /** Its name in nats 2, and in the newer package. */
+  readonly BaseApiClient?: Class<ApiClient>
+  readonly BaseApiClientImpl?: Class<ApiClient>
   readonly JetStreamClientImpl?: Class<Client>
   readonly JsMsgImpl?: Class<Message>
   readonly PullConsumerImpl?: Class<Consumer>

@@ -1,0 +1,55 @@
+// How long streams keep their messages, as far as this process has been told: by what the app itself asks of JetStream.
+import type { TaskKit } from '@afterspan/core/internal'
+import { isObject } from '../sending/bag.ts'
+import { onCall, type Exports } from './shapes.ts'
+
+const MOST_STREAMS = 1000
+
+interface Stream {
+  readonly subjects: readonly string[]
+  readonly maxAgeMs: number
+}
+/** By connection: two servers may have streams of one name. */
+const known = new WeakMap<object, Map<string, Stream>>()
+
+/** Of creating, changing and looking at a stream: the answer shows how it is. */
+export function patchStreams({ BaseApiClient, BaseApiClientImpl = BaseApiClient }: Exports, kit: TaskKit): void {
+  if (!BaseApiClientImpl) return
+  onCall(kit, BaseApiClientImpl, '_request', (original, self, args) =>
+    (original.apply(self, args) as Promise<unknown>).then((answer) => {
+      if (/\.STREAM\.(?:CREATE|INFO|UPDATE)\.[^.]+$/.test(String(args[0]))) learn(self.nc, answer)
+      return answer
+    }),
+  )
+}
+
+function learn(connection: object, answer: unknown): void {
+  const config = isObject(answer) ? answer['config'] : undefined
+  if (!isObject(config)) return
+  const { max_age: maxAge, name, subjects } = config
+  if (typeof name !== 'string') return
+  let streams = known.get(connection)
+  if (!streams) known.set(connection, (streams = new Map()))
+  if (typeof maxAge !== 'number' || maxAge <= 0 || !Array.isArray(subjects)) streams.delete(name)
+  else if (streams.has(name) || streams.size < MOST_STREAMS)
+    streams.set(name, { subjects: subjects.map(String), maxAgeMs: maxAge / 1e6 })
+}
+
+/** After so long the stream drops what is published to the subject, and whoever has not begun by then never will. */
+export function maxAgeMs(connection: object, subject: string): number | undefined {
+  for (const { subjects, maxAgeMs: ms } of known.get(connection)?.values() ?? [])
+    if (subjects.some((pattern) => matches(pattern, subject))) return ms
+  return undefined
+}
+
+/** '*' stands for one token, '>' at the end for one or more. Pure. */
+export function matches(pattern: string, subject: string): boolean {
+  if (pattern === subject) return true
+  const wanted = pattern.split('.')
+  const given = subject.split('.')
+  for (const [i, token] of wanted.entries()) {
+    if (token === '>') return given.length > i
+    if (i >= given.length || (token !== '*' && token !== given[i])) return false
+  }
+  return wanted.length === given.length
+}
