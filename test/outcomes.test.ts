@@ -49,6 +49,13 @@ test.each(nodesUnderTest())('the end of a response is told as what it was: Node 
   expect(cutOff).toMatchObject({ status: { code: 'error' }, attributes: { 'error.type': 'ECONNRESET' } })
   expect(givenUp).toMatchObject({ status: { code: 'unset' }, attributes: { 'http.response.status_code': 200 } })
 
+  // A fetch that takes too long was called an error of the type 23.
+  await get(`${url}/too-slow`)
+  await sink.waitFor((spans) => spans.filter(({ kind }) => kind === 'client').length === 3)
+  expect(
+    sink.spans().filter(({ kind, attributes }) => kind === 'client' && attributes['error.type'] === 'TimeoutError'),
+  ).toMatchObject([{ events: [{ attributes: { 'exception.type': 'TimeoutError' } }] }])
+
   // A stream of HTTP/2 that is given up half-way was called sent.
   const session = connectHttp2(`http://127.0.0.1:${port2}`)
   for (const path of ['/whole', '/half-way'])

@@ -32,6 +32,17 @@ function answer(req, res) {
     request.on('error', () => {})
     return
   }
+  if (req.url === '/too-slow') {
+    // As AbortSignal.timeout() does, but not before the answer has begun.
+    const slow = new AbortController()
+    fetch(`http://127.0.0.1:${first.address().port}/half`, { signal: slow.signal })
+      .then((response) => {
+        slow.abort(new DOMException('it takes too long', 'TimeoutError'))
+        return response.text()
+      })
+      .catch(() => res.end())
+    return
+  }
   if (req.url === '/half') return res.write('the first half') // and never more
   res.end()
 }

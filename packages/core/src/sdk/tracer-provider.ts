@@ -26,6 +26,7 @@ import { context } from '@opentelemetry/api'
 import type { HeldChildren } from '../http/held-children.ts'
 import { activeRequest } from '../http/request-record.ts'
 import { takeCapture } from './capture.ts'
+import { namePlatformErrors } from './platform-errors.ts'
 import { ownedScopes } from './owned-scopes.ts'
 import { spanObservers } from './span-observers.ts'
 import type { SpanLimits } from './request-span.ts'
@@ -101,6 +102,7 @@ function deliverer(
     },
     onEnd(span) {
       const data = toSpanData(span)
+      if (data.status?.code === 2) namePlatformErrors(data)
       const scope = span.instrumentationScope
       let isTold = takeCapture(data, scope)
       for (const observer of spanObservers) if (observer.onEnd(data, scope)) isTold = true

@@ -113,12 +113,10 @@ function isAborted(span: SpanData): boolean {
   return attributes['http.request.method'] !== undefined && attributes['http.response.status_code'] === undefined
 }
 
-/** What an exception on the span is called. The platform's own have a number for a code, which instrumentations take for the type. */
+/** What an exception on the span is called. */
 function thrownType({ events }: SpanData): string | undefined {
   const thrown = events?.find(({ name }) => name === 'exception')?.attributes
-  const type = textOf(thrown?.['exception.type'])
-  if (type === '20') return 'AbortError'
-  return type === '23' ? 'TimeoutError' : type
+  return textOf(thrown?.['exception.type'])
 }
 
 function destination(span: ReadableSpan): string {
