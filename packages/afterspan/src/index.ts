@@ -8,13 +8,14 @@ export {
   type HeartbeatOptions,
   type HttpProbeOptions,
 } from '@afterspan/health'
-export { metricsHandler, onReport, runTask, safeHandler, track, AfterspanError } from '@afterspan/core'
+export { metricsHandler, onReport, openTask, runTask, safeHandler, track, AfterspanError } from '@afterspan/core'
 export { tasks } from '@afterspan/async-tracker'
 export type {
   HealthChange,
   HealthEvidence,
   HealthProbe,
   Incident,
+  OpenTask,
   ProbeResult,
   ProbeStatus,
   Receipt,

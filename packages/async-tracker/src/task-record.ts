@@ -65,6 +65,8 @@ export function toRecord(facts: TaskFacts, context: RecordContext): TaskRecord {
     ...(facts.reportedAt === undefined ? {} : { reportedAt: facts.reportedAt }),
     ...(exitCode === undefined ? {} : { exitCode }),
     ...(signal ? { signal } : {}),
+    ...(facts.heartbeat ? { heartbeatAt: facts.heartbeat.at } : {}),
+    ...(facts.heartbeat?.progress === undefined ? {} : { progress: facts.heartbeat.progress }),
   }
 }
 

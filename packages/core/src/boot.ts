@@ -54,7 +54,7 @@ import { createKit } from './tasks/kit.ts'
 import { watchLeftovers } from './tasks/leftover.ts'
 import { watchMessages } from './tasks/messages.ts'
 import { createBeginWork } from './tasks/open-work.ts'
-import { createRunTask } from './tasks/run-task.ts'
+import { createTaskCalls } from './tasks/run-task.ts'
 
 const UNATTRIBUTED = 'Uncaught errors of which nobody can say whose they are.'
 const SCOPE = { name: 'afterspan', version: SDK_VERSION }
@@ -246,9 +246,9 @@ function start(parts: Parts, kept: Kept): void {
   metrics.callback(hooks.status.collect)
   addRuntimeMetrics(metrics)
   metrics.callback(() => [targetInfo(parts.resource)])
-  const runTask = createRunTask({ tracer, now, onError, overdueMs: config.overdueMs })
+  const calls = createTaskCalls({ tracer, now, onError, overdueMs: config.overdueMs })
   const { recordError } = servers
-  Object.assign(globalState(), { runTask, recordError, gatherMetrics: () => endpoint.gather() })
+  Object.assign(globalState(), { ...calls, recordError, gatherMetrics: () => endpoint.gather() })
   const leaveMetrics = (): void => {
     effective.countAll()
     endpoint.leave()

@@ -2,6 +2,7 @@
 // meet here, so it holds plain values and functions, and changes only by addition.
 import type { KeptCode } from './code-cache.ts'
 import type { Collected } from './metrics/collector.ts'
+import type { BeginTask } from './tasks/begin-task.ts'
 import type { TaskScope, TaskOptions } from './tasks/scope.ts'
 import type { HealthChange, HealthProbe } from './contracts/probe.ts'
 import type { Incident } from './contracts/reporter.ts'
@@ -14,6 +15,8 @@ export interface AfterspanState {
   inert?: string
   /** Set by core's boot. */
   runTask?: <R>(name: string, fn: (scope: TaskScope) => R, options?: TaskOptions) => R
+  /** Set by core's boot. */
+  beginTask?: BeginTask
   /** Puts what a handler threw on the SERVER span of its request. */
   recordError?: (request: unknown, error: unknown) => void
   /** Set by core's boot: the metrics of all processes of this service on this host. */

@@ -1,5 +1,6 @@
 // The public names of @afterspan/core. They work without the preload too: then nothing is recorded.
 export { AfterspanError, ERROR_CODES, type ErrorCode } from './errors.ts'
+export { openTask, type OpenTask } from './tasks/open-task.ts'
 export { runTask, track } from './tasks/run-task.ts'
 export { metricsHandler } from './admin/metrics-handler.ts'
 export { safeHandler } from './guard/handlers.ts'

@@ -35,6 +35,7 @@ function taskLines(task: TaskRecord): string[] {
   const words = [`${indent}${MARKS[state] ?? '…'} ${name} (${where}) ${state}`]
   if (reason) words.push(`: ${reason}`)
   if (task.evidence) words.push(`, proof: ${task.evidence}`)
+  if (task.progress !== undefined && task.settledAt === undefined) words.push(`, ${Math.floor(task.progress * 100)} %`)
   if (flagged.length > 0) words.push(` [${flagged.join(', ')}]`)
   const lines = [words.join('')]
   for (const attempt of attempts) lines.push(`${indent}    ${attemptLine(attempt)}`)

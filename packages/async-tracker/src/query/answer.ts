@@ -88,6 +88,8 @@ export function toFlatRow(task: TaskRecord): FlatTask {
     route: task.route ?? null,
     request_status: task.requestStatus ?? null,
     message_id: task.messageId ?? null,
+    progress: task.progress ?? null,
+    heartbeat_at: task.heartbeatAt === undefined ? null : new Date(task.heartbeatAt).toISOString(),
     worker_pid: task.attempts.at(-1)?.worker.pid ?? null,
     spawned_at: new Date(task.spawnedAt).toISOString(),
     settled_at: task.settledAt === undefined ? null : new Date(task.settledAt).toISOString(),

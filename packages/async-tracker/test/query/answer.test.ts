@@ -120,6 +120,8 @@ describe('tasks', () => {
       route: '/orders',
       request_status: 202,
       message_id: null,
+      heartbeat_at: null,
+      progress: null,
       worker_pid: 0xb0,
       spawned_at: '1970-01-01T00:00:00.012Z',
       settled_at: '1970-01-01T00:00:00.030Z',

@@ -320,6 +320,9 @@ export interface TaskRecord extends TaskDescription {
   readonly reportedAt?: EpochMs
   readonly exitCode?: number
   readonly signal?: string
+  /** The last sign of life that the work gave of itself, and how far it was then, from 0 to 1. */
+  readonly heartbeatAt?: EpochMs
+  readonly progress?: number
 }
 
 export interface Receipt {
