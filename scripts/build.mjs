@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
-import { integrationsIn, integrationsOutside, internalFromPreload } from './integration-bundles.mjs'
+import { integrationsIn, integrationsOutside, internalFromPreload, probesIn } from './integration-bundles.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const packages = join(root, 'packages')
@@ -65,6 +65,9 @@ async function bundle() {
   jobs.push(one(join(tracker, 'side.ts'), join(all, 'dist/bundle/side-patrol.js'), []))
   jobs.push(one(join(tracker, 'patrol/beside-app.ts'), join(all, 'dist/bundle/patrol.js'), []))
   jobs.push(one(join(packages, 'health/src/side.ts'), join(all, 'dist/bundle/side-health.js'), []))
+  const health = join(packages, 'health/src')
+  for (const name of probesIn(join(health, 'client-hooks.ts')))
+    jobs.push(one(join(health, `probes/${name}.ts`), join(bundleDir, `probe-${name}.js`), [sharedModules]))
   await Promise.all(jobs)
 }
 

@@ -1,30 +1,119 @@
-import type { Clock, HealthProbe, ModuleHook } from '@afterspan/core/internal'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { join } from 'node:path'
+import { requireKept, type Clock, type HealthProbe, type ModuleHook } from '@afterspan/core/internal'
 import type { HealthSettings } from './options.ts'
-import { mysqlHook } from './probes/mysql.ts'
-import { natsHooks } from './probes/nats.ts'
-import { nodeRedisHook } from './probes/node-redis.ts'
-import { postgresJsHook } from './probes/postgres-js.ts'
-import { postgresqlHook } from './probes/postgresql.ts'
-import { redisHook } from './probes/redis.ts'
+import type * as MySql from './probes/mysql.ts'
+import type * as Nats from './probes/nats.ts'
+import type * as NodeRedis from './probes/node-redis.ts'
+import type * as PostgresJs from './probes/postgres-js.ts'
+import type * as Postgresql from './probes/postgresql.ts'
+import type * as Redis from './probes/redis.ts'
 import type { FoundProbe } from './registry.ts'
 
-/** One for each library whose clients become probes as the app makes them. */
-export function clientHooks(
-  add: (probe: HealthProbe | FoundProbe, madeAt: string | undefined) => unknown,
-  clock: Pick<Clock, 'monotonicMs'>,
-  onRejected: (why: string) => void,
-  settings: Pick<HealthSettings, 'deadPoolMs' | 'postgresqlStatement' | 'timeoutMs'>,
-): readonly ModuleHook[] {
-  return [
-    postgresqlHook(add, clock, onRejected, {
-      deadMs: settings.deadPoolMs,
-      timeoutMs: settings.timeoutMs,
-      statement: settings.postgresqlStatement,
-    }),
-    postgresJsHook(add, clock, onRejected),
-    redisHook(add, onRejected),
-    mysqlHook(add, onRejected),
-    nodeRedisHook(add, onRejected),
-    ...natsHooks(add, onRejected),
-  ]
+interface Given {
+  readonly add: (probe: HealthProbe | FoundProbe, madeAt: string | undefined) => unknown
+  readonly clock: Pick<Clock, 'monotonicMs'>
+  readonly onRejected: (why: string) => void
+  readonly settings: Pick<HealthSettings, 'deadPoolMs' | 'postgresqlStatement' | 'timeoutMs'>
+}
+
+type SeekingHook = ModuleHook & { seek?(): void }
+
+/** What is said of a probe before its library is loaded. */
+export interface ClientProbe extends Omit<ModuleHook, 'patch'> {
+  /** probes/<file>.ts, which is a bundle of its own: a process that has no such client does not read it. */
+  readonly file: string
+  /** A channel of the library's that tells of a use without the module having been loaded: its `seek` is then called. */
+  readonly channel?: string
+  /** The file's exports make one hook, or one for each of several modules that it follows together. */
+  hooks(exports: any, given: Given): readonly SeekingHook[]
+}
+
+export const CLIENT_PROBES: readonly ClientProbe[] = [
+  {
+    name: 'pg-pool (health)',
+    module: 'pg-pool',
+    versions: '>=2.0.0 <4',
+    file: 'postgresql',
+    hooks: ({ postgresqlHook }: typeof Postgresql, { add, clock, onRejected, settings }) => [
+      postgresqlHook(add, clock, onRejected, {
+        deadMs: settings.deadPoolMs,
+        timeoutMs: settings.timeoutMs,
+        statement: settings.postgresqlStatement,
+      }),
+    ],
+  },
+  {
+    name: 'postgres (health)',
+    module: 'postgres',
+    versions: '>=3.3.0 <4',
+    file: 'postgres-js',
+    hooks: ({ postgresJsHook }: typeof PostgresJs, { add, clock, onRejected }) => [
+      postgresJsHook(add, clock, onRejected),
+    ],
+  },
+  {
+    name: 'ioredis (health)',
+    module: 'ioredis',
+    versions: '>=4.0.0 <7',
+    file: 'redis',
+    hooks: ({ redisHook }: typeof Redis, { add, onRejected }) => [redisHook(add, onRejected)],
+  },
+  {
+    name: 'mysql2 (health)',
+    module: 'mysql2',
+    versions: '>=2.0.0 <4',
+    file: 'mysql',
+    channel: 'tracing:mysql2:pool:connect:start', // of mysql2/promise, which does not load the main file
+    hooks: ({ mysqlHook }: typeof MySql, { add, onRejected }) => [mysqlHook(add, onRejected)],
+  },
+  {
+    name: 'redis (health)',
+    module: '@redis/client',
+    files: ['client/index', 'client/pool', 'cluster/index', 'sentinel/index'].map((file) => `dist/lib/${file}.js`),
+    versions: '>=5.0.0 <7',
+    file: 'node-redis',
+    hooks: ({ nodeRedisHook }: typeof NodeRedis, { add, onRejected }) => [nodeRedisHook(add, onRejected)],
+  },
+  ...[
+    {
+      module: 'nats',
+      files: ['lib/nats-base-client/nats.js', 'lib/jetstream/jsbaseclient_api.js'],
+      versions: '>=2.29.0 <3',
+    },
+    { module: '@nats-io/nats-core', files: ['lib/nats.js'], versions: '>=3.0.0 <4' },
+    { module: '@nats-io/jetstream', files: ['lib/jsbaseclient_api.js'], versions: '>=3.0.0 <4' },
+  ].map((said) => ({
+    ...said,
+    name: `${said.module} (health)`,
+    file: 'nats',
+    hooks: ({ natsHooks }: typeof Nats, { add, onRejected }: Given) => natsHooks(add, onRejected),
+  })),
+]
+
+/** One for each library whose clients become probes as the app makes them; what it does is loaded with the library. */
+export function clientHooks(bundleDir: string, given: Given): readonly ModuleHook[] {
+  const made = new Map<string, readonly SeekingHook[]>()
+  return CLIENT_PROBES.map(({ file, channel, hooks, ...said }) => {
+    const make = (): SeekingHook => {
+      const all = made.get(file) ?? hooks(requireKept(join(bundleDir, `probe-${file}.js`)), given)
+      made.set(file, all)
+      return all.find(({ name }) => name === said.name)!
+    }
+    if (channel !== undefined) onceTold(channel, () => make().seek?.())
+    return { ...said, patch: (exports, loaded) => make().patch(exports, loaded) }
+  })
+}
+
+/** A subscriber that throws would be an uncaught error of the app. */
+function onceTold(channel: string, then: () => void): void {
+  const listen = (): void => {
+    unsubscribe(channel, listen)
+    try {
+      then()
+    } catch {
+      // a probe less
+    }
+  }
+  subscribe(channel, listen)
 }

@@ -93,7 +93,7 @@ export function bootHealth(core: Core, { bundleDir }: { readonly bundleDir: stri
     })
   })
 
-  for (const hook of clientHooks(add, core.clock, onRejected, settings)) core.addModuleHook(hook)
+  for (const hook of clientHooks(bundleDir, { add, clock: core.clock, onRejected, settings })) core.addModuleHook(hook)
   takeOver(add)
   timer.after(OWN_PROBES_AFTER_MS, addOwnProbes)
 }

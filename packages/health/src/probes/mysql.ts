@@ -47,7 +47,7 @@ const BORROWED = 'tracing:mysql2:pool:connect:start'
  * and the promise API share. `mysql2/promise` does not load the main file; there its first use of any pool, told by mysql2's own channel, leads
  * to the prototype.
  */
-export function mysqlHook(add: Add, onRejected: (why: string) => void): ModuleHook {
+export function mysqlHook(add: Add, onRejected: (why: string) => void): ModuleHook & { seek(): void } {
   const known: PoolState[] = []
   const seen = new WeakSet<MysqlPool>()
   const found = (pool: MysqlPool, boundary: GetConnection): void => {
@@ -65,8 +65,11 @@ export function mysqlHook(add: Add, onRejected: (why: string) => void): ModuleHo
     const anotherIsWritable = (): boolean => known.some((other) => other !== state && other.wasWritable)
     add(mysqlProbe(state, anotherIsWritable), by.kind === 'app' ? by.at : undefined)
   }
-  watchPromiseApi((prototype) => watchPools(prototype, found))
+  const seek = (): void => seekPools((prototype) => watchPools(prototype, found))
+  watchPromiseApi(seek)
   return {
+    /** A pool is being used: of whatever copy of mysql2 there is. */
+    seek,
     name: 'mysql2 (health)',
     module: 'mysql2',
     versions: '>=2.0.0 <4',
@@ -78,16 +81,20 @@ export function mysqlHook(add: Add, onRejected: (why: string) => void): ModuleHo
   }
 }
 
-function watchPromiseApi(onPrototype: (prototype: object) => void): void {
+function watchPromiseApi(onUse: () => void): void {
   const onBorrow = (): void => {
     unsubscribe(BORROWED, onBorrow)
-    for (const [file, module] of Object.entries(require.cache))
-      if (/[\\/]mysql2[\\/]lib[\\/]base[\\/]pool\.js$/.test(file)) {
-        const Pool = module?.exports as { readonly prototype?: object } | undefined
-        if (Pool?.prototype) onPrototype(Pool.prototype)
-      }
+    onUse()
   }
   subscribe(BORROWED, onBorrow)
+}
+
+function seekPools(onPrototype: (prototype: object) => void): void {
+  for (const [file, module] of Object.entries(require.cache))
+    if (/[\\/]mysql2[\\/]lib[\\/]base[\\/]pool\.js$/.test(file)) {
+      const Pool = module?.exports as { readonly prototype?: object } | undefined
+      if (Pool?.prototype) onPrototype(Pool.prototype)
+    }
 }
 
 /** On whichever prototype has the method: that of the base class, in version 3. */
