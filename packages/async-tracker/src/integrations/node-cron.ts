@@ -18,7 +18,7 @@ const ours = new WeakSet<object>()
 export const nodeCron: Integration<Exports> = {
   name: 'node-cron',
   module: 'node-cron',
-  versions: '>=4.2.1 <5',
+  versions: '>=4.3.0 <5',
   systems: ['node-cron'],
   patch(exports, kit) {
     for (const calls of [exports, exports.default, exports.nodeCron])
