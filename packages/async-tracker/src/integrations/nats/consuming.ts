@@ -54,8 +54,7 @@ export function patchConsumers(
   for (const Class of [PullConsumerMessagesImpl, PushConsumerMessagesImpl]) {
     if (!Class) continue
     onCall(kit, Class, '_push', (original, self, args) => {
-      const [message] = args as [Message | (() => void)]
-      if (typeof message !== 'function' && isFollowed(self.consumer)) arrivals.set(message, performance.now())
+      noteArrival(self.consumer, args[0] as Message | (() => void))
       return original.apply(self, args)
     })
     onCall(kit, Class, Symbol.asyncIterator, (original, self) => {
@@ -65,13 +64,17 @@ export function patchConsumers(
   }
 }
 
+export function noteArrival(consumer: Consumer, message: Message | (() => void)): void {
+  if (typeof message !== 'function' && isFollowed(consumer)) arrivals.set(message, performance.now())
+}
+
 /** Without acknowledgement nothing is held open, and nothing delivered again: such consumers read a stream, and run no tasks. */
-function isFollowed({ _info }: Consumer): boolean {
+export function isFollowed({ _info }: Consumer): boolean {
   const policy = _info?.config?.ack_policy
   return policy === 'explicit' || policy === 'all'
 }
 
-function followed(kit: TaskKit, consumer: Consumer, callback: Handler): Handler {
+export function followed(kit: TaskKit, consumer: Consumer, callback: Handler): Handler {
   return function (this: unknown, message, ...rest) {
     const run = (): unknown => callback.call(this, message, ...rest)
     return isReserved(message.subject) ? run() : runHandler(kit, receive(kit, consumer, message), run)
@@ -79,7 +82,7 @@ function followed(kit: TaskKit, consumer: Consumer, callback: Handler): Handler 
 }
 
 /** A loop's body is over when it asks for the next message, or leaves. */
-function followLoop(kit: TaskKit, consumer: Consumer, iterator: AsyncIterator<Message>): AsyncIterator<Message> {
+export function followLoop(kit: TaskKit, consumer: Consumer, iterator: AsyncIterator<Message>): AsyncIterator<Message> {
   let current: Delivery | undefined
   const bodyEnded = (): void => {
     current?.handlerReturned()

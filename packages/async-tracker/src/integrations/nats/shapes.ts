@@ -29,9 +29,20 @@ export interface Client {
   readonly nc: { isClosed(): boolean; isDraining(): boolean }
   /** In milliseconds, for what does not say how long it waits. */
   readonly timeout: number
+  /** Of nats 2. */
+  _buildTypedSubscriptionOpts?(plan: SubscriptionPlan, ...rest: unknown[]): object
   publish(subject: string, data?: unknown, options?: PublishOptions, ...rest: unknown[]): Promise<PubAck>
 }
 
+/** Of the older way of nats 2: what a subscription is to be, and then is. */
+export interface SubscriptionPlan {
+  readonly config?: ConsumerConfig
+}
+export interface Subscription {
+  readonly info?: SubscriptionPlan
+  push(message: Message | (() => void)): void
+  [Symbol.asyncIterator](): AsyncIterator<Message>
+}
 export interface ConsumerConfig {
   readonly ack_policy?: string
   /** In nanoseconds, as is `backoff`, which is there in its place. */
@@ -40,8 +51,8 @@ export interface ConsumerConfig {
   readonly max_deliver?: number
 }
 export interface Consumer {
-  readonly _info?: { readonly config?: ConsumerConfig }
-  consume(options?: ConsumeOptions, ...rest: unknown[]): Promise<unknown>
+  readonly _info?: { readonly config?: ConsumerConfig } | undefined
+  consume?(options?: ConsumeOptions, ...rest: unknown[]): Promise<unknown>
   fetch?(options?: ConsumeOptions, ...rest: unknown[]): Promise<unknown>
 }
 export interface ConsumeOptions {
@@ -85,6 +96,7 @@ export interface Exports {
   readonly BaseApiClient?: Class<ApiClient>
   readonly BaseApiClientImpl?: Class<ApiClient>
   readonly JetStreamClientImpl?: Class<Client>
+  readonly JetStreamSubscriptionImpl?: Class<Subscription>
   readonly JsMsgImpl?: Class<Message>
   readonly PullConsumerImpl?: Class<Consumer>
   readonly PullConsumerMessagesImpl?: Class<Messages>
