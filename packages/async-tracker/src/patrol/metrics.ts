@@ -1,8 +1,9 @@
-import { createMetricRegistry, type MetricFamily, type TaskState } from '@afterspan/core/internal'
+import { createMetricRegistry, type MetricFamily, type MetricSample, type TaskState } from '@afterspan/core/internal'
 import type { CounterRow, LedgerStore } from '../ledger/store.ts'
 import { OPEN_STATES } from '../task-state.ts'
 import { REQUESTS_COUNTER, TASKS_COUNTER } from './counting.ts'
 import type { PatrolService } from './service.ts'
+import type { Newest, Settled } from './settled.ts'
 
 const HELP: Readonly<Record<string, string>> = {
   [TASKS_COUNTER]: 'Tasks that have settled, by how. A task that was lost and then succeeded counts as both.',
@@ -32,7 +33,7 @@ export function patrolMetrics(service: PatrolService): () => Promise<readonly Me
     const { open, counters } = kept
     const { torn, strange, nameless, undelivered, lastRunAt } = patrol.totals
     return [
-      ...counterFamilies(counters),
+      ...counterFamilies(counters, patrol.settled),
       gauge(
         'afterspan_tasks_open',
         'Tasks that have not settled.',
@@ -50,6 +51,7 @@ export function patrolMetrics(service: PatrolService): () => Promise<readonly Me
       undeliveredSpans(undelivered),
       ...(service.reports ? [reports(service.reports)] : []),
       ...(await registry.collect()),
+      ...(await patrol.settled.families()),
     ]
   }
 }
@@ -87,15 +89,21 @@ function after(ms: number): Promise<undefined> {
   })
 }
 
-function counterFamilies(rows: readonly CounterRow[]): MetricFamily[] {
+function counterFamilies(rows: readonly CounterRow[], settled: Settled): MetricFamily[] {
   return [TASKS_COUNTER, REQUESTS_COUNTER].map((name) => ({
     name,
     type: 'counter',
     // Read from the ledger: the next patrol goes on from the same value.
     across: 'one',
     help: HELP[name] ?? '',
-    samples: rows.filter((row) => row.name === name).map(({ labels, value }) => ({ labels, value })),
+    samples: rows.filter((row) => row.name === name).map((row) => sampleOf(row, settled.newest(row))),
   }))
+}
+
+function sampleOf({ labels, value }: CounterRow, newest: Newest | undefined): MetricSample {
+  if (!newest) return { labels, value }
+  const { trace, at } = newest
+  return { labels, value, exemplar: { labels: { trace_id: trace.traceId, span_id: trace.spanId }, value: 1, at } }
 }
 
 function gauge(

@@ -24,6 +24,7 @@ import type { Liveness } from './liveness.ts'
 import { deathOf, lossesOf } from './losses.ts'
 import { isNameless } from './nameless.ts'
 import type { DropReason } from './outbox.ts'
+import { createSettled } from './settled.ts'
 import { contestedBy } from './successors.ts'
 import { hasSegment, isReadTo, listSegments, removeSegment, tail } from './tail.ts'
 import { request } from './telling.ts'
@@ -81,6 +82,7 @@ export class Patrol {
     sweptAtMs: -Infinity,
     detectionSeconds: [],
   }
+  readonly settled = createSettled()
   readonly #settings: PatrolSettings
   readonly #ledger: LedgerStore
   readonly #processes = new Map<string, ProcessRow>()
@@ -192,7 +194,7 @@ export class Patrol {
   /** Decides what the batches change and commits it, with `beside`, as one. */
   async #apply(batches: readonly Batch[], beside: LedgerChange, isProof = false): Promise<void> {
     this.#isUnsure = true
-    const { processes, incidents } = await this.#inTurn(async (ledger) => {
+    const { processes, incidents, change, known } = await this.#inTurn(async (ledger) => {
       const known = await this.#knownOf(batches, ledger)
       const change = digest(batches, known)
       const outbox = this.#settings.otlp ? [...(change.outbox ?? []), ...(beside.outbox ?? [])] : []
@@ -200,9 +202,10 @@ export class Patrol {
       const hasOrphan = change.tasks?.some(({ requestKey, facts }) => !requestKey && facts.spawned?.parent)
       if (hasOrphan || this.#orphans?.size || ledger.isShared) this.#orphans = undefined
       await ledger.commit({ ...change, ...beside, outbox, processes: changed })
-      return { processes: changed, incidents: this.#incidentsOf(batches, change, known, isProof) }
+      return { processes: changed, incidents: this.#incidentsOf(batches, change, known, isProof), change, known }
     })
     this.#isUnsure = false
+    this.settled.note(change, known, known.now)
     if (incidents.length > 0) {
       this.#settings.onIncidents?.(incidents)
       if (isProof) this.#settings.onProven?.(incidents)
