@@ -1,17 +1,16 @@
-import {
-  bothFormats,
-  get,
-  present,
-  service,
-  startPreloaded,
-  tempDir,
-  type MissingServer,
-  type ServerOf,
-} from '@afterspan/testing'
-import { startOtlpSink } from 'afterspan/internal'
+import { bothFormats, get, present, service, type MissingServer, type ServerOf } from '@afterspan/testing'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
-import { appFile, listening, traceIdOf } from './app.ts'
-import { expectReceipt, toldTrace } from './receipts.ts'
+import { appFile } from './app.ts'
+import {
+  holdsItsTongue,
+  holdsWhatFails,
+  holdsWhatIsDone,
+  holdsWhatIsKilled,
+  type QueueUnderTest,
+} from './queue-conformance.ts'
+import { startRoles } from './roles.ts'
+
+const QUEUE: QueueUnderTest = { system: 'pg-boss', destination: 'mail', hanging: /^job \{"hangs":true\}$/ }
 
 let postgres: ServerOf['postgres'] | MissingServer
 beforeAll(async () => {
@@ -27,45 +26,11 @@ describe('a service whose work goes to pg-boss', () => {
     { cjs: appFile('pg-boss.cjs'), mjs: appFile('pg-boss.mjs') },
     async ({ app, node, context }) => {
       const { url: DATABASE_URL } = present(postgres, context)
-      const sink = await startOtlpSink()
-      const ledgerDir = tempDir('ledger')
-      const start = (role: string, env: Record<string, string> = {}): ReturnType<typeof startPreloaded> =>
-        startPreloaded({
-          app,
-          node: node.path,
-          sink,
-          ledgerDir,
-          env: { DATABASE_URL, ROLE: role, OTEL_SERVICE_NAME: role, ...env },
-        })
-      const web = start('web')
-      const url = await listening(web)
-      const admin = await web.adminUrl()
-      const worker = start('worker')
-      await worker.waitForLine(/^ready$/)
-
-      const send = async (how: string): Promise<string> => traceIdOf(await get(`${url}/send/${how}`))
-
-      const good = await send('succeeds')
-      await expectReceipt(admin, good, { verdict: 'kept', tasks: [{ state: 'succeeded', attempts: [{ n: 1 }] }] })
-
-      const bad = await send('fails')
-      await expectReceipt(admin, bad, {
-        verdict: 'broken',
-        request: { method: 'GET', route: '/send/:how', status: 200 },
-        tasks: [
-          {
-            state: 'failed',
-            reason: 'retries_exhausted',
-            system: 'pg-boss',
-            destination: 'mail',
-            attempts: [
-              { n: 1, state: 'retrying' },
-              { n: 2, state: 'failed' },
-            ],
-          },
-        ],
-      })
-      expect(await toldTrace(sink, bad, 'retrying', 'failed')).toMatchInlineSnapshot(`
+      const roles = await startRoles({ app, node, env: { DATABASE_URL } })
+      const worker = await roles.startReady('worker')
+      await holdsWhatIsDone(roles, QUEUE)
+      const { traceId, drawing } = await holdsWhatFails(roles, QUEUE)
+      expect(drawing).toMatchInlineSnapshot(`
         "· GET /send/:how  SERVER web
         └─ · send mail  PRODUCER
            ├─ ✗ process mail  CONSUMER worker
@@ -75,18 +40,11 @@ describe('a service whose work goes to pg-boss', () => {
                 TypeError: the mail server said no
                 task.state=failed task.reason=retries_exhausted task.attempt=2"
       `)
-
       // What pg-boss asks of its database for the job is no news beside the job's own span.
-      expect(sink.trace(bad).filter(({ name }) => name.startsWith('pg'))).toEqual([])
+      expect(roles.sink.trace(traceId).filter(({ name }) => name.startsWith('pg'))).toEqual([])
 
-      const doomed = await send('hangs')
-      await worker.waitForLine(/^job \{"hangs":true\}$/)
       await worker.stop()
-      await expectReceipt(admin, doomed, {
-        verdict: 'broken',
-        tasks: [{ state: 'lost', reason: 'process_killed', evidence: 'process_gone', flags: { recovered: false } }],
-      })
-      expect(await toldTrace(sink, doomed, 'lost')).toMatchInlineSnapshot(`
+      expect(await holdsWhatIsKilled(roles, QUEUE)).toMatchInlineSnapshot(`
         "· GET /send/:how  SERVER web
         └─ · send mail  PRODUCER
            └─ ✗ process mail  CONSUMER worker
@@ -94,22 +52,13 @@ describe('a service whose work goes to pg-boss', () => {
                 task.state=lost task.reason=process_killed task.evidence=process_gone task.attempt=1"
       `)
 
-      const next = start('worker', { FAST: '1' })
-      await expectReceipt(admin, doomed, {
-        verdict: 'kept',
-        tasks: [
-          { flags: { recovered: true, duplicate: false }, attempts: [{ state: 'lost' }, { n: 2, state: 'succeeded' }] },
-        ],
-      })
-
-      const metrics = (await get(`${admin}/metrics`)).text
+      const metrics = (await get(`${roles.admin}/metrics`)).text
       for (const [outcome, n] of Object.entries({ kept: 1, false_success: 2, recovered: 1 }))
         expect(metrics).toContain(
           `afterspan_requests_effective_total{http_request_method="GET",http_route="/send/:how",outcome="${outcome}"} ${n}\n`,
         )
 
-      expect(web.stderr + worker.stderr + next.stderr).toBe('')
-      await Promise.all([web.stop(), next.stop(), sink.close()])
+      await holdsItsTongue(roles)
     },
   )
 })
