@@ -21,6 +21,8 @@ export interface LongestHeld {
 }
 
 const FRAMES = 16
+/** A place costs some ten microseconds: so many at once, and a second. A leak is slower than that; a pool that is merely busy is not. */
+const MOST_PLACES = 20
 
 export class PoolHolders {
   readonly #pool: PgPool
@@ -29,6 +31,8 @@ export class PoolHolders {
   readonly #waiting = new Set<Ticket>()
   readonly #held = new Map<PgClient, Ticket>()
   #isOurs = false
+  #places = MOST_PLACES
+  #placesAt = Number.NEGATIVE_INFINITY
   #lastMoveAt: number
   #lastAskAt = Number.NEGATIVE_INFINITY
 
@@ -105,9 +109,9 @@ export class PoolHolders {
   }
 
   #ask(boundary: Connect): Ticket {
-    const isTight = this.#isTight()
-    const traceId = isTight ? trace.getActiveSpan()?.spanContext().traceId : undefined
     this.#lastAskAt = this.#now()
+    const isTight = this.#isTight() && this.#mayTakePlace(this.#lastAskAt)
+    const traceId = isTight ? trace.getActiveSpan()?.spanContext().traceId : undefined
     const ticket: Ticket = { since: this.#lastAskAt, place: isTight ? placeAbove(boundary) : undefined, traceId }
     this.#waiting.add(ticket)
     return ticket
@@ -118,6 +122,14 @@ export class PoolHolders {
     if (!client) return
     this.#lastMoveAt = ticket.since = this.#now()
     this.#held.set(client, ticket)
+  }
+
+  #mayTakePlace(now: number): boolean {
+    if (now - this.#placesAt >= 1000) {
+      this.#placesAt = now
+      this.#places = MOST_PLACES
+    }
+    return this.#places > 0 && this.#places-- > 0
   }
 
   #isTight(): boolean {

@@ -42,7 +42,7 @@ class Pool extends EventEmitter {
   connect(callback?: Callback): unknown {
     if (!callback)
       return new Promise((resolve, reject) => {
-        this.connect((error, client) => (error ? reject(error as Error) : resolve(client)))
+        Pool.prototype.connect.call(this, (error, client) => (error ? reject(error as Error) : resolve(client)))
       })
     this.queue.push(callback)
     this.serve()
@@ -90,6 +90,21 @@ describe('who waits, and who holds', () => {
       ms: 100,
       at: expect.stringMatching(/postgresql-holders\.test\.ts:\d+$/),
     })
+  })
+
+  test('a pool that is merely busy pays for few places', async () => {
+    const pool = new Pool({ max: 1 })
+    const holders = watched(pool)
+    const places: boolean[] = []
+    for (let i = 0; i < 50; i++) {
+      const client = (await pool.connect()) as Client
+      places.push(holders.longestHeld()?.at !== undefined)
+      pool.giveBack(client)
+    }
+    expect(places.filter(Boolean)).toHaveLength(20)
+    await time.advance(1000)
+    await pool.connect()
+    expect(holders.longestHeld()?.at).toBeDefined()
   })
 
   test('what the probe itself asks for is neither', () => {
