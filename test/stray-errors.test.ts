@@ -23,6 +23,12 @@ const OWN: readonly (readonly [act: string, reason: 'rejected' | 'threw'])[] = [
   ['emitter', 'threw'],
   ['callback', 'threw'],
   ['double', 'threw'],
+  ['debounced', 'threw'],
+  ['limited', 'rejected'],
+  ['generator', 'rejected'],
+  ['timeout', 'threw'],
+  ['zlib', 'threw'],
+  ['dns', 'threw'],
 ]
 const NOBODYS = ['pool', 'listener', 'bound']
 

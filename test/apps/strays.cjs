@@ -15,6 +15,23 @@ setInterval(() => {
   emitter.emit('tick')
 }, 20)
 
+let waiting
+/** One timer for all who ask within its time: the last one's. */
+const debounced = () => {
+  clearTimeout(waiting)
+  waiting = setTimeout(() => fail('after a pause'), 5)
+}
+let turn = Promise.resolve()
+const oneAtATime = (work) => {
+  const mine = turn.then(work)
+  turn = mine.catch(() => {})
+  return mine.then((value) => value)
+}
+async function* lines() {
+  yield 'one'
+  fail('in a generator')
+}
+
 const acts = {
   timer: () => setTimeout(fail, 5, 'in a timer'),
   immediate: () => setImmediate(fail, 'in an immediate'),
@@ -40,6 +57,14 @@ const acts = {
     const once = (calls) => (calls > 1 ? fail('called twice') : setTimeout(once, 1, calls + 1))
     once(1)
   },
+  debounced: () => debounced(),
+  limited: () => void oneAtATime(async () => fail('behind a limit')),
+  generator: async () => {
+    for await (const _ of lines());
+  },
+  timeout: () => AbortSignal.timeout(5).addEventListener('abort', () => fail('at a timeout')),
+  zlib: () => require('node:zlib').gzip('text', () => fail('in a compression')),
+  dns: () => require('node:dns').lookup('127.0.0.1', () => fail('in a look-up')),
   pool: () => pool.push(() => fail('in a pool')),
   listener: () => emitter.once('tick', () => fail('in a listener')),
   bound: () => pool.push(AsyncResource.bind(() => fail('bound by the app'))),
