@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { parseArgs } from 'node:util'
+import { benchHealth } from './health.mjs'
 import { benchJournal } from './journal.mjs'
 import { benchPatrol } from './patrol.mjs'
 import { benchQueues } from './queues.mjs'
@@ -38,6 +39,7 @@ const figures = {}
 await part('startup', () => benchStartup(collectorUrl, rounds))
 await part('http', () => benchRequests(collectorUrl, 'http', '/', rounds, requests))
 await part('express', () => benchRequests(collectorUrl, 'express', '/plain/7', rounds, requests))
+await part('health', () => benchHealth(collectorUrl, values.short ? 1 : rounds, values.short ? 500 : 5_000))
 await part('journal', () => benchJournal(rounds))
 await part('queues', () => benchQueues(collectorUrl, rounds))
 await part('patrol', () => benchPatrol(rounds))

@@ -28,6 +28,7 @@ import { createInspectorGate, leaveThroughGate } from './stall/inspector-gate.ts
 import { nodeTimer } from './timer.ts'
 
 export { healthOptions } from './options.ts'
+export { Traffic } from './traffic.ts'
 
 /** A process that lives this long gets the probes of itself. */
 const OWN_PROBES_AFTER_MS = 2000
