@@ -22,14 +22,14 @@ export function readRecords(bytes: Buffer, isFinal: boolean): ReadResult {
   let torn = 0
   while (at < bytes.length) {
     const record = readAt(bytes, at)
-    if (record.kind === 'event') {
-      events.push(record.event)
-      at = record.end
+    if (typeof record === 'object') {
+      events.push(record)
+      at += HEADER_BYTES + bytes.readUInt32LE(at + 4)
       continue
     }
     const { whole, begun } = nextRecord(bytes, at + 1)
     // Torn only where a whole record follows: the text of an event may look like the beginning of one.
-    if (record.kind === 'incomplete' && whole < 0 && !isFinal) break
+    if (record === 'incomplete' && whole < 0 && !isFinal) break
     torn++
     if (whole >= 0) at = whole
     else if (isFinal) at = bytes.length
@@ -46,34 +46,28 @@ export function readRecords(bytes: Buffer, isFinal: boolean): ReadResult {
 function nextRecord(bytes: Buffer, from: number): { readonly whole: number; readonly begun: number } {
   let begun = -1
   for (let at = bytes.indexOf(MAGIC_BYTES, from); at >= 0; at = bytes.indexOf(MAGIC_BYTES, at + 1)) {
-    const { kind } = readAt(bytes, at)
-    if (kind === 'event') return { whole: at, begun }
-    if (kind === 'incomplete' && begun < 0) begun = at
+    const found = readAt(bytes, at)
+    if (typeof found === 'object') return { whole: at, begun }
+    if (found === 'incomplete' && begun < 0) begun = at
   }
   return { whole: -1, begun }
 }
 
-type Found =
-  | { readonly kind: 'event'; readonly event: JournalEvent; readonly end: number }
-  | { readonly kind: 'incomplete' }
-  | { readonly kind: 'damaged' }
-
-function readAt(bytes: Buffer, at: number): Found {
+function readAt(bytes: Buffer, at: number): JournalEvent | 'incomplete' | 'damaged' {
   if (bytes.length - at < HEADER_BYTES) {
     const begins = MAGIC_BYTES.subarray(0, Math.min(4, bytes.length - at))
-    return bytes.subarray(at, at + begins.length).equals(begins) ? { kind: 'incomplete' } : { kind: 'damaged' }
+    return bytes.subarray(at, at + begins.length).equals(begins) ? 'incomplete' : 'damaged'
   }
-  if (bytes.readUInt32LE(at) !== MAGIC) return { kind: 'damaged' }
+  if (bytes.readUInt32LE(at) !== MAGIC) return 'damaged'
   const length = bytes.readUInt32LE(at + 4)
-  if (length === 0 || length > MOST_PAYLOAD_BYTES) return { kind: 'damaged' }
+  if (length === 0 || length > MOST_PAYLOAD_BYTES) return 'damaged'
   const end = at + HEADER_BYTES + length
-  if (end > bytes.length) return { kind: 'incomplete' }
-  const payload = bytes.subarray(at + HEADER_BYTES, end)
-  if (crc32(payload) !== bytes.readUInt32LE(at + 8)) return { kind: 'damaged' }
+  if (end > bytes.length) return 'incomplete'
+  if (crc32(bytes.subarray(at + HEADER_BYTES, end)) !== bytes.readUInt32LE(at + 8)) return 'damaged'
   try {
-    const event = JSON.parse(payload.toString()) as JournalEvent | null
-    return typeof event?.kind === 'string' ? { kind: 'event', event, end } : { kind: 'damaged' }
+    const event = JSON.parse(bytes.toString('utf8', at + HEADER_BYTES, end)) as JournalEvent | null
+    return typeof event?.kind === 'string' ? event : 'damaged'
   } catch {
-    return { kind: 'damaged' }
+    return 'damaged'
   }
 }

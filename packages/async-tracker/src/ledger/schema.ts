@@ -72,4 +72,9 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE request_by_age RENAME TO request;
   CREATE INDEX request_at ON request (at);
   `,
+  // A task's id begins with the trace in which it was promised, which is that of its request nearly always: one index will do for both.
+  `
+  DROP INDEX task_trace;
+  CREATE INDEX task_elsewhere ON task (trace_id) WHERE trace_id <> substr(task_id, 1, 32);
+  `,
 ]

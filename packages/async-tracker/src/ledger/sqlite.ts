@@ -34,6 +34,8 @@ class SqliteLedger implements LedgerStore {
   readonly #onQuarantine: (file: string) => void
   readonly #prepared = new Map<string, StatementSync>()
   #db: DatabaseSync | undefined
+  /** Tasks that were there when last asked for: most likely those that are written next. */
+  #lastRead: ReadonlySet<TaskId> = new Set()
 
   constructor(file: string, onQuarantine: (file: string) => void) {
     this.#file = file
@@ -62,7 +64,7 @@ class SqliteLedger implements LedgerStore {
     const db = this.#db!
     db.exec('BEGIN')
     try {
-      write((sql) => this.#statement(sql), change)
+      write((sql) => this.#statement(sql), change, this.#lastRead)
       db.exec('COMMIT')
     } catch (error) {
       rollBack(db)
@@ -80,7 +82,9 @@ class SqliteLedger implements LedgerStore {
 
   async tasks(ids: readonly TaskId[]): Promise<ReadonlyMap<TaskId, TaskRow>> {
     const rows = this.#allOf((marks) => `SELECT row FROM task WHERE task_id IN (${marks})`, ids).map(parse<TaskRow>)
-    return new Map(rows.map((row) => [row.facts.taskId, row]))
+    const found = new Map(rows.map((row) => [row.facts.taskId, row]))
+    this.#lastRead = new Set(found.keys())
+    return found
   }
 
   async openTasksOf(keys: readonly string[]): Promise<readonly TaskRow[]> {
@@ -224,7 +228,7 @@ function openFile(file: string): DatabaseSync {
   try {
     // locking_mode before anything is read, else there is a -shm file; auto_vacuum before anything is written, else it is ignored.
     db.exec(
-      'PRAGMA locking_mode = EXCLUSIVE; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -8000;',
+      'PRAGMA locking_mode = EXCLUSIVE; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -32000; PRAGMA wal_autocheckpoint = 4000;',
     )
     const version = Number((db.prepare('PRAGMA user_version').get() as Row)['user_version'])
     if (version > MIGRATIONS.length)
@@ -251,8 +255,12 @@ function rollBack(db: DatabaseSync): void {
   }
 }
 
-function write(statement: (sql: string) => StatementSync, change: LedgerChange): void {
-  for (const row of change.tasks ?? []) writeTask(statement, row)
+function write(
+  statement: (sql: string) => StatementSync,
+  change: LedgerChange,
+  known: Pick<ReadonlySet<TaskId>, 'has'>,
+): void {
+  for (const row of change.tasks ?? []) writeTask(statement, row, known.has(row.facts.taskId))
   for (const row of change.requests ?? [])
     statement(
       'INSERT INTO request (key, at, row) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET at = excluded.at, row = excluded.row',
@@ -275,8 +283,8 @@ function write(statement: (sql: string) => StatementSync, change: LedgerChange):
     ).run(name, JSON.stringify(labels, Object.keys(labels).sort()), value)
 }
 
-/** What goes on most often changes none of the columns that most indexes are of: those indexes are then left alone. */
-function writeTask(statement: (sql: string) => StatementSync, row: TaskRow): void {
+/** Whether a task is new is most often known; where it was said wrongly, the other statement is what takes it. */
+function writeTask(statement: (sql: string) => StatementSync, row: TaskRow, isKnown: boolean): void {
   const { facts, derived, requestKey = null, depth } = row
   const [owner = null, otherOwner = null] = ownersOf(facts, derived.state)
   const fixed = [
@@ -288,23 +296,28 @@ function writeTask(statement: (sql: string) => StatementSync, row: TaskRow): voi
     facts.spawned?.at ?? facts.attempts[0]?.startedAt ?? 0,
   ]
   const going = [derived.state, owner, otherOwner, derived.settledAt ?? null, JSON.stringify(row)]
-  const { changes } = statement(
-    `UPDATE task SET state = ?, owner = ?, other_owner = ?, settled_at = ?, row = ?
-     WHERE task_id = ? AND trace_id = ? AND request_key IS ? AND parent IS ? AND depth = ? AND route IS ? AND spawned_at = ?`,
-  ).run(...going, facts.taskId, ...fixed)
-  if (Number(changes) > 0) return
-  statement(
-    `INSERT OR REPLACE INTO task (state, owner, other_owner, settled_at, row, task_id, trace_id, request_key, parent, depth, route, spawned_at)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-  ).run(...going, facts.taskId, ...fixed)
+  const isDone = (sql: string): boolean => Number(statement(sql).run(...going, facts.taskId, ...fixed).changes) > 0
+  if (!isKnown && isDone(INSERT_TASK)) return
+  if (isDone(GO_ON_WITH_TASK) || isDone(INSERT_TASK)) return
+  statement(UPDATE_TASK).run(...going, ...fixed, facts.taskId)
 }
+
+const INSERT_TASK = `INSERT INTO task (state, owner, other_owner, settled_at, row, task_id, trace_id, request_key, parent, depth, route, spawned_at)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (task_id) DO NOTHING`
+/** What goes on most often changes none of the columns that most indexes are of: those indexes are then left alone. */
+const GO_ON_WITH_TASK = `UPDATE task SET state = ?, owner = ?, other_owner = ?, settled_at = ?, row = ?
+  WHERE task_id = ? AND trace_id = ? AND request_key IS ? AND parent IS ? AND depth = ? AND route IS ? AND spawned_at = ?`
+const UPDATE_TASK = `UPDATE task SET state = ?, owner = ?, other_owner = ?, settled_at = ?, row = ?,
+  trace_id = ?, request_key = ?, parent = ?, depth = ?, route = ?, spawned_at = ? WHERE task_id = ?`
 
 function findSql({ traceId, states, route, since, limit }: TaskQuery): { sql: string; values: (string | number)[] } {
   const where: string[] = []
   const values: (string | number)[] = []
   if (traceId) {
-    where.push('trace_id = ?')
-    values.push(traceId)
+    // As two, each by an index of its own. U+10FFFF comes after whatever follows the trace in an id.
+    where.push(`n IN (SELECT n FROM task WHERE task_id >= ? AND task_id < ? AND trace_id = ?
+      UNION ALL SELECT n FROM task WHERE trace_id = ? AND trace_id <> substr(task_id, 1, 32))`)
+    values.push(traceId, `${traceId}\u{10ffff}`, traceId, traceId)
   }
   if (states?.length) {
     where.push(`state IN (${states.map(() => '?').join()})`)

@@ -7,50 +7,54 @@ import { OPEN_STATES, type DerivedState } from '../task-state.ts'
 export const TASKS_COUNTER = 'afterspan_tasks'
 export const REQUESTS_COUNTER = 'afterspan_requests_effective'
 
-type Counters = Map<string, CounterRow>
+/** What a batch adds, each counter once. */
+export class Counting {
+  readonly #rows = new Map<string, CounterRow & { value: number }>()
+  readonly #born = new Set<string>()
 
-function add(counters: Counters, name: string, labels: Readonly<Record<string, string>>, value: number): void {
-  const key = `${name} ${JSON.stringify(labels)}`
-  counters.set(key, { name, labels, value: (counters.get(key)?.value ?? 0) + value })
-}
-
-/** A task that has settled, or has settled anew: lost and then succeeded counts as both. */
-export function countTask(
-  counters: Counters,
-  { description }: TaskFacts,
-  before: DerivedState | undefined,
-  now: DerivedState,
-): void {
-  const { system = '', destination = '' } = description ?? {}
-  const labels = (state: TaskState, reason: TaskReason | undefined): Record<string, string> => ({
-    system,
-    destination,
-    state,
-    reason: reason ?? '',
-  })
-  if (!before) {
-    // Born at 0: a counter born at 1 has no increase(), so the first loss would never alert.
-    add(counters, TASKS_COUNTER, labels('lost', 'process_killed'), 0)
-    add(counters, TASKS_COUNTER, labels('failed', 'retries_exhausted'), 0)
-    add(counters, TASKS_COUNTER, labels('succeeded', undefined), 0)
+  rows(): CounterRow[] {
+    return [...this.#rows.values()]
   }
-  if (OPEN_STATES.has(now.state)) return
-  // Lost again is counted again; an earlier end of the same kind that is read later is no second one.
-  if (before && before.state === now.state && (now.state !== 'lost' || before.settledAt === now.settledAt)) return
-  add(counters, TASKS_COUNTER, labels(now.state, now.reason), 1)
+
+  /** A task that has settled, or has settled anew: lost and then succeeded counts as both. */
+  task({ description }: TaskFacts, before: DerivedState | undefined, now: DerivedState): void {
+    const { system = '', destination = '' } = description ?? {}
+    const kind = keyOf(system, destination)
+    const add = (state: TaskState, reason: TaskReason | '', value: number): void => {
+      this.#add(`${kind}\0${state}\0${reason}`, value, TASKS_COUNTER, () => ({ system, destination, state, reason }))
+    }
+    if (!before && !this.#born.has(kind)) {
+      this.#born.add(kind)
+      // Born at 0: a counter born at 1 has no increase(), so the first loss would never alert.
+      add('lost', 'process_killed', 0)
+      add('failed', 'retries_exhausted', 0)
+      add('succeeded', '', 0)
+    }
+    if (OPEN_STATES.has(now.state)) return
+    // Lost again is counted again; an earlier end of the same kind that is read later is no second one.
+    if (before && before.state === now.state && (now.state !== 'lost' || before.settledAt === now.settledAt)) return
+    add(now.state, now.reason ?? '', 1)
+  }
+
+  request({ route = '', method }: RequestAnswered, outcome: EffectiveOutcome): void {
+    const kind = keyOf(route, method)
+    const add = (word: EffectiveOutcome, value: number): void => {
+      const labels = (): CounterRow['labels'] => ({ http_route: route, http_request_method: method, outcome: word })
+      this.#add(`${kind}\0${word}`, value, REQUESTS_COUNTER, labels)
+    }
+    add('false_success', 0)
+    add('recovered', 0)
+    add(outcome, 1)
+  }
+
+  #add(key: string, value: number, name: string, labels: () => CounterRow['labels']): void {
+    const row = this.#rows.get(key)
+    if (row) row.value += value
+    else this.#rows.set(key, { name, labels: labels(), value })
+  }
 }
 
-export function countRequest(
-  counters: Counters,
-  { route = '', method }: RequestAnswered,
-  outcome: EffectiveOutcome,
-): void {
-  const labels = (word: EffectiveOutcome): Record<string, string> => ({
-    http_route: route,
-    http_request_method: method,
-    outcome: word,
-  })
-  add(counters, REQUESTS_COUNTER, labels('false_success'), 0)
-  add(counters, REQUESTS_COUNTER, labels('recovered'), 0)
-  add(counters, REQUESTS_COUNTER, labels(outcome), 1)
+/** The lengths in front: either may contain whatever it likes. */
+function keyOf(one: string, other: string): string {
+  return `${one.length}.${other.length}.${one}${other}`
 }

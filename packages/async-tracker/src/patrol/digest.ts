@@ -10,7 +10,6 @@ import type {
   TaskSpawned,
 } from '@afterspan/core/internal'
 import type {
-  CounterRow,
   LedgerChange,
   OutboxRow,
   ProcessRow,
@@ -23,7 +22,7 @@ import { judgeRequest } from '../request-outcome.ts'
 import { gather, type TaskFacts } from '../task-facts.ts'
 import { deriveState } from '../task-state.ts'
 import { isNameless, namelessRow } from './nameless.ts'
-import { countRequest, countTask } from './counting.ts'
+import { Counting } from './counting.ts'
 import { answeredSpan } from '../told-span.ts'
 import { request, spansToTell } from './telling.ts'
 
@@ -77,7 +76,7 @@ export function digest(batches: readonly Batch[], known: Known): LedgerChange {
       .map(([key]) => key),
     processes: [...work.processes.values()],
     outbox: [...work.outbox.values()],
-    counters: [...work.counters.values()],
+    counters: work.counting.rows(),
   }
 }
 
@@ -92,7 +91,7 @@ interface Work {
   readonly requests: Map<RequestKey, RequestRow | undefined>
   readonly processes: Map<string, ProcessRow>
   readonly outbox: Map<string, OutboxRow>
-  readonly counters: Map<string, CounterRow>
+  readonly counting: Counting
 }
 
 function createWork(known: Known): Work {
@@ -105,7 +104,7 @@ function createWork(known: Known): Work {
     requests: new Map(),
     processes: new Map(),
     outbox: new Map(),
-    counters: new Map(),
+    counting: new Counting(),
   }
 }
 
@@ -194,7 +193,7 @@ function settleTasks(work: Work): void {
     const before = work.known.tasks.get(taskId)
     const derived = deriveState(facts)
     work.tasks.set(taskId, { facts, derived, ...(placeIn(before) ?? placeOf(work, facts)) })
-    countTask(work.counters, facts, before?.derived, derived)
+    work.counting.task(facts, before?.derived, derived)
     for (const { event, by } of work.told.get(taskId) ?? []) tellBadNews(work, facts, event, by)
   }
   const waiting = Map.groupBy(work.tasks.keys(), (id) => {
@@ -274,7 +273,7 @@ function settleRequests(work: Work): void {
       tasks.filter(({ depth }) => depth === 0).length,
     )
     if (!verdict) continue
-    countRequest(work.counters, row.answered!, verdict)
+    work.counting.request(row.answered!, verdict)
     if (verdict === 'false_success' && !row.answered!.origin.sampled) tellAgain(work, row)
     work.requests.set(key, verdict === 'recovered' ? { ...row, isRecovered: true } : { ...row, counted: verdict })
   }

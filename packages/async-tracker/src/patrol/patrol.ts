@@ -188,6 +188,7 @@ export class Patrol {
       this.totals.strange += strange
       for (const { events } of batches) ingested += events.length
       if (!hasMore) return ingested
+      await new Promise(setImmediate) // a backlog may take long, and whoever asks this thread has a turn meanwhile
     }
   }
 

@@ -4,6 +4,7 @@ import {
   constants,
   existsSync,
   fstatSync,
+  lstatSync,
   openSync,
   readdirSync,
   readSync,
@@ -17,7 +18,9 @@ import { journalDir, parseSegmentFile } from '../journal/segment.ts'
 import type { SegmentRow } from '../ledger/store.ts'
 import type { Batch } from './digest.ts'
 
-const ROUND_BYTES = 4 * 1024 * 1024
+const ROUND_BYTES = 1024 * 1024
+/** A whole record, of whatever length, is within it. */
+const LEAST_BYTES = 128 * 1024
 const MOST_FILES = 10_000
 
 export interface Tailed {
@@ -51,38 +54,66 @@ export function listSegments(dir: string): readonly Segment[] {
   return segments.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : a.number - b.number))
 }
 
-/** One round over the segments, of bounded size. `isFinal` says of a writer that it is gone: then a torn end is damage. */
+/**
+ * One round over the segments, of bounded size. `isFinal` says of a writer that it is gone: then a torn end is damage. Where more is
+ * there than one round takes, each writer has its part of it: who promised a task and who did it are then read side by side, and the
+ * task is written once, not once for each of them.
+ */
 export function tail(
   dir: string,
   segments: readonly Segment[],
   offsets: ReadonlyMap<string, number>,
   isFinal: (key: string) => boolean,
 ): Tailed {
-  const batches: Batch[] = []
-  const moved: SegmentRow[] = []
-  let torn = 0
-  let strange = 0
-  let hasMore = false
+  const round = { batches: [] as Batch[], segments: [] as SegmentRow[], torn: 0, strange: 0, hasMore: false }
+  const writers = unreadOf(dir, segments, offsets)
+  const total = writers.reduce((sum, { bytes }) => sum + bytes, 0)
   let left = ROUND_BYTES
-  for (const [i, { file, key }] of segments.entries()) {
-    if (left <= 0) {
-      hasMore = true
-      break
+  for (const { key, files, bytes } of writers) {
+    let share = total > ROUND_BYTES ? Math.ceil(bytes * (ROUND_BYTES / total)) : bytes
+    for (const { file, offset, isLast } of files) {
+      if (left <= 0 || share <= 0) {
+        round.hasMore = true
+        break
+      }
+      const read = readFrom(join(journalDir(dir), file), offset, share)
+      if (!read || read.bytes.length === 0) continue
+      const isClosed = !isLast || isFinal(key)
+      const { events: all, consumed, torn } = readRecords(read.bytes, isClosed && read.isEnd)
+      const events = all.every(isUnderstood) ? all : all.filter(isUnderstood)
+      round.strange += all.length - events.length
+      round.torn += torn
+      if (events.length > 0) round.batches.push({ by: key, events })
+      if (consumed > 0) round.segments.push({ file, offset: offset + consumed })
+      left -= read.bytes.length
+      share = read.isEnd ? share - read.bytes.length : 0 // what follows waits for the rest of it
+      if (!read.isEnd) round.hasMore = true
     }
-    const offset = offsets.get(file) ?? 0
-    const isClosed = segments[i + 1]?.key === key || isFinal(key)
-    const read = readFrom(join(journalDir(dir), file), offset, left)
-    if (!read || read.bytes.length === 0) continue
-    const { events: all, consumed, torn: damaged } = readRecords(read.bytes, isClosed && read.isEnd)
-    const events = all.every(isUnderstood) ? all : all.filter(isUnderstood)
-    strange += all.length - events.length
-    left -= read.bytes.length
-    torn += damaged
-    if (!read.isEnd) hasMore = true
-    if (events.length > 0) batches.push({ by: key, events })
-    if (consumed > 0) moved.push({ file, offset: offset + consumed })
   }
-  return { batches, segments: moved, torn, strange, hasMore }
+  return round
+}
+
+interface Unread {
+  readonly key: string
+  readonly bytes: number
+  readonly files: readonly { readonly file: string; readonly offset: number; readonly isLast: boolean }[]
+}
+
+/** What each writer has written since it was last read; a file in which nothing is new is not opened. */
+function unreadOf(dir: string, segments: readonly Segment[], offsets: ReadonlyMap<string, number>): readonly Unread[] {
+  const writers = new Map<string, { key: string; bytes: number; files: Unread['files'][number][] }>()
+  for (const [i, { file, key }] of segments.entries()) {
+    const offset = offsets.get(file) ?? 0
+    const bytes = (lstatSync(join(journalDir(dir), file), { throwIfNoEntry: false })?.size ?? 0) - offset
+    if (bytes <= 0) continue
+    const unread = { file, offset, isLast: segments[i + 1]?.key !== key }
+    const writer = writers.get(key)
+    if (writer) {
+      writer.bytes += bytes
+      writer.files.push(unread)
+    } else writers.set(key, { key, bytes, files: [unread] })
+  }
+  return [...writers.values()]
 }
 
 /** Only regular files of our own user: the folder is ours, but what is in it may not be. */
@@ -100,7 +131,7 @@ function readFrom(
   try {
     const { size, uid } = fstatSync(fd)
     if (!fstatSync(fd).isFile() || (process.getuid && uid !== process.getuid())) return undefined
-    const length = Math.min(size - offset, Math.max(most, 128 * 1024))
+    const length = Math.min(size - offset, Math.max(most, LEAST_BYTES))
     if (length <= 0) return undefined
     const bytes = Buffer.allocUnsafe(length)
     const read = readSync(fd, bytes, 0, length, offset)

@@ -270,20 +270,24 @@ export function aLedgerFinds(create: CreateLedger): void {
   const done = tell(WORKER, started(2, 1), succeeded(3, 1))
   const bad = tell(WORKER, started(2, 1), failed(3, 1))
   const routed = taskRow(tell(WEB, spawned(40, { taskId: taskIdOf(3), route: '/own' })))
-  const rows = [taskOf(1, 0, 10, ...done), taskOf(1, 1, 20, ...bad), taskOf(2, 0, 30), routed]
+  // Promised in a trace of its own, by a request of another.
+  const elsewhere = taskRow(tell(WEB, spawned(50, { taskId: taskIdOf(4, 77), origin: requestRef(8) })))
+  const rows = [taskOf(1, 0, 10, ...done), taskOf(1, 1, 20, ...bad), taskOf(2, 0, 30), routed, elsewhere]
   const requests = [requestRow(1, 5), requestRow(2, 5, { answered: { ...requestRow(2, 5).answered!, route: '/two' } })]
 
   test.for<[string, Parameters<LedgerStore['find']>[0], number[]]>([
-    ['all, newest first', { limit: 10 }, [3, 2, 1, 0]],
-    ['so many', { limit: 2 }, [3, 2]],
+    ['all, newest first', { limit: 10 }, [4, 3, 2, 1, 0]],
+    ['so many', { limit: 2 }, [4, 3]],
     ['of a trace', { traceId: requestRef(1).traceId, limit: 10 }, [3, 1, 0]],
+    ['of the trace of its request, where its id is of another', { traceId: requestRef(8).traceId, limit: 10 }, [4]],
+    ['not by the trace in its id, where its request is of another', { traceId: requestRef(77).traceId, limit: 10 }, []],
     ['of an unknown trace', { traceId: requestRef(9).traceId, limit: 10 }, []],
     ['in a state', { states: ['failed'], limit: 10 }, [1]],
-    ['in one of several states', { states: ['failed', 'pending', 'lost'], limit: 10 }, [3, 2, 1]],
-    ['in any state', { states: [], limit: 10 }, [3, 2, 1, 0]],
+    ['in one of several states', { states: ['failed', 'pending', 'lost'], limit: 10 }, [4, 3, 2, 1]],
+    ['in any state', { states: [], limit: 10 }, [4, 3, 2, 1, 0]],
     ['by the route of the request', { route: '/two', limit: 10 }, [2]],
     ['by the route of the spawn', { route: '/own', limit: 10 }, [3]],
-    ['since', { since: ms(20), limit: 10 }, [3, 2, 1]],
+    ['since', { since: ms(20), limit: 10 }, [4, 3, 2, 1]],
     ['since long after', { since: ms(1e99), limit: 10 }, []],
     [
       'by all at once',
