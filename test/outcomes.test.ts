@@ -6,6 +6,8 @@ import { drawTrace, startOtlpSink, type OtlpSink } from 'afterspan/internal'
 import { expect, test } from 'vitest'
 import { appFile } from './app.ts'
 
+const POLL = { timeout: 20_000, interval: 150 }
+const NONE_ACTIVE = /^http_server_active_requests{http_request_method="GET",url_scheme="http"} 0$/m
 const SHOWN = ['http.response.status_code', 'afterspan.http.aborted_by', 'afterspan.http.inferred_route']
 
 test.each(nodesUnderTest())('the end of a response is told as what it was: Node $major', async (node) => {
@@ -24,6 +26,12 @@ test.each(nodesUnderTest())('the end of a response is told as what it was: Node 
   expect(await draw(sink, '/half')).toBe(
     '✗ GET  SERVER shop\n  aborted_by_client\n  http.response.status_code=200 afterspan.http.aborted_by=client afterspan.http.inferred_route=/half',
   )
+
+  // A request whose socket the app took from the response was in flight for ever.
+  const admin = await service.adminUrl()
+  expect((await get(`${url}/detached`)).text).toBe('hi')
+  await expect.poll(async () => (await get(`${admin}/metrics`)).text, POLL).toMatch(NONE_ACTIVE)
+  expect(await draw(sink, '/detached')).toBe('· GET  SERVER shop')
 
   // The error that a response is destroyed with was lost.
   for (const path of ['/breaks', '/pipeline']) {

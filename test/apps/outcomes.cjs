@@ -43,6 +43,12 @@ function answer(req, res) {
       .catch(() => res.end())
     return
   }
+  if (req.url === '/detached') {
+    const { socket } = res
+    res.detachSocket(socket)
+    socket.end('HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nhi')
+    return
+  }
   if (req.url === '/half') return res.write('the first half') // and never more
   res.end()
 }

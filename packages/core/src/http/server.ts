@@ -34,6 +34,7 @@ import type { RequestRecord } from './request-record.ts'
 import { giveVerdict } from './request-verdict.ts'
 import { isOfExpress } from './routes/express.ts'
 import type { RequestTeller } from './routes/framework.ts'
+import { watchTakenOver } from './taken-over.ts'
 
 export interface ServerSettings {
   readonly manager: AsyncContextManager
@@ -100,6 +101,11 @@ export function watchServers(settings: ServerSettings): RequestTeller {
     if (open) settle(open, 'sent', response.statusCode)
   })
   bindLateListeners()
+  const endTakenOver = watchTakenOver(() => performance.now())
+  settings.metrics.callback(() => {
+    endTakenOver()
+    return []
+  })
   if (!settings.isMuted)
     watchHttp2({
       begin: (head) => {
