@@ -12,7 +12,7 @@ import {
 import { startOtlpSink } from 'afterspan/internal'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
 import { appFile, listening, traceIdOf } from './app.ts'
-import { expectReceipt, toldTrace } from './receipts.ts'
+import { expectPieces, expectReceipt, toldTrace } from './receipts.ts'
 
 let kafka: ServerOf['kafka'] | MissingServer
 beforeAll(async () => {
@@ -107,13 +107,22 @@ describe('a service whose work goes through kafkajs', () => {
           { flags: { recovered: true, duplicate: false }, attempts: [{ state: 'lost' }, { state: 'succeeded' }] },
         ],
       })
+      // Another group has its own work with the same records.
+      const audit = start('worker', { GROUP: 'auditors' })
+      await audit.waitForLine(/^record hangs$/)
+      const ofMailers = { state: 'succeeded', reader: 'mailers', flags: { duplicate: false } }
+      await expectPieces(admin, doomed, 'open', ofMailers, { state: 'running', reader: 'auditors' })
+      await audit.stop()
+      const lost = { state: 'lost', reader: 'auditors', reason: 'process_killed', attempts: [{}] }
+      await expectPieces(admin, doomed, 'broken', ofMailers, lost)
+      await expectPieces(admin, good, 'kept', ofMailers, { ...ofMailers, reader: 'auditors' })
       expect(await toldTrace(sink, refused, 'lost')).toMatchInlineSnapshot(`
         "· GET /refused  SERVER web
         └─ ✗ send mail-*  PRODUCER
              KafkaJSProtocolError: The request included a message larger than the max message size the server will accept
              task.state=lost task.reason=never_enqueued task.evidence=own_report"
       `)
-      expect(withoutNodesWarning(web.stderr + worker.stderr + next.stderr)).toBe('')
+      expect(withoutNodesWarning(web.stderr + worker.stderr + next.stderr + audit.stderr)).toBe('')
       await Promise.all([web.stop(), next.stop(), sink.close()])
     },
   )

@@ -12,7 +12,7 @@ import type { Receipt } from 'afterspan'
 import { startOtlpSink } from 'afterspan/internal'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
 import { appFile, listening, traceIdOf } from './app.ts'
-import { expectReceipt, settledReceipt, toldTrace } from './receipts.ts'
+import { expectPieces, expectReceipt, settledReceipt, toldTrace } from './receipts.ts'
 
 let rabbitmq: ServerOf['rabbitmq'] | MissingServer
 let count = 0
@@ -89,6 +89,17 @@ describe('a service whose work goes to RabbitMQ', () => {
       `)
       await web.waitForLine(/^returned NO_ROUTE$/)
 
+      // A copy for each queue: what becomes of one is not what becomes of the other.
+      const audit = start('audit')
+      await audit.waitForLine(/^ready$/)
+      const both = await ask('everywhere/differs')
+      await audit.waitForLine(/^message differs/)
+      const ofMail = { state: 'succeeded', reader: QUEUE, flags: { duplicate: false }, attempts: [{}] }
+      const ofAudit = { reader: `${QUEUE}-audit`, flags: { duplicate: false }, attempts: [{}] }
+      await expectPieces(admin, both, 'open', ofMail, { ...ofAudit, state: 'running' })
+      await audit.stop()
+      await expectPieces(admin, both, 'broken', ofMail, { ...ofAudit, state: 'lost', reason: 'process_killed' })
+
       const hanging = await ask('confirmed/hangs')
       const acknowledged = await ask('late/acked')
       await worker.waitForLine(/^message hangs/)
@@ -119,7 +130,7 @@ describe('a service whose work goes to RabbitMQ', () => {
       await sink.waitFor(() =>
         sink.spans().some(({ attributes }) => attributes['afterspan.task.reason'] === 'never_enqueued'),
       )
-      expect(web.stderr + worker.stderr + next.stderr).toBe('')
+      expect(web.stderr + worker.stderr + next.stderr + audit.stderr).toBe('')
       await Promise.all([web.stop(), next.stop(), sink.close()])
     },
   )

@@ -16,6 +16,22 @@ export async function expectReceipt(admin: string, traceId: string, pattern: obj
   return found
 }
 
+/** Several readers of one message have a task each. Which of them is heard of first, and stands first, is as it comes. */
+export async function expectPieces(
+  admin: string,
+  traceId: string,
+  verdict: Receipt['verdict'],
+  ...pieces: readonly { readonly reader: string; readonly [field: string]: unknown }[]
+): Promise<void> {
+  const inAnyOrder = expect.toSatisfy((tasks: Receipt['tasks']) => {
+    expect(tasks.toSorted((a, b) => (a.reader! < b.reader! ? -1 : 1))).toMatchObject(
+      pieces.toSorted((a, b) => (a.reader < b.reader ? -1 : 1)),
+    )
+    return true
+  })
+  await expectReceipt(admin, traceId, { verdict, tasks: inAnyOrder })
+}
+
 /** The receipt of a trace once it will do, asked of an admin listener. */
 export async function settledReceipt(
   admin: string,

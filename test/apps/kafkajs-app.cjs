@@ -35,7 +35,11 @@ module.exports = function start({ express, Kafka, Partitioners }) {
 }
 
 async function work(kafka, topic) {
-  const consumer = kafka.consumer({ groupId: 'mailers', sessionTimeout: 1500, heartbeatInterval: 200 })
+  const consumer = kafka.consumer({
+    groupId: process.env.GROUP ?? 'mailers',
+    sessionTimeout: 1500,
+    heartbeatInterval: 200,
+  })
   const failed = new Set()
   consumer.on('consumer.group_join', () => console.log('ready'))
   await consumer.connect()

@@ -5,20 +5,24 @@ module.exports = async function start({ express, connect }) {
   const channel = await connection.createChannel()
   await channel.assertQueue(`${QUEUE}-parked`)
   await channel.assertQueue(QUEUE, { deadLetterExchange: '', deadLetterRoutingKey: `${QUEUE}-parked` })
-  if (process.env.ROLE === 'worker') await work(channel)
+  await channel.assertExchange(`${QUEUE}-all`, 'fanout')
+  await channel.assertQueue(`${QUEUE}-audit`)
+  for (const queue of [QUEUE, `${QUEUE}-audit`]) await channel.bindQueue(queue, `${QUEUE}-all`, '')
+  if (process.env.ROLE === 'worker') await work(channel, QUEUE)
+  else if (process.env.ROLE === 'audit') await work(channel, `${QUEUE}-audit`)
   else await serve(express(), channel, await connection.createConfirmChannel())
 }
 
 const { QUEUE } = process.env
 
-async function work(channel) {
+async function work(channel, queue) {
   await channel.prefetch(10)
-  await channel.consume(QUEUE, async (message) => {
+  await channel.consume(queue, async (message) => {
     const how = message.content.toString()
     console.log(`message ${how} ${Object.keys(message.properties.headers).join()}`)
     if (how === 'acked') channel.ack(message)
     if (how === 'fails') return channel.nack(message, false, false)
-    if (how === 'hangs' || how === 'acked') await hang()
+    if (how === 'hangs' || how === 'acked' || (how === 'differs' && queue !== QUEUE)) await hang()
     if (how === 'rejects' && !process.env.FAST) throw new TypeError('the mail server said no')
     channel.ack(message)
   })
@@ -38,6 +42,9 @@ async function serve(app, plain, confirming) {
   app.get('/late/:how', (req, res) => {
     res.end()
     setTimeout(() => plain.sendToQueue(QUEUE, Buffer.from(req.params.how)), 5)
+  })
+  app.get('/everywhere/:how', (req, res) => {
+    confirming.publish(`${QUEUE}-all`, '', Buffer.from(req.params.how), {}, (error) => res.json({ error }))
   })
   app.get('/nowhere', (req, res) => {
     res.json(confirming.publish('', 'nobody', Buffer.from('nobody'), { mandatory: true }))

@@ -17,9 +17,24 @@ const MOST_TASKS = 10_000
 export async function makeReceipt(traceId: string, source: RecordSource): Promise<Receipt> {
   const rows = await source.ledger.find({ traceId, limit: MOST_TASKS })
   const requests = await source.ledger.requestsOfTrace(traceId)
-  const tasks = recordsOf(rows.toReversed(), requests, source)
+  const tasks = recordsOf(copiesBeside(rows.toReversed()), requests, source)
   const request = describeRequest(requests, rows)
   return { traceId, ...(request ? { request } : {}), verdict: verdictOf(tasks, requests), tasks }
+}
+
+/** What several readers made of one message stands together, that of the first at the head. */
+function copiesBeside(rows: readonly TaskRow[]): readonly TaskRow[] {
+  const copies = Map.groupBy(rows, ({ facts }) => facts.copyOf)
+  if (copies.size === 1 && copies.has(undefined)) return rows
+  const isThere = new Set(rows.map(({ facts }) => facts.taskId))
+  return rows.flatMap((row) => {
+    const { taskId, copyOf } = row.facts
+    if (copyOf !== undefined) return isThere.has(copyOf) ? [] : [row]
+    return [row, ...(copies.get(taskId) ?? []).toSorted(byReader)]
+  })
+}
+function byReader({ facts: a }: TaskRow, { facts: b }: TaskRow): number {
+  return (a.reader ?? '') < (b.reader ?? '') ? -1 : 1
 }
 
 export function recordsOf(

@@ -9,7 +9,10 @@ export interface RequestTally {
   readonly isRecovered: boolean
 }
 
-/** What to count now; undefined: nothing yet. `states` are those of all its tasks, `direct` is how many of them it promised itself. `kept` waits for the last promise, `false_success` comes with the first bad end. */
+/**
+ * What to count now; undefined: nothing yet. `states` are those of all its tasks, `direct` is how many of them it promised itself.
+ * `kept` waits for the last promise that is known, `false_success` comes with the first bad end: also after `kept`, of work that showed up later.
+ */
 export function judgeRequest(
   request: RequestTally,
   states: readonly TaskState[],
@@ -26,6 +29,7 @@ export function judgeRequest(
     const isComplete = direct >= answered.promised && !states.some((state) => OPEN_STATES.has(state))
     return isComplete ? 'kept' : undefined
   }
+  if (counted === 'kept') return isBroken ? 'false_success' : undefined
   if (counted !== 'false_success' || isRecovered || isBroken) return undefined
   return states.some((state) => OPEN_STATES.has(state)) ? undefined : 'recovered'
 }

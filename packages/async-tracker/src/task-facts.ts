@@ -13,6 +13,12 @@ import type {
 
 export interface TaskFacts {
   readonly taskId: TaskId
+  /** Which of the message's readers this task is about: the one that was heard of first. */
+  readonly reader?: string
+  /** What the others did with theirs: each is a task of its own (task-copies.ts). */
+  readonly copies?: Readonly<Record<string, CopyFacts>>
+  /** Of such a task: that of the message. */
+  readonly copyOf?: TaskId
   readonly description?: TaskDescription
   readonly origin?: TraceRef
   readonly spawned?: {
@@ -34,6 +40,11 @@ export interface TaskFacts {
   readonly reportedAt?: EpochMs
   readonly acknowledged?: { readonly at: EpochMs; readonly by: string; readonly note?: string }
   readonly heartbeat?: { readonly at: EpochMs; readonly progress?: number }
+}
+
+export interface CopyFacts {
+  readonly attempts: readonly AttemptFacts[]
+  readonly ends: readonly TaskEnd[]
 }
 
 export interface AttemptFacts {
@@ -78,9 +89,42 @@ export type TaskEnd =
     }
   | ({ readonly state: 'lost' } & LostMark)
 
+/** Of those that read a message beyond so many no copies are kept: their runs count as its own. */
+const MOST_COPIES = 50
+
 /** Adds what an event says. Pure, and at-least-once safe: the same event again changes nothing. */
 export function gather(known: TaskFacts | undefined, event: TaskEvent, by: string): TaskFacts {
   const facts = known ?? { taskId: event.taskId, attempts: [], ends: [], reported: [] }
+  const other = otherReader(facts, event, by)
+  if (other === undefined) return gatherOwn(claimed(facts, event), event, by)
+  const { attempts, ends, copies } = facts
+  const copy = gatherOwn({ ...facts, attempts: [], ends: [], ...copies?.[other] }, event, by)
+  return { ...copy, attempts, ends, copies: { ...copies, [other]: { attempts: copy.attempts, ends: copy.ends } } }
+}
+
+/** Of whose copy an event tells; undefined: of that which is the task's own. */
+function otherReader(facts: TaskFacts, event: TaskEvent, by: string): string | undefined {
+  const { copies = {}, attempts } = facts
+  const reader = 'reader' in event ? event.reader : undefined
+  if (reader !== undefined) {
+    if (facts.reader === undefined || facts.reader === reader) return undefined
+    return Object.hasOwn(copies, reader) || Object.keys(copies).length < MOST_COPIES ? reader : undefined
+  }
+  if (!facts.copies || !ENDS.has(event.kind)) return undefined
+  const spanId = 'spanId' in event ? event.spanId : undefined
+  const isMeant = (attempt: AttemptFacts): boolean =>
+    spanId === undefined ? attempt.by === by && !attempt.end : attempt.spanId === spanId
+  if (attempts.some(isMeant)) return undefined
+  return Object.keys(copies).find((name) => copies[name]!.attempts.some(isMeant))
+}
+const ENDS: ReadonlySet<TaskEvent['kind']> = new Set(['cancelled', 'failed', 'lost', 'released', 'succeeded'])
+
+function claimed(facts: TaskFacts, event: TaskEvent): TaskFacts {
+  const isNews = facts.reader === undefined && 'reader' in event && event.reader !== undefined
+  return isNews ? { ...facts, reader: event.reader } : facts
+}
+
+function gatherOwn(facts: TaskFacts, event: TaskEvent, by: string): TaskFacts {
   switch (event.kind) {
     case 'spawned':
       return facts.spawned ? facts : spawn(facts, event, by)

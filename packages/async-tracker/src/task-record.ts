@@ -51,6 +51,8 @@ export function toRecord(facts: TaskFacts, context: RecordContext): TaskRecord {
     destination: description?.destination ?? '',
     name: description?.name ?? '',
     ...(messageId ? { messageId } : {}),
+    ...(facts.reader ? { reader: facts.reader } : {}),
+    ...(facts.copyOf ? { copyOf: facts.copyOf } : {}),
     origin: origin ?? { traceId: taskId.slice(0, 32), spanId: taskId.slice(32), sampled: true },
     ...(route ? { route } : {}),
     ...(context.requestStatus === undefined ? {} : { requestStatus: context.requestStatus }),

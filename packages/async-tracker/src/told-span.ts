@@ -7,6 +7,7 @@ import {
   type RequestReceived,
   type SpanData,
   type TaskFailure,
+  type TaskId,
   type TraceRef,
   type WorkerRef,
 } from '@afterspan/core/internal'
@@ -20,7 +21,7 @@ export function attemptSpan(facts: TaskFacts, attempt: AttemptFacts, worker: Wor
   const state = end ? (end.willRetry ? 'retrying' : end.state) : 'lost'
   const isQueued = facts.description?.system !== IN_PROCESS
   return {
-    ...head(facts, attempt.spanId, isQueued ? facts.taskId.slice(32) : (facts.origin?.spanId ?? '')),
+    ...head(facts, attempt.spanId, isQueued ? messageOf(facts).slice(32) : (facts.origin?.spanId ?? '')),
     name: isQueued ? `process ${facts.description?.destination ?? ''}` : (facts.description?.name ?? ''),
     kind: isQueued ? OTLP_KIND.consumer : OTLP_KIND.internal,
     startMs: attempt.startedAt,
@@ -56,7 +57,7 @@ export function producerSpan(facts: TaskFacts, lost: LostMark): SpanData {
 export function outcomeSpan(facts: TaskFacts, end: TaskEnd): SpanData {
   const startMs = facts.spawned?.at ?? end.at
   return {
-    ...head(facts, derivedSpanId(facts.taskId, end.state, end.reason), facts.taskId.slice(32)),
+    ...head(facts, derivedSpanId(facts.taskId, end.state, end.reason), messageOf(facts).slice(32)),
     name: `${end.state} ${facts.description?.destination ?? ''}`,
     kind: OTLP_KIND.internal,
     startMs,
@@ -118,6 +119,11 @@ export function derivedSpanId(...parts: readonly string[]): string {
   return createHash('sha256').update(parts.join('|')).digest('hex').slice(0, 16)
 }
 
+/** The task whose id travels in the message. */
+function messageOf({ taskId, copyOf }: TaskFacts): TaskId {
+  return copyOf ?? taskId
+}
+
 function head(
   facts: TaskFacts,
   spanId: string,
@@ -145,7 +151,7 @@ function messaging(facts: TaskFacts, operation: string): Record<string, string> 
 
 function taskAttributes(facts: TaskFacts, state: string): Record<string, string> {
   return {
-    'afterspan.task.id': facts.taskId,
+    'afterspan.task.id': messageOf(facts),
     'afterspan.task.name': facts.description?.name ?? '',
     'afterspan.task.state': state,
   }

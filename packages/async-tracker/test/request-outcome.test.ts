@@ -56,9 +56,10 @@ describe('a request that was counted', () => {
     expect(judgeRequest(broken, ['succeeded', 'cancelled'], 2)).toBe('recovered')
     expect(judgeRequest({ ...broken, isRecovered: true }, ['succeeded'], 1)).toBeUndefined()
   })
-  test('as kept is not counted again', () => {
-    for (const states of [['succeeded'], ['lost'], ['running']] as TaskState[][])
+  test('as kept is counted again only if work that showed up later is broken', () => {
+    for (const states of [['succeeded'], ['succeeded', 'running']] as TaskState[][])
       expect(judgeRequest(counted('kept'), states, 1)).toBeUndefined()
+    expect(judgeRequest(counted('kept'), ['succeeded', 'lost'], 2)).toBe('false_success')
   })
   test('by its own process is counted again only if what it promised late is broken', () => {
     const own = counted('own', tally(0))

@@ -26,8 +26,9 @@ export function receiptText(receipt: Receipt): string {
 }
 
 function taskLines(task: TaskRecord): string[] {
-  const { state, name, system, destination, flags, reason, attempts, depth } = task
-  const where = name === destination ? system : `${system} ${destination}`
+  const { state, name, system, destination, flags, reason, attempts, depth, reader } = task
+  const whose = reader === undefined || reader === destination ? '' : ` for ${reader}`
+  const where = `${name === destination ? system : `${system} ${destination}`}${whose}`
   const indent = '  '.repeat(depth)
   const flagged = Object.entries(flags)
     .filter(([, isSet]) => isSet)

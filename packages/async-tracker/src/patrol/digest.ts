@@ -19,7 +19,8 @@ import type {
   TaskStanding,
 } from '../ledger/store.ts'
 import { judgeRequest } from '../request-outcome.ts'
-import { gather, type TaskFacts } from '../task-facts.ts'
+import { changedCopies, copyFacts } from '../task-copies.ts'
+import { gather, type CopyFacts, type TaskFacts } from '../task-facts.ts'
 import { deriveState } from '../task-state.ts'
 import { isNameless, namelessRow } from './nameless.ts'
 import { Counting } from './counting.ts'
@@ -194,13 +195,47 @@ function settleTasks(work: Work): void {
     const derived = deriveState(facts)
     work.tasks.set(taskId, { facts, derived, ...(placeIn(before) ?? placeOf(work, facts)) })
     work.counting.task(facts, before?.derived, derived)
-    for (const { event, by } of work.told.get(taskId) ?? []) tellBadNews(work, facts, event, by)
+    for (const { event, by } of work.told.get(taskId) ?? []) tellBadNews(work, whoseNews(facts, event), event, by)
   }
   const waiting = Map.groupBy(work.tasks.keys(), (id) => {
     const { facts, requestKey } = work.tasks.get(id)!
     return requestKey ? undefined : facts.spawned?.parent
   })
   for (const taskId of work.facts.keys()) adopt(work, taskId, waiting)
+  // Last: each has the place of the message's own task.
+  for (const [taskId, row] of work.tasks) if (row.facts.copies) settleCopies(work, row, work.known.tasks.get(taskId))
+}
+
+function settleCopies(work: Work, row: TaskRow, before: TaskRow | undefined): void {
+  const { facts, requestKey } = row
+  const isMoved = before?.requestKey !== requestKey
+  const changed = isMoved ? Object.entries(facts.copies!) : changedCopies(before?.facts, facts)
+  for (const [reader, copy] of changed) {
+    const made = copyFacts(facts, reader, copy)
+    const known = work.known.tasks.get(made.taskId)
+    const { reported, reportedAt } = known?.facts ?? made
+    const now = { ...made, reported, ...(reportedAt === undefined ? {} : { reportedAt }) }
+    const derived = deriveState(now)
+    work.tasks.set(made.taskId, { ...row, facts: now, derived })
+    work.counting.task(now, known?.derived, derived)
+  }
+}
+
+/** The copy that the news is of, as the task that it is. */
+function whoseNews(facts: TaskFacts, event: TaskEvent): TaskFacts {
+  const { copies } = facts
+  if (!copies) return facts
+  const reader = Object.keys(copies).find((name) => isOf(event, copies[name]!))
+  return reader === undefined ? facts : copyFacts(facts, reader, copies[reader]!)
+}
+
+function isOf(event: TaskEvent, { attempts, ends }: CopyFacts): boolean {
+  const { spanId, reason } = event as { readonly spanId?: string; readonly reason?: string }
+  if (spanId !== undefined) return attempts.some((attempt) => attempt.spanId === spanId)
+  return (
+    ends.some((end) => end.at === event.at && end.reason === reason) ||
+    attempts.some(({ end }) => end?.at === event.at && end.reason === reason)
+  )
 }
 
 type Place = Pick<TaskRow, 'requestKey' | 'depth'>

@@ -60,11 +60,11 @@ export function lossesOf(
   return [
     ...open.tasks.flatMap(({ facts, derived }) => {
       const losses: TaskEvent[] = []
+      const taskId = facts.copyOf ?? facts.taskId
       for (const { by, end, lost, n, spanId } of facts.attempts)
-        if (by === process.key && !end && !lost)
-          losses.push({ kind: 'lost', taskId: facts.taskId, at, attempt: n, spanId, ...death })
+        if (by === process.key && !end && !lost) losses.push({ kind: 'lost', taskId, at, attempt: n, spanId, ...death })
       if (derived.state === 'pending' && facts.spawned?.by === process.key && !facts.sent)
-        losses.push({ kind: 'lost', taskId: facts.taskId, at, attempt: 0, ...death, reason: 'never_enqueued' })
+        losses.push({ kind: 'lost', taskId, at, attempt: 0, ...death, reason: 'never_enqueued' })
       return losses
     }),
     ...open.requests.map(({ origin, at: startedAt, method, target, parentSpanId }): JournalEvent => ({

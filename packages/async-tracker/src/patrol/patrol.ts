@@ -15,6 +15,7 @@ import { listDoors, removeDoor, type Knocked } from '../door.ts'
 import { listFlightFiles, readFlightFile, removeFlightFile } from '../journal/flight.ts'
 import type { LedgerChange, LedgerStore, OutboxRow, ProcessRow } from '../ledger/store.ts'
 import { incidentsOf } from '../report/incidents.ts'
+import { copiesOf } from '../task-copies.ts'
 import { requestSpan } from '../told-span.ts'
 import { createCourier, type Courier } from './courier.ts'
 import { digest, requestKeyOf, touchedBy, type Batch, type Known } from './digest.ts'
@@ -231,7 +232,10 @@ export class Patrol {
   async #knownOf(batches: readonly Batch[], ledger: LedgerStore): Promise<Known> {
     const touched = touchedBy(batches)
     const orphans = (this.#orphans ??= await ledger.orphans())
-    const tasks = await ledger.tasks([...touched.tasks, ...descendants(touched.tasks, orphans)])
+    const named = await ledger.tasks([...touched.tasks, ...descendants(touched.tasks, orphans)])
+    const copies: TaskId[] = []
+    for (const { facts } of named.values()) if (facts.copies) copies.push(...copiesOf(facts))
+    const tasks = copies.length === 0 ? named : new Map([...named, ...(await ledger.tasks(copies))])
     const keys = new Set(touched.requests)
     for (const { requestKey } of tasks.values()) if (requestKey) keys.add(requestKey)
     return {

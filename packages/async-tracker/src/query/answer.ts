@@ -88,6 +88,8 @@ export function toFlatRow(task: TaskRecord): FlatTask {
     route: task.route ?? null,
     request_status: task.requestStatus ?? null,
     message_id: task.messageId ?? null,
+    reader: task.reader ?? null,
+    copy_of: task.copyOf ?? null,
     progress: task.progress ?? null,
     heartbeat_at: task.heartbeatAt === undefined ? null : new Date(task.heartbeatAt).toISOString(),
     worker_pid: task.attempts.at(-1)?.worker.pid ?? null,

@@ -5,6 +5,7 @@ import type { StoredSpan } from '../../../afterspan/src/sink/stored-span.ts'
 import { REQUESTS_COUNTER, TASKS_COUNTER } from '../../src/patrol/counting.ts'
 import { digest, touchedBy, type Batch, type Known } from '../../src/patrol/digest.ts'
 import type { LedgerChange, LedgerStore, TaskRow } from '../../src/ledger/store.ts'
+import { copiesOf } from '../../src/task-copies.ts'
 import { MemoryLedger } from '../ledger/memory-ledger.ts'
 import { ms, TASK } from '../sample-events.ts'
 
@@ -25,7 +26,9 @@ export class Desk {
   async knownOf(batches: readonly Batch[]): Promise<Known> {
     const touched = touchedBy(batches)
     const orphans = await this.ledger.orphans()
-    const tasks = await this.ledger.tasks([...touched.tasks, ...[...orphans.values()].flat()])
+    const named = await this.ledger.tasks([...touched.tasks, ...[...orphans.values()].flat()])
+    const copies = await this.ledger.tasks([...named.values()].flatMap(({ facts }) => copiesOf(facts)))
+    const tasks = new Map([...named, ...copies])
     const keys = [...touched.requests, ...[...tasks.values()].flatMap(({ requestKey }) => requestKey ?? [])]
     return {
       now: ms(this.now),

@@ -12,6 +12,7 @@ import {
   OTHER_WORKER,
   requestRef,
   settledFailed,
+  spanId,
   spawned,
   started,
   succeeded,
@@ -21,6 +22,7 @@ import {
   WORKER,
   workerRef,
 } from '../sample-events.ts'
+import { copyId } from '../../src/task-copies.ts'
 import { Desk } from './desk.ts'
 
 const KEY = requestKeyOf(requestRef())
@@ -356,5 +358,76 @@ describe('the decision', () => {
     expect((await desk.task())?.derived.state).toBe('enqueued')
     expect(await desk.task(taskIdOf(5))).toBeUndefined()
     expect(Object.keys((await desk.ledger.processes())[0]!)).not.toContain('measured')
+  })
+})
+
+describe('a message that several readers get', () => {
+  const [MAIL, STOCK] = [{ reader: 'mail' }, { reader: 'stock' }]
+  const STOCK_TASK = copyId(TASK, 'stock')
+  const sentAndRead = async (): Promise<Desk> => {
+    const desk = new Desk()
+    await desk.feed(WEB, spawned(1), confirmed(2), answered(3, 1))
+    await desk.feed(WORKER, started(10, 1, MAIL))
+    return desk
+  }
+
+  test('is a task for each, beside one another: what one makes of it hides nothing of the other', async () => {
+    const desk = await sentAndRead()
+    await desk.feed(OTHER_WORKER, started(11, 2, STOCK))
+    await desk.feed(WORKER, succeeded(12, 1))
+    const [own, copy] = [await desk.task(), await desk.task(STOCK_TASK)]
+    expect(own).toMatchObject({ derived: { state: 'succeeded', duplicate: false }, facts: { reader: 'mail' } })
+    expect(copy).toMatchObject({
+      derived: { state: 'running', duplicate: false },
+      facts: { reader: 'stock', copyOf: TASK, attempts: [{ spanId: spanId(2) }] },
+      depth: 0,
+      requestKey: KEY,
+    })
+    expect(await desk.requests()).toEqual({})
+    await desk.feed(OTHER_WORKER, failed(13, 2))
+    expect((await desk.task(STOCK_TASK))?.derived).toMatchObject({ state: 'failed', reason: 'rejected' })
+    expect(await desk.requests()).toEqual({ ...NO_HARM, false_success: 1 })
+  })
+
+  test('and that one of them loses is lost for that one, and recovered for that one', async () => {
+    const desk = await sentAndRead()
+    await desk.feed(WORKER, succeeded(12, 1))
+    expect(await desk.requests()).toEqual({ ...NO_HARM, kept: 1 })
+    await desk.feed(OTHER_WORKER, started(20, 2, STOCK))
+    await desk.feed('patrol', lost(21, 2))
+    expect((await desk.task())?.derived.state).toBe('succeeded')
+    expect((await desk.task(STOCK_TASK))?.derived.state).toBe('lost')
+    expect(await desk.requests()).toEqual({ ...NO_HARM, kept: 1, false_success: 1 })
+    await desk.feed(OTHER_WORKER, started(30, 3, STOCK), succeeded(31, 3))
+    expect((await desk.task(STOCK_TASK))?.derived).toMatchObject({ state: 'succeeded', recovered: true })
+    expect(await desk.requests()).toEqual({ kept: 1, false_success: 1, recovered: 1 })
+  })
+
+  test('is counted once for each of them, however often it is read', async () => {
+    const desk = await sentAndRead()
+    for (let i = 0; i < 2; i++) {
+      await desk.feed(OTHER_WORKER, started(11, 2, STOCK), succeeded(12, 2))
+      await desk.feed(WORKER, started(10, 1, MAIL), succeeded(13, 1))
+    }
+    expect(await desk.tasks()).toMatchObject({ succeeded: 2 })
+  })
+
+  test('ends by the broker’s word for the reader that it names alone', async () => {
+    const desk = await sentAndRead()
+    await desk.feed(OTHER_WORKER, settledFailed(11, STOCK))
+    expect((await desk.task())?.derived.state).toBe('running')
+    expect((await desk.task(STOCK_TASK))?.derived).toMatchObject({ state: 'failed', reason: 'dead_lettered' })
+  })
+
+  test('is known by its name and request also where the sender is read last', async () => {
+    const desk = new Desk()
+    await desk.feed(WORKER, started(10, 1, MAIL), succeeded(11, 1))
+    await desk.feed(OTHER_WORKER, started(10, 2, STOCK), failed(11, 2))
+    await desk.feed(WEB, spawned(1, { route: '/orders' }), confirmed(2), answered(3, 1))
+    expect(await desk.task(STOCK_TASK)).toMatchObject({
+      requestKey: KEY,
+      facts: { description: { destination: 'fulfil' }, spawned: { route: '/orders' } },
+    })
+    expect(await desk.requests()).toEqual({ ...NO_HARM, false_success: 1 })
   })
 })

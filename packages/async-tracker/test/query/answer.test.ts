@@ -119,6 +119,8 @@ describe('tasks', () => {
       name: 'order',
       route: '/orders',
       request_status: 202,
+      reader: null,
+      copy_of: null,
       message_id: null,
       heartbeat_at: null,
       progress: null,

@@ -29,7 +29,7 @@ export interface AttemptInfo {
   readonly messageId?: string
   /** Who runs it, where several groups of consumers each get every message. */
   readonly consumerGroup?: string
-  /** Whose copy this is, where a broker gives one message to several queues: like runs of several groups, those of several readers are no duplicates. */
+  /** Whose copy this is, where a broker gives one message to several queues: like the runs of several groups, those of each reader are a task of their own. */
   readonly reader?: string
   /** What a final failure is called where the library knows better than 'threw', 'rejected' or 'retries_exhausted'. */
   readonly failedAs?: TaskReason
@@ -50,13 +50,13 @@ export interface TaskKit {
   enqueue<R>(draft: TaskDraft, carrier: Carrier, send: () => R, messageIdOf?: (result: Awaited<R>) => SentAs): R
   /** Runs one attempt in the carrier's context: 'started', then how it ended. */
   attempt<R>(info: AttemptInfo, carrier: Carrier, run: () => R): R
-  /** A terminal fact that only the broker knew (dead-lettered, returned, expired, removed). */
+  /** A terminal fact that only the broker knew (dead-lettered, returned, expired, removed). `reader`: of whose copy, as the attempts say it. */
   settle(
     taskId: TaskId,
     event: 'failed' | 'cancelled' | 'lost',
     reason: TaskReason,
     evidence: Evidence,
-    failure?: { readonly type: string; readonly message: string },
+    failure?: { readonly type?: string; readonly message?: string; readonly reader?: string },
   ): void
   /** Wraps a method and remembers how to undo it. A throw inside `replace` itself leaves the method as it was. */
   wrap<T extends object, K extends keyof T & string>(target: T, method: K, replace: (original: T[K]) => T[K]): void

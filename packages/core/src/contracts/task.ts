@@ -154,6 +154,8 @@ export interface TaskFailed extends TaskFact<'failed'> {
   readonly span?: EncodedSpan
   /** Its own process exports the span: the patrol must not tell it too. */
   readonly isTold?: true
+  /** Whose copy of the message ended so, by the broker's word. */
+  readonly reader?: string
 }
 /** The attempt gave the task back without a result (delayed, rate-limited, waiting for children): it is in the queue again. */
 export interface TaskReleased extends TaskFact<'released'> {
@@ -304,6 +306,10 @@ export interface TaskRecord extends TaskDescription {
   readonly evidence?: Evidence
   readonly flags: TaskFlags
   readonly messageId?: string
+  /** Which queue or group of consumers: where several get a message, what each makes of it is a task of its own. */
+  readonly reader?: string
+  /** The task of the same message that was seen first; its id is that of the message's PRODUCER span. */
+  readonly copyOf?: TaskId
   readonly origin: TraceRef
   readonly route?: string
   readonly requestStatus?: number

@@ -55,7 +55,8 @@ export function createKit(deps: KitDeps): TaskKit {
       else if (event === 'lost') taskChannel.publish({ kind: 'lost', taskId, at, attempt: 0, reason, evidence })
       else {
         const failure = { type: told?.type ?? reason, message: redact(told?.message ?? '') }
-        taskChannel.publish({ kind: 'failed', taskId, at, attempt: 0, reason, failure, willRetry: false })
+        const reader = told?.reader === undefined ? {} : { reader: told.reader }
+        taskChannel.publish({ kind: 'failed', taskId, at, attempt: 0, reason, failure, willRetry: false, ...reader })
       }
     },
     wrap(target, method, replace) {

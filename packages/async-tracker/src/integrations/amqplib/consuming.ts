@@ -4,7 +4,7 @@ import type { TaskId } from '@afterspan/core/internal'
 import { createBag, isObject, taskOf, type Bag } from '../sending/bag.ts'
 import { fateOf } from './deaths.ts'
 import { hold, type Delivery, type Info } from './deliveries.ts'
-import { bagOf, deathsOf, deliveriesBefore } from './headers.ts'
+import { bagOf, deathsOf, deliveriesBefore, readerOf } from './headers.ts'
 import { nameOf, onCall, SYSTEM, type Channel, type Message, type Patch } from './shapes.ts'
 import { afterReject } from './topology.ts'
 
@@ -112,22 +112,24 @@ function receive(patch: Patch, channel: Channel, { queue, isNoAck }: Reading, me
   const carried = bagOf(message)
   const taskId = taskOf(carried)
   const { isSameWork, ended } = fateOf(deathsOf(message), queue)
-  if (ended && taskId) kit.settle(taskId, 'failed', ended, 'broker')
+  const reader = readerOf(message, queue)
+  if (ended && taskId) kit.settle(taskId, 'failed', ended, 'broker', { reader })
   const info = infoOf(patch, queue, message)
+  info.reader = isSameWork ? reader : queue
   const delivery = hold(channel, message.fields.deliveryTag, {
     info,
     isNoAck,
     afterReject: () => afterReject(topology, queue, message.fields.routingKey),
     onDropped: (error) => {
-      if (isSameWork && taskId) drop(patch, taskId, error)
+      if (isSameWork && taskId) drop(patch, taskId, reader, error)
     },
   })
   return { delivery, info, bag: isSameWork ? carried : createBag() }
 }
 
-function drop({ kit }: Patch, taskId: TaskId, error: unknown): void {
+function drop({ kit }: Patch, taskId: TaskId, reader: string, error: unknown): void {
   const { name, message } = error instanceof Error ? error : { name: 'Error', message: String(error) }
-  kit.settle(taskId, 'failed', 'threw', 'own_report', { type: name, message })
+  kit.settle(taskId, 'failed', 'threw', 'own_report', { type: name, message, reader })
 }
 
 function infoOf({ topology }: Patch, queue: string, message: Message): Info {
@@ -140,7 +142,6 @@ function infoOf({ topology }: Patch, queue: string, message: Message): Info {
     destination: nameOf(queue || routingKey),
     name: typeof type === 'string' && type ? type : nameOf(routingKey || exchange),
     attempt: before === undefined ? (redelivered ? 0 : 1) : before + 1,
-    reader: nameOf(queue),
   }
   if (limit !== undefined) info.maxAttempts = limit + 1
   if (typeof messageId === 'string') info.messageId = messageId

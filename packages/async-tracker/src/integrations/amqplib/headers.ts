@@ -34,6 +34,12 @@ export function deathsOf({ properties }: Message): Death[] {
   }))
 }
 
+/** Whose copy of a message it is: of the queue that an exchange first gave it to, wherever it has been since. */
+export function readerOf({ properties }: Message, queue: string): string {
+  const first = properties.headers?.['x-first-death-queue']
+  return typeof first === 'string' && first ? first : queue
+}
+
 /** Deliveries before this one, which quorum queues count. */
 export function deliveriesBefore({ properties }: Message): number | undefined {
   const count = Number(properties.headers?.['x-delivery-count'])

@@ -169,7 +169,7 @@ function receive(kit: TaskKit, consumer: Consumer, message: Message): Received {
       kit.attempt({ ...info, outcomeOf: () => undefined }, carrier, () => {})
     },
     onDropped: (error) => {
-      if (taskId) drop(kit, taskId, error)
+      if (taskId) drop(kit, taskId, message.info.consumer, error)
     },
   })
   const all = config.ack_policy === 'all' ? openOf(consumer) : undefined
@@ -199,9 +199,9 @@ function keepOpen(all: Set<Held>, entry: Held): void {
   entry.delivery.ended.then(forget, forget)
 }
 
-function drop(kit: TaskKit, taskId: TaskId, error: unknown): void {
+function drop(kit: TaskKit, taskId: TaskId, reader: string, error: unknown): void {
   const { name, message } = error instanceof Error ? error : { name: 'Error', message: String(error) }
-  kit.settle(taskId, 'failed', 'threw', 'own_report', { type: name, message })
+  kit.settle(taskId, 'failed', 'threw', 'own_report', { type: name, message, reader })
 }
 
 function infoOf({ info, subject }: Message, { max_deliver: most = -1 }: ConsumerConfig): Info {
