@@ -15,11 +15,26 @@ const MOST_TASKS = 10_000
 
 /** Everything that the ledger knows about one trace. */
 export async function makeReceipt(traceId: string, source: RecordSource): Promise<Receipt> {
-  const rows = await source.ledger.find({ traceId, limit: MOST_TASKS })
   const requests = await source.ledger.requestsOfTrace(traceId)
+  const rows = await tasksOfTrace(traceId, requests, source.ledger)
   const tasks = recordsOf(copiesBeside(rows.toReversed()), requests, source)
   const request = describeRequest(requests, rows)
   return { traceId, ...(request ? { request } : {}), verdict: verdictOf(tasks, requests), tasks }
+}
+
+/** Newest first. What was spawned by work in a trace of its own (a batch, a message without context) is still its request's. */
+async function tasksOfTrace(traceId: string, requests: readonly RequestRow[], ledger: LedgerStore): Promise<TaskRow[]> {
+  const rows = await ledger.find({ traceId, limit: MOST_TASKS })
+  const known = new Set(rows.map(({ facts }) => facts.taskId))
+  const promised = await ledger.tasksOfRequests(requests.map(({ key }) => key))
+  const missing = promised.map(({ taskId }) => taskId).filter((taskId) => !known.has(taskId))
+  if (missing.length === 0) return [...rows]
+  const others = await ledger.tasks(missing.slice(0, MOST_TASKS - rows.length))
+  return [...rows, ...others.values()].sort((a, b) => spawnedAt(b) - spawnedAt(a))
+}
+
+function spawnedAt({ facts }: TaskRow): number {
+  return facts.spawned?.at ?? facts.attempts[0]?.startedAt ?? 0
 }
 
 /** What several readers made of one message stands together, that of the first at the head. */

@@ -29,7 +29,12 @@ export interface TaskFacts {
     readonly deadlineAt?: EpochMs
     readonly candidates?: readonly TraceRef[]
   }
-  readonly confirmed?: { readonly at: EpochMs; readonly messageId?: string }
+  readonly confirmed?: {
+    readonly at: EpochMs
+    readonly messageId?: string
+    /** Its message could take no carrier along: attempts are found by its id. */
+    readonly isFoundById?: true
+  }
   /** It left its sender, who asked for no answer. */
   readonly sent?: { readonly at: EpochMs }
   readonly attempts: readonly AttemptFacts[]
@@ -58,6 +63,8 @@ export interface AttemptFacts {
   readonly messageId?: string
   /** Whose copy of the message it runs. */
   readonly reader?: string
+  /** Its message carried no context, and it was taken for a task of its own: this one, in a trace of its own. See joining.ts. */
+  readonly joinedFrom?: TaskId
   /** By its own report. */
   readonly end?: AttemptEnd
   /** By proof that its owner is dead. Its own report, where one turns up, weighs more. */
@@ -107,8 +114,7 @@ function otherReader(facts: TaskFacts, event: TaskEvent, by: string): string | u
   const { copies = {}, attempts } = facts
   const reader = 'reader' in event ? event.reader : undefined
   if (reader !== undefined) {
-    if (facts.reader === undefined || facts.reader === reader) return undefined
-    return Object.hasOwn(copies, reader) || Object.keys(copies).length < MOST_COPIES ? reader : undefined
+    return isOwnReader(facts, reader) ? undefined : reader
   }
   if (!facts.copies || !ENDS.has(event.kind)) return undefined
   const spanId = 'spanId' in event ? event.spanId : undefined
@@ -118,6 +124,12 @@ function otherReader(facts: TaskFacts, event: TaskEvent, by: string): string | u
   return Object.keys(copies).find((name) => copies[name]!.attempts.some(isMeant))
 }
 const ENDS: ReadonlySet<TaskEvent['kind']> = new Set(['cancelled', 'failed', 'lost', 'released', 'succeeded'])
+
+/** Whether what that reader does is told of the task itself, not of a copy beside it. */
+export function isOwnReader({ reader, copies = {} }: TaskFacts, other: string | undefined): boolean {
+  if (other === undefined || reader === undefined || reader === other) return true
+  return !Object.hasOwn(copies, other) && Object.keys(copies).length >= MOST_COPIES
+}
 
 function claimed(facts: TaskFacts, event: TaskEvent): TaskFacts {
   const isNews = facts.reader === undefined && 'reader' in event && event.reader !== undefined
@@ -130,8 +142,9 @@ function gatherOwn(facts: TaskFacts, event: TaskEvent, by: string): TaskFacts {
       return facts.spawned ? facts : spawn(facts, event, by)
     case 'confirmed': {
       if (facts.confirmed) return facts
-      const { at, messageId } = event
-      return { ...facts, confirmed: { at, ...(messageId ? { messageId } : {}) } }
+      const { at, messageId, description } = event
+      const found = messageId && description ? ({ isFoundById: true } as const) : {}
+      return { ...facts, confirmed: { at, ...(messageId ? { messageId } : {}), ...found } }
     }
     case 'sent':
       return facts.sent ? facts : { ...facts, sent: { at: event.at } }
@@ -207,7 +220,7 @@ function start(facts: TaskFacts, event: EventOf<'started'>, by: string): TaskFac
 }
 
 /** By the numbers of the library where each has one of its own: between two runs the wall clock may have been set back. */
-function inOrder(attempts: AttemptFacts[]): AttemptFacts[] {
+export function inOrder(attempts: AttemptFacts[]): AttemptFacts[] {
   const numbers = new Set(attempts.map(({ n }) => n))
   const areNumbered = numbers.size === attempts.length && !numbers.has(0)
   return attempts.sort(areNumbered ? (a, b) => a.n - b.n : byStart)

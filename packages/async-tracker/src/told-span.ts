@@ -17,11 +17,13 @@ const IN_PROCESS = 'process'
 
 /** An attempt whose process died, or that failed in a trace that nobody sampled: under the id that its own span had, so that what hangs below it finds its parent. */
 export function attemptSpan(facts: TaskFacts, attempt: AttemptFacts, worker: WorkerRef | undefined): SpanData {
-  const { lost, end } = attempt
+  const { lost, end, joinedFrom } = attempt
   const state = end ? (end.willRetry ? 'retrying' : end.state) : 'lost'
   const isQueued = facts.description?.system !== IN_PROCESS
   return {
     ...head(facts, attempt.spanId, isQueued ? messageOf(facts).slice(32) : (facts.origin?.spanId ?? '')),
+    // It ran where nobody knew whose it was.
+    ...(joinedFrom ? { traceId: joinedFrom.slice(0, 32), parentSpanId: undefined } : {}),
     name: isQueued ? `process ${facts.description?.destination ?? ''}` : (facts.description?.name ?? ''),
     kind: isQueued ? OTLP_KIND.consumer : OTLP_KIND.internal,
     startMs: attempt.startedAt,
@@ -35,6 +37,23 @@ export function attemptSpan(facts: TaskFacts, attempt: AttemptFacts, worker: Wor
       ...(end ? endAttributes(end.reason, end.failure) : lostAttributes(lost!)),
     },
     ...tail(end?.failure ?? lost?.failure, end ? undefined : lost, end?.at ?? lost?.at),
+  }
+}
+
+/** The same in the trace of its origin, of an attempt that ran in a trace of its own. */
+export function joinedSpan(facts: TaskFacts, attempt: AttemptFacts, worker: WorkerRef | undefined): SpanData {
+  const { joinedFrom = facts.taskId, spanId, ...rest } = attempt
+  const { end, lost } = rest
+  const isWell = end !== undefined && end.state !== 'failed'
+  const ownId = derivedSpanId(facts.taskId, spanId, end?.state ?? lost?.reason ?? '')
+  const { attributes, status, links = [], ...span } = attemptSpan(facts, { ...rest, spanId }, worker)
+  const { 'error.type': _, ...well } = attributes
+  return {
+    ...span,
+    spanId: ownId,
+    attributes: isWell ? well : attributes,
+    ...(isWell ? {} : { status }),
+    links: [...links, { traceId: joinedFrom.slice(0, 32), spanId, attributes: {} }],
   }
 }
 

@@ -143,6 +143,11 @@ export function spanId(n: number): string {
   return hex(0xa000 + n, 16)
 }
 
+/** The task that an attempt without context names: itself, in a trace of its own. */
+export function strayIdOf(span: number): TaskId {
+  return (hex(0xbb00 + span, 32) + spanId(span)) as TaskId
+}
+
 export function tell(by: string, ...events: TaskEvent[]): Told[] {
   return events.map((event) => ({ by, event }))
 }

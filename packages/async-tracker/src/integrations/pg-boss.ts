@@ -1,8 +1,8 @@
 // pg-boss (PostgreSQL). Everything inside it is private, so the waist is its public face, PgBoss.prototype. It has no place for
 // headers: the carrier travels in the data of plain objects and is taken out wherever the app reads a job.
-import type { Integration } from '@afterspan/core/internal'
-import { createFinder, type Boss, type Patch } from './pg-boss/boss.ts'
-import { withCarrier } from './pg-boss/carrier.ts'
+import type { Integration, TaskDraft } from '@afterspan/core/internal'
+import { createFinder, SYSTEM, type Boss, type Patch } from './pg-boss/boss.ts'
+import { canCarry, withCarrier } from './pg-boss/carrier.ts'
 import { patchReaders, patchSettlers } from './pg-boss/settling.ts'
 import { patchFetch, patchWork } from './pg-boss/running.ts'
 import { createTransactions } from './pg-boss/transaction.ts'
@@ -24,9 +24,14 @@ export const pgBoss: Integration<Exports> = {
     const boss = PgBoss.prototype as Boss
     // import and require may both bring it: there is one class.
     if (ours.has(boss.work)) return
-    const put = kit.carriesInData === false ? (data: unknown) => data : withCarrier
+    const isAllowed = kit.carriesInData !== false
+    const put = isAllowed ? withCarrier : (data: unknown) => data
+    const draftOf = (queue: string, data: unknown): TaskDraft => {
+      const draft = { system: SYSTEM, destination: queue, name: queue }
+      return isAllowed && canCarry(data) ? draft : { ...draft, isFoundById: true }
+    }
     const shared = { held: new Map(), find: createFinder(boss), transactions: createTransactions(kit) }
-    const patch: Patch = { boss, kit, put, ...shared }
+    const patch: Patch = { boss, kit, put, draftOf, ...shared }
     for (const step of [patchSend, patchInsert, patchFlow, patchPublish]) step(patch)
     for (const step of [patchSettlers, patchReaders, patchFetch, patchWork]) step(patch)
     ours.add(boss.work)

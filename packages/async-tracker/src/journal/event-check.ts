@@ -8,7 +8,7 @@ const REQUIRED: Readonly<Record<JournalEvent['kind'], (event: Fields) => boolean
   acknowledged: ({ by }) => isText(by),
   answered: ({ origin, method, outcome }) => isTrace(origin) && isText(method) && isText(outcome),
   cancelled: ({ reason }) => isText(reason),
-  confirmed: always,
+  confirmed: ({ description }) => isDescriptionOrAbsent(description),
   crashed: ({ failure }) => isFailure(failure),
   exiting: ({ code }) => isNumber(code),
   failed: ({ reason, failure }) => isText(reason) && isFailure(failure),
@@ -20,7 +20,8 @@ const REQUIRED: Readonly<Record<JournalEvent['kind'], (event: Fields) => boolean
   sent: always,
   spawned: ({ system, destination, name, origin }) =>
     isText(system) && isText(destination) && isText(name) && isTrace(origin),
-  started: ({ attempt, spanId }) => isNumber(attempt) && isText(spanId),
+  started: ({ attempt, spanId, description }) =>
+    isNumber(attempt) && isText(spanId) && isDescriptionOrAbsent(description),
   succeeded: always,
   thread_ended: ({ threadId, code }) => isNumber(threadId) && isNumber(code),
 }
@@ -63,6 +64,11 @@ function isObject(value: unknown): value is Fields {
 /** 48 hex characters; anything as long will do as a key. */
 function isTaskId(value: unknown): boolean {
   return isText(value) && value.length === 48
+}
+
+function isDescriptionOrAbsent(value: unknown): boolean {
+  if (value === undefined) return true
+  return isObject(value) && isText(value['system']) && isText(value['destination']) && isText(value['name'])
 }
 
 function isTrace(value: unknown): boolean {

@@ -20,6 +20,9 @@ export async function prunePostgres(
     [before],
   )
   await query('DELETE FROM afterspan.process WHERE dead_at < $1', [before])
+  await query(
+    'DELETE FROM afterspan.joined j WHERE NOT EXISTS (SELECT 1 FROM afterspan.task WHERE task_id = j.task_id)',
+  )
   const size = async (): Promise<number> => {
     const [row] = await query('SELECT coalesce(sum(octet_length(row)), 0) AS n FROM afterspan.task')
     return Number(row!['n']) * OVERHEAD

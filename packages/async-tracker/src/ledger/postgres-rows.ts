@@ -1,5 +1,6 @@
 // What the ledger in PostgreSQL reads and writes, on whatever connection it is given: the pool, or one transaction.
 import { TASK_STATES, type EpochMs, type TaskId, type TaskState } from '@afterspan/core/internal'
+import { messageOfFacts } from '../message-key.ts'
 import { ownersOf } from '../task-owner.ts'
 import { OPEN_STATES } from '../task-state.ts'
 import type { Row } from './pg-client.ts'
@@ -35,6 +36,16 @@ export class PostgresRows {
     if (ids.length === 0) return new Map()
     const rows = await this.#rows<TaskRow>('SELECT row FROM afterspan.task WHERE task_id = ANY($1)', [ids])
     return new Map(rows.map((row) => [row.facts.taskId, row]))
+  }
+
+  async tasksOfMessages(keys: readonly string[]): Promise<readonly TaskRow[]> {
+    return keys.length === 0 ? [] : this.#rows('SELECT row FROM afterspan.task WHERE message = ANY($1)', [keys])
+  }
+
+  async joined(ids: readonly TaskId[]): Promise<ReadonlyMap<TaskId, TaskId>> {
+    if (ids.length === 0) return new Map()
+    const rows = await this.#query('SELECT stray, task_id FROM afterspan.joined WHERE stray = ANY($1)', [ids])
+    return new Map(rows.map((row) => [row['stray'] as TaskId, row['task_id'] as TaskId]))
   }
 
   async openTasksOf(keys: readonly string[]): Promise<readonly TaskRow[]> {
@@ -135,6 +146,13 @@ export class PostgresRows {
   /** One statement for each kind of row, however many there are. */
   async write(change: LedgerChange): Promise<void> {
     await this.#writeTasks(change.tasks ?? [])
+    const joined = lastOf(change.joined, ({ stray }) => stray)
+    await this.#upsert(
+      `INSERT INTO afterspan.joined SELECT * FROM unnest($1::text[], $2::text[]) ON CONFLICT (stray) DO UPDATE SET task_id = excluded.task_id`,
+      joined.map(({ stray, taskId }) => [stray, taskId]),
+    )
+    const strays = joined.map(({ stray }) => stray)
+    await this.#forget('afterspan.task', 'task_id', strays)
     await this.#writeRequests(change.requests ?? [])
     await this.#forget('afterspan.request', 'key', change.forgottenRequests)
     await this.#upsert(
@@ -181,11 +199,11 @@ export class PostgresRows {
     )
     const dayOf = new Map(known.map((row) => [row['task_id'] as TaskId, row['day'] as string]))
     await this.#upsert(
-      `INSERT INTO afterspan.task (task_id, day, folder, trace_id, request_key, parent, depth, state, owner, other_owner, route, spawned_at, settled_at, row)
-       SELECT * FROM unnest($1::text[], $2::date[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[], $8::text[], $9::text[], $10::text[], $11::text[], $12::float8[], $13::float8[], $14::text[])
+      `INSERT INTO afterspan.task (task_id, day, folder, trace_id, request_key, parent, depth, state, owner, other_owner, route, spawned_at, settled_at, row, message)
+       SELECT * FROM unnest($1::text[], $2::date[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[], $8::text[], $9::text[], $10::text[], $11::text[], $12::float8[], $13::float8[], $14::text[], $15::text[])
        ON CONFLICT (task_id, day) DO UPDATE SET trace_id = excluded.trace_id, request_key = excluded.request_key, parent = excluded.parent,
          depth = excluded.depth, state = excluded.state, owner = excluded.owner, other_owner = excluded.other_owner, route = excluded.route,
-         spawned_at = excluded.spawned_at, settled_at = excluded.settled_at, row = excluded.row`,
+         spawned_at = excluded.spawned_at, settled_at = excluded.settled_at, row = excluded.row, message = excluded.message`,
       rows.map((row) => taskColumns(row, dayOf.get(row.facts.taskId) ?? today, this.#folder)),
     )
   }
@@ -259,6 +277,7 @@ function taskColumns({ facts, derived, requestKey, depth, ...rest }: TaskRow, da
     facts.spawned?.at ?? facts.attempts[0]?.startedAt ?? 0,
     derived.settledAt ?? null,
     JSON.stringify({ facts, derived, ...(requestKey === undefined ? {} : { requestKey }), depth, ...rest }),
+    messageOfFacts(facts) ?? null,
   ]
 }
 

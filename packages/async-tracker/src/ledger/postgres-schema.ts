@@ -72,6 +72,12 @@ export const POSTGRES_MIGRATIONS: readonly string[] = [
     PRIMARY KEY (folder, name, labels)
   );
   `,
+  // Attempts whose message carried no context are found by its id.
+  `
+  ALTER TABLE afterspan.task ADD COLUMN message text;
+  CREATE INDEX task_message ON afterspan.task (message) WHERE message IS NOT NULL;
+  CREATE TABLE afterspan.joined (stray text PRIMARY KEY, task_id text NOT NULL);
+  `,
 ]
 
 /** The table of one day's tasks. */

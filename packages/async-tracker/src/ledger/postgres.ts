@@ -103,6 +103,8 @@ class PostgresLedger implements LedgerStore {
   }
 
   tasks = (ids: readonly TaskId[]): Promise<ReadonlyMap<TaskId, TaskRow>> => this.#rows().tasks(ids)
+  tasksOfMessages: LedgerStore['tasksOfMessages'] = (keys) => this.#rows().tasksOfMessages(keys)
+  joined: LedgerStore['joined'] = (ids) => this.#rows().joined(ids)
   openTasksOf = (keys: readonly string[]): Promise<readonly TaskRow[]> => this.#rows().openTasksOf(keys)
   tasksOfRequests: LedgerStore['tasksOfRequests'] = (keys) => this.#rows().tasksOfRequests(keys)
   orphans = (): Promise<ReadonlyMap<TaskId, readonly TaskId[]>> => this.#rows().orphans()
@@ -182,6 +184,8 @@ class Turn implements LedgerStore {
   exclusive = <T>(work: (ledger: LedgerStore) => Promise<T>): Promise<T> => work(this)
   commit = (change: LedgerChange): Promise<void> => this.#rows.write(change)
   tasks: LedgerStore['tasks'] = (ids) => this.#rows.tasks(ids)
+  tasksOfMessages: LedgerStore['tasksOfMessages'] = (keys) => this.#rows.tasksOfMessages(keys)
+  joined: LedgerStore['joined'] = (ids) => this.#rows.joined(ids)
   openTasksOf: LedgerStore['openTasksOf'] = (keys) => this.#rows.openTasksOf(keys)
   tasksOfRequests: LedgerStore['tasksOfRequests'] = (keys) => this.#rows.tasksOfRequests(keys)
   orphans: LedgerStore['orphans'] = () => this.#rows.orphans()

@@ -77,4 +77,10 @@ export const MIGRATIONS: readonly string[] = [
   DROP INDEX task_trace;
   CREATE INDEX task_elsewhere ON task (trace_id) WHERE trace_id <> substr(task_id, 1, 32);
   `,
+  // Attempts whose message carried no context are found by its id.
+  `
+  ALTER TABLE task ADD COLUMN message TEXT;
+  CREATE INDEX task_message ON task (message) WHERE message IS NOT NULL;
+  CREATE TABLE joined (stray TEXT PRIMARY KEY, task_id TEXT NOT NULL) WITHOUT ROWID;
+  `,
 ]

@@ -4,9 +4,11 @@ import { closeSync, openSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { TASK_STATES, type EpochMs, type TaskId, type TaskState } from '@afterspan/core/internal'
+import { messageOfFacts } from '../message-key.ts'
 import { ownersOf } from '../task-owner.ts'
 import { OPEN_STATES } from '../task-state.ts'
 import { MIGRATIONS } from './schema.ts'
+import { pruneSqlite } from './sqlite-prune.ts'
 import type {
   CounterRow,
   LedgerChange,
@@ -85,6 +87,15 @@ class SqliteLedger implements LedgerStore {
     const found = new Map(rows.map((row) => [row.facts.taskId, row]))
     this.#lastRead = new Set(found.keys())
     return found
+  }
+
+  async tasksOfMessages(keys: readonly string[]): Promise<readonly TaskRow[]> {
+    return this.#allOf((marks) => `SELECT row FROM task WHERE message IN (${marks})`, keys).map(parse<TaskRow>)
+  }
+
+  async joined(ids: readonly TaskId[]): Promise<ReadonlyMap<TaskId, TaskId>> {
+    const rows = this.#allOf((marks) => `SELECT stray, task_id FROM joined WHERE stray IN (${marks})`, ids)
+    return new Map(rows.map((row) => [row['stray'] as TaskId, row['task_id'] as TaskId]))
   }
 
   async openTasksOf(keys: readonly string[]): Promise<readonly TaskRow[]> {
@@ -170,7 +181,7 @@ class SqliteLedger implements LedgerStore {
 
   async prune({ before, maxBytes }: { readonly before: EpochMs; readonly maxBytes: number }): Promise<number> {
     try {
-      return prune(this.#db!, before, maxBytes)
+      return pruneSqlite(this.#db!, before, maxBytes)
     } catch (error) {
       throw this.#noted(error)
     }
@@ -261,6 +272,10 @@ function write(
   known: Pick<ReadonlySet<TaskId>, 'has'>,
 ): void {
   for (const row of change.tasks ?? []) writeTask(statement, row, known.has(row.facts.taskId))
+  for (const { stray, taskId } of change.joined ?? []) {
+    statement('INSERT OR REPLACE INTO joined VALUES (?, ?)').run(stray, taskId)
+    statement('DELETE FROM task WHERE task_id = ?').run(stray)
+  }
   for (const row of change.requests ?? [])
     statement(
       'INSERT INTO request (key, at, row) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET at = excluded.at, row = excluded.row',
@@ -294,6 +309,7 @@ function writeTask(statement: (sql: string) => StatementSync, row: TaskRow, isKn
     depth,
     facts.spawned?.route ?? null,
     facts.spawned?.at ?? facts.attempts[0]?.startedAt ?? 0,
+    messageOfFacts(facts) ?? null,
   ]
   const going = [derived.state, owner, otherOwner, derived.settledAt ?? null, JSON.stringify(row)]
   const isDone = (sql: string): boolean => Number(statement(sql).run(...going, facts.taskId, ...fixed).changes) > 0
@@ -302,13 +318,13 @@ function writeTask(statement: (sql: string) => StatementSync, row: TaskRow, isKn
   statement(UPDATE_TASK).run(...going, ...fixed, facts.taskId)
 }
 
-const INSERT_TASK = `INSERT INTO task (state, owner, other_owner, settled_at, row, task_id, trace_id, request_key, parent, depth, route, spawned_at)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (task_id) DO NOTHING`
+const INSERT_TASK = `INSERT INTO task (state, owner, other_owner, settled_at, row, task_id, trace_id, request_key, parent, depth, route, spawned_at, message)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (task_id) DO NOTHING`
 /** What goes on most often changes none of the columns that most indexes are of: those indexes are then left alone. */
 const GO_ON_WITH_TASK = `UPDATE task SET state = ?, owner = ?, other_owner = ?, settled_at = ?, row = ?
-  WHERE task_id = ? AND trace_id = ? AND request_key IS ? AND parent IS ? AND depth = ? AND route IS ? AND spawned_at = ?`
+  WHERE task_id = ? AND trace_id = ? AND request_key IS ? AND parent IS ? AND depth = ? AND route IS ? AND spawned_at = ? AND message IS ?`
 const UPDATE_TASK = `UPDATE task SET state = ?, owner = ?, other_owner = ?, settled_at = ?, row = ?,
-  trace_id = ?, request_key = ?, parent = ?, depth = ?, route = ?, spawned_at = ? WHERE task_id = ?`
+  trace_id = ?, request_key = ?, parent = ?, depth = ?, route = ?, spawned_at = ?, message = ? WHERE task_id = ?`
 
 function findSql({ traceId, states, route, since, limit }: TaskQuery): { sql: string; values: (string | number)[] } {
   const where: string[] = []
@@ -333,31 +349,6 @@ function findSql({ traceId, states, route, since, limit }: TaskQuery): { sql: st
   }
   const filter = where.length > 0 ? `WHERE ${where.join(' AND ')}` : ''
   return { sql: `SELECT row FROM task ${filter} ORDER BY spawned_at DESC LIMIT ?`, values: [...values, limit] }
-}
-
-function prune(db: DatabaseSync, before: EpochMs, maxBytes: number): number {
-  let removed = Number(db.prepare('DELETE FROM task WHERE settled_at < ?').run(before).changes)
-  db.prepare(
-    'DELETE FROM request WHERE at < ? AND NOT EXISTS (SELECT 1 FROM task WHERE request_key = request.key)',
-  ).run(before)
-  db.prepare('DELETE FROM process WHERE dead_at < ?').run(before)
-  const bytes = (): number => {
-    const { page_count: pages } = db.prepare('PRAGMA page_count').get() as { page_count: number }
-    const { freelist_count: free } = db.prepare('PRAGMA freelist_count').get() as { freelist_count: number }
-    const { page_size: size } = db.prepare('PRAGMA page_size').get() as { page_size: number }
-    return (pages - free) * size
-  }
-  for (const states of ["'succeeded', 'cancelled'", "'failed', 'lost'"]) {
-    while (bytes() > maxBytes) {
-      const some = `SELECT task_id FROM task WHERE state IN (${states}) ORDER BY spawned_at LIMIT 1000`
-      const { changes } = db.prepare(`DELETE FROM task WHERE task_id IN (${some})`).run()
-      if (Number(changes) === 0) break
-      removed += Number(changes)
-      db.exec('DELETE FROM request WHERE NOT EXISTS (SELECT 1 FROM task WHERE request_key = request.key)')
-    }
-  }
-  db.exec('PRAGMA incremental_vacuum')
-  return removed
 }
 
 function parse<T>(row: Row): T {

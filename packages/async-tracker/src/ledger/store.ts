@@ -60,6 +60,12 @@ export interface ProcessRow {
   readonly deadAt?: EpochMs
 }
 
+/** A task that was none: an attempt whose message carried no context, and whose task was found by the message's id. */
+export interface JoinedRow {
+  readonly stray: TaskId
+  readonly taskId: TaskId
+}
+
 /** How far a segment of a journal was read. */
 export interface SegmentRow {
   readonly file: string
@@ -93,6 +99,8 @@ export interface CounterRow {
 
 export interface LedgerChange {
   readonly tasks?: readonly TaskRow[]
+  /** The rows of the strays go, and what is said of them from now on is said of the task. */
+  readonly joined?: readonly JoinedRow[]
   readonly requests?: readonly RequestRow[]
   readonly forgottenRequests?: readonly RequestKey[]
   readonly processes?: readonly ProcessRow[]
@@ -131,6 +139,10 @@ export interface LedgerStore {
   lapsed(): Promise<readonly ProcessRow[]>
 
   tasks(ids: readonly TaskId[]): Promise<ReadonlyMap<TaskId, TaskRow>>
+  /** Tasks that are found by these messages, and attempts that look for theirs: see joining.ts. */
+  tasksOfMessages(keys: readonly string[]): Promise<readonly TaskRow[]>
+  /** The tasks that these are attempts of; without those that are none. */
+  joined(ids: readonly TaskId[]): Promise<ReadonlyMap<TaskId, TaskId>>
   /** Open tasks whose attempt, or whose sending, is in the hands of one of these writers. */
   openTasksOf(keys: readonly string[]): Promise<readonly TaskRow[]>
   /** How each stands, and no more: a request may have promised ten thousand. */

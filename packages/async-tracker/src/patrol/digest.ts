@@ -1,14 +1,6 @@
 // What a batch of events changes. No I/O: what is known goes in, the change to commit comes out; so every decision of the patrol
 // can be tested without a disk, and a patrol that dies in between decides the same again.
-import type {
-  EpochMs,
-  JournalEvent,
-  LateSpawn,
-  RequestAnswered,
-  TaskEvent,
-  TaskId,
-  TaskSpawned,
-} from '@afterspan/core/internal'
+import type { EpochMs, JournalEvent, LateSpawn, TaskEvent, TaskId, TaskSpawned } from '@afterspan/core/internal'
 import type {
   LedgerChange,
   OutboxRow,
@@ -18,14 +10,17 @@ import type {
   TaskRow,
   TaskStanding,
 } from '../ledger/store.ts'
+import { messageOf, type MessageKey } from '../message-key.ts'
 import { judgeRequest } from '../request-outcome.ts'
 import { changedCopies, copyFacts } from '../task-copies.ts'
 import { gather, type CopyFacts, type TaskFacts } from '../task-facts.ts'
-import { deriveState } from '../task-state.ts'
+import { deriveState, type DerivedState } from '../task-state.ts'
 import { isNameless, namelessRow } from './nameless.ts'
 import { Counting } from './counting.ts'
 import { answeredSpan } from '../told-span.ts'
-import { request, spansToTell } from './telling.ts'
+import { lateRequest } from './late-request.ts'
+import { join, redirected, toldAs } from './joining.ts'
+import { joinedSpans, request, spansToTell } from './telling.ts'
 
 export interface Batch {
   /** Writer of the events. */
@@ -36,12 +31,15 @@ export interface Batch {
 /** Everything that the events of a batch touch, as far as it is there. */
 export interface Known {
   readonly now: EpochMs
+  /** Those that are found by a message of the batch too. */
   readonly tasks: ReadonlyMap<TaskId, TaskRow>
   readonly requests: ReadonlyMap<RequestKey, RequestRow>
   readonly tasksOfRequests: readonly TaskStanding[]
   readonly processes: ReadonlyMap<string, ProcessRow>
   /** Children that were seen before their parents, by the parent. */
   readonly orphans: ReadonlyMap<TaskId, readonly TaskId[]>
+  /** Attempts that were taken for tasks of their own, and the tasks that they belong to. */
+  readonly joined: ReadonlyMap<TaskId, TaskId>
 }
 
 export function requestKeyOf({ traceId, spanId }: { readonly traceId: string; readonly spanId: string }): RequestKey {
@@ -52,25 +50,35 @@ export function requestKeyOf({ traceId, spanId }: { readonly traceId: string; re
 export function touchedBy(batches: readonly Batch[]): {
   readonly tasks: readonly TaskId[]
   readonly requests: readonly RequestKey[]
+  readonly messages: readonly MessageKey[]
+  /** Of the tasks, those that a batch itself announces: they are nobody's attempts. */
+  readonly announced: ReadonlySet<TaskId>
 } {
   const tasks = new Set<TaskId>()
+  const announced = new Set<TaskId>()
+  const messages = new Set<MessageKey>()
   const requests = new Set<RequestKey>()
   for (const { events } of batches)
     for (const event of events) {
       if ('taskId' in event) tasks.add(event.taskId)
+      if (event.kind === 'spawned') announced.add(event.taskId)
+      const message = messageOf(event)
+      if (message !== undefined) messages.add(message)
       if (event.kind === 'spawned' && event.parent) tasks.add(event.parent)
       if ('origin' in event && event.origin) requests.add(requestKeyOf(event.origin))
     }
-  return { tasks: [...tasks], requests: [...requests] }
+  return { tasks: [...tasks], requests: [...requests], messages: [...messages], announced }
 }
 
 export function digest(batches: readonly Batch[], known: Known): LedgerChange {
   const work = createWork(known)
   for (const { by, events } of batches) for (const event of events) take(work, event, by)
+  if (work.hasMessages) joinStrays(work)
   settleTasks(work)
   settleRequests(work)
   return {
     tasks: [...work.tasks.values()],
+    joined: [...work.joined].map(([stray, taskId]) => ({ stray, taskId })),
     requests: [...work.requests.values()].filter((row) => row !== undefined),
     forgottenRequests: [...work.requests]
       .filter(([key, row]) => row === undefined && known.requests.has(key))
@@ -93,6 +101,9 @@ interface Work {
   readonly processes: Map<string, ProcessRow>
   readonly outbox: Map<string, OutboxRow>
   readonly counting: Counting
+  readonly joined: Map<TaskId, TaskId>
+  /** Something was said that a task is found by. */
+  hasMessages: boolean
 }
 
 function createWork(known: Known): Work {
@@ -106,6 +117,8 @@ function createWork(known: Known): Work {
     processes: new Map(),
     outbox: new Map(),
     counting: new Counting(),
+    joined: new Map(),
+    hasMessages: false,
   }
 }
 
@@ -136,7 +149,8 @@ function take(work: Work, event: JournalEvent, by: string): void {
   if (!Object.hasOwn(KINDS, event.kind)) return // written by a later version
   if (event.kind !== 'opened' && !processOf(work, by)) work.processes.set(by, namelessRow(by, event.at))
   if ('taskId' in event) {
-    takeTask(work, event, by)
+    work.hasMessages ||= messageOf(event) !== undefined
+    takeTask(work, redirected(event, work.known.joined), by)
     return
   }
   switch (event.kind) {
@@ -181,6 +195,21 @@ function takeTask(work: Work, event: TaskEvent, by: string): void {
   if (event.kind === 'spawned' && event.late) work.late.set(requestKeyOf(event.origin), { by, event, late: event.late })
 }
 
+function joinStrays(work: Work): void {
+  const { known, facts, told } = work
+  const before = new Map([...known.tasks].map(([taskId, row]) => [taskId, row.facts]))
+  for (const [taskId, one] of facts) before.set(taskId, one)
+  const after = new Map(before)
+  for (const [stray, taskId] of join(after)) {
+    work.joined.set(stray, taskId)
+    facts.delete(stray)
+    const news = told.get(stray)?.map(({ event, by }) => ({ by, event: { ...event, taskId } }))
+    told.delete(stray)
+    if (news) told.set(taskId, [...(told.get(taskId) ?? []), ...news])
+  }
+  for (const [taskId, one] of after) if (one !== before.get(taskId)) facts.set(taskId, one)
+}
+
 function requestOf(work: Work, key: RequestKey): RequestRow | undefined {
   return work.requests.has(key) ? work.requests.get(key) : work.known.requests.get(key)
 }
@@ -194,8 +223,9 @@ function settleTasks(work: Work): void {
     const before = work.known.tasks.get(taskId)
     const derived = deriveState(facts)
     work.tasks.set(taskId, { facts, derived, ...(placeIn(before) ?? placeOf(work, facts)) })
-    work.counting.task(facts, before?.derived, derived)
+    countSettled(work, facts, before, derived)
     for (const { event, by } of work.told.get(taskId) ?? []) tellBadNews(work, whoseNews(facts, event), event, by)
+    tellJoined(work, facts)
   }
   const waiting = Map.groupBy(work.tasks.keys(), (id) => {
     const { facts, requestKey } = work.tasks.get(id)!
@@ -217,8 +247,18 @@ function settleCopies(work: Work, row: TaskRow, before: TaskRow | undefined): vo
     const now = { ...made, reported, ...(reportedAt === undefined ? {} : { reportedAt }) }
     const derived = deriveState(now)
     work.tasks.set(made.taskId, { ...row, facts: now, derived })
-    work.counting.task(now, known?.derived, derived)
+    countSettled(work, now, known, derived)
+    tellJoined(work, now)
   }
+}
+
+function countSettled(work: Work, facts: TaskFacts, before: TaskRow | undefined, now: DerivedState): void {
+  work.counting.task(facts, (toldAs(facts, now.state, work.joined, work.known.tasks) ?? before)?.derived, now)
+}
+
+function tellJoined(work: Work, facts: TaskFacts): void {
+  for (const row of joinedSpans(facts, (by) => processOf(work, by), work.known.now))
+    if (!facts.reported.includes(row.spanId)) work.outbox.set(row.spanId, row)
 }
 
 /** The copy that the news is of, as the task that it is. */
@@ -318,24 +358,6 @@ function tellAgain(work: Work, row: RequestRow): void {
   const span = answeredSpan(row.answered!)
   const body = request(span, processOf(work, row.by))
   work.outbox.set(span.spanId, { spanId: span.spanId, body, tries: 0, nextAt: work.known.now })
-}
-
-/** A request that was answered, and promised nothing then: what a later promise says of it. */
-function lateRequest(key: RequestKey, by: string, { origin, at, route }: TaskSpawned, late: LateSpawn): RequestRow {
-  const { method, status, isCounted } = late
-  const answered: RequestAnswered = {
-    kind: 'answered',
-    origin,
-    at,
-    startedAt: at,
-    service: '',
-    method,
-    promised: 0,
-    outcome: 'sent',
-    ...(status === undefined ? {} : { status }),
-    ...(route ? { route } : {}),
-  }
-  return { key, by, answered, isRecovered: false, ...(isCounted ? { counted: 'own' as const } : {}) }
 }
 
 function tasksByRequest(work: Work, touched: ReadonlySet<RequestKey>): Map<RequestKey, TaskStanding[]> {

@@ -13,7 +13,7 @@ import {
 } from '@afterspan/core/internal'
 import { listDoors, removeDoor, type Knocked } from '../door.ts'
 import { listFlightFiles, readFlightFile, removeFlightFile } from '../journal/flight.ts'
-import type { LedgerChange, LedgerStore, OutboxRow, ProcessRow } from '../ledger/store.ts'
+import type { LedgerChange, LedgerStore, OutboxRow, ProcessRow, TaskRow } from '../ledger/store.ts'
 import { incidentsOf } from '../report/incidents.ts'
 import { copiesOf } from '../task-copies.ts'
 import { requestSpan } from '../told-span.ts'
@@ -23,6 +23,7 @@ import { endedThread } from './ended-threads.ts'
 import { adoptLeftSpans, leftSpanIds } from './left-spans.ts'
 import type { Liveness } from './liveness.ts'
 import { deathOf, lossesOf } from './losses.ts'
+import { toldBefore } from './joining.ts'
 import { isNameless } from './nameless.ts'
 import type { DropReason } from './outbox.ts'
 import { createSettled } from './settled.ts'
@@ -72,6 +73,7 @@ export interface PatrolTotals {
 
 const KNOCK_MS = 1_000
 const MOST_DETECTIONS = 1_000
+const NONE: ReadonlyMap<TaskId, TaskId> = new Map()
 
 export class Patrol {
   readonly totals: PatrolTotals = {
@@ -218,24 +220,27 @@ export class Patrol {
     }
   }
 
-  #incidentsOf(
-    batches: readonly Batch[],
-    { tasks = [] }: LedgerChange,
-    known: Known,
-    isProof: boolean,
-  ): readonly Incident[] {
+  #incidentsOf(batches: readonly Batch[], change: LedgerChange, known: Known, isProof: boolean): readonly Incident[] {
     const { onIncidents, onProven } = this.#settings
     if (!onIncidents && !(isProof && onProven)) return []
-    return incidentsOf(batches, tasks, known.tasks, (key) => known.processes.get(key)?.worker.service)
+    return incidentsOf(
+      batches,
+      change.tasks ?? [],
+      toldBefore(change, known.tasks),
+      (key) => known.processes.get(key)?.worker.service,
+    )
   }
 
   async #knownOf(batches: readonly Batch[], ledger: LedgerStore): Promise<Known> {
     const touched = touchedBy(batches)
     const orphans = (this.#orphans ??= await ledger.orphans())
-    const named = await ledger.tasks([...touched.tasks, ...descendants(touched.tasks, orphans)])
+    const tasks = await this.#tasksOf(touched, orphans, ledger)
+    const unknown = touched.tasks.filter((id) => !tasks.has(id) && !touched.announced.has(id))
+    const joined = unknown.length > 0 ? await ledger.joined(unknown) : NONE
+    if (joined.size > 0) for (const [id, row] of await ledger.tasks([...joined.values()])) tasks.set(id, row)
     const copies: TaskId[] = []
-    for (const { facts } of named.values()) if (facts.copies) copies.push(...copiesOf(facts))
-    const tasks = copies.length === 0 ? named : new Map([...named, ...(await ledger.tasks(copies))])
+    for (const { facts } of tasks.values()) if (facts.copies) copies.push(...copiesOf(facts))
+    if (copies.length > 0) for (const [id, row] of await ledger.tasks(copies)) tasks.set(id, row)
     const keys = new Set(touched.requests)
     for (const { requestKey } of tasks.values()) if (requestKey) keys.add(requestKey)
     return {
@@ -245,7 +250,21 @@ export class Patrol {
       tasksOfRequests: await ledger.tasksOfRequests([...keys]),
       processes: this.#processes,
       orphans,
+      joined,
     }
+  }
+
+  /** With those that are found by a message, and all that wait below them. */
+  async #tasksOf(
+    { tasks, messages }: ReturnType<typeof touchedBy>,
+    orphans: ReadonlyMap<TaskId, readonly TaskId[]>,
+    ledger: LedgerStore,
+  ): Promise<Map<TaskId, TaskRow>> {
+    const found = messages.length > 0 ? await ledger.tasksOfMessages(messages) : []
+    const ids = [...tasks, ...found.map(({ facts }) => facts.taskId)]
+    const rows = new Map(await ledger.tasks([...tasks, ...descendants(ids, orphans)]))
+    for (const row of found) rows.set(row.facts.taskId, row)
+    return rows
   }
 
   /** Processes that are proven dead now, and were not before. */

@@ -10,7 +10,7 @@ import {
 } from '@afterspan/core/internal'
 import type { OutboxRow, ProcessRow } from '../ledger/store.ts'
 import type { TaskFacts } from '../task-facts.ts'
-import { attemptSpan, outcomeSpan, producerSpan } from '../told-span.ts'
+import { attemptSpan, joinedSpan, outcomeSpan, producerSpan } from '../told-span.ts'
 
 const SCOPE = { name: 'afterspan' }
 
@@ -29,6 +29,26 @@ export function spansToTell(
   if (event.span) return [row(spanId, facts, encoded(event.span, process), now)]
   const span = spanOf(facts, event, process)
   return span ? [row(span.spanId, facts, request(span, process), now)] : []
+}
+
+/**
+ * Attempts whose message carried no context ran in traces of their own: where one of them went badly, the origin's trace is told of
+ * each that has ended. Always the same for the same facts.
+ */
+export function joinedSpans(
+  facts: TaskFacts,
+  processOf: (by: string) => ProcessRow | undefined,
+  now: EpochMs,
+): OutboxRow[] {
+  const joined = facts.attempts.filter(
+    ({ joinedFrom, end, lost }) => joinedFrom && (end ? end.state === 'succeeded' || end.state === 'failed' : lost),
+  )
+  if (!joined.some(({ end }) => end?.state !== 'succeeded')) return []
+  return joined.map((attempt) => {
+    const process = processOf(attempt.by)
+    const span = joinedSpan(facts, attempt, process?.worker)
+    return row(span.spanId, facts, request(span, process), now)
+  })
 }
 
 /** Not where the event is itself what ended the attempt. */

@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest'
 import { TASK_STATES } from '@afterspan/core/internal'
 import type { LedgerStore } from '../../src/ledger/store.ts'
+import { messageOfFacts } from '../../src/message-key.ts'
 import {
   confirmed,
   failed,
@@ -13,6 +14,7 @@ import {
   settledCancelled,
   spanId,
   spawned,
+  strayIdOf,
   started,
   succeeded,
   taskIdOf,
@@ -169,6 +171,34 @@ export function aLedgerAnswers(create: CreateLedger): void {
       ],
     })
     expect(await store.orphans()).toEqual(new Map([[taskIdOf(9), [taskIdOf(2)]]]))
+    await store.close()
+  })
+
+  test('which tasks a message names, and which attempt was joined to which task', async () => {
+    const { store } = await create()
+    const description = { system: 'redis-streams', destination: 'orders', name: 'orders' }
+    const found = (task: number, messageId: string): ReturnType<typeof taskRow> => {
+      const taskId = taskIdOf(task)
+      const send = [spawned(1, { taskId, ...description }), confirmed(2, { taskId, messageId, description })]
+      return taskRow(tell(WEB, ...send))
+    }
+    const stray = (span: number): ReturnType<typeof taskRow> =>
+      taskRow(tell(WORKER, started(3, span, { taskId: strayIdOf(span), messageId: '7-0', description })))
+    const key = messageOfFacts(found(1, '7-0').facts)!
+    const carrying = taskRow(
+      tell(WEB, spawned(1, { taskId: taskIdOf(3) }), confirmed(2, { taskId: taskIdOf(3), messageId: '7-0' })),
+    )
+    await store.commit({ tasks: [found(1, '7-0'), found(2, '8-0'), stray(4), carrying] })
+    const named = async (...keys: string[]): Promise<string[]> => idsOf(await store.tasksOfMessages(keys)).sort()
+    expect(await named(key, 'unknown')).toEqual([taskIdOf(1), strayIdOf(4)].sort())
+    expect(await named()).toEqual([])
+
+    await store.commit({ tasks: [found(1, '7-0')], joined: [{ stray: strayIdOf(4), taskId: taskIdOf(1) }] })
+    expect(await named(key)).toEqual([taskIdOf(1)])
+    expect(await store.joined([strayIdOf(4), taskIdOf(1)])).toEqual(new Map([[strayIdOf(4), taskIdOf(1)]]))
+    expect(await store.joined([])).toEqual(new Map())
+    await store.commit({ joined: [{ stray: strayIdOf(4), taskId: taskIdOf(2) }] })
+    expect(await store.joined([strayIdOf(4)])).toEqual(new Map([[strayIdOf(4), taskIdOf(2)]]))
     await store.close()
   })
 

@@ -12,6 +12,7 @@ import type {
   TaskStanding,
 } from '../../src/ledger/store.ts'
 import { isDue } from '../../src/ledger/store.ts'
+import { messageOfFacts } from '../../src/message-key.ts'
 import { ownersOf } from '../../src/task-owner.ts'
 import { OPEN_STATES } from '../../src/task-state.ts'
 
@@ -22,6 +23,7 @@ interface Tables {
   readonly segments: Map<string, number>
   readonly outbox: Map<string, OutboxRow>
   readonly counters: Map<string, CounterRow>
+  readonly joined: Map<TaskId, TaskId>
 }
 const EMPTY: Tables = {
   tasks: new Map(),
@@ -30,6 +32,7 @@ const EMPTY: Tables = {
   segments: new Map(),
   outbox: new Map(),
   counters: new Map(),
+  joined: new Map(),
 }
 
 export class MemoryLedger implements LedgerStore {
@@ -54,8 +57,14 @@ export class MemoryLedger implements LedgerStore {
     return []
   }
 
-  async tasks(ids: readonly TaskId[]): Promise<ReadonlyMap<TaskId, TaskRow>> {
+  async tasks(ids: readonly TaskId[]): Promise<Map<TaskId, TaskRow>> {
     return picked(this.#tables.tasks, ids)
+  }
+  async tasksOfMessages(keys: readonly string[]): Promise<readonly TaskRow[]> {
+    return this.#tasksWhere(({ facts }) => keys.includes(messageOfFacts(facts) ?? ''))
+  }
+  async joined(ids: readonly TaskId[]): Promise<ReadonlyMap<TaskId, TaskId>> {
+    return picked(this.#tables.joined, ids)
   }
   async openTasksOf(keys: readonly string[]): Promise<readonly TaskRow[]> {
     return this.#tasksWhere(({ facts, derived }) => ownersOf(facts, derived.state).some((key) => keys.includes(key)))
@@ -144,6 +153,7 @@ export class MemoryLedger implements LedgerStore {
         tasks.delete(row.facts.taskId)
       }
     }
+    for (const [stray, taskId] of this.#tables.joined) if (!tasks.has(taskId)) this.#tables.joined.delete(stray)
     if (tasks.size < size) for (const key of requests.keys()) if (maxBytes < 1e12 && !hasTask(key)) requests.delete(key)
     return size - tasks.size
   }
@@ -155,6 +165,10 @@ export class MemoryLedger implements LedgerStore {
 
 function apply(tables: Tables, change: LedgerChange): void {
   for (const row of change.tasks ?? []) tables.tasks.set(row.facts.taskId, row)
+  for (const { stray, taskId } of change.joined ?? []) {
+    tables.joined.set(stray, taskId)
+    tables.tasks.delete(stray)
+  }
   for (const row of change.requests ?? []) tables.requests.set(row.key, row)
   for (const key of change.forgottenRequests ?? []) tables.requests.delete(key)
   for (const row of change.processes ?? []) tables.processes.set(row.key, row)
@@ -179,6 +193,7 @@ function copyOf(tables: Tables): Tables {
     segments: new Map(tables.segments),
     outbox: new Map(tables.outbox),
     counters: new Map(tables.counters),
+    joined: new Map(tables.joined),
   }
 }
 

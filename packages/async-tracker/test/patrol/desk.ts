@@ -26,9 +26,12 @@ export class Desk {
   async knownOf(batches: readonly Batch[]): Promise<Known> {
     const touched = touchedBy(batches)
     const orphans = await this.ledger.orphans()
-    const named = await this.ledger.tasks([...touched.tasks, ...[...orphans.values()].flat()])
-    const copies = await this.ledger.tasks([...named.values()].flatMap(({ facts }) => copiesOf(facts)))
-    const tasks = new Map([...named, ...copies])
+    const joined = await this.ledger.joined(touched.tasks)
+    const ids = [...touched.tasks, ...[...orphans.values()].flat(), ...joined.values()]
+    const tasks = new Map(await this.ledger.tasks(ids))
+    for (const row of await this.ledger.tasksOfMessages(touched.messages)) tasks.set(row.facts.taskId, row)
+    const copies = await this.ledger.tasks([...tasks.values()].flatMap(({ facts }) => copiesOf(facts)))
+    for (const [id, row] of copies) tasks.set(id, row)
     const keys = [...touched.requests, ...[...tasks.values()].flatMap(({ requestKey }) => requestKey ?? [])]
     return {
       now: ms(this.now),
@@ -37,6 +40,7 @@ export class Desk {
       tasksOfRequests: await this.ledger.tasksOfRequests(keys),
       processes: new Map((await this.ledger.processes()).map((row) => [row.key, row])),
       orphans,
+      joined,
     }
   }
 

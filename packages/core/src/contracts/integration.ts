@@ -10,6 +10,8 @@ export interface TaskDraft {
   readonly destination: string
   readonly name: string
   readonly deadlineMs?: number
+  /** The message takes no carrier along: its attempts are found by its id. Read again when the broker has it. */
+  readonly isFoundById?: boolean
 }
 /** What the broker made of a message: its id, where that is known; null: it took no new message (deduplicated); or what it said instead. */
 export type SentAs = string | null | undefined | NoConfirmation

@@ -119,6 +119,8 @@ export interface LateSpawn {
 /** The broker has it. */
 export interface TaskConfirmed extends TaskFact<'confirmed'> {
   readonly messageId?: string
+  /** There where the message could take no carrier along: attempts of a message of this id and place that carry nothing are the task's. */
+  readonly description?: TaskDescription
 }
 /** It has left its sender, who asked the broker for no answer: whether it arrived nobody knows. */
 export interface TaskSent extends TaskFact<'sent'> {}

@@ -12,7 +12,7 @@ const GRACE_MS = 100
 export function watchTakenOver(now: () => number): () => void {
   const goneSince = new WeakMap<Open, number>()
   const look = (): void => {
-    for (const open of [...inFlight]) {
+    for (const open of inFlight) {
       if (!(open instanceof Open) || open.request.socket?.destroyed !== true) continue
       const since = goneSince.get(open)
       if (since === undefined) goneSince.set(open, now())

@@ -23,6 +23,7 @@ export interface Spawn {
   readonly taskId: TaskId
   readonly span: Span
   readonly active: Context
+  readonly draft: TaskDraft
 }
 
 const setter = {
@@ -43,7 +44,7 @@ export function spawn(deps: KitDeps, draft: TaskDraft, carrier: Carrier): Spawn 
   const active = trace.setSpan(before, span)
   propagation.inject(active, carrier, setter)
   publishSpawned(activePromiser(before, span), taskId, draft, deps.now())
-  return { taskId, span, active }
+  return { taskId, span, active, draft }
 }
 
 /** Who promises: the active request, or the task that runs. */
@@ -92,7 +93,7 @@ function lateSpawn(record: RequestRecord): LateSpawn {
   return { method, isCounted, ...(status === undefined ? {} : { status }) }
 }
 
-export function confirm(deps: KitDeps, { taskId, span }: Spawn, messageId: SentAs): void {
+export function confirm(deps: KitDeps, { taskId, span, draft }: Spawn, messageId: SentAs): void {
   if (messageId === null || (typeof messageId === 'object' && messageId.instead === 'rolled_back')) {
     tellCancelled({ taskId, span, attempt: 0 }, deps.now(), messageId === null ? 'deduplicated' : 'rolled_back')
     return
@@ -103,7 +104,14 @@ export function confirm(deps: KitDeps, { taskId, span }: Spawn, messageId: SentA
     return
   }
   if (messageId) span.setAttribute('messaging.message.id', messageId)
-  taskChannel.publish({ kind: 'confirmed', taskId, at: deps.now(), ...(messageId ? { messageId } : {}) })
+  const { system, destination, name, isFoundById } = draft
+  taskChannel.publish({
+    kind: 'confirmed',
+    taskId,
+    at: deps.now(),
+    ...(messageId ? { messageId } : {}),
+    ...(messageId && isFoundById ? { description: { system, destination, name } } : {}),
+  })
   span.end()
 }
 

@@ -73,7 +73,7 @@ function followAddJob(target: { addJob: AddJob }, place: Place, { kit, put }: Pa
       if (replaced) cancelReplaced(replaced, [job])
       return job
     }
-    return kit.enqueue(draftOf(identifier), bag, send, () => answer)
+    return kit.enqueue(draftOf(identifier, put === null), bag, send, () => answer)
   })
   const cancelReplaced = canceller(kit)
 }
@@ -97,7 +97,7 @@ function followAddJobs(target: { addJobs: AddJobs }, place: Place, { kit, put }:
     }
     return sendAll(
       kit,
-      specs.map(({ identifier }) => draftOf(identifier)),
+      specs.map(({ identifier }) => draftOf(identifier, put === null)),
       send,
       (_, i) => answers[i],
     )

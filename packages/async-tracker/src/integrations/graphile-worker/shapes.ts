@@ -92,8 +92,8 @@ export interface Patch {
 }
 
 /** Graphile Worker has no queues but named tasks: the destination is the task. */
-export function draftOf(task: string): TaskDraft {
-  return { system: SYSTEM, destination: task, name: task }
+export function draftOf(task: string, isFoundById: boolean): TaskDraft {
+  return { system: SYSTEM, destination: task, name: task, ...(isFoundById ? { isFoundById } : {}) }
 }
 
 export function idOf({ id }: Job): string | null {

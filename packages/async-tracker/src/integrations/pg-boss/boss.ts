@@ -46,6 +46,8 @@ export interface Patch {
   /** A job with its metadata, as the database has it now; its data still holds the carrier. */
   readonly find: (boss: Boss, queue: string, id: string) => Promise<Job | null>
   readonly transactions: Transactions
+  /** A job that cannot take a carrier along is found by its id. */
+  readonly draftOf: (queue: string, data: unknown) => TaskDraft
   /** Lays the carrier into the data, where it can. */
   readonly put: (data: unknown, bag: Bag, queue: string) => unknown
 }
@@ -70,10 +72,6 @@ export function onCall(
 export function givenDb(settings: unknown): Db | undefined {
   const db = isObject(settings) ? settings['db'] : undefined
   return isObject(db) && typeof db['executeSql'] === 'function' ? (db as unknown as Db) : undefined
-}
-
-export function draftOf(queue: string): TaskDraft {
-  return { system: SYSTEM, destination: queue, name: queue }
 }
 
 /** Questions of ours share the app's pool with its own work: a few at a time. */

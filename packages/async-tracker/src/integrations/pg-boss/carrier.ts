@@ -7,7 +7,7 @@ const KEY = '__afterspan'
 /** A copy of the data with the carrier in it; the data itself where it is no plain object: then the message id has to do. */
 export function withCarrier(data: unknown, { fields }: Bag, queue: string): unknown {
   try {
-    if (!isPlain(data) || Object.keys(fields).length === 0) return data
+    if (!canCarry(data) || Object.keys(fields).length === 0) return data
     return { ...data, [KEY]: { ...fields, queue } }
   } catch {
     return data
@@ -26,10 +26,14 @@ export function takeCarrier(job: Job): Bag {
 }
 
 /** Whether JSON makes of it an object with just its own properties. */
-function isPlain(value: unknown): value is Fields {
-  return (
-    isObject(value) &&
-    Object.prototype.toString.call(value) === '[object Object]' &&
-    typeof value['toJSON'] !== 'function'
-  )
+export function canCarry(value: unknown): value is Fields {
+  try {
+    return (
+      isObject(value) &&
+      Object.prototype.toString.call(value) === '[object Object]' &&
+      typeof value['toJSON'] !== 'function'
+    )
+  } catch {
+    return false
+  }
 }

@@ -3,11 +3,11 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { randomUUID } from 'node:crypto'
 import { createBag, isObject, type Bag, type Fields } from '../sending/bag.ts'
 import { sendAll } from '../sending/send-all.ts'
-import { draftOf, givenDb, onCall, type Db, type Patch } from './boss.ts'
+import { givenDb, onCall, type Db, type Patch } from './boss.ts'
 
 /** One job: (queue, data, …) or ({ name, data, … }). A null for an id: throttled, debounced or against the queue's policy. */
 export function patchSend(patch: Patch): void {
-  const { kit, put, transactions } = patch
+  const { kit, put, draftOf, transactions } = patch
   for (const method of ['send', 'sendAfter', 'sendDebounced', 'sendThrottled', 'upsert'] as const)
     onCall(patch, method, (original, self, args) => {
       const [first, data, ...rest] = args
@@ -25,7 +25,8 @@ export function patchSend(patch: Patch): void {
         if (db) await transactions.follow(db, self, [bag])
         return result
       }
-      return kit.enqueue(draftOf(queue), bag, send, (result) => {
+      const draft = draftOf(queue, request ? request['data'] : data)
+      return kit.enqueue(draft, bag, send, (result) => {
         // upsert() tells of jobs.
         const id = isObject(result) && Array.isArray(result['jobs']) ? (result['jobs'][0] as unknown) : result
         return typeof id === 'string' ? id : null
@@ -34,7 +35,7 @@ export function patchSend(patch: Patch): void {
 }
 
 export function patchInsert(patch: Patch): void {
-  const { boss, kit, put, transactions } = patch
+  const { boss, kit, put, draftOf, transactions } = patch
   // 12.8 brought findJobs() and insert()'s returnId. Before, insert() tells nothing, and all jobs are taken for inserted.
   const tellsIds = typeof boss.findJobs === 'function'
   onCall(patch, 'insert', (original, self, args) => {
@@ -57,13 +58,13 @@ export function patchInsert(patch: Patch): void {
       return result
     }
     const isAsked = isObject(settings) && settings['returnId'] === true
-    const drafts = named.map(() => draftOf(queue))
+    const drafts = named.map((job) => draftOf(queue, job['data']))
     return sendAll(kit, drafts, send, idOf).then((ids) => (isAsked ? ids : null))
   })
 }
 
 export function patchFlow(patch: Patch): void {
-  const { kit, put } = patch
+  const { kit, put, draftOf } = patch
   onCall(patch, 'flow', (original, self, args) => {
     const [jobs, ...rest] = args
     if (!isJobList(jobs)) return original.apply(self, args)
@@ -78,7 +79,8 @@ export function patchFlow(patch: Patch): void {
       const id = isObject(ids) ? ids[String(jobs[i]?.['ref'])] : undefined
       return typeof id === 'string' ? id : undefined
     }
-    return sendAll(kit, queues.map(draftOf), send, idOf)
+    const drafts = jobs.map((job, i) => draftOf(queues[i]!, job['data']))
+    return sendAll(kit, drafts, send, idOf)
   })
 }
 
@@ -100,7 +102,7 @@ export function patchPublish(patch: Patch): void {
   })
 }
 
-function tapInserts({ kit, put }: Patch, db: Db, isPublishing: () => boolean): void {
+function tapInserts({ kit, put, draftOf }: Patch, db: Db, isPublishing: () => boolean): void {
   kit.wrap(
     db,
     'executeSql',
@@ -111,7 +113,7 @@ function tapInserts({ kit, put }: Patch, db: Db, isPublishing: () => boolean): v
         const bag = createBag()
         const send = (): ReturnType<Db['executeSql']> =>
           original.call(this, args[0], [JSON.stringify([{ ...job, data: put(job.data, bag, job.name) }])])
-        return kit.enqueue(draftOf(job.name), bag, send, ({ rows }) => {
+        return kit.enqueue(draftOf(job.name, job.data), bag, send, ({ rows }) => {
           const id = rows[0]?.['id']
           return typeof id === 'string' ? id : null
         })

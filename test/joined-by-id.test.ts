@@ -1,0 +1,61 @@
+// Queues whose messages take no trace context along: the run finds its task by what the queue calls the message.
+import { node, present, service, type MissingServer, type ServerOf } from '@afterspan/testing'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { appFile } from './app.ts'
+import { expectReceipt, toldTrace } from './receipts.ts'
+import { startRoles } from './roles.ts'
+
+let postgres: ServerOf['postgres'] | MissingServer
+beforeAll(async () => {
+  postgres = await service('postgres')
+})
+afterAll(async () => {
+  if (!('missing' in postgres)) await postgres.stop()
+})
+
+describe.each([
+  ['pg-boss', { AFTERSPAN_PGBOSS_CARRIER: 'off' }],
+  ['graphile-worker', { AFTERSPAN_GRAPHILE_WORKER_CARRIER: 'off' }],
+] as const)('%s without the context in its jobs', (system, carrierOff) => {
+  test('done, failed, killed and recovered work stands in the receipt of its request', async (context) => {
+    const { url: DATABASE_URL } = present(postgres, context)
+    const env = { DATABASE_URL, ...carrierOff }
+    const roles = await startRoles({ app: appFile(`${system}.cjs`), node: node(24), env })
+    const worker = await roles.startReady('worker')
+    const traceIds = { done: await roles.ask('/send/succeeds'), broken: await roles.ask('/send/fails'), killed: '' }
+    await expectReceipt(roles.admin, traceIds.done, {
+      verdict: 'kept',
+      request: { status: 200 },
+      tasks: [{ state: 'succeeded', system, confirmed: true, attempts: [{ n: 1, state: 'succeeded' }] }],
+    })
+    const attempts = [{ state: 'retrying' }, { state: 'failed' }]
+    await expectReceipt(roles.admin, traceIds.broken, {
+      verdict: 'broken',
+      tasks: [{ state: 'failed', reason: 'retries_exhausted', system, attempts }],
+    })
+    // Each attempt has a trace of its own, and stands in that of the request.
+    const drawing = await toldTrace(roles.sink, traceIds.broken, 'retrying', 'failed')
+    expect(drawing).toMatch(/✗ process mail {2}CONSUMER worker(.|\n)*✗ process mail {2}CONSUMER worker/)
+
+    await worker.stop()
+    const next = await roles.startReady('worker')
+    traceIds.killed = await roles.ask('/send/hangs')
+    await next.waitForLine(/^job \{"hangs":true\}$/)
+    await next.stop()
+    const lost = { state: 'lost', reason: 'process_killed', evidence: 'process_gone', messageId: expect.any(String) }
+    await expectReceipt(roles.admin, traceIds.killed, { verdict: 'broken', tasks: [lost] })
+    expect(await toldTrace(roles.sink, traceIds.killed, 'lost')).toContain('task.state=lost task.reason=process_killed')
+    // Graphile Worker gives the jobs of the dead to others after four hours.
+    if (system === 'pg-boss') {
+      roles.start('worker', { FAST: '1' })
+      await expectReceipt(roles.admin, traceIds.killed, {
+        verdict: 'kept',
+        tasks: [
+          { flags: { recovered: true, duplicate: false }, attempts: [{ state: 'lost' }, { state: 'succeeded' }] },
+        ],
+      })
+    }
+    expect(roles.stderr()).toBe('')
+    await roles.stop()
+  })
+})
