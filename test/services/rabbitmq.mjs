@@ -1,11 +1,14 @@
 // node test/services/rabbitmq.mjs [port]: a RabbitMQ for guest and guest. It needs some seconds to start: one for each test file.
 // Erlang's name server (epmd) is one of its own, in the same process group: Erlang would leave a daemon behind.
+import { execFile } from 'node:child_process'
 import { chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { ask, byHand, find, freePort, HOST, missingProgram, startServer } from './server.mjs'
 
 // The one in PATH is a wrapper that asks who calls it.
 const SERVER = '/usr/lib/rabbitmq/bin/rabbitmq-server'
+const CONTROL = '/usr/lib/rabbitmq/bin/rabbitmqctl'
 const USER = 'rabbitmq'
 const GREETING = 'AMQP\0\0\x09\x01'
 // Nothing of it is worth an orderly end, which takes seconds: SIGTERM to the shell kills the whole group, and so
@@ -17,12 +20,13 @@ export function missing() {
   return 'rabbitmq-server is not there: run test/services/install.sh as root, or install the package rabbitmq-server'
 }
 
-/** `config` are lines of rabbitmq.conf, e.g. ['consumer_timeout = 1000']. */
+/** `config` are lines of rabbitmq.conf, e.g. ['consumer_timeout = 1000']. `control` is rabbitmqctl, which takes seconds to say a word. */
 export async function start({ port = 0, config = [] } = {}) {
   // Its files must belong to its user: Erlang reads no cookie of another.
   const as = process.getuid?.() === 0 ? debianUser() : {}
   const ports = {}
-  return startServer({
+  let home
+  const server = await startServer({
     name: 'rabbitmq',
     port,
     command: find('env'),
@@ -30,12 +34,20 @@ export async function start({ port = 0, config = [] } = {}) {
       // new ones for each try: somebody may have taken them in between
       Object.assign(ports, { distribution: await freePort(), names: await freePort() })
       configure(folder, as, config)
+      home = folder
     },
     args: (p, folder) => [...settings(p, folder, ports), 'sh', '-c', SCRIPT],
     as,
     isReady: async (p) => (await ask(p, GREETING)).includes('RabbitMQ'),
     url: (p) => `amqp://guest:guest@${HOST}:${p}`,
   })
+  const env = [...settings(server.port, home, ports), 'RABBITMQ_CTL_ERL_ARGS=+S 1:1 +sbwt none']
+  return {
+    ...server,
+    control: async (...args) => {
+      await promisify(execFile)(find('env'), [...env, CONTROL, ...args], as)
+    },
+  }
 }
 
 function settings(port, folder, { distribution, names }) {

@@ -2,6 +2,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { join } from 'node:path'
 import { requireKept, type Clock, type HealthProbe, type ModuleHook } from '@afterspan/core/internal'
 import type { HealthSettings } from './options.ts'
+import type * as Amqplib from './probes/amqplib.ts'
 import type * as MySql from './probes/mysql.ts'
 import type * as Nats from './probes/nats.ts'
 import type * as NodeRedis from './probes/node-redis.ts'
@@ -14,7 +15,10 @@ interface Given {
   readonly add: (probe: HealthProbe | FoundProbe, madeAt: string | undefined) => unknown
   readonly clock: Pick<Clock, 'monotonicMs'>
   readonly onRejected: (why: string) => void
-  readonly settings: Pick<HealthSettings, 'deadPoolMs' | 'postgresqlStatement' | 'timeoutMs'>
+  readonly settings: Pick<
+    HealthSettings,
+    'consumerStuckMs' | 'deadPoolMs' | 'postgresqlStatement' | 'queueStatus' | 'timeoutMs'
+  >
 }
 
 type SeekingHook = ModuleHook & { seek?(): void }
@@ -74,6 +78,21 @@ export const CLIENT_PROBES: readonly ClientProbe[] = [
     versions: '>=5.0.0 <7',
     file: 'node-redis',
     hooks: ({ nodeRedisHook }: typeof NodeRedis, { add, onRejected }) => [nodeRedisHook(add, onRejected)],
+  },
+  {
+    name: 'amqplib (health)',
+    module: 'amqplib',
+    files: ['lib/connect.js', 'lib/channel.js', 'lib/recovery.js'],
+    versions: '>=0.10.0 <3',
+    file: 'amqplib',
+    hooks: ({ amqplibHook }: typeof Amqplib, { add, clock, onRejected, settings }) => [
+      amqplibHook(add, clock, onRejected, {
+        stuckMs: settings.consumerStuckMs,
+        stuckStatus: settings.queueStatus,
+        deadMs: settings.deadPoolMs,
+        againMs: 10_000,
+      }),
+    ],
   },
   ...[
     {

@@ -43,6 +43,15 @@ const CODES: ReadonlySet<string> = new Set([
   // NATS
   'jetstream_unavailable',
   'storage_near_limit',
+  // RabbitMQ
+  'blocked',
+  'channel_closed',
+  'channels_exhausted',
+  'confirms_overdue',
+  'consumer_cancelled',
+  'consumer_gone',
+  'consumer_stuck',
+  'queue_gone',
   // the process
   'clock_stepped',
   'descriptors_near_limit',

@@ -56,6 +56,18 @@ export const healthOptions = {
     'AFTERSPAN_HEALTH_POSTGRESQL_STATEMENT',
     'A statement of your own that each PostgreSQL probe runs too, in a transaction that is rolled back, with a timeout for it and its locks: INSERT INTO health (at) VALUES (now()).',
   ),
+  consumerStuckMs: integer(
+    'AFTERSPAN_HEALTH_CONSUMER_STUCK',
+    'Milliseconds for which a consumer may get nowhere while messages wait for it; then it is stuck.',
+    60_000,
+    { min: 1000, max: 86_400_000 },
+  ),
+  queueStatus: oneOf(
+    'AFTERSPAN_HEALTH_QUEUE_STATUS',
+    'What a consumer is that is stuck, or a queue beyond one of its thresholds: a warning, or a fail, which /readyz follows.',
+    ['warn', 'fail'],
+    'warn',
+  ),
   passive: flag(
     'AFTERSPAN_HEALTH_PASSIVE',
     'Whether a dependency that the app’s own calls show to be well is asked only in each fifth round.',
@@ -80,6 +92,8 @@ export interface HealthSettings {
   readonly deadPoolMs: number
   readonly disks: readonly string[]
   readonly oldestRequestMs: number
+  readonly consumerStuckMs: number
+  readonly queueStatus: 'warn' | 'fail'
   /** '' for none. */
   readonly postgresqlStatement: string
   readonly stallMs: number

@@ -44,8 +44,9 @@ function safeObserved(given: unknown): ProbeResult['observed'] {
   return Object.keys(out).length > 0 ? out : undefined
 }
 
-/** A place in the source is no host, which it would be taken for: `orders.ts:88`. */
+/** A place in the source is no host, which it would be taken for: `orders.ts:88`. Nor is the name of a queue: `orders.mail`. */
 function safeText(value: string, unit: unknown): string {
   if (unit === 'file:line' && /^[\w@./\\ +-]{1,200}\.[cm]?[jt]sx?:\d{1,7}$/.test(value)) return value
+  if (unit === 'queue' && /^[\w.:-]{1,120}$/.test(value)) return value
   return scrub(value).slice(0, 100)
 }

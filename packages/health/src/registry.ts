@@ -21,6 +21,8 @@ import { allAnswered, effectiveStatus } from './verdict.ts'
 export interface FoundProbe extends HealthProbe {
   /** True once its client was ended or collected: the probe then goes by itself. */
   isGone(): boolean
+  /** Whether the client itself has shown since this was asked last that all is well: its driver's events tell more than the app's calls. */
+  seesWell?(): boolean
 }
 const MOST_PROBES = 100
 /** A process that came so far without a required probe has started. */
@@ -61,6 +63,8 @@ interface Given {
     readonly intervalMs: number
     readonly timeoutMs: number
     readonly optional: readonly string[]
+    /** Whether the app's own use of a client may answer for it. */
+    readonly passive?: boolean
     readonly shared: SharedPolicies
   }
   readonly publish: (snapshot: HealthSnapshot) => void
@@ -116,7 +120,7 @@ export class Registry {
       isGone: () => 'isGone' in probe && probe.isGone(),
       onGone: () => entry.remove(),
       onRound: (round) => this.#take(entry, round),
-      ...('isGone' in probe ? { seen: () => this.#seen(entry, intervalMs) } : {}),
+      ...('isGone' in probe ? { seen: () => this.#seen(entry, probe, intervalMs) } : {}),
     }
     entry.task = task
     const stop = this.#given.scheduler.add(task)
@@ -164,12 +168,17 @@ export class Registry {
   }
 
   /** A client that was found and is well needs no question while the app's own calls go well. With a second one of its kind nobody could say whose calls those are. */
-  #seen(entry: Entry, intervalMs: number): ProbeResult | undefined {
+  #seen(entry: Entry, probe: FoundProbe, intervalMs: number): ProbeResult | undefined {
     if (entry.dampened?.status !== 'pass' || entry.last?.status !== 'pass') return undefined
-    const component = componentOf(entry.probe)
-    const isAlone = [...this.#entries.values()].filter(({ probe }) => componentOf(probe) === component).length === 1
-    if (!isAlone || !this.#given.isSeenWell(component, intervalMs)) return undefined
+    if (!this.#isSeenWell(probe, intervalMs)) return undefined
     return { status: 'pass', ...(entry.last.observed ? { observed: entry.last.observed } : {}) }
+  }
+
+  #isSeenWell(probe: FoundProbe, withinMs: number): boolean {
+    if (typeof probe.seesWell === 'function') return this.#given.settings.passive !== false && probe.seesWell()
+    const component = componentOf(probe)
+    const isAlone = [...this.#entries.values()].filter((other) => componentOf(other.probe) === component).length === 1
+    return isAlone && this.#given.isSeenWell(component, withinMs)
   }
 
   /** Told at once, not in the next turn of the loop: a handler of the app may keep this one busy. */

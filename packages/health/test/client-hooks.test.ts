@@ -5,7 +5,13 @@ const given = {
   add: () => {},
   clock: { monotonicMs: () => 0 },
   onRejected: () => {},
-  settings: { deadPoolMs: 60_000, postgresqlStatement: '', timeoutMs: 1500 },
+  settings: {
+    consumerStuckMs: 60_000,
+    deadPoolMs: 60_000,
+    postgresqlStatement: '',
+    queueStatus: 'warn' as const,
+    timeoutMs: 1500,
+  },
 }
 
 test.for(CLIENT_PROBES)(

@@ -82,6 +82,7 @@ test('boot names the side service and the modules to look at, and waits', async 
     'ioredis',
     'mysql2',
     '@redis/client',
+    'amqplib',
     'nats',
     '@nats-io/nats-core',
     '@nats-io/jetstream',

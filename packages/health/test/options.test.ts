@@ -13,6 +13,8 @@ test('the defaults', () => {
     deadPoolMs: 60_000,
     disks: [],
     oldestRequestMs: 0,
+    consumerStuckMs: 60_000,
+    queueStatus: 'warn',
     postgresqlStatement: '',
     stallMs: 30_000,
     oldSpaceLimitMb: undefined,

@@ -365,6 +365,14 @@ describe('passive', () => {
     expect(await series('afterspan_health_check_duration_seconds')).toContainEqual(['own', 11])
   })
 
+  test('a client that can say so by itself is asked in each fifth round, however many there are of its kind', async () => {
+    const all = registry()
+    isSeenWell = false
+    for (const name of ['broker', 'broker-2']) all.register({ ...found(name), seesWell: () => name === 'broker' })
+    await time.advance(20_200)
+    expect(asked).toBe(3 + 11)
+  })
+
   test('trouble that the app’s own calls meet with is looked at long before the next round', async () => {
     const all = registry()
     let result = PASS

@@ -25,7 +25,8 @@ export interface ServerOf {
   nats: Server
   postgres: Server & { readonly database: string; readonly user: string }
   prometheus: Server & { readonly promtool: string }
-  rabbitmq: Server
+  /** `control` is rabbitmqctl. */
+  rabbitmq: Server & { control(...args: readonly string[]): Promise<void> }
   redis: Server
   /** Three masters; `url` is the first, `nodes` are all. */
   'redis-cluster': Server & { readonly nodes: readonly Server[] }
