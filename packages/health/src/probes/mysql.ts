@@ -5,31 +5,8 @@ import { madeBy } from '../made-at.ts'
 import type { FoundProbe } from '../registry.ts'
 import { namesReplica } from '../replica.ts'
 import { scrub } from '../scrub.ts'
-import { untilAborted } from '../until-aborted.ts'
+import { ask, borrow, isFull, type Done, type MysqlPool } from './mysql-pool.ts'
 
-/** Of mysql2 2 and 3. */
-export interface MysqlConnection {
-  query(sql: string, done: (error: unknown, rows?: unknown) => void): unknown
-  release(): void
-  destroy(): void
-}
-type Done = (error: unknown, connection?: MysqlConnection) => void
-interface Queue {
-  readonly length: number
-  get?(index: number): unknown
-  removeOne?(index: number): unknown
-}
-export interface MysqlPool {
-  getConnection(done: Done): unknown
-  readonly _closed?: boolean
-  readonly _allConnections?: Queue
-  readonly _freeConnections?: Queue
-  readonly _connectionQueue?: Queue
-  readonly config?: {
-    readonly connectionLimit?: number
-    readonly connectionConfig?: { readonly host?: string }
-  }
-}
 type GetConnection = ((this: MysqlPool, done: Done) => unknown) & { [SEEN]?: true }
 interface PoolPrototype {
   getConnection?: GetConnection
@@ -157,7 +134,7 @@ async function checkPool(
       return wasFull
         ? sick('pool_exhausted', 'no connection became free within the deadline', observed, 'self_recoverable')
         : sick('timeout', 'no connection within the deadline', observed)
-    const row = await ask(connection, signal)
+    const row = await ask(connection, QUESTION, signal)
     if (row === 'late') return sick('timeout', 'connected, but the server did not answer within the deadline', observed)
     if (Number(row['read_only']) === 0) {
       state.wasWritable = true
@@ -173,60 +150,6 @@ async function checkPool(
   }
 }
 
-/** A place in the queue that nobody waits for any more is given up; a connection that comes late goes back as it came. */
-function borrow(pool: MysqlPool, signal: AbortSignal): Promise<MysqlConnection | 'late'> {
-  return new Promise((resolve, reject) => {
-    let isGivenUp = signal.aborted
-    if (isGivenUp) {
-      resolve('late')
-      return
-    }
-    const done: Done = (error, connection) => {
-      signal.removeEventListener('abort', onAbort)
-      if (isGivenUp) connection?.release()
-      else if (error || !connection) reject(error as Error)
-      else resolve(connection)
-    }
-    const onAbort = (): void => {
-      isGivenUp = true
-      withdraw(pool._connectionQueue, done)
-      resolve('late')
-    }
-    signal.addEventListener('abort', onAbort, { once: true })
-    pool.getConnection(done)
-  })
-}
-
-function withdraw(queue: Queue | undefined, done: Done): void {
-  for (let i = 0; i < (queue?.length ?? 0); i++)
-    if (queue?.get?.(i) === done) {
-      queue.removeOne?.(i)
-      return
-    }
-}
-
-/** A connection that failed or hangs does not go back: it would block whoever gets it next. */
-async function ask(
-  connection: MysqlConnection,
-  signal: AbortSignal,
-): Promise<Readonly<Record<string, unknown>> | 'late'> {
-  const answer = new Promise<Readonly<Record<string, unknown>>>((resolve, reject) => {
-    connection.query(QUESTION, (error, rows) => {
-      if (error) reject(error as Error)
-      else resolve((rows as readonly Record<string, unknown>[] | undefined)?.[0] ?? {})
-    })
-  })
-  try {
-    const first = await untilAborted(answer, signal)
-    if (first === 'late') connection.destroy()
-    else connection.release()
-    return first
-  } catch (error) {
-    connection.destroy()
-    throw error
-  }
-}
-
 function counters(pool: MysqlPool): Observed {
   const count = (value: number): { value: number; unit: string } => ({ value, unit: 'count' })
   const limit = pool.config?.connectionLimit
@@ -236,11 +159,6 @@ function counters(pool: MysqlPool): Observed {
     waiting: count(pool._connectionQueue?.length ?? 0),
     ...(limit ? { max: count(limit) } : {}),
   }
-}
-
-function isFull({ config, _allConnections, _freeConnections }: MysqlPool): boolean {
-  const limit = config?.connectionLimit ?? 0
-  return limit > 0 && (_allConnections?.length ?? 0) >= limit && (_freeConnections?.length ?? 0) === 0
 }
 
 function sick(

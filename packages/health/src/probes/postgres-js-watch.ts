@@ -3,10 +3,9 @@
 /** The part of a query that is used. It is sent when somebody wants its result. */
 interface Query extends Promise<readonly (readonly unknown[])[]> {
   readonly handler: object
-  /** Of the connection that it was given to; null while it waits for one. */
+  /** Of the connection that it was sent on; null before. */
   readonly state: unknown
   values(): Query
-  cancel(): unknown
 }
 interface Reserved {
   release(): unknown
@@ -23,7 +22,16 @@ export type Answer =
   | { readonly kind: 'row'; readonly row: readonly unknown[] }
   | { readonly kind: 'error'; readonly error: unknown }
 
+interface Asked {
+  readonly query: Query
+  readonly answer: Promise<Answer>
+  readonly since: number
+}
+
 const SEEN = Symbol('afterspan.health')
+/** What was sent and has had no answer for so long may have been sent into a dead connection: others may live. */
+const ASK_AGAIN_MS = 5000
+const MOST_UNANSWERED = 3
 /** When the app last sent something, by the handler that all statements of one pool share. */
 const lastUse = new WeakMap<object, { at: number }>()
 
@@ -36,8 +44,8 @@ export class PostgresJsWatch {
   readonly #taken = new Set<{ readonly since: number }>()
   readonly max: number
   isEnded = false
-  #query: Query | undefined
-  #answer: Promise<Answer> | undefined
+  /** Without an answer so far, the oldest first. */
+  readonly #asked: Asked[] = []
 
   constructor(sql: PostgresJs, now: () => number) {
     this.#unsafe = sql.unsafe
@@ -73,32 +81,41 @@ export class PostgresJsWatch {
     return this.#idleMs > 0 && ago > this.#idleMs / 2 && this.#taken.size === 0 ? 'idle' : 'busy'
   }
 
-  /** Never rejects. What was asked before and has no answer yet is not asked again. */
+  /**
+   * Never rejects. What was asked lately and has no answer yet is not asked again. Nothing is ever cancelled: postgres.js opens a connection
+   * with the statement that wanted it, and one that is cancelled by then leaves that connection in the making for ever.
+   */
   ask(text: string): Promise<Answer> {
-    if (this.#answer) return this.#answer
+    const last = this.#asked.at(-1)
+    if (last && !this.#mayAskAgain(last)) return last.answer
     const before = this.#use.at
     const query = this.#unsafe(text).values()
-    this.#query = query
-    this.#answer = query.then(
+    const answer = query.then(
       (rows): Answer => ({ kind: 'row', row: rows[0] ?? [] }),
       (error: unknown): Answer => ({ kind: 'error', error }),
     )
     // It is no use by the app.
     this.#use.at = before
-    const answer = this.#answer
-    void answer.then(() => {
-      if (this.#answer === answer) this.#answer = this.#query = undefined
-    })
+    const asked: Asked = { query, answer, since: this.#now() }
+    this.#asked.push(asked)
+    void answer.then(() => void this.#asked.splice(this.#asked.indexOf(asked), 1))
     return answer
   }
 
-  /** true: it was still waiting for a connection, and waits no more. */
-  giveUp(): boolean {
-    const query = this.#query
-    if (!query || query.state) return false
-    this.#answer = this.#query = undefined
-    query.cancel()
-    return true
+  /** What was asked last has not been sent: it waits for a connection, or for one that is being made. */
+  get isWaiting(): boolean {
+    const last = this.#asked.at(-1)
+    return last !== undefined && !last.query.state
+  }
+
+  /** For how long the oldest statement of the probe has been without an answer. */
+  get unansweredMs(): number {
+    const oldest = this.#asked[0]
+    return oldest ? this.#now() - oldest.since : 0
+  }
+
+  #mayAskAgain({ query, since }: Asked): boolean {
+    return query.state !== null && this.#now() - since >= ASK_AGAIN_MS && this.#asked.length < MOST_UNANSWERED
   }
 
   #watchTransactions(sql: PostgresJs): void {

@@ -116,7 +116,8 @@ async function checkPool(given: {
   if (answer === 'late') return late(watch, counters(watch))
   if (answer.kind === 'row') {
     const row = { in_recovery: answer.row[0], read_only: answer.row[1] }
-    return judgeServer(row, state, { observed, anotherIsWritable, isPlain: state.question !== QUESTION })
+    const isPlain = state.question !== QUESTION
+    return withUnanswered(judgeServer(row, state, { observed, anotherIsWritable, isPlain }), watch)
   }
   const { error } = answer
   if (state.question === QUESTION && NOT_UNDERSTOOD.has((error as { code?: unknown } | null)?.code)) {
@@ -127,9 +128,8 @@ async function checkPool(given: {
   return sick(refusalCode(error, message, false), scrub(message), observed)
 }
 
-/** A statement that waits for a connection gives its place up; one that was sent is waited for by the next round. */
 function late(watch: PostgresJsWatch, observed: Observed): ProbeResult {
-  if (!watch.giveUp()) return sick('timeout', 'the server did not answer within the deadline', observed)
+  if (!watch.isWaiting) return sick('timeout', 'the server did not answer within the deadline', observed)
   const { taken, max } = watch
   return taken >= max
     ? sick(
@@ -139,6 +139,13 @@ function late(watch: PostgresJsWatch, observed: Observed): ProbeResult {
         'self_recoverable',
       )
     : sick('timeout', 'no connection within the deadline', observed)
+}
+
+/** One connection answers, and another one does not: what the app sends there waits for ever. */
+function withUnanswered(result: ProbeResult, { unansweredMs }: PostgresJsWatch): ProbeResult {
+  if (result.status !== 'pass' || unansweredMs === 0) return result
+  const reason = `a connection of the pool has not answered for ${Math.round(unansweredMs)} ms, others do`
+  return { ...result, status: 'warn', code: 'connection_lost', cause: 'self_recoverable', reason }
 }
 
 function counters(watch: PostgresJsWatch): Observed {

@@ -1,7 +1,8 @@
 import { channel } from 'node:diagnostics_channel'
 import type { ProbeResult } from '@afterspan/core/internal'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { mysqlHook, type MysqlConnection, type MysqlPool } from '../../src/probes/mysql.ts'
+import type { MysqlConnection, MysqlPool } from '../../src/probes/mysql-pool.ts'
+import { mysqlHook } from '../../src/probes/mysql.ts'
 import type { FoundProbe } from '../../src/registry.ts'
 import { settled } from '../fake-time.ts'
 import { probeConformance } from '../probe-conformance.ts'
@@ -20,6 +21,8 @@ const refuse =
 class FakeConnection implements MysqlConnection {
   readonly pool: FakePool
   end: 'released' | 'destroyed' | undefined
+  isSocketOpen = true
+  readonly stream = { destroy: () => void (this.isSocketOpen = false) }
   constructor(pool: FakePool) {
     this.pool = pool
   }
@@ -34,33 +37,38 @@ class FakeConnection implements MysqlConnection {
   }
 }
 
+/** As mysql2 has them, of whatever is in them now. */
+function queueOf(all: () => unknown[]) {
+  return {
+    get length() {
+      return all().length
+    },
+    get: (index: number) => all()[index],
+    removeOne: (index: number) => all().splice(index, 1),
+  }
+}
+
 /** A pool as mysql2's: getConnection is the base class's. */
 class FakeBasePool {
   _closed = false
   answer: Answer = WRITABLE
   isFull = false
+  isUnreachable = false
   readonly config: NonNullable<MysqlPool['config']>
   readonly handedOut: FakeConnection[] = []
   readonly waiting: Done[] = []
   constructor(host = 'db.internal') {
     this.config = { connectionLimit: 1, connectionConfig: { host } }
   }
-  get _connectionQueue() {
-    const { waiting } = this
-    return {
-      length: waiting.length,
-      get: (index: number) => waiting[index],
-      removeOne: (index: number) => waiting.splice(index, 1),
-    }
-  }
-  get _allConnections() {
-    return { length: this.isFull ? 1 : 0 }
-  }
+  readonly dialling: FakeConnection[] = []
+  readonly _connectionQueue = queueOf(() => this.waiting)
+  readonly _allConnections = queueOf(() => (this.isFull ? [undefined] : this.dialling))
   get _freeConnections() {
     return { length: 0 }
   }
   getConnection(done: Done): void {
-    if (this.isFull) this.waiting.push(done)
+    if (this.isUnreachable) this.dialling.push(new FakeConnection(this as FakePool))
+    else if (this.isFull) this.waiting.push(done)
     else this.handOut(done)
   }
   handOut(done: Done): void {
@@ -157,6 +165,16 @@ describe('a check', () => {
     controller.abort()
     expect(await answer).toMatchObject({ code: 'pool_exhausted', cause: 'self_recoverable' })
     expect(pool.waiting).toEqual([])
+  })
+
+  test('of a pool that cannot connect leaves no connection in the making', async () => {
+    const { pool, check } = used(WRITABLE)
+    pool.isUnreachable = true
+    const controller = new AbortController()
+    const answer = check(controller.signal)
+    controller.abort()
+    expect(await answer).toMatchObject({ code: 'timeout', cause: 'dependency' })
+    expect(pool.dialling).toMatchObject([{ end: 'destroyed', isSocketOpen: false }])
   })
 
   test('gives back what comes after all', async () => {

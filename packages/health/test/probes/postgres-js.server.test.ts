@@ -89,7 +89,7 @@ test('a frozen server is a timeout, is asked once, and is well again soon after'
   expect(await sql`select 2 as n`).toMatchObject([{ n: 2 }])
 })
 
-test('a pool whose connections are all in transactions is exhausted, and the probe leaves its queue', async () => {
+test('a pool whose connections are all in transactions is exhausted, and who waits in it is served in order', async () => {
   const sql = pool()
   await sql`select 1`
   await health.until('postgresql', passes)

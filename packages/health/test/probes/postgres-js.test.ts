@@ -5,11 +5,12 @@ import type { FoundProbe } from '../../src/registry.ts'
 
 type Reply = (text: string) => Promise<readonly (readonly unknown[])[]>
 const found: FoundProbe[] = []
+let now = 0
 /** The probe itself does not keep them. */
 const kept: unknown[] = []
 const hook = postgresJsHook(
   (probe) => found.push(probe),
-  { monotonicMs: () => performance.now() },
+  { monotonicMs: () => now },
   () => {},
 )
 
@@ -62,20 +63,40 @@ function probeOf(reply: Reply, isTaken = true): { probe: FoundProbe; queries: Qu
   return { probe: found.at(-1)!, queries }
 }
 
+/** What it says when its deadline passes. */
+function given(probe: FoundProbe): Promise<unknown> {
+  const controller = new AbortController()
+  const answer = probe.check(controller.signal)
+  controller.abort()
+  return answer
+}
+
 const forever: Reply = () => new Promise(() => {})
 const writable: Reply = async () => [['false', 'off']]
 
-test('what waits for a connection gives its place up, what was sent is waited for', async () => {
+test('nothing is cancelled: a connection that is being made for it would never be finished', async () => {
   for (const isTaken of [true, false]) {
     const { probe, queries } = probeOf(forever, isTaken)
-    for (let i = 0; i < 2; i++) {
-      const controller = new AbortController()
-      const answer = probe.check(controller.signal)
-      controller.abort()
-      expect(await answer).toMatchObject({ status: 'fail', code: 'timeout' })
-    }
-    expect(queries.slice(1).map(({ cancelled }) => cancelled)).toEqual(isTaken ? [false] : [true, true])
+    for (let i = 0; i < 2; i++) expect(await given(probe)).toMatchObject({ status: 'fail', code: 'timeout' })
+    expect(queries.slice(1).map(({ cancelled }) => cancelled)).toEqual([false])
   }
+})
+
+test('what a dead connection does not answer is asked again of another one, three times at most', async () => {
+  let reply = forever
+  const { probe, queries } = probeOf((text) => reply(text))
+  for (let i = 0; i < 6; i++) {
+    expect(await given(probe)).toMatchObject({ status: 'fail', code: 'timeout' })
+    now += 4000
+  }
+  expect(queries).toHaveLength(1 + 3)
+
+  reply = forever
+  const other = probeOf((text) => reply(text)).probe
+  await given(other)
+  now += 5000
+  reply = writable
+  expect(await other.check(new AbortController().signal)).toMatchObject({ status: 'warn', code: 'connection_lost' })
 })
 
 test('a server that is not PostgreSQL is asked a simpler question from then on', async () => {
