@@ -226,9 +226,9 @@ export function inOrder(attempts: AttemptFacts[]): AttemptFacts[] {
   return attempts.sort(areNumbered ? (a, b) => a.n - b.n : byStart)
 }
 
-/** Within one millisecond by their numbers, where the library told them. */
+/** Within one millisecond by their numbers; what has none is a redelivery, and comes after the first. */
 function byStart(a: AttemptFacts, b: AttemptFacts): number {
-  return a.startedAt - b.startedAt || a.n - b.n || (a.spanId < b.spanId ? -1 : 1)
+  return a.startedAt - b.startedAt || (a.n || Infinity) - (b.n || Infinity) || (a.spanId < b.spanId ? -1 : 1)
 }
 
 /** The attempt that an event means: by its span, else the newest open one of that writer. */

@@ -34,6 +34,7 @@ export function toRecord(facts: TaskFacts, context: RecordContext): TaskRecord {
   const messageId = confirmed?.messageId ?? attempts.find((a) => a.messageId)?.messageId
   const lost = attempts.findLast((a) => a.lost)?.lost ?? ends.find((e) => e.state === 'lost')
   const exitCode = attempts.at(-1)?.end?.exitCode ?? (lost && 'exitCode' in lost ? lost.exitCode : undefined)
+  const failure = ends.findLast((end) => end.state === state && end.reason === reason)?.failure
   const signal = lost && 'signal' in lost ? lost.signal : undefined
   return {
     taskId,
@@ -65,6 +66,7 @@ export function toRecord(facts: TaskFacts, context: RecordContext): TaskRecord {
     ...(spawned?.deadlineAt === undefined ? {} : { deadlineAt: spawned.deadlineAt }),
     ...(settledAt === undefined ? {} : { settledAt }),
     ...(facts.reportedAt === undefined ? {} : { reportedAt: facts.reportedAt }),
+    ...(failure ? { failure } : {}),
     ...(exitCode === undefined ? {} : { exitCode }),
     ...(signal ? { signal } : {}),
     ...(facts.heartbeat ? { heartbeatAt: facts.heartbeat.at } : {}),

@@ -112,10 +112,15 @@ function isDuplicate(attempts: readonly AttemptFacts[]): boolean {
 function ranTwice(attempts: readonly AttemptFacts[]): boolean {
   let successes = 0
   let busyUntil = -Infinity
-  for (const attempt of attempts) {
+  // Of those that began in one millisecond what ended first was first: a message may come again as fast as that.
+  for (const attempt of attempts.toSorted((a, b) => a.startedAt - b.startedAt || endOf(a) - endOf(b) || 0)) {
     if (attempt.end?.state === 'succeeded') successes++
     if (attempt.startedAt < busyUntil) return true
-    if (!attempt.lost || attempt.end) busyUntil = Math.max(busyUntil, attempt.end?.at ?? Infinity)
+    if (!attempt.lost || attempt.end) busyUntil = Math.max(busyUntil, endOf(attempt))
   }
   return successes > 1
+}
+
+function endOf({ end }: AttemptFacts): number {
+  return end?.at ?? Infinity
 }

@@ -208,6 +208,8 @@ function culpritLink({ traceId, spanId }: TraceRef): NonNullable<SpanData['links
 
 /** One sentence on how a process was lost, for people. */
 export function sayLost({ reason, evidence, exitCode, signal, failure }: LostMark): string {
+  if (reason === 'never_enqueued' && evidence === 'own_report')
+    return `sending it failed${failure ? `: ${failure.type}: ${failure.message}` : ''}`
   if (reason === 'never_enqueued') return 'the process ended before the broker had the message'
   if (failure) return `the process ended: ${failure.type}: ${failure.message}`
   if (signal) return `the process was ended by ${signal}`

@@ -244,6 +244,17 @@ describe('flags', () => {
     expect(after(IN_QUEUE, both)).toMatchObject({ state: 'succeeded', duplicate: false })
     expect(after(IN_QUEUE, both, tell(WORKER, started(7, 3, { reader: 'a' }), succeeded(8, 3))).duplicate).toBe(true)
   })
+  test('runs that began in one millisecond, one after the other, are no duplicates', () => {
+    const told = [
+      ...tell(WORKER, started(3, 9, { attempt: 1 }), failed(3, 9, { willRetry: true })),
+      ...tell(WORKER, started(3, 8), failed(3, 8, { willRetry: true }), started(3, 7), succeeded(5, 7)),
+    ]
+    const facts = factsOf(told)
+    expect(facts.attempts[0]?.n).toBe(1)
+    expect(deriveState(facts)).toMatchObject({ state: 'succeeded', duplicate: false })
+    const atOnce = [...tell(WORKER, started(3, 1), succeeded(6, 1)), ...tell(OTHER_WORKER, started(3, 2), failed(5, 2))]
+    expect(deriveState(factsOf(atOnce)).duplicate).toBe(true)
+  })
   test('an attempt that begins in the millisecond in which the last one ended is no duplicate', () => {
     const told = [...RUNNING, ...tell(WORKER, failed(4, 1, { willRetry: true })), ...tell(OTHER_WORKER, started(4, 2))]
     expect(deriveState(factsOf(told))).toMatchObject({ state: 'running', duplicate: false })

@@ -54,8 +54,9 @@ function attemptLine({ n, worker, startedAt, endedAt, state, reason, failure }: 
 
 function hintOf(task: TaskRecord): string | undefined {
   const { state, reason, evidence, exitCode, signal, settledAt, confirmed, system } = task
+  if (state === 'failed' && task.failure?.message) return `${task.failure.type}: ${task.failure.message}`
   if (state !== 'lost' || !reason || !evidence || settledAt === undefined) return undefined
-  const failure = task.attempts.at(-1)?.failure
+  const failure = task.failure ?? task.attempts.at(-1)?.failure
   const how = sayLost({
     at: settledAt,
     reason,

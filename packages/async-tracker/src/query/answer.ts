@@ -59,15 +59,15 @@ export interface FlatTask {
 }
 
 export function toFlatRow(task: TaskRecord): FlatTask {
-  const last = task.attempts.findLast((attempt) => attempt.failure) ?? task.attempts.at(-1)
+  const failure = task.failure ?? task.attempts.findLast((attempt) => attempt.failure)?.failure
   return {
     task_id: task.taskId,
     trace_id: task.origin.traceId,
     state: task.state,
     reason: task.reason ?? null,
     evidence: task.evidence ?? null,
-    error_type: last?.failure?.type ?? null,
-    error_message: last?.failure?.message ?? null,
+    error_type: failure?.type ?? null,
+    error_message: failure?.message ?? null,
     attempt: task.attempts.at(-1)?.n ?? 0,
     attempts: task.attempts.length,
     depth: task.depth,

@@ -326,6 +326,8 @@ export interface TaskRecord extends TaskDescription {
   readonly settledAt?: EpochMs
   /** When the collector had the first span that tells of a bad end. Absent: none was told yet, or there was none to tell. */
   readonly reportedAt?: EpochMs
+  /** What the sender or the broker said of its end, where no attempt ended it. */
+  readonly failure?: TaskFailure
   readonly exitCode?: number
   readonly signal?: string
   /** The last sign of life that the work gave of itself, and how far it was then, from 0 to 1. */

@@ -12,7 +12,7 @@ type Confirm = (error: Error | null, ...more: unknown[]) => unknown
 export function patchPublish(patch: Patch): void {
   onCall(patch, 'publish', (original, self, args) => {
     // A confirm channel's own publish() comes through here.
-    const addressed = patch.isConfirming(self) ? undefined : addressOf(args)
+    const addressed = patch.isConfirming(self) ? undefined : addressOf(args, patch)
     if (!addressed) return original.apply(self, args)
     const { draft, exchange, options } = addressed
     const bag = createBag()
@@ -28,10 +28,9 @@ export function patchPublish(patch: Patch): void {
 }
 
 /** On a confirm channel: the last argument hears of the broker's answer. */
-export function patchConfirmedPublish({ kit }: Patch, channel: Channel): void {
-  const patch = { kit, channel }
-  onCall(patch, 'publish', (original, self, args) => {
-    const addressed = addressOf(args)
+export function patchConfirmedPublish(patch: Patch, channel: Channel): void {
+  onCall({ kit: patch.kit, channel }, 'publish', (original, self, args) => {
+    const addressed = addressOf(args, patch)
     const callback = args[4] as Confirm | null | undefined
     if (!addressed || (callback && typeof callback !== 'function')) return original.apply(self, args)
     const { draft, options, messageId } = addressed
@@ -71,17 +70,24 @@ interface Address {
 }
 
 /** Undefined for what amqplib is going to refuse. */
-function addressOf([exchange = '', routingKey = '', , options]: readonly unknown[]): Address | undefined {
+function addressOf(
+  [exchange = '', routingKey = '', , options]: readonly unknown[],
+  { topology }: Pick<Patch, 'topology'>,
+): Address | undefined {
   if (typeof exchange !== 'string' || typeof routingKey !== 'string') return undefined
   const { expiration, messageId, type } = isObject(options) ? options : {}
-  const lifetimeMs = expiration === undefined || expiration === '' ? NaN : Number(expiration)
+  const { messageTtlMs = Infinity } = (exchange === '' && topology.queues.get(routingKey)) || {}
+  const lifetimeMs = Math.min(
+    expiration === undefined || expiration === '' ? Infinity : Number(expiration),
+    messageTtlMs,
+  )
   return {
     draft: {
       system: SYSTEM,
       destination: nameOf(exchange || routingKey),
       name: typeof type === 'string' && type ? type : nameOf(routingKey || exchange),
       // Whoever has not begun by then never will.
-      ...(lifetimeMs >= 0 ? { deadlineMs: lifetimeMs } : {}),
+      ...(lifetimeMs >= 0 && lifetimeMs < Infinity ? { deadlineMs: lifetimeMs } : {}),
     },
     exchange,
     options,

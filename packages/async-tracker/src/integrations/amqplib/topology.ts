@@ -10,6 +10,7 @@ interface Queue {
   readonly deadLetterExchange?: string
   readonly deadLetterRoutingKey?: string
   readonly deliveryLimit?: number
+  readonly messageTtlMs?: number
 }
 export interface Topology {
   readonly queues: Map<string, Queue>
@@ -47,10 +48,12 @@ function describe(options: unknown): Queue {
   const exchange = given['deadLetterExchange'] ?? args['x-dead-letter-exchange']
   const routingKey = given['deadLetterRoutingKey'] ?? args['x-dead-letter-routing-key']
   const limit = args['x-delivery-limit']
+  const messageTtlMs = given['messageTtl'] ?? args['x-message-ttl']
   return {
     ...(typeof exchange === 'string' ? { deadLetterExchange: exchange } : {}),
     ...(typeof routingKey === 'string' ? { deadLetterRoutingKey: routingKey } : {}),
     ...(typeof limit === 'number' ? { deliveryLimit: limit } : {}),
+    ...(typeof messageTtlMs === 'number' ? { messageTtlMs } : {}),
   } satisfies Fields
 }
 
