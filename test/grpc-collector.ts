@@ -23,6 +23,8 @@ export interface GrpcCollector {
   readonly url: string
   readonly port: number
   readonly calls: readonly GrpcCall[]
+  /** What came for other signals than traces. */
+  readonly others: readonly { readonly path: string; readonly body: Buffer }[]
   close(): void
 }
 /** Stands in for a collector that is unwell; undefined: as if it were not there. */
@@ -32,6 +34,10 @@ export type GrpcAnswer = (
 
 const grpc = loadGrpc()
 const PATH = '/opentelemetry.proto.collector.trace.v1.TraceService/Export'
+const OTHERS = [
+  '/opentelemetry.proto.collector.logs.v1.LogsService/Export',
+  '/opentelemetry.proto.collector.metrics.v1.MetricsService/Export',
+]
 
 export async function startGrpcCollector(
   sink: OtlpSink,
@@ -44,6 +50,7 @@ export async function startGrpcCollector(
   const calls: GrpcCall[] = []
   const server = new grpc.Server()
   const same = (bytes: Buffer): Buffer => bytes
+  const others: { path: string; body: Buffer }[] = []
   const method = {
     path: PATH,
     requestStream: false,
@@ -73,6 +80,16 @@ export async function startGrpcCollector(
       },
     },
   )
+  for (const path of OTHERS)
+    server.addService(
+      { export: { ...method, path } },
+      {
+        export({ request }: Call, reply: Callback) {
+          others.push({ path, body: request })
+          reply(null, Buffer.alloc(0))
+        },
+      },
+    )
   const bound = await new Promise<number>((resolve, reject) => {
     server.bindAsync(
       `127.0.0.1:${port}`,
@@ -89,6 +106,7 @@ export async function startGrpcCollector(
     url: `http://127.0.0.1:${bound}`,
     port: bound,
     calls,
+    others,
     close() {
       server.forceShutdown()
     },

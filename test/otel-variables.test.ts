@@ -202,8 +202,8 @@ test('what is not acted on, is not allowed or is a slip is said once, and spans 
   const { app, spans } = await tell({
     OTEL_LOGS_EXPORTER: 'otlp',
     OTEL_BLRP_SCHEDULE_DELAY: '100',
-    OTEL_METRICS_EXPORTER: 'otlp',
-    OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: 'http://127.0.0.1:1',
+    OTEL_METRICS_EXPORTER: 'prometheus,statsd',
+    OTEL_METRICS_EXEMPLAR_FILTER: 'always_on',
     OTEL_EXPORTER_OTLP_PROTOCOL: 'http/xml',
     OTEL_TRACES_EXPORTER: 'zipkin',
     OTEL_PROPAGATORS: 'b3,xray',
@@ -218,14 +218,14 @@ test('what is not acted on, is not allowed or is a slip is said once, and spans 
     [
       "[afterspan] AFS_CONFIG_INVALID OTEL_EXPORTER_OTLP_CERTIFICATE="/no/such/file.pem" cannot be read (ENOENT): allowed is a PEM file. It is left out.",
       "[afterspan] AFS_CONFIG_INVALID OTEL_EXPORTER_OTLP_PROTOCOL="http/xml" is not valid: allowed is one of http/protobuf, http/json, grpc. Using "http/protobuf".",
-      "[afterspan] AFS_CONFIG_INVALID OTEL_METRICS_EXPORTER="otlp" is not valid: allowed is prometheus, or none: metrics are not pushed, scrape /metrics of the admin listener. Using ["prometheus"].",
+      "[afterspan] AFS_CONFIG_INVALID OTEL_METRICS_EXPORTER="prometheus,statsd" is not valid: allowed is prometheus, otlp, console with commas between them, or none. Using ["prometheus"].",
       "[afterspan] AFS_CONFIG_INVALID OTEL_PROPAGATORS="b3,xray" is not valid: allowed is tracecontext, baggage, b3, b3multi with commas between them, or none. Using ["b3"].",
       "[afterspan] AFS_CONFIG_INVALID OTEL_SDK_DISABLED="1" is not valid: allowed is true or false. Using false.",
       "[afterspan] AFS_CONFIG_INVALID OTEL_TRACES_EXPORTER="zipkin" is not valid: allowed is otlp, console with commas between them, or none. Using ["otlp"].",
       "[afterspan] AFS_CONFIG_INVALID OTEL_TRACES_SAMPLER="jaeger_remote" is not valid: allowed is one of always_on, always_off, traceidratio, parentbased_always_on, parentbased_always_off, parentbased_traceidratio. Using "parentbased_always_on".",
       "[afterspan] AFS_CONFIG_UNKNOWN OTEL_TRACES_SAMPLER_ARGS is not a variable of OpenTelemetry; did you mean OTEL_TRACES_SAMPLER_ARG?",
       "[afterspan] AFS_CONFIG_UNSUPPORTED OTEL_BLRP_SCHEDULE_DELAY, OTEL_LOGS_EXPORTER: logs are not exported.",
-      "[afterspan] AFS_CONFIG_UNSUPPORTED OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: metrics are not pushed: scrape /metrics of the admin listener.",
+      "[afterspan] AFS_CONFIG_UNSUPPORTED OTEL_METRICS_EXEMPLAR_FILTER: exemplars are those of sampled traces.",
     ]
   `)
 })

@@ -19,6 +19,7 @@ import { say } from './diag.ts'
 import { globalState } from './global-state.ts'
 import { createDrain, type Drain } from './guard/drain.ts'
 import { guardProcess } from './guard/guard.ts'
+import type { LastSource } from './guard/last-words.ts'
 import { mountOnApp, type AppMount } from './http/app-mount.ts'
 import { createHeldChildren, type HeldChildren } from './http/held-children.ts'
 import { createInbound } from './http/inbound.ts'
@@ -34,6 +35,7 @@ import * as requireHook from './instrument/require-hook.ts'
 import { integrationHook } from './instrument/integration-hook.ts'
 import { correlateLogs } from './logs/correlation.ts'
 import { createMeterProvider } from './metrics/meter-provider.ts'
+import { pushMetrics } from './metrics/push/push.ts'
 import { createMetricRegistry, type MetricRegistry } from './metrics/registry.ts'
 import { addRuntimeMetrics } from './metrics/runtime.ts'
 import { targetInfo } from './metrics/target-info.ts'
@@ -85,7 +87,7 @@ function assemble(bundleDir: string, config: CoreConfig): Core {
   const unsampled = createHeldChildren(exporter)
   const { deliver } = exporter
   const provider = createTracerProvider({ resource, sampler, limits: config.limits, deliver, unsampled })
-  const meterProvider = createMeterProvider(bundleDir, resource, metrics)
+  const { provider: meterProvider, meters } = createMeterProvider(bundleDir, resource, metrics, config.push)
   setGlobals({ manager, meterProvider, propagator: createPropagator(config.propagators), tracerProvider: provider })
   const tracer = (): Tracer => provider.getTracer(SCOPE.name, SCOPE.version)
   const { endpoint, sideThread } = publishing(bundleDir, config, resource, metrics)
@@ -106,6 +108,7 @@ function assemble(bundleDir: string, config: CoreConfig): Core {
     endpoint,
     hooks,
     drain: createDrain(config.drainMs, onError),
+    lastMetrics: pushMetrics({ bundleDir, config, resource, metrics, meters, sideThread }),
   }
   const kept: Kept = {}
   return {
@@ -195,6 +198,8 @@ interface Parts {
   readonly endpoint: MetricsEndpoint
   readonly hooks: ModuleHooks
   readonly drain: Drain
+  /** The last of the metrics that are pushed. */
+  readonly lastMetrics: LastSource | undefined
 }
 
 /** What the packages above may have given by then. */
@@ -254,7 +259,8 @@ function start(parts: Parts, kept: Kept): void {
     endpoint.leave()
   }
   const unattributed = metrics.counter('afterspan_unattributed', UNATTRIBUTED)
-  guardProcess({ ...parts, openSpans, now, deliver, leaveMetrics, tellReports, unattributed })
+  const lastSources = [lastSpans(config, exporter), parts.lastMetrics].filter((source) => source !== undefined)
+  guardProcess({ ...parts, lastSources, openSpans, now, deliver, leaveMetrics, tellReports, unattributed })
   // One listener a process, the main thread's: what the app's worker threads count is told through it.
   const publish = (): void => {
     if (isMainThread && sideThread.hasServices) wake()
@@ -264,6 +270,13 @@ function start(parts: Parts, kept: Kept): void {
     publish()
     if (isMainThread) keepCode()
   })
+}
+
+function lastSpans({ otlp }: CoreConfig, { queue }: Exporter): LastSource {
+  return () => {
+    const taken = queue?.takeAll()
+    return taken && { ...taken, settings: otlp }
+  }
 }
 
 function startReports(metrics: MetricRegistry): Reports {

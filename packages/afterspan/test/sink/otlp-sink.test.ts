@@ -3,7 +3,7 @@ import { connect } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import { JsonTraceSerializer, ProtobufTraceSerializer } from '@opentelemetry/otlp-transformer'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { postTraces } from '../../../core/src/sdk/otlp/transport.ts'
+import { postOtlp } from '../../../core/src/sdk/otlp/transport.ts'
 import { startOtlpSink, type OtlpSink, type OtlpSinkOptions, type TraceRequest } from '../../src/sink/otlp-sink.ts'
 import type { StoredSpan } from '../../src/sink/stored-span.ts'
 import { officialSpan, ownRequest, TRACE_ID } from './sample-spans.ts'
@@ -105,18 +105,18 @@ test("core's own transport and the sink understand each other", async () => {
   })
   const settings = { url: `${sink.url}/v1/traces`, headers: {}, timeoutMs: 5_000, compression: 'gzip' } as const
   const body = ownRequest(officialSpan({ a: 1 }))
-  expect(await postTraces(settings, body)).toMatchObject({
+  expect(await postOtlp(settings, body)).toMatchObject({
     ok: false,
     retryable: true,
     reason: 'http_503',
     retryAfterMs: 2_000,
   })
-  expect(await postTraces(settings, body.subarray(1))).toMatchObject({
+  expect(await postOtlp(settings, body.subarray(1))).toMatchObject({
     ok: false,
     retryable: false,
     reason: 'http_400',
   })
-  expect(await postTraces({ ...settings, compression: 'none' }, body)).toMatchObject({ ok: true })
+  expect(await postOtlp({ ...settings, compression: 'none' }, body)).toMatchObject({ ok: true })
   expect(sink.spans()).toMatchObject([{ name: 'POST /orders', attributes: { a: 1 } }])
 })
 

@@ -2,7 +2,7 @@ import { ProtobufTraceSerializer } from '@opentelemetry/otlp-transformer'
 import type { Attributes } from '@opentelemetry/api'
 import { describe, expect, test } from 'vitest'
 import { encodeSpan, encodeTraceRequest } from '../../../core/src/sdk/otlp/encode.ts'
-import { traceJson } from '../../../core/src/sdk/otlp/trace-json.ts'
+import { otlpJson } from '../../../core/src/sdk/otlp/otlp-json.ts'
 import type { SpanData } from '../../../core/src/sdk/span-data.ts'
 import { decodeTraces } from '../../src/sink/otlp-decode.ts'
 import type { StoredSpan } from '../../src/sink/stored-span.ts'
@@ -44,7 +44,7 @@ describe('our encoder and the official one', () => {
       none: Number.NaN,
       deep: { a: [1, { b: 'c' }] } as never,
     })
-    const json = decodeTraces(Buffer.from(traceJson(ownRequest(source))), 'json')
+    const json = decodeTraces(Buffer.from(otlpJson(ownRequest(source))), 'json')
     expect(json).toStrictEqual(decodeTraces(ownRequest(source), 'protobuf'))
   })
 

@@ -1,5 +1,5 @@
 // Brings what the ledger has to tell to the collector, at least once, always with the same bytes.
-import { ABOUT_CONTENT, postTraces, type EpochMs, type OtlpReply, type OtlpSettings } from '@afterspan/core/internal'
+import { ABOUT_CONTENT, postOtlp, type EpochMs, type OtlpReply, type OtlpSettings } from '@afterspan/core/internal'
 import type { LedgerChange, LedgerStore, OutboxRow } from '../ledger/store.ts'
 import { gather } from '../task-facts.ts'
 
@@ -28,7 +28,7 @@ export function createOutbox(options: {
   readonly exclusive: <T>(work: (ledger: LedgerStore) => Promise<T>) => Promise<T>
   readonly post?: (settings: OtlpSettings, body: Uint8Array) => Promise<OtlpReply>
 }): Outbox {
-  const { ledger, settings, onFailure, onDropped, exclusive, post = postTraces } = options
+  const { ledger, settings, onFailure, onDropped, exclusive, post = postOtlp } = options
   const send = async (rows: readonly OutboxRow[], now: EpochMs): Promise<number> => {
     // Requests of the same kind, one after the other, are one request: that is how protobuf merges repeated fields.
     const reply = await post(settings, Buffer.concat(rows.map((row) => row.body)))

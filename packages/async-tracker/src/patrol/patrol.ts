@@ -1,7 +1,7 @@
 // The patrol: reads the journals, finds the dead, settles what they left open, and tells it. One for each ledger folder. It only
 // ever appends facts; readers ask it and never write.
 import {
-  postTraces,
+  postOtlp,
   type Clock,
   type EpochMs,
   type Evidence,
@@ -121,7 +121,7 @@ export class Patrol {
         this.totals.undelivered[reason] += spans
       },
       exclusive: (work) => this.#inTurn(work),
-      post: post ?? postTraces,
+      post: post ?? postOtlp,
     })
   }
 

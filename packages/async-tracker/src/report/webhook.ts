@@ -1,6 +1,6 @@
 // Tells incidents to an address of the operator's, as JSON: grouped, so that a thousand failures of one kind are one line with a
 // number. It runs where the patrol does, never on a request's path, and nothing that it meets reaches anybody.
-import { postTraces, type Incident, type OtlpReply, type OtlpSettings } from '@afterspan/core/internal'
+import { postOtlp, type Incident, type OtlpReply, type OtlpSettings } from '@afterspan/core/internal'
 import { isDue } from '../ledger/store.ts'
 
 const TIMEOUT_MS = 5_000
@@ -35,7 +35,7 @@ export function createWebhook(options: {
   readonly onFailure: (reason: string) => void
   readonly post?: (settings: OtlpSettings, body: Uint8Array) => Promise<OtlpReply>
 }): Webhook {
-  const { url, onFailure, post = postTraces } = options
+  const { url, onFailure, post = postOtlp } = options
   const headers = { 'content-type': 'application/json' }
   const settings: OtlpSettings = { url, headers, timeoutMs: TIMEOUT_MS, compression: 'none' }
   const totals = { sent: 0, dropped: 0 }

@@ -1,4 +1,6 @@
 import { parseInboundRules, type InboundRules } from '../http/inbound.ts'
+import type { Temporality } from '../metrics/push/metric-data.ts'
+import type { ConfigOf } from './option.ts'
 import type { SpanLimits } from '../sdk/request-span.ts'
 import type { OtlpSettings } from '../sdk/otlp/settings.ts'
 import type { LogLevel } from '../sdk/diag-logger.ts'
@@ -7,7 +9,8 @@ import type { SamplerName } from '../sdk/tracer-provider.ts'
 import { silence } from '../diag.ts'
 import { environment, loadSection, type Env } from './load.ts'
 import { coreOptions, otelOptions } from './options.ts'
-import { otlpFrom } from './otlp-settings.ts'
+import { otlpFrom, otlpOf } from './otlp-settings.ts'
+import { metricsPushOptions } from './signal-options.ts'
 import { withConfigFile } from './with-config-file.ts'
 import { sayUnsupported } from './unsupported.ts'
 
@@ -21,6 +24,8 @@ export interface CoreConfig {
   readonly exporters: readonly ('otlp' | 'console' | 'none')[]
   /** Whether there is /metrics. */
   readonly metrics: boolean
+  /** Undefined: metrics are not pushed. */
+  readonly push: MetricsPush | undefined
   readonly otlp: OtlpSettings
   readonly queue: {
     readonly maxSpans: number
@@ -54,6 +59,15 @@ export interface CoreConfig {
   readonly metricsShare: 'process' | 'service'
 }
 
+export interface MetricsPush {
+  /** Undefined: they are only printed. */
+  readonly otlp: OtlpSettings | undefined
+  readonly isPrinted: boolean
+  readonly intervalMs: number
+  readonly temporality: Temporality
+  readonly isExponential: boolean
+}
+
 const MOST_QUEUED_BYTES = 32 * 1024 * 1024
 
 export function loadConfig(env: Env = environment()): CoreConfig {
@@ -68,7 +82,8 @@ export function loadConfig(env: Env = environment()): CoreConfig {
     resourceAttributes: otel.resourceAttributes,
     mainScript: process.argv[1],
     exporters: otel.tracesExporter,
-    metrics: !otel.metricsExporter.includes('none'),
+    metrics: otel.metricsExporter.includes('prometheus'),
+    push: pushFrom(otel, variables),
     otlp: otlpFrom(otel),
     queue: {
       maxSpans: otel.queueSpans,
@@ -107,6 +122,20 @@ export function loadConfig(env: Env = environment()): CoreConfig {
     logTrace: own.logTrace,
     sentry: own.sentry === 'on',
     metricsShare: own.metricsShare,
+  }
+}
+
+function pushFrom(otel: ConfigOf<typeof otelOptions>, variables: Env): MetricsPush | undefined {
+  const isSent = otel.metricsExporter.includes('otlp')
+  const isPrinted = otel.metricsExporter.includes('console')
+  if (!isSent && !isPrinted) return undefined
+  const own = loadSection(metricsPushOptions, variables)
+  return {
+    otlp: isSent ? otlpOf('metrics', own, otel, own.exportTimeout) : undefined,
+    isPrinted,
+    intervalMs: own.interval,
+    temporality: own.temporality,
+    isExponential: own.histogram === 'base2_exponential_bucket_histogram',
   }
 }
 

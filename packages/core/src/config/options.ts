@@ -15,9 +15,7 @@ import {
   text,
   trueOnly,
 } from './option.ts'
-
-const PROTOCOLS = ['http/protobuf', 'http/json', 'grpc'] as const
-const COMPRESSIONS = ['none', 'gzip'] as const
+import { COMPRESSIONS, PROTOCOLS } from './signal-options.ts'
 
 const COUNTS = { min: 0, max: 100_000 }
 const LENGTHS = { min: 0, max: 10_000_000 }
@@ -42,12 +40,8 @@ export const otelOptions = {
   ),
   metricsExporter: someOf(
     'OTEL_METRICS_EXPORTER',
-    'prometheus: /metrics of the admin listener; none: there is no /metrics. Metrics are not pushed.',
-    {
-      words: ['prometheus', 'none'],
-      alone: 'none',
-      hint: ': metrics are not pushed, scrape /metrics of the admin listener',
-    },
+    'prometheus: /metrics of the admin listener; otlp: pushed to the collector; console: lines of JSON on stdout; some of them, or none.',
+    { words: ['prometheus', 'otlp', 'console', 'none'], alone: 'none' },
     ['prometheus'],
   ),
   otlpEndpoint: collectorAddress(

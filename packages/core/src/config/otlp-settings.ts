@@ -3,33 +3,53 @@ import type { OtlpSettings } from '../sdk/otlp/settings.ts'
 import { readTls } from './certificates.ts'
 import type { ConfigOf } from './option.ts'
 import type { otelOptions } from './options.ts'
+import type { SignalConfig } from './signal-options.ts'
 
 const HTTP_DEFAULT = 'http://localhost:4318'
 const GRPC_DEFAULT = 'http://localhost:4317'
 
-/** Where and how traces go. What is said for traces goes before what is said for every signal. */
-export function otlpFrom(otel: ConfigOf<typeof otelOptions>): OtlpSettings {
+type Otel = ConfigOf<typeof otelOptions>
+type Signal = 'logs' | 'metrics' | 'traces'
+
+/** Where and how traces go. */
+export function otlpFrom(otel: Otel): OtlpSettings {
+  const own: SignalConfig = {
+    endpoint: otel.otlpTracesEndpoint,
+    headers: otel.otlpTracesHeaders,
+    timeout: otel.otlpTracesTimeout,
+    compression: otel.otlpTracesCompression,
+    protocol: otel.otlpTracesProtocol,
+    certificate: otel.otlpTracesCertificate,
+    clientCertificate: otel.otlpTracesClientCertificate,
+    clientKey: otel.otlpTracesClientKey,
+    insecure: otel.otlpTracesInsecure,
+  }
+  return otlpOf('traces', own, otel, otel.exportTimeout)
+}
+
+/** Where and how a signal goes. What is said for it goes before what is said for every signal. */
+export function otlpOf(signal: Signal, own: SignalConfig, otel: Otel, mostMs: number): OtlpSettings {
   const tls = readTls({
-    ca: otel.otlpTracesCertificate || otel.otlpCertificate,
-    cert: otel.otlpTracesClientCertificate || otel.otlpClientCertificate,
-    key: otel.otlpTracesClientKey || otel.otlpClientKey,
+    ca: own.certificate || otel.otlpCertificate,
+    cert: own.clientCertificate || otel.otlpClientCertificate,
+    key: own.clientKey || otel.otlpClientKey,
   })
-  const protocol = otel.otlpTracesProtocol ?? otel.otlpProtocol
+  const protocol = own.protocol ?? otel.otlpProtocol
   return {
-    url: protocol === 'grpc' ? grpcUrl(otel) : httpUrl(otel),
-    headers: { ...otel.otlpHeaders, ...otel.otlpTracesHeaders },
-    timeoutMs: Math.min(otel.otlpTracesTimeout ?? otel.otlpTimeout, otel.exportTimeout),
-    compression: otel.otlpTracesCompression ?? otel.otlpCompression,
+    url: protocol === 'grpc' ? grpcUrl(own, otel) : httpUrl(signal, own, otel),
+    headers: { ...otel.otlpHeaders, ...own.headers },
+    timeoutMs: Math.min(own.timeout ?? otel.otlpTimeout, mostMs),
+    compression: own.compression ?? otel.otlpCompression,
+    ...(signal === 'traces' ? {} : { signal }),
     ...(protocol === 'http/protobuf' ? {} : { protocol }),
     ...(tls ? { tls } : {}),
   }
 }
 
-function httpUrl({ otlpTracesEndpoint, otlpEndpoint }: ConfigOf<typeof otelOptions>): string {
-  if (otlpTracesEndpoint && hasScheme('OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', otlpTracesEndpoint))
-    return otlpTracesEndpoint
+function httpUrl(signal: Signal, { endpoint }: SignalConfig, { otlpEndpoint }: Otel): string {
+  if (endpoint && hasScheme(`OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_ENDPOINT`, endpoint)) return endpoint
   const isUsable = otlpEndpoint !== '' && hasScheme('OTEL_EXPORTER_OTLP_ENDPOINT', otlpEndpoint)
-  return `${(isUsable ? otlpEndpoint : HTTP_DEFAULT).replace(/\/+$/, '')}/v1/traces`
+  return `${(isUsable ? otlpEndpoint : HTTP_DEFAULT).replace(/\/+$/, '')}/v1/${signal}`
 }
 
 function hasScheme(env: string, address: string): boolean {
@@ -40,8 +60,8 @@ function hasScheme(env: string, address: string): boolean {
 }
 
 /** Scheme, host and port. Without a scheme OTEL_EXPORTER_OTLP_INSECURE decides. */
-function grpcUrl(otel: ConfigOf<typeof otelOptions>): string {
-  const address = otel.otlpTracesEndpoint || otel.otlpEndpoint || GRPC_DEFAULT
-  const isInsecure = otel.otlpTracesInsecure ?? otel.otlpInsecure
+function grpcUrl({ endpoint, insecure }: SignalConfig, otel: Otel): string {
+  const address = endpoint || otel.otlpEndpoint || GRPC_DEFAULT
+  const isInsecure = insecure ?? otel.otlpInsecure
   return new URL(/^https?:\/\//i.test(address) ? address : `${isInsecure ? 'http' : 'https'}://${address}`).origin
 }

@@ -3,6 +3,7 @@ import { isMainThread } from 'node:worker_threads'
 import { say } from '../diag.ts'
 import { distance, type Env } from './load.ts'
 import { otelOptions } from './options.ts'
+import { metricsPushOptions } from './signal-options.ts'
 
 export interface Unsupported {
   /** Names, or beginnings that end in an underscore. */
@@ -12,13 +13,8 @@ export interface Unsupported {
 
 export const UNSUPPORTED: readonly Unsupported[] = [
   {
-    names: [
-      'OTEL_EXPORTER_OTLP_METRICS_',
-      'OTEL_METRICS_EXEMPLAR_FILTER',
-      'OTEL_METRIC_EXPORT_INTERVAL',
-      'OTEL_METRIC_EXPORT_TIMEOUT',
-    ],
-    why: 'metrics are not pushed: scrape /metrics of the admin listener',
+    names: ['OTEL_METRICS_EXEMPLAR_FILTER'],
+    why: 'exemplars are those of sampled traces',
   },
   {
     names: ['OTEL_BLRP_', 'OTEL_EXPORTER_OTLP_LOGS_', 'OTEL_LOGRECORD_', 'OTEL_LOGS_EXPORTER'],
@@ -33,7 +29,7 @@ export const UNSUPPORTED: readonly Unsupported[] = [
 /** Says each reason once, with the variables that are set for nothing, and which `OTEL_*` name looks like a slip. */
 export function sayUnsupported(env: Env): void {
   if (!isMainThread) return
-  const known = Object.values(otelOptions).map((option) => option.env)
+  const known = [...Object.values(otelOptions), ...Object.values(metricsPushOptions)].map((option) => option.env)
   const asked = Object.keys(env).filter((name) => name.startsWith('OTEL_') && !known.includes(name))
   let rest = asked.filter((name) => env[name] !== '' && env[name] !== 'none') // none is what happens anyway
   for (const { names, why } of UNSUPPORTED) {

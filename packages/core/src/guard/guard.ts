@@ -3,7 +3,6 @@ import type { CoreConfig } from '../config/config.ts'
 import type { EpochMs } from '../contracts/task.ts'
 import { inFlight } from '../http/in-flight.ts'
 import type { Counter } from '../metrics/registry.ts'
-import type { Exporter } from '../sdk/exporter.ts'
 import type { OpenSpans } from '../sdk/open-spans.ts'
 import type { SpanData } from '../sdk/span-data.ts'
 import type { SideThread } from '../side-thread/host.ts'
@@ -13,14 +12,14 @@ import { tellCrash } from './crash-span.ts'
 import { watchCrashes } from './crash.ts'
 import type { Drain } from './drain.ts'
 import { createFarewell, watchExit } from './exit.ts'
-import { createLastWords } from './last-words.ts'
+import { createLastWords, type LastSource } from './last-words.ts'
 import { watchRejections } from './rejections.ts'
 import { createStrays } from './strays.ts'
 import { watchSignals } from './signals.ts'
 
 export interface GuardDeps {
   readonly config: CoreConfig
-  readonly exporter: Exporter
+  readonly lastSources: readonly LastSource[]
   readonly openSpans: OpenSpans
   readonly sideThread: SideThread
   readonly tracer: () => Tracer
@@ -39,7 +38,7 @@ export interface GuardDeps {
 export function guardProcess(deps: GuardDeps): void {
   const {
     config,
-    exporter,
+    lastSources,
     openSpans,
     sideThread,
     tracer,
@@ -50,14 +49,11 @@ export function guardProcess(deps: GuardDeps): void {
     drain,
     unattributed,
   } = deps
-  const { queue } = exporter
-  const lastWords = queue
-    ? createLastWords({ queue, settings: config.otlp, sideThread, holdMs: config.exitHoldMs })
-    : undefined
+  const lastWords = createLastWords({ sources: lastSources, sideThread, holdMs: config.exitHoldMs })
   // Together no longer than an exit may be held; who asks for a longer drain has asked for both.
   const sharesTime = config.drainMs <= config.exitHoldMs
   const sendLastWords = (drainedMs = 0): void => {
-    lastWords?.send(sharesTime ? drainedMs : 0)
+    lastWords.send(sharesTime ? drainedMs : 0)
   }
   // A task's own span is told with its outcome, by the patrol, where there is a journal to read.
   const endOpenSpans = (errorType: string): void => {
@@ -78,7 +74,9 @@ export function guardProcess(deps: GuardDeps): void {
       tellStrayCrash(uncaught, ref, now())
       return ref
     },
-    sendLastWords,
+    sendLastWords: () => {
+      lastWords.send(0, false)
+    },
   })
   const farewell = createFarewell({ now, endOpenSpans, sendLastWords, endAsCrash, leaveMetrics, tellReports })
   watchExit(farewell)

@@ -1,39 +1,60 @@
 // What is left when the process ends, and on disk already if there is one: sent while the process is held for a bounded moment.
-// Whatever the collector did not take waits in the spool for the patrol.
-import type { SpanQueue } from '../sdk/otlp/queue.ts'
+// Whatever spans the collector did not take wait in the spool for the patrol.
 import type { OtlpSettings } from '../sdk/otlp/settings.ts'
 import type { SideThread } from '../side-thread/host.ts'
 
+/** One request to a collector. */
+export interface LastBody {
+  readonly body: Uint8Array
+  readonly settings: OtlpSettings
+  /** Leaves it to the patrol, where there is a disk. */
+  keep(): void
+  /** The collector has it. */
+  discard(): void
+}
+
 export interface LastWords {
   /** Synchronous; never throws; holds the process for at most the milliseconds that are left of its allowance; what a drain has taken is taken from it, but for a last try. */
-  send(drainedMs?: number): void
+  send(drainedMs?: number, isEnd?: boolean): void
 }
+
+/** What one kind of telemetry has left, encoded. `isEnd`: it is the last time that it is asked; a crash asks before. */
+export type LastSource = (isEnd: boolean) => LastBody | undefined
 
 /** A collector that is well answers in this. */
 const LEAST_MS = 80
 
 export function createLastWords(options: {
-  readonly queue: SpanQueue
-  readonly settings: OtlpSettings
-  readonly sideThread: SideThread
+  readonly sources: readonly LastSource[]
+  readonly sideThread: Pick<SideThread, 'lastWords'>
   readonly holdMs: number
 }): LastWords {
   // A crash is followed by 'exit': the allowance is one for both.
   let leftMs = options.holdMs
   return {
-    send(drainedMs = 0) {
+    send(drainedMs = 0, isEnd = true) {
       if (drainedMs > 0) leftMs = Math.max(LEAST_MS, leftMs - drainedMs)
       try {
-        const taken = options.queue.takeAll()
-        if (!taken) return
+        const taken = options.sources.flatMap((take) => safely(take, isEnd) ?? [])
+        if (taken.length === 0) return
         const from = performance.now()
-        const isSent = leftMs > 0 && options.sideThread.lastWords(taken.body, options.settings, leftMs)
+        const sent = leftMs > 0 ? options.sideThread.lastWords(taken, leftMs) : []
         leftMs -= performance.now() - from
-        if (isSent) taken.discard()
-        else taken.keep()
+        taken.forEach((one, i) => {
+          if (sent[i] === true) one.discard()
+          else one.keep()
+        })
       } catch {
         // the process is ending: there is nobody left to tell
       }
     },
+  }
+}
+
+function safely(take: LastSource, isEnd: boolean): LastBody | undefined {
+  try {
+    return take(isEnd)
+  } catch {
+    return undefined
   }
 }

@@ -4,8 +4,16 @@ import { requireKept } from '../code-cache.ts'
 import type { ResourceAttributes } from '../contracts/task.ts'
 import { say } from '../diag.ts'
 import { guardedMeter, type OnTrouble } from './guarded-meter.ts'
-import type { createOtelMetrics } from './otel-bridge.ts'
+import type { createOtelMetrics, PushChoice } from './otel-bridge.ts'
+import type { PushScope } from './push/metric-data.ts'
 import type { MetricRegistry } from './registry.ts'
+
+/** What the app's meters have measured, for who pushes it. */
+export interface AppMeters {
+  isUsed(): boolean
+  scopes(): Promise<readonly PushScope[]>
+  scopesNow(): readonly PushScope[]
+}
 
 /**
  * The global meter provider from boot on: a meter that is taken before a provider is set stays silent for ever. The SDK behind it
@@ -15,15 +23,18 @@ export function createMeterProvider(
   bundleDir: string,
   resource: ResourceAttributes,
   registry: MetricRegistry,
-): MeterProvider {
+  push: PushChoice | undefined,
+): { readonly provider: MeterProvider; readonly meters: AppMeters } {
   let real: MeterProvider | undefined
+  let pushed: ReturnType<typeof createOtelMetrics>['pushed']
   let isFailed = false
   const load = (): MeterProvider | undefined => {
     if (real || isFailed) return real
     try {
       const bundle = requireKept(join(bundleDir, 'otel-metrics.js')) as { createOtelMetrics: typeof createOtelMetrics }
-      const bridge = bundle.createOtelMetrics(resource)
-      registry.callback(() => bridge.collect())
+      const bridge = bundle.createOtelMetrics(resource, push)
+      registry.callback(() => bridge.collect(), false)
+      pushed = bridge.pushed
       real = bridge.provider
     } catch (error) {
       isFailed = true
@@ -33,8 +44,15 @@ export function createMeterProvider(
   }
   const onTrouble = troubleCounter(registry)
   return {
-    getMeter: (name: string, version?: string, options?: MeterOptions) =>
-      guardedMeter(() => load()?.getMeter(name, version, options) ?? createNoopMeter(), onTrouble),
+    provider: {
+      getMeter: (name: string, version?: string, options?: MeterOptions) =>
+        guardedMeter(() => load()?.getMeter(name, version, options) ?? createNoopMeter(), onTrouble),
+    },
+    meters: {
+      isUsed: () => real !== undefined,
+      scopes: () => pushed?.collect() ?? Promise.resolve([]),
+      scopesNow: () => pushed?.collectNow() ?? [],
+    },
   }
 }
 

@@ -4,7 +4,9 @@ import type { MeterProvider as ApiMeterProvider } from '@opentelemetry/api'
 import { resourceFromAttributes } from '@opentelemetry/resources'
 import {
   AggregationTemporality,
+  AggregationType,
   DataPointType,
+  InstrumentType,
   MeterProvider,
   MetricReader,
   type CollectionResult,
@@ -12,11 +14,27 @@ import {
   type MetricData,
 } from '@opentelemetry/sdk-metrics'
 import type { HistogramSample, MetricFamily } from '../contracts/service.ts'
+import { collectAtOnce } from './collect-at-once.ts'
+import type { PushScope, Temporality } from './push/metric-data.ts'
 import { unitWord } from './unit.ts'
 
+/** What is asked of metrics that are pushed. */
+export interface PushChoice {
+  readonly temporality: Temporality
+  readonly isExponential: boolean
+}
+
 class PullReader extends MetricReader {
-  constructor() {
-    super({ aggregationTemporalitySelector: () => AggregationTemporality.CUMULATIVE })
+  constructor({ temporality, isExponential }: PushChoice = { temporality: 'cumulative', isExponential: false }) {
+    const deltas = DELTAS[temporality]
+    super({
+      aggregationTemporalitySelector: (type) =>
+        deltas.has(type) ? AggregationTemporality.DELTA : AggregationTemporality.CUMULATIVE,
+      aggregationSelector: (type) =>
+        isExponential && type === InstrumentType.HISTOGRAM
+          ? { type: AggregationType.EXPONENTIAL_HISTOGRAM }
+          : { type: AggregationType.DEFAULT },
+    })
   }
   protected override onForceFlush(): Promise<void> {
     return Promise.resolve()
@@ -26,15 +44,37 @@ class PullReader extends MetricReader {
   }
 }
 
-/** A provider, and what it has measured as plain families. */
-export function createOtelMetrics(resource: ResourceAttributes): {
+const OF_COUNTERS = [InstrumentType.COUNTER, InstrumentType.HISTOGRAM]
+/** Of which instruments deltas are pushed; by the specification never of those that go up and down. */
+const DELTAS: Readonly<Record<Temporality, ReadonlySet<InstrumentType>>> = {
+  cumulative: new Set(),
+  delta: new Set([...OF_COUNTERS, InstrumentType.OBSERVABLE_COUNTER]),
+  lowmemory: new Set(OF_COUNTERS),
+}
+
+/** A provider, and what it has measured: as plain families, and as it is pushed. */
+export function createOtelMetrics(
+  resource: ResourceAttributes,
+  push?: PushChoice,
+): {
   readonly provider: ApiMeterProvider
   collect(): Promise<readonly MetricFamily[]>
+  readonly pushed?: { collect(): Promise<readonly PushScope[]>; collectNow(): readonly PushScope[] }
 } {
   const reader = new PullReader()
-  const provider = new MeterProvider({ resource: resourceFromAttributes({ ...resource }), readers: [reader] })
+  const pusher = push && new PullReader(push)
+  const readers = pusher ? [reader, pusher] : [reader]
+  const provider = new MeterProvider({ resource: resourceFromAttributes({ ...resource }), readers })
   return {
     provider,
+    ...(pusher
+      ? {
+          pushed: {
+            collect: async () => (await pusher.collect()).resourceMetrics.scopeMetrics as unknown as PushScope[],
+            collectNow: () => collectAtOnce(pusher),
+          },
+        }
+      : {}),
     async collect() {
       // No time limit of the SDK's: its timers would hold the process. Callbacks are bounded before they get here.
       const { resourceMetrics }: CollectionResult = await reader.collect()

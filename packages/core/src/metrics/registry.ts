@@ -25,9 +25,13 @@ export interface MetricRegistry {
   gauge(name: string, help: string, labels?: readonly string[], more?: GaugeOptions): Gauge
   /** `bounds` ascending, without +Inf. */
   histogram(name: string, help: string, unit: string, bounds: readonly number[], labels?: readonly string[]): Histogram
-  /** Called at each collection; a throw costs only its own families. */
-  callback(collect: () => readonly MetricFamily[] | Promise<readonly MetricFamily[]>): void
+  /** Called at each collection; a throw costs only its own families. `isOwn`: what it tells is Afterspan's, and not of the app's meters. */
+  callback(collect: () => readonly MetricFamily[] | Promise<readonly MetricFamily[]>, isOwn?: boolean): void
   collect(): Promise<readonly MetricFamily[]>
+  /** Without those of the app's meters. */
+  collectOwn(): Promise<readonly MetricFamily[]>
+  /** The same, as far as it is there at once. */
+  collectNow(): readonly MetricFamily[]
   /** The counters and histograms of this registry alone, at once: for the end of a process. */
   totals(): readonly MetricFamily[]
 }
@@ -40,6 +44,7 @@ type Collect = () => readonly MetricFamily[] | Promise<readonly MetricFamily[]>
 
 export function createMetricRegistry(): MetricRegistry {
   const collectors: Collect[] = []
+  const ofApp = new Set<Collect>()
   const byName = new Map<string, Made>()
   /** One instrument for each name: who asks again gets the same. */
   const once = <T extends Made>(name: string, make: () => T): T => {
@@ -55,24 +60,38 @@ export function createMetricRegistry(): MetricRegistry {
     gauge: (name, help, labels = [], more = {}) => once(name, () => makeGauge(name, help, labels, more)),
     histogram: (name, help, unit, bounds, labels = []) =>
       once(name, () => makeHistogram({ name, help, unit, bounds, labels })),
-    callback(collect) {
+    callback(collect, isOwn = true) {
       collectors.push(collect)
+      if (!isOwn) ofApp.add(collect)
     },
-    async collect() {
-      const families: MetricFamily[] = []
-      for (const collect of collectors) {
-        try {
-          families.push(...(await collect()))
-        } catch {
-          // costs only its own families
-        }
-      }
-      return families
-    },
+    collect: () => collectAll(collectors),
+    collectOwn: () => collectAll(collectors.filter((collect) => !ofApp.has(collect))),
+    collectNow: () => collectors.filter((collect) => !ofApp.has(collect)).flatMap(atOnce),
     totals: () =>
       [...byName.values()]
         .flatMap(({ collect }) => collect())
         .filter(({ type }) => type === 'counter' || type === 'histogram'),
+  }
+}
+
+async function collectAll(collectors: readonly Collect[]): Promise<readonly MetricFamily[]> {
+  const families: MetricFamily[] = []
+  for (const collect of collectors) {
+    try {
+      families.push(...(await collect()))
+    } catch {
+      // costs only its own families
+    }
+  }
+  return families
+}
+
+function atOnce(collect: Collect): readonly MetricFamily[] {
+  try {
+    const families = collect()
+    return families instanceof Promise ? [] : families
+  } catch {
+    return []
   }
 }
 

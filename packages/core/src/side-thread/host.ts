@@ -9,7 +9,6 @@ import { say } from '../diag.ts'
 import { globalState } from '../global-state.ts'
 import type { Place } from '../metrics/group/place.ts'
 import { SIDE_THREAD_MARK } from '../preload-guard.ts'
-import type { OtlpSettings } from '../sdk/otlp/settings.ts'
 import { withoutTracing } from '../sdk/suppress.ts'
 import { startHeartbeat } from './heartbeat.ts'
 import type { runSide } from './main.ts'
@@ -25,6 +24,9 @@ export interface SideThreadSettings {
 
 const MOST_HELD = 1_000
 const MOST_RESTARTS = 3
+const BESIDE_MS = 1_000
+
+type Body = LastWords['bodies'][number]
 
 export class SideThread {
   readonly #settings: SideThreadSettings
@@ -38,6 +40,7 @@ export class SideThread {
   #isHere = false
   #isAwake = false
   #restarts = 0
+  #besideCame: ((families: readonly MetricFamily[]) => void)[] = []
 
   constructor(settings: SideThreadSettings) {
     this.#settings = settings
@@ -72,12 +75,27 @@ export class SideThread {
     }).unref()
   }
 
-  /** Blocks for at most `holdMs`; whether the collector took the bytes. */
-  lastWords(body: Uint8Array, settings: OtlpSettings, holdMs: number): boolean {
-    if (!this.#port || this.#isHere) return sendByOwnThread(this.#entry, body, settings, holdMs)
-    return waitFor((done) => {
-      this.#send({ kind: 'last-words', body, settings, done })
-    }, holdMs)
+  /** Blocks for at most `holdMs`; of each whether the collector took it. */
+  lastWords(all: readonly Body[], holdMs: number): readonly boolean[] {
+    const bodies = all.map(({ body, settings }) => ({ body, settings }))
+    if (!this.#port || this.#isHere) return sendByOwnThread(this.#entry, bodies, holdMs)
+    return waitFor(
+      bodies.length,
+      (done) => {
+        this.#send({ kind: 'last-words', bodies, done })
+      },
+      holdMs,
+    )
+  }
+
+  /** What the services of the side thread have counted; nothing where there is none, or it does not answer in time. */
+  async familiesBeside(): Promise<readonly MetricFamily[]> {
+    if (!this.#port) return []
+    const answer = new Promise<readonly MetricFamily[]>((resolve) => {
+      this.#besideCame.push(resolve)
+    })
+    this.#send({ kind: 'beside' })
+    return Promise.race([answer, after(BESIDE_MS)])
   }
 
   #start(): void {
@@ -118,6 +136,7 @@ export class SideThread {
 
   #hear(message: ToMain): void {
     if (message.kind === 'service') this.#listeners.get(message.name)?.(message.message)
+    else if (message.kind === 'beside') for (const came of this.#besideCame.splice(0)) came(message.families)
     else
       void this.#settings.collect().then((families) => {
         this.#send({ kind: 'families', families })
@@ -174,27 +193,42 @@ function startHere(entry: string, data: SideThreadData, hear: (message: ToMain) 
 }
 
 /** Where no side thread is up: one for this alone. */
-function sendByOwnThread(entry: string, body: Uint8Array, settings: OtlpSettings, holdMs: number): boolean {
-  return waitFor((done) => {
-    const words: LastWords = { kind: 'last-words', body, settings, done }
-    const worker = withoutTracing(() => new Worker(entry, { workerData: marked(words), execArgv: [] }))
-    worker.on('error', () => {})
-    worker.unref()
-  }, holdMs)
+function sendByOwnThread(entry: string, bodies: LastWords['bodies'], holdMs: number): readonly boolean[] {
+  return waitFor(
+    bodies.length,
+    (done) => {
+      const words: LastWords = { kind: 'last-words', bodies, done }
+      const worker = withoutTracing(() => new Worker(entry, { workerData: marked(words), execArgv: [] }))
+      worker.on('error', () => {})
+      worker.unref()
+    },
+    holdMs,
+  )
+}
+
+function after(ms: number): Promise<readonly MetricFamily[]> {
+  return new Promise((resolve) => {
+    setTimeout(() => {
+      resolve([])
+    }, ms).unref()
+  })
 }
 
 function marked(data: SideThreadData | LastWords): object {
   return { ...data, [SIDE_THREAD_MARK]: true, codeFlags: globalState().code?.flags }
 }
 
-function waitFor(send: (done: SharedArrayBuffer) => void, holdMs: number): boolean {
-  const done = new SharedArrayBuffer(4)
-  const flag = new Int32Array(done)
+function waitFor(bodies: number, send: (done: SharedArrayBuffer) => void, holdMs: number): readonly boolean[] {
+  const done = new SharedArrayBuffer(4 * (bodies + 1))
+  const flags = new Int32Array(done)
+  Atomics.store(flags, 0, bodies)
+  const until = performance.now() + holdMs
   try {
     send(done)
-    Atomics.wait(flag, 0, 0, holdMs)
+    for (let open = bodies; open > 0 && performance.now() < until; open = Atomics.load(flags, 0))
+      Atomics.wait(flags, 0, open, Math.max(1, until - performance.now()))
   } catch {
-    return false
+    return []
   }
-  return Atomics.load(flag, 0) === SENT
+  return Array.from({ length: bodies }, (_, i) => Atomics.load(flags, i + 1) === SENT)
 }

@@ -7,7 +7,7 @@ import { keepCode, requireKept } from '../code-cache.ts'
 import type { MetricFamily, SideHost, SideModule } from '../contracts/service.ts'
 import { say } from '../diag.ts'
 import type { ErrorCode } from '../errors.ts'
-import { postTraces } from '../sdk/otlp/transport.ts'
+import { postOtlp } from '../sdk/otlp/transport.ts'
 import { createCollector } from '../metrics/collector.ts'
 import { Group } from '../metrics/group/group.ts'
 import { watchHeartbeat } from './heartbeat.ts'
@@ -40,6 +40,10 @@ export function runSide(port: Port<ToMain, ToSide>, { admin, services, heartbeat
       if (listen) listen(message.message)
       else held.set(message.name, [...(held.get(message.name) ?? []), message.message])
     } else if (message.kind === 'families') families.came(message.families)
+    else if (message.kind === 'beside')
+      void beside().then((own) => {
+        port.postMessage({ kind: 'beside', families: own })
+      })
     else void sendLastWords(message)
   })
   const beside = async (): Promise<MetricFamily[]> => (await Promise.all(collectors.map(safely))).flat()
@@ -96,13 +100,18 @@ async function safely(
   }
 }
 
-async function sendLastWords({ body, settings, done }: LastWords): Promise<void> {
+async function sendLastWords({ bodies, done }: LastWords): Promise<void> {
   const keepAlive = setInterval(() => {}, 1_000) // the request itself never keeps a thread
-  const reply = await postTraces(settings, body)
+  const flags = new Int32Array(done)
+  await Promise.all(
+    bodies.map(async ({ body, settings }, i) => {
+      const reply = await postOtlp(settings, body)
+      Atomics.store(flags, i + 1, reply.ok ? SENT : NOT_SENT)
+      Atomics.sub(flags, 0, 1)
+      Atomics.notify(flags, 0)
+    }),
+  )
   clearInterval(keepAlive)
-  const flag = new Int32Array(done)
-  Atomics.store(flag, 0, reply.ok ? SENT : NOT_SENT)
-  Atomics.notify(flag, 0)
 }
 
 /** Families of the main thread, on request; askers that come together share one answer. */

@@ -16,19 +16,20 @@ export interface SideThreadData {
 export type ToSide =
   | { readonly kind: 'service'; readonly name: string; readonly message: unknown }
   | { readonly kind: 'families'; readonly families: readonly MetricFamily[] }
+  | { readonly kind: 'beside' }
   | LastWords
 
-/** Bytes to be sent at once, while the main thread waits for `done` and will then be gone. */
+/** Bytes to be sent at once, while the main thread waits for `done` and will then be gone: how many are still under way, and then what came of each. */
 export interface LastWords {
   readonly kind: 'last-words'
-  readonly body: Uint8Array
-  readonly settings: OtlpSettings
+  readonly bodies: readonly { readonly body: Uint8Array; readonly settings: OtlpSettings }[]
   readonly done: SharedArrayBuffer
 }
 
 export type ToMain =
   | { readonly kind: 'service'; readonly name: string; readonly message: unknown }
   | { readonly kind: 'families' }
+  | { readonly kind: 'beside'; readonly families: readonly MetricFamily[] }
 
 /** The two ends of a MessageChannel, or of a Worker. */
 export interface Port<Out, In> {
@@ -36,6 +37,6 @@ export interface Port<Out, In> {
   on(event: 'message', listen: (message: In) => void): unknown
 }
 
-/** What `done` is set to. */
+/** What came of a body. */
 export const SENT = 1
 export const NOT_SENT = 2

@@ -1,14 +1,7 @@
 // What an app with the preload needs around it, asked before it is started.
 import { createServer } from 'node:net'
 import { findLedgerDir, nameLedgerDir, trackerOptions } from '@afterspan/async-tracker/internal'
-import {
-  encodeTraceRequest,
-  loadConfig,
-  loadSection,
-  otlpSettings,
-  postTraces,
-  type Env,
-} from '@afterspan/core/internal'
+import { encodeTraceRequest, loadConfig, loadSection, otlpSettings, postOtlp, type Env } from '@afterspan/core/internal'
 
 export interface Surroundings {
   readonly collector: { readonly url: string; readonly isWell: boolean; readonly why: string } | undefined
@@ -37,7 +30,7 @@ export async function lookAround(env: Env): Promise<Surroundings> {
 async function askCollector(settings: ReturnType<typeof otlpSettings>): Promise<Surroundings['collector']> {
   if (!settings) return undefined
   const timeoutMs = Math.min(settings.timeoutMs, ANSWER_MS)
-  const reply = await postTraces({ ...settings, timeoutMs }, encodeTraceRequest({}, []))
+  const reply = await postOtlp({ ...settings, timeoutMs }, encodeTraceRequest({}, []))
   return { url: settings.url.replace(/\/\/[^/@]*@/, '//'), isWell: reply.ok, why: reply.reason }
 }
 

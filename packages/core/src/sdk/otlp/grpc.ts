@@ -13,7 +13,11 @@ import { fields } from './protobuf-fields.ts'
 import type { OtlpReply } from './reply.ts'
 import type { OtlpSettings } from './settings.ts'
 
-const PATH = '/opentelemetry.proto.collector.trace.v1.TraceService/Export'
+const PATHS = {
+  logs: '/opentelemetry.proto.collector.logs.v1.LogsService/Export',
+  metrics: '/opentelemetry.proto.collector.metrics.v1.MetricsService/Export',
+  traces: '/opentelemetry.proto.collector.trace.v1.TraceService/Export',
+} as const
 const MAX_REPLY_BYTES = 64 * 1024
 const FRAME_BYTES = 5
 /** The names of gRPC's status codes, by number. */
@@ -28,7 +32,7 @@ const RETRYABLE_HTTP = new Set([429, 502, 503, 504])
 /** One connection for each collector; none of them keeps the process alive. */
 const sessions = new Map<string, ClientHttp2Session>()
 
-/** One call of TraceService/Export. Never rejects. */
+/** One call of Export. Never rejects. */
 export function postGrpc(settings: OtlpSettings, body: Uint8Array): Promise<OtlpReply> {
   return new Promise((resolve) => {
     let stream: ClientHttp2Stream | undefined
@@ -64,7 +68,7 @@ function call(settings: OtlpSettings, body: Uint8Array): ClientHttp2Stream {
     'user-agent': 'afterspan',
     ...Object.fromEntries(own),
     ':method': 'POST',
-    ':path': PATH,
+    ':path': PATHS[settings.signal ?? 'traces'],
     'content-type': 'application/grpc',
     te: 'trailers',
     'grpc-timeout': `${Math.min(settings.timeoutMs, 99_999_999)}m`,

@@ -1,3 +1,3 @@
 // What is loaded only where OTEL_EXPORTER_OTLP_PROTOCOL asks for it.
 export { postGrpc } from './grpc.ts'
-export { traceJson } from './trace-json.ts'
+export { otlpJson } from './otlp-json.ts'

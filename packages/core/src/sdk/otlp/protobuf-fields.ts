@@ -39,3 +39,18 @@ export function* fields(bytes: Buffer): Generator<ProtobufField> {
     else throw new RangeError('not a field')
   }
 }
+
+/** A packed list of varints, none of them beyond 53 bits. */
+export function varints(bytes: Buffer): number[] {
+  const out: number[] = []
+  for (let at = 0; at < bytes.length;) {
+    let value = 0
+    for (let factor = 1; ; factor *= 128) {
+      const byte = bytes.readUInt8(at++)
+      value += (byte & 127) * factor
+      if (byte < 128) break
+    }
+    out.push(value)
+  }
+  return out
+}

@@ -6,7 +6,7 @@ import type { SpanScope } from '../span-data.ts'
 import { encodeFields, encodeRequest } from './encode.ts'
 import type { OtlpSettings } from './settings.ts'
 import { SpanBatch } from './span-batch.ts'
-import { ABOUT_CONTENT, postTraces, type OtlpBody, type OtlpReply } from './transport.ts'
+import { ABOUT_CONTENT, postOtlp, type OtlpBody, type OtlpReply } from './transport.ts'
 
 export interface QueueLimits {
   readonly maxSpans: number
@@ -71,7 +71,7 @@ export class SpanQueue {
   #backoffMs = 0
   #sending: Promise<void> | undefined
 
-  constructor({ settings, resource, limits, metrics, post = postTraces }: QueueSettings) {
+  constructor({ settings, resource, limits, metrics, post = postOtlp }: QueueSettings) {
     this.#settings = settings
     this.#resource = resource
     this.#limits = limits
@@ -234,14 +234,14 @@ export class SpanQueue {
     return { batches, spans }
   }
 
-  #taken({ batches, spans }: Shipment, { isBodyFree, rejectedSpans = 0, message = '' }: OtlpReply): void {
+  #taken({ batches, spans }: Shipment, { isBodyFree, rejected: refused = 0, message = '' }: OtlpReply): void {
     for (const batch of batches) {
       this.#forget(batch)
       batch.file?.discard()
       if (isBodyFree === true) batch.release()
     }
     this.#backoffMs = 0
-    const rejected = Math.min(rejectedSpans, spans)
+    const rejected = Math.min(refused, spans)
     this.#counters.exported.add(spans - rejected)
     if (rejected === 0) return
     this.#counters.dropped.add(rejected, 'partial_success')

@@ -6,7 +6,7 @@ export interface OtlpReply {
   readonly retryAfterMs?: number
   /** The whole body has left: its memory may be used again. */
   readonly isBodyFree?: boolean
-  /** Of a request that was taken: spans in it that were not, and what the collector says of them. */
-  readonly rejectedSpans?: number
+  /** Of a request that was taken: spans, data points or records in it that were not, and what the collector says of them. */
+  readonly rejected?: number
   readonly message?: string
 }

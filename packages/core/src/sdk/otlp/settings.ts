@@ -1,7 +1,9 @@
 /** Where and how OTLP goes. Plain data: it crosses threads. */
 export interface OtlpSettings {
-  /** The full address of the traces endpoint, '/v1/traces' included; of gRPC, scheme, host and port. */
+  /** The full address of the endpoint, '/v1/traces' or alike included; of gRPC, scheme, host and port. */
   readonly url: string
+  /** Undefined: traces. */
+  readonly signal?: 'logs' | 'metrics'
   readonly headers: Readonly<Record<string, string>>
   /** Undefined: http/protobuf. */
   readonly protocol?: 'grpc' | 'http/json'

@@ -20,8 +20,8 @@ const MAX_REPLY_BYTES = 64 * 1024
 /** In one piece or in several, which are sent as they are. */
 export type OtlpBody = Uint8Array | readonly Uint8Array[]
 
-/** One ExportTraceServiceRequest, in protobuf, on its way to the collector by whichever protocol it takes. Never rejects. */
-export function postTraces(settings: OtlpSettings, body: OtlpBody): Promise<OtlpReply> {
+/** One export request of the signal that the settings name, in protobuf, on its way to the collector by whichever protocol it takes. Never rejects. */
+export function postOtlp(settings: OtlpSettings, body: OtlpBody): Promise<OtlpReply> {
   return settings.protocol === undefined ? post(settings, body) : postOther(settings, body)
 }
 
@@ -30,12 +30,15 @@ async function postOther(settings: OtlpSettings, body: OtlpBody): Promise<OtlpRe
   const whole = Buffer.concat(body instanceof Uint8Array ? [body] : body)
   try {
     // Beside the bundle, and beside this file where there is none.
-    const { postGrpc, traceJson } = require(
+    const { postGrpc, otlpJson } = require(
       join(__dirname, 'other-protocols.js'),
     ) as typeof import('./other-protocols.ts')
     if (settings.protocol === 'grpc') return { ...(await postGrpc(settings, whole)), isBodyFree: true }
     const headers = { 'content-type': 'application/json', ...settings.headers }
-    return { ...(await post({ ...settings, headers }, Buffer.from(traceJson(whole)))), isBodyFree: true }
+    return {
+      ...(await post({ ...settings, headers }, Buffer.from(otlpJson(whole, settings.signal)))),
+      isBodyFree: true,
+    }
   } catch (error) {
     return { ok: false, retryable: false, reason: (error as NodeJS.ErrnoException).code ?? 'invalid' }
   }

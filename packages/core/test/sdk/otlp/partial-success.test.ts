@@ -6,10 +6,10 @@ const PROTOBUF = 'application/x-protobuf'
 const REJECTED = Buffer.from([0x0a, 8, 0x08, 0xac, 0x02, 0x12, 3, ...Buffer.from('old')])
 
 test('spans that were not taken are read from protobuf and from JSON', () => {
-  expect(partialSuccess(PROTOBUF, REJECTED)).toEqual({ rejectedSpans: 300, message: 'old' })
+  expect(partialSuccess(PROTOBUF, REJECTED)).toEqual({ rejected: 300, message: 'old' })
   const json = { partialSuccess: { rejectedSpans: '7', errorMessage: 'new' } }
   expect(partialSuccess('application/json', Buffer.from(JSON.stringify(json)))).toEqual({
-    rejectedSpans: 7,
+    rejected: 7,
     message: 'new',
   })
 })

@@ -165,7 +165,7 @@ test('a collector that says when to come again is not asked before', async () =>
 
 test('what a collector takes but in part is counted', async () => {
   const { queue, world, dropped } = setUp({ batchSpans: 10, maxSpans: 10 })
-  world.reply = { ...OK, rejectedSpans: 2, message: 'too old' }
+  world.reply = { ...OK, rejected: 2, message: 'too old' }
   for (const n of [1, 2, 3]) queue.add(SCOPE, field(n))
   await vi.advanceTimersByTimeAsync(100)
   expect(await dropped()).toEqual({ partial_success: 2 })

@@ -1,0 +1,1 @@
+require('./metrics-push-app.cjs')(require('@opentelemetry/api'))
