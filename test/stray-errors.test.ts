@@ -9,7 +9,7 @@ import {
 import { startOtlpSink, type OtlpSink } from 'afterspan/internal'
 import { describe, expect, test } from 'vitest'
 import { appFile, listening, traceIdOf } from './app.ts'
-import { settledReceipt, toldTrace } from './receipts.ts'
+import { expectReceipt, settledReceipt, toldTrace } from './receipts.ts'
 
 const OWN: readonly (readonly [act: string, reason: 'rejected' | 'threw'])[] = [
   ['timer', 'threw'],
@@ -76,6 +76,63 @@ describe.each(nodesUnderTest())('on Node $major', (node) => {
     await pollUntil(() => app.stderr.split('PromiseRejectionHandledWarning').length === 3, { what: 'the warnings' })
     expect(app.stderr).not.toContain('[afterspan]')
     await app.stop()
+    await sink.close()
+  })
+
+  test('a call or child process whose error nobody caught was told as two failed tasks', async () => {
+    const { app, sink, url } = await started(node)
+    const acts = ['call', 'fetch', 'child', 'exec']
+    const traces = await Promise.all(acts.map(async (act) => traceIdOf(await get(`${url}/${act}`))))
+    await pollUntil(() => app.stdout.split('caught ').length > acts.length, { what: 'what the app has caught' })
+    // A rejection that comes after these, and waits as long for somebody to handle it, is told: so would theirs be.
+    const later = traceIdOf(await get(`${url}/rejection`))
+    const admin = await app.adminUrl()
+    await expectReceipt(admin, later, { verdict: 'broken' })
+    for (const [i, act] of acts.entries()) {
+      const { tasks } = await expectReceipt(admin, traces[i]!, { verdict: 'broken' })
+      expect([act, tasks.map(({ name, state }) => `${name} ${state}`)]).toEqual([
+        act,
+        [expect.stringContaining('failed')],
+      ])
+    }
+    await app.stop()
+    await sink.close()
+  })
+
+  test('an error that a domain caught was told as a failed task, and a time-out as the wish of the app', async () => {
+    const { app, sink, url } = await started(node)
+    const [caught, overtime] = [traceIdOf(await get(`${url}/domain`)), traceIdOf(await get(`${url}/overtime`))]
+    const admin = await app.adminUrl()
+    await expectReceipt(admin, overtime, { tasks: [{ state: 'failed', reason: 'rejected', name: 'AbortError' }] })
+    expect(JSON.parse((await get(`${admin}/receipt/${caught}`)).text)).toMatchObject({ tasks: [] })
+    await app.stop()
+    await sink.close()
+  })
+
+  test('a crash by a call without a listener was told as two failed tasks', async () => {
+    const sink = await startOtlpSink()
+    const env = { OTEL_SERVICE_NAME: 'web' }
+    const options = { app: appFile('strays.cjs'), node: node.path, sink, env }
+    const app = startPreloaded({ ...options, args: ['bare'] })
+    const traceId = traceIdOf(await get(`${await listening(app)}/call`))
+    expect((await app.exit).code).toBe(1)
+    const next = startPreloaded({ ...options, ledgerDir: app.ledgerDir })
+    const pattern = { verdict: 'broken', tasks: [{ state: 'failed', name: 'GET' }] }
+    await expectReceipt(await next.adminUrl(), traceId, pattern)
+    await sink.waitFor(
+      (spans) => spans.some(({ attributes }) => attributes['afterspan.crash.role'] === 'culprit'),
+      20_000,
+    )
+    expect(await toldTrace(sink, traceId, 'failed')).toMatchInlineSnapshot(`
+      "· GET  SERVER web
+      ├─ ✗ GET  CLIENT
+      │    ECONNREFUSED: connect ECONNREFUSED 127.0.0.1:*
+      │    task.state=failed task.reason=rejected
+      └─ ✗ uncaughtException  INTERNAL
+           ECONNREFUSED: connect ECONNREFUSED 127.0.0.1:*
+           crash.role=culprit"
+    `)
+    await next.stop()
     await sink.close()
   })
 

@@ -1,8 +1,12 @@
 // A server that answers 200 and leaves behind what fails later, in every way that needs no library. It handles what is uncaught.
 const { AsyncResource } = require('node:async_hooks')
+const { exec, spawn } = require('node:child_process')
+const { create } = require('node:domain')
 const { EventEmitter } = require('node:events')
-const { createServer } = require('node:http')
+const { createServer, get } = require('node:http')
 const { Readable } = require('node:stream')
+const { setTimeout: sleep } = require('node:timers/promises')
+const { promisify } = require('node:util')
 
 const fail = (text) => {
   throw new RangeError(text)
@@ -76,12 +80,26 @@ const acts = {
     const promise = Promise.reject(new RangeError('handled too late'))
     process.once('SIGUSR2', () => void promise.catch(() => {}))
   },
+  // Each of these is one error, and two see it: the call or the child that failed, and Node's last handlers.
+  call: () => void get('http://127.0.0.1:2/'),
+  fetch: () => void fetch('http://127.0.0.1:2/'),
+  child: () => void spawn('/no/such/program'),
+  exec: () => void promisify(exec)('exit 3'),
+  // Caught by a domain, which is what it is for.
+  domain: () => {
+    const own = create().on('error', () => {})
+    own.run(() => setTimeout(fail, 5, 'in a domain'))
+  },
+  // Node calls it an AbortError.
+  overtime: () => void sleep(60_000, null, { signal: AbortSignal.timeout(5) }),
   abort: () => {
     void Promise.reject(AbortSignal.abort().reason)
   },
 }
-process.on('uncaughtException', ({ message }) => console.log(`caught ${message}`))
-process.on('unhandledRejection', ({ message }) => console.log(`caught ${message}`))
+if (process.argv[2] !== 'bare') {
+  process.on('uncaughtException', ({ message }) => console.log(`caught ${message}`))
+  process.on('unhandledRejection', ({ message }) => console.log(`caught ${message}`))
+}
 const server = createServer((req, res) => {
   res.end('ok')
   const act = acts[req.url.slice(1)]

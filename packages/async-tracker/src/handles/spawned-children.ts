@@ -3,7 +3,7 @@
 import { subscribe } from 'node:diagnostics_channel'
 import { basename } from 'node:path'
 import type { ChildProcess } from 'node:child_process'
-import { activePromise, toFailure, type Core, type OpenWork } from '@afterspan/core/internal'
+import { activePromise, isAbort, toFailure, type Core, type OpenWork } from '@afterspan/core/internal'
 import { hideOver } from './hide-over.ts'
 
 /** What Node's own `spawn` hands to a child: the file, and the arguments with the program's name first. */
@@ -79,7 +79,7 @@ function end(
     return
   }
   if (signal !== null) {
-    if ((error as { name?: unknown } | undefined)?.name === 'AbortError' || killedBy === 'app') work.cancel('aborted')
+    if (isAbort(error) || killedBy === 'app') work.cancel('aborted')
     else if (killedBy === 'node')
       work.fail({
         reason: 'expired',

@@ -28,6 +28,7 @@ export function watchCrashes(deps: CrashDeps): (exitCode: number) => boolean {
   let handled: (Uncaught & { readonly atMs: number }) | undefined
   process.on('uncaughtExceptionMonitor', (error: unknown, origin: string) => {
     try {
+      if (isOfDomain()) return
       const isCrash = isFatal()
       const uncaught = { error, culprit: findCulprit(error), candidates: findCandidates(), origin, isCrash }
       if (isCrash) {
@@ -52,6 +53,12 @@ export function watchCrashes(deps: CrashDeps): (exitCode: number) => boolean {
 /** The app lives on. Should the request that threw not be answered well, its span says why. */
 function note({ error, culprit }: Uncaught): void {
   for (const request of inFlight) if (request.ref.spanId === culprit?.ref.spanId) request.blame(error)
+}
+
+/** Somebody's domain catches it, as a `catch` would. */
+function isOfDomain(): boolean {
+  const { domain } = process as { readonly domain?: { listenerCount(event: string): number } | null }
+  return domain ? domain.listenerCount('error') > 0 : false
 }
 
 /** An app with a handler of its own lives on: nothing is ended for it. */

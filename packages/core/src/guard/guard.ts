@@ -61,7 +61,15 @@ export function guardProcess(deps: GuardDeps): void {
   }
   // A tool that fails is no news: what serves or has served is.
   const serves = (): boolean => inFlight.size > 0 || sideThread.isAwake
-  const strays = createStrays({ tracer, now, serves, unattributed })
+  const strays = createStrays({
+    tracer,
+    now,
+    serves,
+    unattributed,
+    tellCrash({ error, origin, culprit }) {
+      tellCrash(deliver, error, origin, culprit?.ref)
+    },
+  })
   watchRejections({ announce: strays.rejected })
   const endAsCrash = watchCrashes({
     now,

@@ -1,6 +1,7 @@
 // What becomes of an error that nobody caught: told once, whichever way it is met, of whoever can be named.
 import type { EpochMs } from '../contracts/task.ts'
 import { announceStray, type StrayDeps, type StrayError, type Uncaught } from '../tasks/stray-error.ts'
+import { isTold } from '../tasks/told-failures.ts'
 import { findCandidates, findCulprit } from './attribution.ts'
 
 /** Errors of nobody's in a minute that get a row; more are counted alone. */
@@ -17,7 +18,12 @@ export interface Strays {
 }
 
 export function createStrays(
-  deps: StrayDeps & { readonly serves: () => boolean; readonly unattributed: { add(n: number): void } },
+  deps: StrayDeps & {
+    readonly serves: () => boolean
+    readonly unattributed: { add(n: number): void }
+    /** A span alone, in the trace of who is guilty: what failed has been told. */
+    readonly tellCrash: (uncaught: Uncaught) => void
+  },
 ): Strays {
   const known = new WeakSet<object>()
   const isNew = (error: unknown): boolean => {
@@ -29,6 +35,10 @@ export function createStrays(
   const mayTell = limited(deps.now)
   const announce = (uncaught: Uncaught): StrayError | undefined => {
     if (!isNew(uncaught.error)) return undefined
+    if (isTold(uncaught.error, uncaught.culprit?.ref.traceId)) {
+      if (uncaught.isCrash && uncaught.culprit) deps.tellCrash(uncaught)
+      return undefined
+    }
     if (!uncaught.culprit) {
       if (!deps.serves()) return undefined
       deps.unattributed.add(1)

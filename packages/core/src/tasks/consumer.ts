@@ -99,10 +99,11 @@ export function fail(deps: KitDeps, attempt: Attempt, error: unknown, isSync: bo
   }
 }
 
-/** An abort is somebody's wish, not a failure. */
+/** An abort is somebody's wish, not a failure; but Node calls an AbortSignal.timeout() that has run out an abort, too. */
 export function isAbort(error: unknown): boolean {
   try {
-    return (error as { name?: unknown } | null | undefined)?.name === 'AbortError'
+    const { name, cause } = (error ?? {}) as { name?: unknown; cause?: { name?: unknown } | null }
+    return name === 'AbortError' && cause?.name !== 'TimeoutError'
   } catch {
     return false
   }

@@ -11,6 +11,7 @@ import { taskChannel } from './channel.ts'
 import { publishSpawned } from './producer.ts'
 import { isTaskSpan, patrolTells } from './outcome-teller.ts'
 import { redact } from './redact.ts'
+import { noteTold } from './told-failures.ts'
 
 interface OpenSpan {
   readonly span: ReadableSpan
@@ -91,6 +92,7 @@ function publishEnd(taskId: TaskId, span: SpanData, scope: SpanScope, at: EpochM
   attributes['afterspan.task.state'] = 'failed'
   attributes['afterspan.task.reason'] = 'rejected'
   const failure = { type, message: redact(status.message ?? '') }
+  noteTold(span.traceId, failure)
   const event = {
     kind: 'failed',
     taskId,

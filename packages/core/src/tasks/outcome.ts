@@ -5,6 +5,7 @@ import type { EpochMs, Evidence, TaskFailure, TaskId, TaskReason, TraceRef } fro
 import { endCaptured } from '../sdk/capture.ts'
 import { taskChannel } from './channel.ts'
 import { patrolTells } from './outcome-teller.ts'
+import { noteTold } from './told-failures.ts'
 
 /** What ends: one attempt of one task, and its span. */
 export interface Ending {
@@ -44,6 +45,7 @@ export function tellFailed(
 ): void {
   const { reason, failure, willRetry, exitCode } = how
   markFailed(span, failure, willRetry ? 'retrying' : 'failed', reason)
+  noteTold(span.spanContext().traceId, failure)
   const event = {
     kind: 'failed',
     taskId,
