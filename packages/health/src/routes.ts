@@ -72,11 +72,19 @@ interface Wanted {
   readonly group?: string | undefined
 }
 
+interface LastAsked {
+  readonly accept: string | undefined
+  readonly trusted: boolean
+  readonly stale: boolean
+  readonly reply: AdminReply
+}
+
 /** Replies to the last snapshot: the usual ones are made when it comes, the others when they are first asked for. */
 class Replies {
   readonly #serviceName: string
   #snapshot: HealthSnapshot | undefined
   #prepared = new Map<string, AdminReply>()
+  readonly #last = new Map<Endpoint, LastAsked>()
   /** A process that leaves needs no restart. */
   wedged: readonly CheckState[] = []
 
@@ -94,12 +102,25 @@ class Replies {
       ? []
       : snapshot.checks.filter(({ status, cause }) => status === 'fail' && cause === 'self_wedged')
     this.#prepared = new Map()
+    this.#last.clear()
     for (const trusted of [true, false])
       for (const [endpoint, format] of USUAL)
         this.#whole(endpoint, { format, trusted, verbose: false, stale: false, exclude: NOTHING })
   }
 
   whole(endpoint: Endpoint, request: AdminRequest, own: Format, stale: boolean, group?: string): AdminReply {
+    const { trusted, query, headers } = request
+    if (group !== undefined || query.size > 0) return this.#asked(endpoint, request, own, stale, group)
+    // Who probes asks the same again and again: nothing is worked out twice.
+    const { accept } = headers
+    const last = this.#last.get(endpoint)
+    if (last?.accept === accept && last?.trusted === trusted && last.stale === stale) return last.reply
+    const made = this.#asked(endpoint, request, own, stale)
+    this.#last.set(endpoint, { accept, trusted, stale, reply: made })
+    return made
+  }
+
+  #asked(endpoint: Endpoint, request: AdminRequest, own: Format, stale: boolean, group?: string): AdminReply {
     return this.#whole(endpoint, {
       group,
       format: wantedFormat(request, own),

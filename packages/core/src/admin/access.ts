@@ -26,16 +26,24 @@ export function createAccess(settings: AccessSettings, now: () => number = Date.
   const isOpenToAnyName = settings.host === '0.0.0.0' || settings.host === '::'
   const expected = settings.token.length >= 16 ? digest(settings.token) : undefined
   let failures: number[] = []
+  let lastAllowed: string | undefined
+  const isAllowed = (host: string): boolean => {
+    const name = host.toLowerCase().replace(/:\d{1,5}$/, '')
+    if (names.has(name)) return true
+    // Bound to every address: scrapers and kubelets come by an IP address, which no web page can rebind.
+    return isOpenToAnyName && /^(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-f:.]+\])$/.test(name)
+  }
   return {
     isHostAllowed(host) {
       if (host === undefined) return false
-      const name = host.toLowerCase().replace(/:\d{1,5}$/, '')
-      if (names.has(name)) return true
-      // Bound to every address: scrapers and kubelets come by an IP address, which no web page can rebind.
-      return isOpenToAnyName && /^(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-f:.]+\])$/.test(name)
+      if (host === lastAllowed) return true
+      if (!isAllowed(host)) return false
+      lastAllowed = host
+      return true
     },
     isTrusted(remoteAddress, headers) {
-      const given = /^Bearer (.{1,4096})$/.exec(headers.authorization ?? '')?.[1]
+      const { authorization } = headers
+      const given = authorization === undefined ? undefined : /^Bearer (.{1,4096})$/.exec(authorization)?.[1]
       if (given !== undefined) {
         failures = failures.filter((at) => at > now() - 60_000)
         if (expected === undefined || failures.length >= MOST_FAILURES_A_MINUTE) return false
@@ -54,5 +62,5 @@ function digest(text: string): Buffer {
 
 function isLoopback(address: string | undefined): boolean {
   if (address === undefined) return false
-  return address === '::1' || /^(::ffff:)?127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(address)
+  return address === '127.0.0.1' || address === '::1' || /^(::ffff:)?127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(address)
 }

@@ -1,17 +1,12 @@
 // One HTTP listener for metrics, health and receipts. It trusts nobody: own guarded parsing, Host allow-list, limits on
 // connections, time and size; nothing that changes state answers to GET.
-import {
-  createServer,
-  type IncomingHttpHeaders,
-  type IncomingMessage,
-  type Server,
-  type ServerResponse,
-} from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
-import type { AdminHandler, AdminReply, AdminRequest } from '../contracts/service.ts'
+import type { AdminHandler } from '../contracts/service.ts'
 import type { ErrorCode } from '../errors.ts'
 import { createAccess, type Access, type AccessSettings } from './access.ts'
+import { giveAnswer, send, text } from './answer.ts'
 
 export interface AdminSettings extends AccessSettings {
   readonly port: number
@@ -33,7 +28,6 @@ export const OWN_SERVER: unique symbol = Symbol.for('afterspan.own-server') as n
 const RETRY_MS = 5_000
 /** The next one takes the port soon when the process that had it for all of them is gone. */
 const FAMILY_RETRY_MS = 1_000
-const HANDLER_MS = 5_000
 
 /** A busy port is said once and tried again every five seconds; another port is never taken silently. */
 export class AdminServer {
@@ -93,7 +87,7 @@ export class AdminServer {
   #answer(request: IncomingMessage, response: ServerResponse): void {
     const { remoteAddress } = request.socket
     if (this.#access.isHostAllowed(request.headers.host)) {
-      void giveAnswer(this.#routes, (headers) => this.#access.isTrusted(remoteAddress, headers), request, response)
+      giveAnswer(this.#routes, (headers) => this.#access.isTrusted(remoteAddress, headers), request, response)
       return
     }
     request.resume()
@@ -156,88 +150,4 @@ function announce(settings: AdminSettings, server: Server): void {
   } catch {
     // who asked for the file will miss it
   }
-}
-
-/** Answers one request by one of the routes; also those of the app's own port come here. */
-export async function giveAnswer(
-  routes: ReadonlyMap<string, AdminHandler>,
-  isTrusted: (headers: IncomingHttpHeaders) => boolean,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
-  const { method = '' } = request
-  try {
-    const reply = await replyTo(routes, isTrusted, request)
-    send(response, method, reply)
-  } catch {
-    send(response, method, text(500, 'internal error\n'))
-  }
-}
-
-async function replyTo(
-  routes: ReadonlyMap<string, AdminHandler>,
-  isTrusted: (headers: IncomingHttpHeaders) => boolean,
-  request: IncomingMessage,
-): Promise<AdminReply> {
-  const { headers, method } = request
-  request.resume()
-  if (method !== 'GET' && method !== 'HEAD') return text(405, 'only GET and HEAD\n', { allow: 'GET, HEAD' })
-  const target = request.url ?? ''
-  if (!target.startsWith('/') || target.length > 4_096) return text(400, 'bad request\n')
-  const query = target.indexOf('?')
-  const path = query < 0 ? target : target.slice(0, query)
-  const handle = findRoute(routes, path)
-  if (!handle) return text(404, 'not found\n')
-  const asked: AdminRequest = {
-    method,
-    path,
-    query: new URLSearchParams(query < 0 ? '' : target.slice(query + 1)),
-    headers: flat(headers),
-    trusted: isTrusted(headers),
-  }
-  return bounded(Promise.resolve(handle(asked)))
-}
-
-/** The handler of a path: its own, or that of a prefix. */
-export function findRoute(routes: ReadonlyMap<string, AdminHandler>, path: string): AdminHandler | undefined {
-  const exact = routes.get(path)
-  if (exact) return exact
-  for (const [prefix, handle] of routes)
-    if (prefix.length > 1 && prefix.endsWith('/') && path.startsWith(prefix)) return handle
-  return undefined
-}
-
-function bounded(reply: Promise<AdminReply>): Promise<AdminReply> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => {
-      resolve(text(503, 'took too long\n'))
-    }, HANDLER_MS)
-    timer.unref()
-    reply.then(resolve, reject).finally(() => {
-      clearTimeout(timer)
-    })
-  })
-}
-
-function send(response: ServerResponse, method: string, reply: AdminReply): void {
-  if (response.headersSent || response.destroyed) return
-  const body = typeof reply.body === 'string' ? Buffer.from(reply.body) : reply.body
-  response.writeHead(reply.status, {
-    'cache-control': 'no-store',
-    'content-type': 'text/plain; charset=utf-8',
-    'x-content-type-options': 'nosniff',
-    ...reply.headers,
-    'content-length': body.length,
-  })
-  response.end(method === 'HEAD' ? undefined : body)
-}
-
-function text(status: number, body: string, headers: Readonly<Record<string, string>> = {}): AdminReply {
-  return { status, body, headers }
-}
-
-function flat(headers: IncomingMessage['headers']): Record<string, string | undefined> {
-  const out: Record<string, string | undefined> = Object.create(null)
-  for (const [name, value] of Object.entries(headers)) out[name] = Array.isArray(value) ? value.join(', ') : value
-  return out
 }

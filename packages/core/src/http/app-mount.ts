@@ -2,7 +2,7 @@
 // arrives goes its way.
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { createAccess } from '../admin/access.ts'
-import { findRoute, giveAnswer } from '../admin/server.ts'
+import { findRoute, giveAnswer } from '../admin/answer.ts'
 import type { AdminHandler } from '../contracts/service.ts'
 import { wrapMethod } from '../tasks/wrap-method.ts'
 import { pathOf } from './request-attributes.ts'
@@ -31,7 +31,7 @@ export function mountOnApp(
     // Emitted again by the app, or by a wrapper of it: the answer is on its way already.
     if (!response.headersSent && !answering.has(response)) {
       answering.add(response)
-      void giveAnswer(routes, (headers) => access.isTrusted(undefined, headers), request, response)
+      giveAnswer(routes, (headers) => access.isTrusted(undefined, headers), request, response)
     }
     return true
   }
