@@ -57,6 +57,7 @@ async function bundle() {
     jobs.push(one(join(core, 'src/side-thread/main.ts'), into('side-main.js'), []))
     jobs.push(one(join(core, 'src/sdk/otlp/other-protocols.ts'), into('other-protocols.js'), []))
     jobs.push(one(join(core, 'src/config/config-file.ts'), into('config-file.js'), []))
+    jobs.push(one(join(core, 'src/logs/export/send-logs.ts'), into('logs-export.js'), [sharedModules]))
     jobs.push(one(join(core, 'src/metrics/push/pusher.ts'), into('metrics-push.js'), []))
     jobs.push(one(join(core, 'src/metrics/otel-bridge.ts'), into('otel-metrics.js'), [sharedModules]))
     const official = (name, file) => one(`@opentelemetry/${name}`, into(file), [sharedModules], { resolveDir: core })

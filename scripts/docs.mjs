@@ -4,7 +4,7 @@ import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 
 const require = createRequire(new URL('../packages/afterspan/package.json', import.meta.url))
-const { coreOptions, metricsPushOptions, otelOptions, UNSUPPORTED } = require('@afterspan/core/internal')
+const { coreOptions, logsOptions, metricsPushOptions, otelOptions, UNSUPPORTED } = require('@afterspan/core/internal')
 const { trackerOptions } = require('@afterspan/async-tracker/internal')
 const { healthOptions } = require('@afterspan/health/internal')
 
@@ -21,7 +21,7 @@ const text = [
   '',
   "## OpenTelemetry's own",
   'Their meaning is the specification’s.',
-  ...table([otelOptions, metricsPushOptions]),
+  ...table([otelOptions, metricsPushOptions, logsOptions]),
   '',
   '### Not acted on',
   'Each is named once on stderr where it is set (`AFS_CONFIG_UNSUPPORTED`). Values of OpenTelemetry that Afterspan does not have, such as `OTEL_TRACES_SAMPLER=xray`, are named as values that are not allowed.',

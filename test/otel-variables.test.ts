@@ -193,15 +193,14 @@ test.each([
 })
 
 test('OTEL_LOG_LEVEL: none silences our lines, debug lets OpenTelemetry speak', async () => {
-  const wrong = { OTEL_BSP_SCHEDULE_DELAY: 'soon', OTEL_BLRP_SCHEDULE_DELAY: '1' }
+  const wrong = { OTEL_BSP_SCHEDULE_DELAY: 'soon', OTEL_METRICS_EXEMPLAR_FILTER: 'x' }
   expect((await tell({ ...wrong, OTEL_LOG_LEVEL: 'none' })).app.stderr).toBe('')
   expect((await tell({ OTEL_LOG_LEVEL: 'DEBUG' })).app.stderr).toMatch(/^\[opentelemetry\] debug /m)
 })
 
 test('what is not acted on, is not allowed or is a slip is said once, and spans go out all the same', async () => {
   const { app, spans } = await tell({
-    OTEL_LOGS_EXPORTER: 'otlp',
-    OTEL_BLRP_SCHEDULE_DELAY: '100',
+    OTEL_LOGS_EXPORTER: 'syslog',
     OTEL_METRICS_EXPORTER: 'prometheus,statsd',
     OTEL_METRICS_EXEMPLAR_FILTER: 'always_on',
     OTEL_EXPORTER_OTLP_PROTOCOL: 'http/xml',
@@ -218,13 +217,13 @@ test('what is not acted on, is not allowed or is a slip is said once, and spans 
     [
       "[afterspan] AFS_CONFIG_INVALID OTEL_EXPORTER_OTLP_CERTIFICATE="/no/such/file.pem" cannot be read (ENOENT): allowed is a PEM file. It is left out.",
       "[afterspan] AFS_CONFIG_INVALID OTEL_EXPORTER_OTLP_PROTOCOL="http/xml" is not valid: allowed is one of http/protobuf, http/json, grpc. Using "http/protobuf".",
+      "[afterspan] AFS_CONFIG_INVALID OTEL_LOGS_EXPORTER="syslog" is not valid: allowed is otlp, console with commas between them, or none. Using ["none"].",
       "[afterspan] AFS_CONFIG_INVALID OTEL_METRICS_EXPORTER="prometheus,statsd" is not valid: allowed is prometheus, otlp, console with commas between them, or none. Using ["prometheus"].",
       "[afterspan] AFS_CONFIG_INVALID OTEL_PROPAGATORS="b3,xray" is not valid: allowed is tracecontext, baggage, b3, b3multi with commas between them, or none. Using ["b3"].",
       "[afterspan] AFS_CONFIG_INVALID OTEL_SDK_DISABLED="1" is not valid: allowed is true or false. Using false.",
       "[afterspan] AFS_CONFIG_INVALID OTEL_TRACES_EXPORTER="zipkin" is not valid: allowed is otlp, console with commas between them, or none. Using ["otlp"].",
       "[afterspan] AFS_CONFIG_INVALID OTEL_TRACES_SAMPLER="jaeger_remote" is not valid: allowed is one of always_on, always_off, traceidratio, parentbased_always_on, parentbased_always_off, parentbased_traceidratio. Using "parentbased_always_on".",
       "[afterspan] AFS_CONFIG_UNKNOWN OTEL_TRACES_SAMPLER_ARGS is not a variable of OpenTelemetry; did you mean OTEL_TRACES_SAMPLER_ARG?",
-      "[afterspan] AFS_CONFIG_UNSUPPORTED OTEL_BLRP_SCHEDULE_DELAY, OTEL_LOGS_EXPORTER: logs are not exported.",
       "[afterspan] AFS_CONFIG_UNSUPPORTED OTEL_METRICS_EXEMPLAR_FILTER: exemplars are those of sampled traces.",
     ]
   `)
@@ -234,7 +233,7 @@ test('in a worker thread nothing of it is said again', async () => {
   const app = startPreloaded({
     app: '-e',
     args: [`new (require('worker_threads').Worker)('', { eval: true })`],
-    env: { OTEL_LOGS_EXPORTER: 'otlp', OTEL_BSP_SCHEDULE_DELAY: 'soon' },
+    env: { OTEL_LOGS_EXPORTER: 'syslog', OTEL_BSP_SCHEDULE_DELAY: 'soon' },
   })
   await app.exit
   expect(app.stderr.trim().split('\n')).toHaveLength(2)

@@ -33,9 +33,10 @@ import { mutedBy } from './instrument/muted.ts'
 import { watchNeighbours } from './instrument/neighbours.ts'
 import * as requireHook from './instrument/require-hook.ts'
 import { integrationHook } from './instrument/integration-hook.ts'
+import { exportLogs } from './logs/export/start-logs.ts'
 import { correlateLogs } from './logs/correlation.ts'
 import { createMeterProvider } from './metrics/meter-provider.ts'
-import { pushMetrics } from './metrics/push/push.ts'
+import { pushMetrics, type PushDeps } from './metrics/push/push.ts'
 import { createMetricRegistry, type MetricRegistry } from './metrics/registry.ts'
 import { addRuntimeMetrics } from './metrics/runtime.ts'
 import { targetInfo } from './metrics/target-info.ts'
@@ -108,7 +109,7 @@ function assemble(bundleDir: string, config: CoreConfig): Core {
     endpoint,
     hooks,
     drain: createDrain(config.drainMs, onError),
-    lastMetrics: pushMetrics({ bundleDir, config, resource, metrics, meters, sideThread }),
+    lastSources: sending({ bundleDir, config, resource, metrics, meters, sideThread, exporter, hooks }),
   }
   const kept: Kept = {}
   return {
@@ -198,8 +199,8 @@ interface Parts {
   readonly endpoint: MetricsEndpoint
   readonly hooks: ModuleHooks
   readonly drain: Drain
-  /** The last of the metrics that are pushed. */
-  readonly lastMetrics: LastSource | undefined
+  /** What is left of each signal at the end. */
+  readonly lastSources: readonly LastSource[]
 }
 
 /** What the packages above may have given by then. */
@@ -259,8 +260,7 @@ function start(parts: Parts, kept: Kept): void {
     endpoint.leave()
   }
   const unattributed = metrics.counter('afterspan_unattributed', UNATTRIBUTED)
-  const lastSources = [lastSpans(config, exporter), parts.lastMetrics].filter((source) => source !== undefined)
-  guardProcess({ ...parts, lastSources, openSpans, now, deliver, leaveMetrics, tellReports, unattributed })
+  guardProcess({ ...parts, openSpans, now, deliver, leaveMetrics, tellReports, unattributed })
   // One listener a process, the main thread's: what the app's worker threads count is told through it.
   const publish = (): void => {
     if (isMainThread && sideThread.hasServices) wake()
@@ -272,11 +272,17 @@ function start(parts: Parts, kept: Kept): void {
   })
 }
 
-function lastSpans({ otlp }: CoreConfig, { queue }: Exporter): LastSource {
-  return () => {
+/** Sends metrics and logs where that is asked for; what each signal has left at the end. */
+function sending(
+  deps: PushDeps & Pick<Parts, 'config' | 'exporter' | 'hooks'> & { readonly bundleDir: string },
+): readonly LastSource[] {
+  const { otlp } = deps.config
+  const { queue } = deps.exporter
+  const lastSpans: LastSource = () => {
     const taken = queue?.takeAll()
     return taken && { ...taken, settings: otlp }
   }
+  return [lastSpans, pushMetrics(deps), exportLogs(deps)].filter((source) => source !== undefined)
 }
 
 function startReports(metrics: MetricRegistry): Reports {

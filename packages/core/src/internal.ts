@@ -5,7 +5,7 @@ export { systemClock } from './clock.ts'
 export { environment, loadSection, nearest, sayUnknown, type Env } from './config/load.ts'
 export { loadConfig, otlpSettings, type CoreConfig } from './config/config.ts'
 export { coreOptions, otelOptions } from './config/options.ts'
-export { metricsPushOptions } from './config/signal-options.ts'
+export { logsOptions, metricsPushOptions } from './config/signal-options.ts'
 export { UNSUPPORTED, type Unsupported } from './config/unsupported.ts'
 export {
   flag,

@@ -10,7 +10,7 @@ import { silence } from '../diag.ts'
 import { environment, loadSection, type Env } from './load.ts'
 import { coreOptions, otelOptions } from './options.ts'
 import { otlpFrom, otlpOf } from './otlp-settings.ts'
-import { metricsPushOptions } from './signal-options.ts'
+import { logsOptions, metricsPushOptions } from './signal-options.ts'
 import { withConfigFile } from './with-config-file.ts'
 import { sayUnsupported } from './unsupported.ts'
 
@@ -26,6 +26,8 @@ export interface CoreConfig {
   readonly metrics: boolean
   /** Undefined: metrics are not pushed. */
   readonly push: MetricsPush | undefined
+  /** Undefined: logs go nowhere. */
+  readonly logs: LogsExport | undefined
   readonly otlp: OtlpSettings
   readonly queue: {
     readonly maxSpans: number
@@ -68,6 +70,14 @@ export interface MetricsPush {
   readonly isExponential: boolean
 }
 
+export interface LogsExport {
+  /** Undefined: they are only printed. */
+  readonly otlp: OtlpSettings | undefined
+  readonly isPrinted: boolean
+  readonly queue: { readonly maxRecords: number; readonly batchRecords: number; readonly delayMs: number }
+  readonly limits: { readonly attributes: number; readonly valueLength: number }
+}
+
 const MOST_QUEUED_BYTES = 32 * 1024 * 1024
 
 export function loadConfig(env: Env = environment()): CoreConfig {
@@ -84,6 +94,7 @@ export function loadConfig(env: Env = environment()): CoreConfig {
     exporters: otel.tracesExporter,
     metrics: otel.metricsExporter.includes('prometheus'),
     push: pushFrom(otel, variables),
+    logs: logsFrom(otel, variables),
     otlp: otlpFrom(otel),
     queue: {
       maxSpans: otel.queueSpans,
@@ -136,6 +147,25 @@ function pushFrom(otel: ConfigOf<typeof otelOptions>, variables: Env): MetricsPu
     intervalMs: own.interval,
     temporality: own.temporality,
     isExponential: own.histogram === 'base2_exponential_bucket_histogram',
+  }
+}
+
+function logsFrom(otel: ConfigOf<typeof otelOptions>, variables: Env): LogsExport | undefined {
+  if (!variables['OTEL_LOGS_EXPORTER']) return undefined
+  const own = loadSection(logsOptions, variables)
+  if (own.exporter.includes('none')) return undefined
+  return {
+    otlp: own.exporter.includes('otlp') ? otlpOf('logs', own, otel, own.exportTimeout) : undefined,
+    isPrinted: own.exporter.includes('console'),
+    queue: {
+      maxRecords: own.queueRecords,
+      batchRecords: Math.min(own.batchRecords, own.queueRecords),
+      delayMs: own.delay,
+    },
+    limits: {
+      attributes: own.attributeCount ?? otel.attributeCount,
+      valueLength: own.attributeLength ?? otel.attributeLength,
+    },
   }
 }
 

@@ -6,6 +6,7 @@ import {
   oneOf,
   optional,
   optionalInteger,
+  someOf,
   text,
   trueOnly,
   type ConfigOf,
@@ -58,6 +59,43 @@ export const metricsPushOptions = {
     "Histograms of the app's own meters, as they are pushed. Afterspan's own have the bounds of the semantic conventions.",
     ['explicit_bucket_histogram', 'base2_exponential_bucket_histogram'],
     'explicit_bucket_histogram',
+  ),
+}
+
+const COUNTS = { min: 0, max: 100_000 }
+
+export const logsOptions = {
+  ...ofSignal('LOGS'),
+  exporter: someOf(
+    'OTEL_LOGS_EXPORTER',
+    'Where log records go, those of the API and the lines of pino, winston and bunyan: otlp, console (lines of JSON on stdout), both, or none.',
+    { words: ['otlp', 'console', 'none'], alone: 'none' },
+    ['none'],
+  ),
+  queueRecords: integer('OTEL_BLRP_MAX_QUEUE_SIZE', 'Log records that may wait; more are dropped and counted.', 2048, {
+    min: 1,
+    max: 1_000_000,
+  }),
+  batchRecords: integer('OTEL_BLRP_MAX_EXPORT_BATCH_SIZE', 'Log records in one export.', 512, {
+    min: 1,
+    max: 100_000,
+  }),
+  delay: integer('OTEL_BLRP_SCHEDULE_DELAY', 'Milliseconds until log records are sent.', 1_000, TIMES),
+  exportTimeout: integer(
+    'OTEL_BLRP_EXPORT_TIMEOUT',
+    'Milliseconds that one export of logs may take; the smaller of this and OTEL_EXPORTER_OTLP_TIMEOUT counts.',
+    30_000,
+    TIMES,
+  ),
+  attributeCount: optionalInteger(
+    'OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT',
+    'Attributes of one log record; goes before OTEL_ATTRIBUTE_COUNT_LIMIT.',
+    COUNTS,
+  ),
+  attributeLength: optionalInteger(
+    'OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT',
+    'Characters of an attribute value of a log record; goes before OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT.',
+    { min: 0, max: 10_000_000 },
   ),
 }
 

@@ -3,7 +3,7 @@ import { isMainThread } from 'node:worker_threads'
 import { say } from '../diag.ts'
 import { distance, type Env } from './load.ts'
 import { otelOptions } from './options.ts'
-import { metricsPushOptions } from './signal-options.ts'
+import { logsOptions, metricsPushOptions } from './signal-options.ts'
 
 export interface Unsupported {
   /** Names, or beginnings that end in an underscore. */
@@ -17,10 +17,6 @@ export const UNSUPPORTED: readonly Unsupported[] = [
     why: 'exemplars are those of sampled traces',
   },
   {
-    names: ['OTEL_BLRP_', 'OTEL_EXPORTER_OTLP_LOGS_', 'OTEL_LOGRECORD_', 'OTEL_LOGS_EXPORTER'],
-    why: 'logs are not exported',
-  },
-  {
     names: ['OTEL_EXPORTER_JAEGER_', 'OTEL_EXPORTER_ZIPKIN_'],
     why: 'spans go by OTLP, which Jaeger takes itself and Zipkin by a collector',
   },
@@ -29,7 +25,9 @@ export const UNSUPPORTED: readonly Unsupported[] = [
 /** Says each reason once, with the variables that are set for nothing, and which `OTEL_*` name looks like a slip. */
 export function sayUnsupported(env: Env): void {
   if (!isMainThread) return
-  const known = [...Object.values(otelOptions), ...Object.values(metricsPushOptions)].map((option) => option.env)
+  const known = [otelOptions, metricsPushOptions, logsOptions].flatMap((section) =>
+    Object.values(section).map((option) => option.env),
+  )
   const asked = Object.keys(env).filter((name) => name.startsWith('OTEL_') && !known.includes(name))
   let rest = asked.filter((name) => env[name] !== '' && env[name] !== 'none') // none is what happens anyway
   for (const { names, why } of UNSUPPORTED) {

@@ -80,7 +80,7 @@ export function anyValue(message: ProtobufMessage, value: unknown, depth = 0): v
   else if (Array.isArray(value)) message.message(5, (list) => listOf(list, value as AttributeValue[], depth))
   else if (typeof value === 'object' && !(value instanceof Date))
     message.message(6, (map) => {
-      for (const [key, inner] of Object.entries(value))
+      for (const [key, inner] of Object.entries(value).filter(([, one]) => one !== undefined))
         map.message(1, (pair) =>
           pair.bytes(1, Buffer.from(key)).message(2, (any) => {
             anyValue(any, inner, depth + 1)
