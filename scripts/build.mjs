@@ -68,6 +68,7 @@ async function bundle() {
   jobs.push(one(join(tracker, 'patrol/beside-app.ts'), join(all, 'dist/bundle/patrol.js'), []))
   jobs.push(one(join(packages, 'health/src/side.ts'), join(all, 'dist/bundle/side-health.js'), []))
   const health = join(packages, 'health/src')
+  jobs.push(one(join(health, 'grpc-server.ts'), join(bundleDir, 'grpc-server.js'), [sharedModules]))
   for (const name of probesIn(join(health, 'client-hooks.ts')))
     jobs.push(one(join(health, `probes/${name}.ts`), join(bundleDir, `probe-${name}.js`), [sharedModules]))
   await Promise.all(jobs)

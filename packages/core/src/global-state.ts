@@ -28,6 +28,8 @@ export interface AfterspanState {
   /** Set by health's boot; probes registered before it wait in `waitingProbes`. */
   registerProbe?: (probe: HealthProbe) => () => void
   waitingProbes: HealthProbe[]
+  /** Set by health's boot: serves grpc.health.v1 on a server of @grpc/grpc-js. */
+  serveGrpcHealth?: (server: object) => void
   /** What the app wants to be told of, and which checks it counts together, by the name of the group. Read by health when it changes. */
   healthListeners?: Set<(change: HealthChange) => unknown>
   healthGroups?: Map<string, Set<string>>

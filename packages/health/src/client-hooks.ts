@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { requireKept, type Clock, type HealthProbe, type ModuleHook } from '@afterspan/core/internal'
 import type { HealthSettings } from './options.ts'
 import type * as Amqplib from './probes/amqplib.ts'
+import type * as Grpc from './probes/grpc.ts'
 import type * as MySql from './probes/mysql.ts'
 import type * as Nats from './probes/nats.ts'
 import type * as NodeRedis from './probes/node-redis.ts'
@@ -70,6 +71,14 @@ export const CLIENT_PROBES: readonly ClientProbe[] = [
     file: 'mysql',
     channel: 'tracing:mysql2:pool:connect:start', // of mysql2/promise, which does not load the main file
     hooks: ({ mysqlHook }: typeof MySql, { add, onRejected }) => [mysqlHook(add, onRejected)],
+  },
+  {
+    name: '@grpc/grpc-js (health)',
+    module: '@grpc/grpc-js',
+    files: ['build/src/client.js'],
+    versions: '>=1.4.0 <2',
+    file: 'grpc',
+    hooks: ({ grpcHook }: typeof Grpc, { add, clock, onRejected }) => [grpcHook(add, clock, onRejected)],
   },
   {
     name: 'redis (health)',

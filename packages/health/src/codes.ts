@@ -40,6 +40,18 @@ const CODES: ReadonlySet<string> = new Set([
   'client_ended',
   'not_connected',
   'round_trip_mismatch',
+  // gRPC: its statuses, and what a server says of itself
+  'ABORTED',
+  'CANCELLED',
+  'DATA_LOSS',
+  'FAILED_PRECONDITION',
+  'INTERNAL',
+  'INVALID_ARGUMENT',
+  'NOT_SERVING',
+  'OUT_OF_RANGE',
+  'RESOURCE_EXHAUSTED',
+  'UNAVAILABLE',
+  'UNKNOWN',
   // NATS
   'jetstream_unavailable',
   'storage_near_limit',

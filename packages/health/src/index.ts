@@ -3,6 +3,7 @@ import { heartbeat } from './heartbeat.ts'
 import { onChange } from './listeners.ts'
 import { httpProbe } from './probes/http.ts'
 import { registerProbe } from './register-probe.ts'
+import { serveGrpc } from './serve-grpc.ts'
 
 export type { HealthGroup } from './group.ts'
 export type { Heartbeat, HeartbeatOptions } from './heartbeat.ts'
@@ -10,4 +11,4 @@ export type { HttpProbeOptions } from './probes/http.ts'
 export { httpProbe, registerProbe }
 
 /** Health from code. Each call is useful with the preload and harmless without it. */
-export const health = { group, heartbeat, onChange, registerProbe }
+export const health = { group, heartbeat, onChange, registerProbe, serveGrpc }

@@ -13,6 +13,7 @@ import {
   type HealthProbe,
 } from '@afterspan/core/internal'
 import { clientHooks } from './client-hooks.ts'
+import { mountOnGrpc } from './grpc-mount.ts'
 import { tellListeners } from './listeners.ts'
 import { madeBy } from './made-at.ts'
 import { createHealthMetrics } from './metrics.ts'
@@ -45,7 +46,7 @@ export function bootHealth(core: Core, { bundleDir }: { readonly bundleDir: stri
   const detached = AsyncLocalStorage.snapshot()
   const timer = nodeTimer(detached, onError)
   const data = sideData(core, settings)
-  const showOnApp = settings.mount === 'app' ? mountOnApp(core, data) : undefined
+  const show = showOnServers(core, data, { bundleDir, settings, snapshot: () => registry.snapshot() })
   const link = core.sideService({ name: 'health', entry: join(bundleDir, 'side-health.js'), data }, () => {
     link.post(registry.snapshot())
   })
@@ -65,7 +66,7 @@ export function bootHealth(core: Core, { bundleDir }: { readonly bundleDir: stri
     settings,
     publish: (snapshot) => {
       link.post(snapshot)
-      showOnApp?.(snapshot)
+      show(snapshot)
     },
     onFirst: () => {
       // Nobody's spans are looked at before there is a check that they could explain.
@@ -77,7 +78,7 @@ export function bootHealth(core: Core, { bundleDir }: { readonly bundleDir: stri
     endpoints: (component) => traffic.endpoints(component),
     onRejected,
   })
-  showOnApp?.(registry.snapshot())
+  show(registry.snapshot())
   core.onDrain(() => {
     registry.drain()
   })
@@ -120,6 +121,21 @@ function telling(core: Core, traffic: Traffic): ReturnType<typeof createTelling>
       tellListeners(change, onListenerError)
     },
   })
+}
+
+/** On servers of the app itself, as far as it wants that. */
+function showOnServers(
+  core: Core,
+  data: HealthSideData,
+  given: { readonly bundleDir: string; readonly settings: HealthSettings; readonly snapshot: () => HealthSnapshot },
+): (snapshot: HealthSnapshot) => void {
+  const isOnAll = given.settings.mount === 'app'
+  const showOnHttp = isOnAll ? mountOnApp(core, data) : undefined
+  const showOnGrpc = mountOnGrpc(core, { ...given, isOnAll, onError })
+  return (snapshot) => {
+    showOnHttp?.(snapshot)
+    showOnGrpc()
+  }
 }
 
 /** The same replies from the main thread, which by answering shows that it is not silent. */

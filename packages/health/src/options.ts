@@ -24,7 +24,7 @@ export const healthOptions = {
   ),
   mount: oneOf(
     'AFTERSPAN_HEALTH_MOUNT',
-    "Where health is served. admin: on the admin listener; app: on the app's own HTTP ports too, where only the token opens details.",
+    "Where health is served. admin: on the admin listener; app: on the app's own HTTP ports too, where only the token opens details, and as grpc.health.v1 on its gRPC servers.",
     ['admin', 'app'],
     'admin',
   ),

@@ -60,7 +60,9 @@ export function sayHttp2Unseen(): void {
 }
 
 function start(settings: Http2Settings, stream: Stream, headers: IncomingHttpHeaders): void {
-  const open = settings.begin(headOf(stream, headers))
+  // Whoever asks for health, and goes on listening to it, is no user of the app.
+  const isOfHealth = (headers[':path'] as string | undefined)?.startsWith('/grpc.health.v1.Health/')
+  const open = isOfHealth ? undefined : settings.begin(headOf(stream, headers))
   if (!open) {
     settings.enter(suppressTracing(ROOT_CONTEXT))
     return

@@ -1,0 +1,1 @@
+require('./grpc-app.cjs')(require('@grpc/grpc-js'), require('afterspan').health)

@@ -1,0 +1,5 @@
+import * as grpc from '@grpc/grpc-js'
+import { health } from 'afterspan'
+import start from './grpc-app.cjs'
+
+start(grpc, health)
