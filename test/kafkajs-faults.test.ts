@@ -1,16 +1,16 @@
 /* oxlint-disable vitest/expect-expect -- what they expect is what a receipt says: expectTask and receipts.ts */
 // What may happen to a record between the answer and its end, each on a real Kafka, as the receipt of its request says it.
 import {
+  faultyProxy,
   get,
   nodesUnderTest,
   pollUntil,
   present,
   service,
-  startTcpProxy,
+  type FaultyProxy,
   type MissingServer,
   type PreloadedApp,
   type ServerOf,
-  type TcpProxy,
 } from '@afterspan/testing'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { appFile, listening, traceIdOf } from './app.ts'
@@ -43,9 +43,9 @@ async function worker(topic: string, mode = 'message'): Promise<PreloadedApp> {
   await started.waitForLine(/^ready$/)
   return started
 }
-const running: (PreloadedApp | TcpProxy)[] = []
+const running: (PreloadedApp | FaultyProxy)[] = []
 afterEach(async () => {
-  await Promise.all(running.splice(0).map((each) => ('stop' in each ? each.stop() : each.close())))
+  await Promise.all(running.splice(0).map((each) => each.stop()))
 })
 const send = (topic: string, body = 'is fine', producer = 'patient'): Promise<string> =>
   roles!.ask(`/send/${producer}/${topic}?${new URLSearchParams({ body })}`)
@@ -129,9 +129,9 @@ describe('a broker', () => {
   /** A web service whose way to the broker is a bad one. */
   const startFar = async (
     topic: string,
-  ): Promise<{ web: PreloadedApp; proxy: TcpProxy; ask(path: string): Promise<string> }> => {
+  ): Promise<{ web: PreloadedApp; proxy: FaultyProxy; ask(path: string): Promise<string> }> => {
     const [host = '', port] = ('missing' in kafka ? '' : kafka.url).split(':')
-    const proxy = await startTcpProxy({ host, port: Number(port) })
+    const proxy = await faultyProxy({ host, port: Number(port) })
     const web = roles!.start('web', { PROXY_PORT: String(proxy.port) })
     running.push(web, proxy)
     const url = await listening(web)
@@ -144,11 +144,12 @@ describe('a broker', () => {
 
   test('whose answer never came, and that is sent the record again, has it twice: it runs twice', async () => {
     const { web, proxy, ask } = await startFar('twice')
-    proxy.mute()
+    await proxy.set('mute')
     const traceId = await ask('/send/patient/twice?body=again')
     await recordsIn('twice', 3)
     await expectTask(traceId, 'open', { state: 'pending', confirmed: false })
-    proxy.cut()
+    await proxy.set('reset')
+    await proxy.set('none')
     await web.waitForLine(/^twice: sent again$/)
     await recordsIn('twice', 4)
     await expectTask(traceId, 'open', { state: 'enqueued', confirmed: true })
@@ -158,10 +159,11 @@ describe('a broker', () => {
 
   test('whose answer never came, and that is not asked again: never enqueued, until it turns out that it had the record', async () => {
     const { web, proxy, ask } = await startFar('late')
-    proxy.mute()
+    await proxy.set('mute')
     const traceId = await ask('/send/impatient/late?body=again')
     await recordsIn('late', 3)
-    proxy.cut()
+    await proxy.set('reset')
+    await proxy.set('none')
     await web.waitForLine(/^late: refused again$/)
     await expectTask(traceId, 'broken', LOST)
     await worker('late')

@@ -1,12 +1,12 @@
 /* oxlint-disable vitest/expect-expect -- what they expect is what a receipt says: expectTask and receipts.ts */
 // What may happen to a message between the answer and its end, each on a real RabbitMQ, as the receipt of its request says it.
 import {
+  faultyProxy,
   get,
   nodesUnderTest,
   pollUntil,
   present,
   service,
-  startTcpProxy,
   type MissingServer,
   type PreloadedApp,
   type ServerOf,
@@ -151,14 +151,15 @@ describe('a broker', () => {
 
   test('whose answer never came: never enqueued, until it turns out that it had the message', async (context) => {
     const { host, port } = present(rabbitmq, context)
-    const proxy = await startTcpProxy({ host, port })
+    const proxy = await faultyProxy({ host, port })
     const web = roles!.start('web', { AMQP_URL: `amqp://guest:guest@127.0.0.1:${proxy.port}` })
     const url = await listening(web)
-    proxy.mute()
+    await proxy.set('mute')
     const traceId = traceIdOf(await get(`${url}/publish/confirmed?key=mail`))
     await expectTask(traceId, 'open', { state: 'pending' })
     await messageIn('mail')
-    proxy.cut()
+    await proxy.set('reset')
+    await proxy.set('none')
     await web.waitForLine(/^is fine: refused$/)
     await expectTask(traceId, 'broken', {
       state: 'lost',
@@ -168,7 +169,7 @@ describe('a broker', () => {
     })
     await worker('mail')
     await expectTask(traceId, 'kept', { state: 'succeeded', flags: { recovered: true } })
-    await Promise.all([web.stop(), proxy.close()])
+    await Promise.all([web.stop(), proxy.stop()])
   })
 
   test('that dies while somebody publishes: what it had not confirmed is told as never enqueued, and the app lives', async (context) => {

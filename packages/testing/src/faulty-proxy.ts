@@ -3,11 +3,12 @@ import { createServer, connect, type AddressInfo, type Socket } from 'node:net'
 /**
  * What the way to the server does.
  * `none`: every byte arrives. `hold`: nothing arrives until the fault ends, then all of it. `swallow`: what is sent is lost for ever, and the
- * connections it was lost on stay open and dead, as behind a firewall that forgot them. `reset`: each connection is broken off, new ones as
+ * connections it was lost on stay open and dead, as behind a firewall that forgot them. `mute`: so with answers alone. `reset`: each connection is broken off, new ones as
  * they are made. `refuse`: as reset, and nobody listens. `delayMs`: each way takes so long. `trickleMs`: answers come byte by byte, so far apart.
  */
 export type Fault =
   | 'hold'
+  | 'mute'
   | 'none'
   | 'refuse'
   | 'reset'
@@ -88,7 +89,7 @@ function forward(link: Link, from: Socket, to: Socket, fault: () => Fault, isAns
   if (fault() === 'hold') from.pause()
   from.on('data', (chunk: Buffer) => {
     const now = fault()
-    if (now === 'swallow') link.isDead = true
+    if (now === 'swallow' || (now === 'mute' && isAnswer)) link.isDead = true
     if (link.isDead) return
     if (typeof now !== 'object') last = last.then(() => write(to, chunk))
     else if ('delayMs' in now) {
