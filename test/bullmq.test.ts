@@ -41,7 +41,7 @@ describe('a service whose work goes to BullMQ', () => {
                 task.state=failed task.reason=retries_exhausted task.attempt=2"
       `)
       await worker.stop()
-      expect(await holdsWhatIsKilled(roles, QUEUE)).toMatchInlineSnapshot(`
+      expect((await holdsWhatIsKilled(roles, QUEUE)).drawing).toMatchInlineSnapshot(`
         "· GET /send/:how  SERVER web
         └─ · send mail  PRODUCER
            └─ ✗ process mail  CONSUMER worker

@@ -1,18 +1,16 @@
 import { randomUUID } from 'node:crypto'
-import {
-  bothFormats,
-  get,
-  present,
-  service,
-  startPreloaded,
-  tempDir,
-  type MissingServer,
-  type ServerOf,
-} from '@afterspan/testing'
-import { startOtlpSink } from 'afterspan/internal'
+import { bothFormats, present, service, type MissingServer, type ServerOf } from '@afterspan/testing'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
-import { appFile, listening, traceIdOf } from './app.ts'
+import { appFile } from './app.ts'
+import {
+  holdsItsTongue,
+  holdsWhatFails,
+  holdsWhatIsDone,
+  holdsWhatIsKilled,
+  type QueueUnderTest,
+} from './queue-conformance.ts'
 import { expectPieces, expectReceipt, toldTrace } from './receipts.ts'
+import { startRoles } from './roles.ts'
 
 let kafka: ServerOf['kafka'] | MissingServer
 beforeAll(async () => {
@@ -27,46 +25,27 @@ describe('a service whose work goes through kafkajs', () => {
     'done, retried, refused, rolled back, lost and recovered work stands in the receipt and in the request’s own trace',
     { cjs: appFile('kafkajs.cjs'), mjs: appFile('kafkajs.mjs') },
     async ({ app, node, context }) => {
-      const { url: broker } = present(kafka, context)
-      const sink = await startOtlpSink()
-      const ledgerDir = tempDir('ledger')
       const topic = `mail-${randomUUID()}`
-      const start = (role: string, env: Record<string, string> = {}): ReturnType<typeof startPreloaded> =>
-        startPreloaded({
-          app,
-          node: node.path,
-          sink,
-          ledgerDir,
-          env: {
-            KAFKA: broker,
-            TOPIC: topic,
-            ROLE: role,
-            OTEL_SERVICE_NAME: role,
-            OTEL_BSP_SCHEDULE_DELAY: '100',
-            ...env,
-          },
-        })
-      const web = start('web')
-      const url = await listening(web)
-      const admin = await web.adminUrl()
-      const worker = start('worker')
-      await worker.waitForLine(/^ready$/)
-
-      const ask = async (path: string): Promise<string> => traceIdOf(await get(`${url}${path}`))
-
-      const good = await ask('/send/succeeds')
-      await expectReceipt(admin, good, {
-        verdict: 'kept',
-        tasks: [{ state: 'succeeded', system: 'kafka', destination: topic, messageId: `${topic}/0/0` }],
-      })
-
-      const retried = await ask('/send/fails')
-      await expectReceipt(admin, retried, {
-        verdict: 'kept',
-        tasks: [{ state: 'succeeded', attempts: [{ state: 'retrying', reason: 'rejected' }, { state: 'succeeded' }] }],
-      })
-
-      expect(await toldTrace(sink, retried, 'retrying', 'succeeded')).toMatchInlineSnapshot(`
+      const queue: QueueUnderTest = {
+        system: 'kafka',
+        destination: topic,
+        hanging: /^record hangs$/,
+        // Kafka gives a record out again until it is done.
+        failing: {
+          verdict: 'kept',
+          tasks: [
+            { state: 'succeeded', attempts: [{ state: 'retrying', reason: 'rejected' }, { state: 'succeeded' }] },
+          ],
+        },
+        failingStates: ['retrying', 'succeeded'],
+      }
+      const roles = await startRoles({ app, node, env: { KAFKA: present(kafka, context).url, TOPIC: topic } })
+      const { admin, ask, sink } = roles
+      const worker = await roles.startReady('worker')
+      const good = await holdsWhatIsDone(roles, queue)
+      await expectReceipt(admin, good, { tasks: [{ messageId: `${topic}/0/0`, reader: 'mailers' }] })
+      const { drawing } = await holdsWhatFails(roles, queue)
+      expect(drawing).toMatchInlineSnapshot(`
         "· GET /send/:how  SERVER web
         └─ · send mail-*  PRODUCER
            ├─ ✗ process mail-*  CONSUMER worker
@@ -86,35 +65,23 @@ describe('a service whose work goes through kafkajs', () => {
         tasks: [{ state: 'cancelled', reason: 'rolled_back', attempts: [] }],
       })
 
-      const doomed = await ask('/send/hangs')
-      await worker.waitForLine(/^record hangs$/)
       await worker.stop()
-      await expectReceipt(admin, doomed, {
-        tasks: [{ state: 'lost', reason: 'process_killed', evidence: 'process_gone' }],
-      })
-      expect(await toldTrace(sink, doomed, 'lost')).toMatchInlineSnapshot(`
+      const doomed = await holdsWhatIsKilled(roles, queue)
+      expect(doomed.drawing).toMatchInlineSnapshot(`
         "· GET /send/:how  SERVER web
         └─ · send mail-*  PRODUCER
            └─ ✗ process mail-*  CONSUMER worker
                 process_killed: the process is gone and left no exit record: SIGKILL, out of memory or alike
                 task.state=lost task.reason=process_killed task.evidence=process_gone task.attempt=1"
       `)
-
-      const next = start('worker', { FAST: '1' })
-      await expectReceipt(admin, doomed, {
-        verdict: 'kept',
-        tasks: [
-          { flags: { recovered: true, duplicate: false }, attempts: [{ state: 'lost' }, { state: 'succeeded' }] },
-        ],
-      })
       // Another group has its own work with the same records.
-      const audit = start('worker', { GROUP: 'auditors' })
+      const audit = roles.start('worker', { GROUP: 'auditors' })
       await audit.waitForLine(/^record hangs$/)
       const ofMailers = { state: 'succeeded', reader: 'mailers', flags: { duplicate: false } }
-      await expectPieces(admin, doomed, 'open', ofMailers, { state: 'running', reader: 'auditors' })
+      await expectPieces(admin, doomed.traceId, 'open', ofMailers, { state: 'running', reader: 'auditors' })
       await audit.stop()
       const lost = { state: 'lost', reader: 'auditors', reason: 'process_killed', attempts: [{}] }
-      await expectPieces(admin, doomed, 'broken', ofMailers, lost)
+      await expectPieces(admin, doomed.traceId, 'broken', ofMailers, lost)
       await expectPieces(admin, good, 'kept', ofMailers, { ...ofMailers, reader: 'auditors' })
       expect(await toldTrace(sink, refused, 'lost')).toMatchInlineSnapshot(`
         "· GET /refused  SERVER web
@@ -122,13 +89,7 @@ describe('a service whose work goes through kafkajs', () => {
              KafkaJSProtocolError: The request included a message larger than the max message size the server will accept
              task.state=lost task.reason=never_enqueued task.evidence=own_report"
       `)
-      expect(withoutNodesWarning(web.stderr + worker.stderr + next.stderr + audit.stderr)).toBe('')
-      await Promise.all([web.stop(), next.stop(), sink.close()])
+      await holdsItsTongue(roles)
     },
   )
 })
-
-/** kafkajs asks for timers of the past, which Node 24 and later say. */
-function withoutNodesWarning(stderr: string): string {
-  return stderr.replaceAll(/^\(node:\d+\) TimeoutNegativeWarning:.*\n.*\n\(Use .*\n/gm, '')
-}

@@ -44,7 +44,7 @@ describe('a service whose work goes to pg-boss', () => {
       expect(roles.sink.trace(traceId).filter(({ name }) => name.startsWith('pg'))).toEqual([])
 
       await worker.stop()
-      expect(await holdsWhatIsKilled(roles, QUEUE)).toMatchInlineSnapshot(`
+      expect((await holdsWhatIsKilled(roles, QUEUE)).drawing).toMatchInlineSnapshot(`
         "· GET /send/:how  SERVER web
         └─ · send mail  PRODUCER
            └─ ✗ process mail  CONSUMER worker

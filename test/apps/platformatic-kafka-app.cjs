@@ -25,6 +25,7 @@ async function work(consumer, topic) {
     sessionTimeout: 1500,
     heartbeatInterval: 300,
   })
+  console.log('ready')
   for await (const message of stream) {
     console.log(`record ${message.value}`)
     if (message.value === 'hangs' && !process.env.FAST) await new Promise(() => setInterval(() => {}, 1000))
