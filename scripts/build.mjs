@@ -55,6 +55,7 @@ async function bundle() {
     jobs.push(one(join(dir, 'src/preload.ts'), into('preload.js'), [outside]))
     jobs.push(one(join(core, 'src/side-thread/entry.ts'), into('side-thread.js'), []))
     jobs.push(one(join(core, 'src/side-thread/main.ts'), into('side-main.js'), []))
+    jobs.push(one(join(core, 'src/sdk/other-propagators.ts'), into('other-propagators.js'), [sharedModules]))
     jobs.push(one(join(core, 'src/sdk/otlp/other-protocols.ts'), into('other-protocols.js'), []))
     jobs.push(one(join(core, 'src/config/config-file.ts'), into('config-file.js'), []))
     jobs.push(one(join(core, 'src/logs/export/send-logs.ts'), into('logs-export.js'), [sharedModules]))

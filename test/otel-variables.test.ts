@@ -79,12 +79,25 @@ test('what is said for spans goes before what is said for all', async () => {
 describe('OTEL_PROPAGATORS', () => {
   const b3 = { b3: `${TRACE}-${SECOND}-1` }
   const multi = { 'x-b3-traceid': TRACE, 'x-b3-spanid': SECOND, 'x-b3-sampled': '1' }
+  const jaeger = { 'uber-trace-id': `${TRACE}%3A${SECOND}%3A0%3A1`, 'uberctx-tenant': 'acme' }
+  const xray = {
+    'x-amzn-trace-id': `Self=1-2-3;Root=1-${TRACE.slice(0, 8)}-${TRACE.slice(8)};Parent=${SECOND};Sampled=1`,
+  }
   const w3c = { traceparent: `00-${TRACE}-${SECOND}-01`, baggage: 'tenant=acme' }
   test.each([
     { names: 'b3', headers: b3, isContinued: true, carries: ['b3'] },
     { names: 'b3multi', headers: multi, isContinued: true, carries: ['x-b3-sampled', 'x-b3-spanid', 'x-b3-traceid'] },
     { names: 'b3', headers: w3c, isContinued: false, carries: ['b3'] },
     { names: 'tracecontext', headers: w3c, isContinued: true, carries: ['traceparent'] },
+    { names: 'jaeger', headers: jaeger, isContinued: true, carries: ['uber-trace-id', 'uberctx-tenant'] },
+    { names: 'xray', headers: xray, isContinued: true, carries: ['x-amzn-trace-id'] },
+    {
+      names: 'xray',
+      headers: { 'x-amzn-trace-id': 'Root=1-%zz;Self=1' },
+      isContinued: false,
+      carries: ['x-amzn-trace-id'],
+    },
+    { names: 'jaeger', headers: { 'uber-trace-id': '%c0:%:::' }, isContinued: false, carries: ['uber-trace-id'] },
     { names: 'tracecontext,baggage', headers: w3c, isContinued: true, carries: ['baggage', 'traceparent'] },
     { names: 'none', headers: { ...w3c, ...b3 }, isContinued: false, carries: [] },
   ])('$names with $headers', async ({ names, headers, isContinued, carries }) => {
@@ -94,7 +107,7 @@ describe('OTEL_PROPAGATORS', () => {
     expect([traceId === TRACE, parentSpanId]).toEqual(isContinued ? [true, SECOND] : [false, undefined])
     expect(
       Object.keys(carried)
-        .filter((name) => /^(b3|x-b3|traceparent|baggage)/.test(name))
+        .filter((name) => /^(b3|x-b3|traceparent|baggage|uber|x-amzn)/.test(name))
         .sort(),
     ).toEqual(carries)
   })
@@ -205,7 +218,7 @@ test('what is not acted on, is not allowed or is a slip is said once, and spans 
     OTEL_METRICS_EXEMPLAR_FILTER: 'always_on',
     OTEL_EXPORTER_OTLP_PROTOCOL: 'http/xml',
     OTEL_TRACES_EXPORTER: 'zipkin',
-    OTEL_PROPAGATORS: 'b3,xray',
+    OTEL_PROPAGATORS: 'b3,ottrace',
     OTEL_TRACES_SAMPLER: 'jaeger_remote',
     OTEL_EXPORTER_OTLP_CERTIFICATE: '/no/such/file.pem',
     OTEL_TRACES_SAMPLER_ARGS: '0.5',
@@ -219,7 +232,7 @@ test('what is not acted on, is not allowed or is a slip is said once, and spans 
       "[afterspan] AFS_CONFIG_INVALID OTEL_EXPORTER_OTLP_PROTOCOL="http/xml" is not valid: allowed is one of http/protobuf, http/json, grpc. Using "http/protobuf".",
       "[afterspan] AFS_CONFIG_INVALID OTEL_LOGS_EXPORTER="syslog" is not valid: allowed is otlp, console with commas between them, or none. Using ["none"].",
       "[afterspan] AFS_CONFIG_INVALID OTEL_METRICS_EXPORTER="prometheus,statsd" is not valid: allowed is prometheus, otlp, console with commas between them, or none. Using ["prometheus"].",
-      "[afterspan] AFS_CONFIG_INVALID OTEL_PROPAGATORS="b3,xray" is not valid: allowed is tracecontext, baggage, b3, b3multi with commas between them, or none. Using ["b3"].",
+      "[afterspan] AFS_CONFIG_INVALID OTEL_PROPAGATORS="b3,ottrace" is not valid: allowed is tracecontext, baggage, b3, b3multi, jaeger, xray with commas between them, or none. Using ["b3"].",
       "[afterspan] AFS_CONFIG_INVALID OTEL_SDK_DISABLED="1" is not valid: allowed is true or false. Using false.",
       "[afterspan] AFS_CONFIG_INVALID OTEL_TRACES_EXPORTER="zipkin" is not valid: allowed is otlp, console with commas between them, or none. Using ["otlp"].",
       "[afterspan] AFS_CONFIG_INVALID OTEL_TRACES_SAMPLER="jaeger_remote" is not valid: allowed is one of always_on, always_off, traceidratio, parentbased_always_on, parentbased_always_off, parentbased_traceidratio. Using "parentbased_always_on".",

@@ -46,7 +46,7 @@ import { AsyncContextManager } from './sdk/context-manager.ts'
 import { createExporter, type Exporter } from './sdk/exporter.ts'
 import { createOpenSpans } from './sdk/open-spans.ts'
 import { setLogLevel } from './sdk/diag-logger.ts'
-import { createPropagator } from './sdk/propagator.ts'
+import { createPropagator, rarerHeaders } from './sdk/propagator.ts'
 import { describeResource, SDK_VERSION } from './sdk/resource.ts'
 import type { SpanData } from './sdk/span-data.ts'
 import { addSpanObserver } from './sdk/span-observers.ts'
@@ -233,7 +233,7 @@ function start(parts: Parts, kept: Kept): void {
     isMuted: hooks.isMuted('http'),
     mount: kept.mount,
     traceResponse: config.traceResponse,
-    inbound: createInbound(config.inbound),
+    inbound: createInbound(config.inbound, rarerHeaders(config.propagators)),
     mostInferredRoutes: config.mostInferredRoutes,
     flight: config.flight ? kept.flight : undefined,
     deliver,

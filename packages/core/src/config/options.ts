@@ -123,8 +123,8 @@ export const otelOptions = {
   samplerRatio: ratio('OTEL_TRACES_SAMPLER_ARG', 'The ratio of the traceidratio samplers.', 1),
   propagators: someOf(
     'OTEL_PROPAGATORS',
-    'How trace context travels: tracecontext, baggage, b3 (one header), b3multi (X-B3-*); or none.',
-    { words: ['tracecontext', 'baggage', 'b3', 'b3multi', 'none'], alone: 'none' },
+    'How trace context travels: tracecontext, baggage, b3 (one header), b3multi (X-B3-*), jaeger (uber-trace-id), xray (X-Amzn-Trace-Id); or none.',
+    { words: ['tracecontext', 'baggage', 'b3', 'b3multi', 'jaeger', 'xray', 'none'], alone: 'none' },
     ['tracecontext', 'baggage'],
   ),
   attributeCount: integer('OTEL_ATTRIBUTE_COUNT_LIMIT', 'Attributes of one span.', 128, COUNTS),

@@ -59,16 +59,21 @@ function isPeers(peers: string): boolean {
   )
 }
 
-/** What is taken of the trace context of a request. */
-export function createInbound(rules: InboundRules): (request: RequestHead) => Inbound {
+/** What is taken of the trace context of a request. `more`: headers that carry it too. */
+export function createInbound(rules: InboundRules, more: readonly string[] = []): (request: RequestHead) => Inbound {
   const policyOf = createPolicy(rules)
+  const carriesMore =
+    more.length > 0
+      ? (headers: RequestHead['headers']): boolean => more.some((name) => headers[name] !== undefined)
+      : undefined
   return (request) => {
     const { headers, socket } = request
     const isCarried =
       headers['traceparent'] !== undefined ||
       headers['baggage'] !== undefined ||
       headers['b3'] !== undefined ||
-      headers['x-b3-traceid'] !== undefined
+      headers['x-b3-traceid'] !== undefined ||
+      carriesMore?.(headers) === true
     if (!isCarried) return NOTHING
     const policy = policyOf(socket.remoteAddress)
     if (policy === 'ignore') return NOTHING
