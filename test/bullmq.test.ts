@@ -1,6 +1,15 @@
-import { bothFormats, present, service, type MissingServer, type ServerOf } from '@afterspan/testing'
-import { afterAll, beforeAll, describe, expect } from 'vitest'
-import { appFile } from './app.ts'
+import {
+  bothFormats,
+  get,
+  nodesUnderTest,
+  present,
+  service,
+  startPreloaded,
+  type MissingServer,
+  type ServerOf,
+} from '@afterspan/testing'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { appFile, listening, traceIdOf } from './app.ts'
 import {
   holdsItsTongue,
   holdsWhatFails,
@@ -8,6 +17,7 @@ import {
   holdsWhatIsKilled,
   type QueueUnderTest,
 } from './queue-conformance.ts'
+import { expectReceipt } from './receipts.ts'
 import { startRoles } from './roles.ts'
 
 const QUEUE: QueueUnderTest = { system: 'bullmq', destination: 'mail', hanging: /^job \{"hangs":true\}$/ }
@@ -51,4 +61,20 @@ describe('a service whose work goes to BullMQ', () => {
       await holdsItsTongue(roles)
     },
   )
+})
+
+describe.each(nodesUnderTest())('a job that runs in a file, on Node $major', (node) => {
+  test('left its request open for the process or the thread that BullMQ starts for it and keeps', async (context) => {
+    const { port } = present(redis, context)
+    const env = { OTEL_SERVICE_NAME: 'web', REDIS_PORT: String(port) }
+    const app = startPreloaded({ app: appFile('sandbox.cjs'), node: node.path, env })
+    const url = await listening(app)
+    for (const kind of ['process', 'thread']) {
+      const traceId = traceIdOf(await get(`${url}/${kind}`))
+      const pattern = { verdict: 'kept', tasks: [{ system: 'bullmq', destination: kind, state: 'succeeded' }] }
+      const { tasks } = await expectReceipt(await app.adminUrl(), traceId, pattern)
+      expect(tasks).toHaveLength(1)
+    }
+    await app.stop()
+  })
 })

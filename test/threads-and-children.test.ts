@@ -10,11 +10,12 @@ import type { Receipt } from 'afterspan'
 import { startOtlpSink, type OtlpSink } from 'afterspan/internal'
 import { describe, expect, test } from 'vitest'
 import { appFile, listening, traceIdOf } from './app.ts'
-import { settledReceipt, toldTrace } from './receipts.ts'
+import { expectReceipt, settledReceipt, toldTrace } from './receipts.ts'
 
 interface Running {
   readonly app: PreloadedApp
   readonly sink: OtlpSink
+  readonly url: string
   /** Asks for the path, and waits until the receipt of that trace will do. */
   ask(path: string, isEnough?: (receipt: Receipt) => boolean): Promise<Receipt>
 }
@@ -26,6 +27,7 @@ async function started(file: string, node: NodeUnderTest, env: Record<string, st
   return {
     app,
     sink,
+    url,
     async ask(path, isEnough = isOver) {
       const reply = await get(`${url}${path}`)
       expect(reply.status).toBe(200)
@@ -80,6 +82,18 @@ bothFormats(
     await stop(running)
   },
 )
+
+describe.each(nodesUnderTest())('what one request starts and all use, on Node $major', (node) => {
+  test.each(['thread', 'child'])('left the first request open for as long as the %s lived', async (kind) => {
+    const running = await started(appFile('handles.cjs'), node)
+    const first = await running.ask(`/kept-${kind}`, ({ tasks }) => tasks.length > 0)
+    await running.app.waitForLine(new RegExp(`^the ${kind} has answered$`))
+    await get(`${running.url}/kept-${kind}`)
+    const done = { verdict: 'kept', tasks: [{ state: 'succeeded' }] }
+    expect(await expectReceipt(await running.app.adminUrl(), first.traceId, done)).toMatchObject(done)
+    await stop(running)
+  })
+})
 
 const THREADS: readonly [string, object][] = [
   ['/thread?arg=done', { state: 'succeeded' }],

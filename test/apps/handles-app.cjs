@@ -1,6 +1,9 @@
 // A server that answers 200 and leaves work behind in threads and children. Shared by the CommonJS and the ESM form of the app.
 const { createServer } = require('node:http')
 
+// In a child of its own it answers all that it is asked.
+if (require.main === module) process.on('message', (message) => process.send(message))
+
 const IN_THREAD = `
   const { parentPort } = require('node:worker_threads')
   const acts = {
@@ -25,7 +28,18 @@ module.exports = function start({ Worker, spawn, exec, execFile, fork }) {
   const newThread = (code) =>
     new Worker(code, { eval: true, resourceLimits: { maxOldGenerationSizeMb: 16 } }).on('error', ignore)
   const shared = newThread(IN_THREAD)
+  let keptThread, keptChild
   const acts = {
+    'kept-thread': () => {
+      keptThread ??= newThread(IN_THREAD)
+      keptThread.once('message', () => console.log('the thread has answered'))
+      keptThread.postMessage('done')
+    },
+    'kept-child': () => {
+      keptChild ??= fork(__filename, { env: {}, execArgv: [] })
+      keptChild.once('message', () => console.log('the child has answered'))
+      keptChild.send('done')
+    },
     post: (act) => shared.postMessage(act),
     'post-function': () => {
       try {

@@ -5,6 +5,7 @@ import { basename } from 'node:path'
 import type { ChildProcess } from 'node:child_process'
 import { activePromise, isAbort, toFailure, type Core, type OpenWork } from '@afterspan/core/internal'
 import { hideOver } from './hide-over.ts'
+import { poolThatStarts } from './pools.ts'
 
 /** What Node's own `spawn` hands to a child: the file, and the arguments with the program's name first. */
 interface SpawnOptions {
@@ -16,19 +17,35 @@ type Handle = ChildProcess & { spawn(options: SpawnOptions): unknown }
 
 export function watchChildren({ beginWork }: Pick<Core, 'beginWork'>): void {
   subscribe('child_process', (message) => {
-    if (activePromise() === undefined) return
+    if (activePromise() === undefined || poolThatStarts()) return
     const child = (message as { readonly process: Handle }).process
     hideOver(child, 'spawn', (spawn) => (options: SpawnOptions) => {
       const { isShell, name } = nameOf(options)
       const work = beginWork({ system: 'child_process', destination: name, name }, { 'process.executable.name': name })
       if (work) follow(child, work, { isShell, isDetached: options.detached === true })
       try {
-        return spawn.call(child, options)
+        const returned = spawn.call(child, options)
+        if (work) releaseOnceShared(child, work)
+        return returned
       } catch (error) {
         work?.fail({ reason: 'threw', failure: toFailure(error) })
         throw error
       }
     })
+  })
+}
+
+/** One that answers, and is then asked on behalf of somebody else, is kept for all: what it was started for is done. */
+function releaseOnceShared(child: Handle, work: OpenWork): void {
+  if (typeof child.send !== 'function') return
+  let hasAnswered = false
+  hideOver(child, 'emit', (emit) => (...args: unknown[]) => {
+    if (args[0] === 'message') hasAnswered = true
+    return emit.apply(child, args)
+  })
+  hideOver(child, 'send', (send) => (...args: unknown[]) => {
+    if (hasAnswered && activePromise() !== work.promisedBy) work.succeed()
+    return send.apply(child, args)
   })
 }
 

@@ -7,6 +7,7 @@ import { basename } from 'node:path'
 import type { Worker } from 'node:worker_threads'
 import { activePromise, isOwnWork, processChannel, toFailure, type Core, type OpenWork } from '@afterspan/core/internal'
 import { hideOver } from './hide-over.ts'
+import { poolThatStarts } from './pools.ts'
 
 /** So many posts without a single answer: it is not one that answers. */
 const MOST_UNANSWERED = 16
@@ -17,7 +18,9 @@ type Deps = Pick<Core, 'beginWork' | 'clock'>
 
 export function watchThreads(deps: Deps): void {
   subscribe('worker_threads', (message) => {
-    if (!isOwnWork()) new Thread((message as { readonly worker: Worker }).worker, deps).follow()
+    if (isOwnWork()) return
+    const pool = poolThatStarts()
+    if (pool !== 'queue') new Thread((message as { readonly worker: Worker }).worker, deps, pool === 'pool').follow()
   })
 }
 
@@ -33,12 +36,12 @@ class Thread {
   #unanswered = 0
   #error: { readonly thrown: unknown } | undefined
 
-  constructor(worker: Worker, deps: Deps) {
+  constructor(worker: Worker, deps: Deps, isOfPool: boolean) {
     this.#worker = worker
     this.#deps = deps
     this.#threadId = worker.threadId
     this.#name = nameOf(worker)
-    this.#own = this.#begin()
+    this.#own = isOfPool ? undefined : this.#begin()
   }
 
   follow(): void {
@@ -73,7 +76,10 @@ class Thread {
   #beginPost(): OpenWork | undefined {
     const promisedBy = activePromise()
     // What the request that started it tells it is part of that work.
-    if (promisedBy === undefined || promisedBy === this.#own?.promisedBy) return undefined
+    if (promisedBy !== undefined && promisedBy === this.#own?.promisedBy) return undefined
+    // One that has answered, and is asked for somebody else, is kept for all: what it was started for is done.
+    if (this.#answers > 0) this.#own?.succeed()
+    if (promisedBy === undefined) return undefined
     if (this.#posts.length >= MOST_POSTS || (this.#answers === 0 && this.#unanswered > MOST_UNANSWERED))
       return undefined
     const work = this.#begin()
