@@ -29,7 +29,7 @@ tracer_provider:
 meter_provider:
   readers: [{ pull: { exporter: { prometheus/development: } } }]
 logger_provider:
-  processors: [{ simple: { exporter: { console: } } }]
+  processors: [{ simple: { exporter: { otlp_file/development: } } }]
 `
 
 test.each(nodesUnderTest())(
@@ -56,7 +56,7 @@ test.each(nodesUnderTest())(
     expect(headers[0]).toBe('acme')
     expect((await get(`${await app.adminUrl()}/metrics`)).text).toContain('service_name="shop"')
     expect(app.stderr).toBe(
-      '[afterspan] AFS_CONFIG_UNSUPPORTED OTEL_CONFIG_FILE: not acted on is logger_provider.processors[0].simple.exporter.console.\n',
+      '[afterspan] AFS_CONFIG_UNSUPPORTED OTEL_CONFIG_FILE: not acted on is logger_provider.processors[0].simple.exporter.otlp_file/development.\n',
     )
     await app.stop()
     await sink.close()

@@ -8,7 +8,7 @@ type Variables = Record<string, string>
 export interface FileSettings {
   readonly isDisabled: boolean
   readonly variables: Readonly<Variables>
-  /** What stands in the file and has no variable: 'logger_provider.processors[0].batch'. */
+  /** What stands in the file and has no variable: 'tracer_provider.processors[1].batch'. */
   readonly unused: readonly string[]
 }
 
@@ -52,6 +52,7 @@ export function settingsOf(model: object): FileSettings {
   })
   tracer(branch(tree, 'tracer_provider'), variables)
   meter(branch(tree, 'meter_provider'), variables)
+  logger(branch(tree, 'logger_provider'), variables)
   return { isDisabled, variables, unused: [...leaves(tree, '')] }
 }
 
@@ -91,7 +92,7 @@ function tracer(tree: Tree, variables: Variables): void {
       take(exporter, 'console')
       exporters.add('console')
     } else if (!exporters.has('otlp') && ('otlp_http' in exporter || 'otlp_grpc' in exporter)) {
-      otlp(exporter, variables)
+      otlp(exporter, variables, 'TRACES')
       exporters.add('otlp')
       // At once, or nearly so.
       if (kind === 'simple') variables['OTEL_BSP_SCHEDULE_DELAY'] = '1'
@@ -119,37 +120,81 @@ function sampler(tree: Tree, variables: Variables): void {
   if (ratio !== undefined && ratio !== null) variables['OTEL_TRACES_SAMPLER_ARG'] = textOf(ratio)
 }
 
-function otlp(exporter: Tree, variables: Variables): void {
+function otlp(exporter: Tree, variables: Variables, signal: 'LOGS' | 'METRICS' | 'TRACES'): void {
+  const name = (rest: string): string => `OTEL_EXPORTER_OTLP_${signal}_${rest}`
   const isGrpc = 'otlp_grpc' in exporter
   const tree = branch(exporter, isGrpc ? 'otlp_grpc' : 'otlp_http')
   const json = take(tree, 'encoding') === 'json' ? 'http/json' : 'http/protobuf'
-  variables['OTEL_EXPORTER_OTLP_TRACES_PROTOCOL'] = isGrpc ? 'grpc' : json
+  variables[name('PROTOCOL')] = isGrpc ? 'grpc' : json
   const headers = new Map<string, unknown>(listed(take(tree, 'headers_list')))
-  for (const { name, value } of items(take(tree, 'headers')))
-    if (value !== null && value !== undefined) headers.set(textOf(name), value)
-  if (headers.size > 0) variables['OTEL_EXPORTER_OTLP_TRACES_HEADERS'] = encoded(headers)
+  for (const { name: header, value } of items(take(tree, 'headers')))
+    if (value !== null && value !== undefined) headers.set(textOf(header), value)
+  if (headers.size > 0) variables[name('HEADERS')] = encoded(headers)
   put(variables, tree, {
-    endpoint: 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT',
-    compression: 'OTEL_EXPORTER_OTLP_TRACES_COMPRESSION',
-    timeout: 'OTEL_EXPORTER_OTLP_TRACES_TIMEOUT',
+    endpoint: name('ENDPOINT'),
+    compression: name('COMPRESSION'),
+    timeout: name('TIMEOUT'),
   })
   put(variables, branch(tree, 'tls'), {
-    ca_file: 'OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE',
-    cert_file: 'OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE',
-    key_file: 'OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY',
-    insecure: 'OTEL_EXPORTER_OTLP_TRACES_INSECURE',
+    ca_file: name('CERTIFICATE'),
+    cert_file: name('CLIENT_CERTIFICATE'),
+    key_file: name('CLIENT_KEY'),
+    insecure: name('INSECURE'),
   })
 }
 
 function meter(tree: Tree, variables: Variables): void {
-  variables['OTEL_METRICS_EXPORTER'] = 'none'
+  const exporters = new Set<string>()
   for (const reader of items(tree['readers'])) {
-    const exporter = branch(branch(reader, 'pull'), 'exporter')
-    if (!('prometheus/development' in exporter)) continue
-    const prometheus = branch(exporter, 'prometheus/development')
-    variables['OTEL_METRICS_EXPORTER'] = 'prometheus'
-    put(variables, prometheus, { host: 'OTEL_EXPORTER_PROMETHEUS_HOST', port: 'OTEL_EXPORTER_PROMETHEUS_PORT' })
+    const pulled = branch(branch(reader, 'pull'), 'exporter')
+    if ('prometheus/development' in pulled) {
+      const prometheus = branch(pulled, 'prometheus/development')
+      exporters.add('prometheus')
+      put(variables, prometheus, { host: 'OTEL_EXPORTER_PROMETHEUS_HOST', port: 'OTEL_EXPORTER_PROMETHEUS_PORT' })
+    }
+    const periodic = branch(reader, 'periodic')
+    const exporter = branch(periodic, 'exporter')
+    const kind = ['otlp_http', 'otlp_grpc', 'console'].find((name) => name in exporter)
+    const name = kind === 'console' ? 'console' : 'otlp'
+    if (kind === undefined || exporters.has(name)) continue
+    exporters.add(name)
+    put(variables, branch(exporter, kind), {
+      temporality_preference: 'OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE',
+      default_histogram_aggregation: 'OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION',
+    })
+    if (kind === 'console') take(exporter, 'console')
+    else otlp(exporter, variables, 'METRICS')
+    put(variables, periodic, { interval: 'OTEL_METRIC_EXPORT_INTERVAL', timeout: 'OTEL_METRIC_EXPORT_TIMEOUT' })
   }
+  variables['OTEL_METRICS_EXPORTER'] = exporters.size > 0 ? [...exporters].join(',') : 'none'
+}
+
+function logger(tree: Tree, variables: Variables): void {
+  const exporters = new Set<string>()
+  put(variables, branch(tree, 'limits'), {
+    attribute_count_limit: 'OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT',
+    attribute_value_length_limit: 'OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT',
+  })
+  for (const processor of items(tree['processors'])) {
+    const kind = 'simple' in processor ? 'simple' : 'batch'
+    const inner = branch(processor, kind)
+    const exporter = branch(inner, 'exporter')
+    if ('console' in exporter) {
+      take(exporter, 'console')
+      exporters.add('console')
+    } else if (!exporters.has('otlp') && ('otlp_http' in exporter || 'otlp_grpc' in exporter)) {
+      otlp(exporter, variables, 'LOGS')
+      exporters.add('otlp')
+      if (kind === 'simple') variables['OTEL_BLRP_SCHEDULE_DELAY'] = '1'
+      put(variables, inner, {
+        schedule_delay: 'OTEL_BLRP_SCHEDULE_DELAY',
+        export_timeout: 'OTEL_BLRP_EXPORT_TIMEOUT',
+        max_queue_size: 'OTEL_BLRP_MAX_QUEUE_SIZE',
+        max_export_batch_size: 'OTEL_BLRP_MAX_EXPORT_BATCH_SIZE',
+      })
+    }
+  }
+  variables['OTEL_LOGS_EXPORTER'] = exporters.size > 0 ? [...exporters].join(',') : 'none'
 }
 
 // ---- the tree: what is taken is gone from it, and what is left at the end has found no use

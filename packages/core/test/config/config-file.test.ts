@@ -2,7 +2,12 @@ import { expect, test } from 'vitest'
 import { settingsOf } from '../../src/config/config-file.ts'
 
 /** Of an empty file, by the specification: nothing is exported and nothing propagated. */
-const NOTHING = { OTEL_TRACES_EXPORTER: 'none', OTEL_METRICS_EXPORTER: 'none', OTEL_PROPAGATORS: 'none' }
+const NOTHING = {
+  OTEL_TRACES_EXPORTER: 'none',
+  OTEL_METRICS_EXPORTER: 'none',
+  OTEL_LOGS_EXPORTER: 'none',
+  OTEL_PROPAGATORS: 'none',
+}
 
 test('a file that says nothing exports nothing', () => {
   expect(settingsOf({ file_format: '1.0' })).toEqual({ isDisabled: false, variables: NOTHING, unused: [] })
@@ -51,7 +56,8 @@ test('what has no variable is named by its place, and the rest is taken', () => 
     },
     meter_provider: {
       readers: [
-        { periodic: { exporter: { console: {} } } },
+        { periodic: { interval: 1000, exporter: { console: {} } } },
+        { periodic: { exporter: { 'otlp_file/development': {} } } },
         { pull: { exporter: { 'prometheus/development': { port: 1234, without_scope_info: true } } } },
       ],
     },
@@ -66,7 +72,9 @@ test('what has no variable is named by its place, and the rest is taken', () => 
     OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: 'grpc',
     OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'collector:4317',
     OTEL_EXPORTER_OTLP_TRACES_INSECURE: 'true',
-    OTEL_METRICS_EXPORTER: 'prometheus',
+    OTEL_METRICS_EXPORTER: 'console,prometheus',
+    OTEL_METRIC_EXPORT_INTERVAL: '1000',
+    OTEL_LOGS_EXPORTER: 'console',
     OTEL_EXPORTER_PROMETHEUS_PORT: '1234',
   })
   expect(unused).toEqual([
@@ -74,8 +82,50 @@ test('what has no variable is named by its place, and the rest is taken', () => 
     'tracer_provider.processors[1].batch.exporter.otlp_http.endpoint',
     'tracer_provider.processors[2].batch.exporter.zipkin',
     'tracer_provider.sampler.jaeger_remote/development.endpoint',
-    'meter_provider.readers[0].periodic.exporter.console',
-    'meter_provider.readers[1].pull.exporter.prometheus/development.without_scope_info',
-    'logger_provider.processors[0].simple.exporter.console',
+    'meter_provider.readers[1].periodic.exporter.otlp_file/development',
+    'meter_provider.readers[2].pull.exporter.prometheus/development.without_scope_info',
   ])
+})
+
+test('metrics that are pushed and logs have variables too', () => {
+  const { variables, unused } = settingsOf({
+    meter_provider: {
+      readers: [
+        {
+          periodic: {
+            interval: 5000,
+            timeout: 3000,
+            exporter: {
+              otlp_http: {
+                endpoint: 'http://collector/v1/metrics',
+                encoding: 'json',
+                temporality_preference: 'delta',
+                default_histogram_aggregation: 'base2_exponential_bucket_histogram',
+              },
+            },
+          },
+        },
+      ],
+    },
+    logger_provider: {
+      limits: { attribute_count_limit: 5 },
+      processors: [{ batch: { max_queue_size: 10, exporter: { otlp_grpc: { endpoint: 'http://collector:4317' } } } }],
+    },
+  })
+  expect(unused).toEqual([])
+  expect(variables).toEqual({
+    ...NOTHING,
+    OTEL_METRICS_EXPORTER: 'otlp',
+    OTEL_METRIC_EXPORT_INTERVAL: '5000',
+    OTEL_METRIC_EXPORT_TIMEOUT: '3000',
+    OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: 'http://collector/v1/metrics',
+    OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: 'http/json',
+    OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: 'delta',
+    OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION: 'base2_exponential_bucket_histogram',
+    OTEL_LOGS_EXPORTER: 'otlp',
+    OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT: '5',
+    OTEL_BLRP_MAX_QUEUE_SIZE: '10',
+    OTEL_EXPORTER_OTLP_LOGS_PROTOCOL: 'grpc',
+    OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: 'http://collector:4317',
+  })
 })
