@@ -13,6 +13,7 @@ import { watchChildren } from './handles/spawned-children.ts'
 import { watchThreads } from './handles/worker-threads.ts'
 import { integrations } from './integrations/index.gen.ts'
 import { createLedgerProbe, type ToLedgerProbe } from './ledger-probe.ts'
+import { createLedgerVotes, type ToldVotes } from './ledger-votes.ts'
 import { findLedgerDir, nameLedgerDir } from './ledger-dir.ts'
 import { trackerOptions } from './options.ts'
 import { askReceipt } from './query/receipt-client.ts'
@@ -60,9 +61,14 @@ export function bootTracker(core: Core, { bundleDir }: { readonly bundleDir: str
   const probe = createLedgerProbe((message) => {
     link.post(message)
   }, core.clock)
+  const votes = createLedgerVotes((message) => {
+    link.post(message)
+  })
+  if (config.ledgerUrl !== '') globalState().castVote = votes.cast
   const link = core.sideService({ name: 'patrol', entry: join(bundleDir, 'side-patrol.js'), data }, (heard) => {
-    const message = heard as FromPatrol | ToLedgerProbe
+    const message = heard as FromPatrol | ToldVotes | ToLedgerProbe
     if (message.kind === 'incidents') for (const incident of message.incidents) core.report(incident)
+    else if (message.kind === 'votes') votes.hear(message)
     // Where nobody is meant to patrol, that nobody does is no news.
     else if (probe.hear(message) === 'work' && config.patrol !== 'off') offer(probe)
   })

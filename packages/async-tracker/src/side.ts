@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { requireKept, type AdminReply, type SideHost } from '@afterspan/core/internal'
 import type { AskStanding, ToLedgerProbe } from './ledger-probe.ts'
+import { voteQuery, type AskVote, type ToldVotes } from './ledger-votes.ts'
 import type { BesideApp } from './patrol/beside-app.ts'
 import type { PatrolServiceSettings } from './patrol/service.ts'
 import { hasWork } from './patrol/work.ts'
@@ -50,14 +51,7 @@ export async function start(host: SideHost, data: unknown): Promise<{ stop(): Pr
     }
     return answer ?? NOBODY
   }
-  host.onMessage((message) => {
-    const { id } = message as AskStanding
-    void ask('/standing', new URLSearchParams())
-      .catch((error: unknown): Answer => ({ status: 503, body: { error: String(error) } }))
-      .then((answer) => {
-        host.post({ kind: 'standing', id, answer } satisfies ToLedgerProbe)
-      })
-  })
+  answerMain(host, ask)
   const route = (prefix: string): void => {
     host.route(prefix, async ({ path, query, trusted }): Promise<AdminReply> => {
       if (!trusted) return json({ status: 403, body: { error: 'loopback or the admin token only' } })
@@ -73,6 +67,24 @@ export async function start(host: SideHost, data: unknown): Promise<{ stop(): Pr
       await beside?.service.stop()
     },
   }
+}
+
+/** What the tracker's half on the main thread wants to know. */
+function answerMain(host: SideHost, ask: (path: string, query: URLSearchParams) => Promise<Answer>): void {
+  const told = (path: string, query: URLSearchParams): Promise<Answer> =>
+    ask(path, query).catch((error: unknown): Answer => ({ status: 503, body: { error: String(error) } }))
+  host.onMessage((heard) => {
+    const message = heard as AskStanding | AskVote
+    const { id } = message
+    if (message.kind === 'vote?')
+      void told('/vote', voteQuery(message.vote)).then((answer) => {
+        host.post({ kind: 'votes', id, answer } satisfies ToldVotes)
+      })
+    else
+      void told('/standing', new URLSearchParams()).then((answer) => {
+        host.post({ kind: 'standing', id, answer } satisfies ToLedgerProbe)
+      })
+  })
 }
 
 const NOBODY: Answer = { status: 503, body: { error: 'nobody patrols this ledger folder' } }

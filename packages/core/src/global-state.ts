@@ -4,6 +4,7 @@ import type { KeptCode } from './code-cache.ts'
 import type { Collected } from './metrics/collector.ts'
 import type { BeginTask } from './tasks/begin-task.ts'
 import type { TaskScope, TaskOptions } from './tasks/scope.ts'
+import type { HealthView, HealthVote } from './contracts/health-vote.ts'
 import type { HealthChange, HealthProbe } from './contracts/probe.ts'
 import type { Incident } from './contracts/reporter.ts'
 import type { Receipt, TaskFailure } from './contracts/task.ts'
@@ -23,6 +24,8 @@ export interface AfterspanState {
   gatherMetrics?: () => Promise<Collected>
   /** Set by async-tracker's boot: the folder of journals and ledger, made with the first thing to be kept. */
   ledgerDir?: string
+  /** Set by async-tracker's boot: leaves this instance's view in the ledger and returns those of the others; undefined where it cannot. */
+  castVote?: (vote: HealthVote) => Promise<readonly HealthView[] | undefined>
   /** Set by async-tracker's boot. */
   receipt?: (traceId: string) => Promise<Receipt>
   /** Set by health's boot; probes registered before it wait in `waitingProbes`. */

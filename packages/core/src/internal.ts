@@ -33,6 +33,7 @@ export type {
 } from './contracts/integration.ts'
 export type { ModuleHook } from './contracts/module-hook.ts'
 export type { HealthLog } from './contracts/health-log.ts'
+export type { HealthView, HealthVote } from './contracts/health-vote.ts'
 export type { Cause, HealthChange, HealthEvidence, HealthProbe, ProbeResult, ProbeStatus } from './contracts/probe.ts'
 export type { Incident, Reporter } from './contracts/reporter.ts'
 export type {

@@ -2,8 +2,8 @@
 import { NotAllowed, type Option } from '@afterspan/core/internal'
 import type { CheckState } from './snapshot.ts'
 
-/** closed: an instance that cannot reach it is not ready. open: it warns, and stays in the load balancer. */
-export type SharedPolicy = 'closed' | 'open'
+/** closed: an instance that cannot reach it is not ready. open: it warns, and stays in the load balancer. quorum: open where most instances cannot reach it. */
+export type SharedPolicy = 'closed' | 'open' | 'quorum'
 
 export interface SharedPolicies {
   readonly others: SharedPolicy
@@ -11,7 +11,8 @@ export interface SharedPolicies {
   readonly named: Readonly<Record<string, SharedPolicy>>
 }
 
-const ALLOWED = 'closed or open, and name=closed or name=open for single ones, with commas between them'
+const ALLOWED = 'closed, open or quorum, and such as name=open for single ones, with commas between them'
+const POLICIES: readonly string[] = ['closed', 'open', 'quorum'] satisfies SharedPolicy[]
 
 /** `open,orders-db=closed`: a word for all, pairs for one check or one kind of server. */
 export function sharedPolicies(env: string, doc: string): Option<SharedPolicies> {
@@ -25,8 +26,8 @@ export function sharedPolicies(env: string, doc: string): Option<SharedPolicies>
       for (const part of raw.split(',').map((word) => word.trim())) {
         if (part === '') continue
         const at = part.lastIndexOf('=')
-        const policy = part.slice(at + 1).trim()
-        if (policy !== 'closed' && policy !== 'open') throw new NotAllowed(ALLOWED)
+        const policy = part.slice(at + 1).trim() as SharedPolicy
+        if (!POLICIES.includes(policy)) throw new NotAllowed(ALLOWED)
         if (at > 0) named[part.slice(0, at).trim()] = policy
         else if (at === 0 || others !== undefined) throw new NotAllowed(ALLOWED)
         else others = policy
@@ -38,6 +39,11 @@ export function sharedPolicies(env: string, doc: string): Option<SharedPolicies>
 
 export function policyOf({ others, named }: SharedPolicies, name: string, component: string): SharedPolicy {
   return named[name] ?? named[component] ?? others
+}
+
+/** Whether anything is put to the vote. */
+export function hasQuorum({ others, named }: SharedPolicies): boolean {
+  return others === 'quorum' || Object.values(named).includes('quorum')
 }
 
 /**

@@ -11,14 +11,17 @@ import {
   type AdminHandler,
   type Core,
   type HealthProbe,
+  type HealthView,
 } from '@afterspan/core/internal'
 import { clientHooks } from './client-hooks.ts'
+import { hasQuorum } from './fleet.ts'
 import { mountOnGrpc } from './grpc-mount.ts'
 import { tellListeners } from './listeners.ts'
 import { madeBy } from './made-at.ts'
 import { createHealthMetrics } from './metrics.ts'
 import { healthSettings, type HealthSettings } from './options.ts'
 import { ownProbes } from './own-probes.ts'
+import { Quorum } from './quorum.ts'
 import { Registry, type FoundProbe } from './registry.ts'
 import { Scheduler } from './scheduler.ts'
 import type { HealthSideData, HealthSnapshot } from './snapshot.ts'
@@ -26,7 +29,7 @@ import { mountRoutes } from './routes.ts'
 import { createTelling } from './telling.ts'
 import { Traffic } from './traffic.ts'
 import { createInspectorGate, leaveThroughGate } from './stall/inspector-gate.ts'
-import { nodeTimer } from './timer.ts'
+import { nodeTimer, type Timer } from './timer.ts'
 
 export { healthOptions } from './options.ts'
 export { Traffic } from './traffic.ts'
@@ -67,6 +70,7 @@ export function bootHealth(core: Core, { bundleDir }: { readonly bundleDir: stri
     publish: (snapshot) => {
       link.post(snapshot)
       show(snapshot)
+      quorum?.look()
     },
     onFirst: () => {
       // Nobody's spans are looked at before there is a check that they could explain.
@@ -78,16 +82,12 @@ export function bootHealth(core: Core, { bundleDir }: { readonly bundleDir: stri
     endpoints: (component) => traffic.endpoints(component),
     onRejected,
   })
+  const quorum = hasQuorum(settings.shared) ? voteOn(registry, core, timer) : undefined
   show(registry.snapshot())
   core.onDrain(() => {
     registry.drain()
   })
-  const add = (probe: HealthProbe | FoundProbe, madeAt: string | undefined): (() => void) =>
-    detached(() => {
-      const remove = registry.register(probe, madeAt)
-      core.wakeSideThread()
-      return remove
-    })
+  const add: Add = (probe, madeAt) => detached(() => addTo(registry, core, probe, madeAt))
   // These wake nobody: a tool that runs for a while needs no listener.
   const addOwnProbes = once(() => {
     detached(() => {
@@ -108,6 +108,31 @@ function watchTraffic(core: Core, suspect: (component: string) => void): Traffic
       onError(error) // it is the app's span that ends here
     }
   })
+}
+
+type Add = (probe: HealthProbe | FoundProbe, madeAt: string | undefined) => () => void
+
+function addTo(registry: Registry, core: Core, ...[probe, madeAt]: Parameters<Add>): () => void {
+  const remove = registry.register(probe, madeAt)
+  core.wakeSideThread()
+  return remove
+}
+
+/** Asks the other instances of the service, and is asked by them. */
+function voteOn(registry: Registry, { clock, serviceName: service }: Core, timer: Timer): Quorum {
+  const cast = (): ReturnType<ConstructorParameters<typeof Quorum>[0]['cast']> => {
+    const { castVote } = globalState()
+    if (!castVote)
+      say(
+        'AFS_CONFIG_INVALID',
+        'AFTERSPAN_HEALTH_SHARED=quorum needs AFTERSPAN_LEDGER_URL, a ledger that the instances share. Until then it is closed.',
+        'AFTERSPAN_HEALTH_SHARED',
+      )
+    return castVote
+  }
+  const view = (): HealthView => registry.view()
+  const onShared = (names: ReadonlySet<string>): void => registry.share(names)
+  return new Quorum({ clock, timer, service, view, cast, onShared, onError })
 }
 
 function telling(core: Core, traffic: Traffic): ReturnType<typeof createTelling> {

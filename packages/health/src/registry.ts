@@ -4,11 +4,12 @@ import {
   type EpochMs,
   type HealthChange,
   type HealthProbe,
+  type HealthView,
   type ProbeResult,
   type ProbeStatus,
 } from '@afterspan/core/internal'
 import { DEFAULT_RULES, dampen, type Dampened, type DampeningRules } from './dampening.ts'
-import { policyOf, type SharedPolicies } from './fleet.ts'
+import { isOfTheDependency, policyOf, type SharedPolicies, type SharedPolicy } from './fleet.ts'
 import type { HealthMetrics } from './metrics.ts'
 import { safeResult } from './probe-result.ts'
 import type { ProbeTask, Round, Scheduler } from './scheduler.ts'
@@ -32,7 +33,9 @@ interface Entry {
   readonly probe: HealthProbe
   readonly name: string
   readonly required: boolean
-  readonly isOpen: boolean
+  readonly policy: SharedPolicy
+  /** Its dependency's trouble is all instances'. */
+  isOpen: boolean
   readonly rules: DampeningRules
   readonly groups: readonly string[]
   readonly madeAt: string | undefined
@@ -157,6 +160,28 @@ export class Registry {
       ...(endpoints.length > 0 ? { endpoints } : {}),
       ...(change.evidence ? { evidence: change.evidence } : {}),
       ...(change.trace ? { trace: change.trace.traceId } : {}),
+    }
+  }
+
+  /** What this instance sees of the checks on which all instances are asked. */
+  view(): HealthView {
+    const states = [...this.#entries.values()]
+      .filter(({ policy, required }) => policy === 'quorum' && required)
+      .map(stateOf)
+    const isDown = (state: CheckState): boolean => state.status === 'fail' && isOfTheDependency(state)
+    return {
+      down: states.filter(isDown).map(({ name }) => name),
+      up: states.filter(({ status }) => status === 'pass' || status === 'warn').map(({ name }) => name),
+    }
+  }
+
+  /** These of them are down for most instances, the others are not. */
+  share(names: ReadonlySet<string>): void {
+    for (const entry of this.#entries.values()) {
+      if (entry.policy !== 'quorum' || entry.isOpen === names.has(entry.name)) continue
+      entry.isOpen = names.has(entry.name)
+      this.#tellStatus(entry, { durationMs: entry.durationMs ?? 0, lastPassAt: entry.lastPassAt })
+      this.#publishSoon()
     }
   }
 
@@ -285,11 +310,13 @@ function newEntry(
   madeAt: string | undefined,
   { optional, shared }: Given['settings'],
 ): Entry {
+  const policy = policyOf(shared, name, componentOf(probe))
   return {
     probe,
     name,
     madeAt,
-    isOpen: policyOf(shared, name, componentOf(probe)) === 'open',
+    policy,
+    isOpen: policy === 'open',
     groups: Array.isArray(probe.groups) ? probe.groups.filter((group) => typeof group === 'string').slice(0, 20) : [],
     required: probe.criticality !== 'optional' && !optional.includes(name),
     rules: {

@@ -9,13 +9,14 @@ test.each([
   ['open', { others: 'open', named: {} }],
   ['redis=open', { others: 'closed', named: { redis: 'open' } }],
   [' redis = open , closed, ', { others: 'closed', named: { redis: 'open' } }],
+  ['quorum,redis=open', { others: 'quorum', named: { redis: 'open' } }],
   ['open,orders-db=closed', { others: 'open', named: { 'orders-db': 'closed' } }],
 ])('%s', (raw, expected) => {
   expect(parse(raw)).toEqual(expected)
 })
 
 test.each(['opened', 'open,closed', 'redis=', '=open', 'redis=open=no', 'redis'])('%s is not understood', (raw) => {
-  expect(() => parse(raw)).toThrow('closed or open')
+  expect(() => parse(raw)).toThrow('closed, open or quorum')
 })
 
 test('the name of a check comes before the kind of its server, and that before the rest', () => {

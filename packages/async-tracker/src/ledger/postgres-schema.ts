@@ -78,6 +78,16 @@ export const POSTGRES_MIGRATIONS: readonly string[] = [
   CREATE INDEX task_message ON afterspan.task (message) WHERE message IS NOT NULL;
   CREATE TABLE afterspan.joined (stray text PRIMARY KEY, task_id text NOT NULL);
   `,
+  // What instances see of what they share: of the moment, so nothing that a crash of the server must keep.
+  `
+  CREATE UNLOGGED TABLE afterspan.vote (
+    service text NOT NULL,
+    instance text NOT NULL,
+    view text NOT NULL,
+    seen_at timestamptz NOT NULL,
+    PRIMARY KEY (service, instance)
+  );
+  `,
 ]
 
 /** The table of one day's tasks. */

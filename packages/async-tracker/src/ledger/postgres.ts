@@ -1,11 +1,12 @@
 // The ledger of several hosts, in PostgreSQL. Each host keeps its own journals and its own patrol; what the patrols find meets here,
 // one change at a time: a task that is promised on one host and done on another is one row.
 import { hostname } from 'node:os'
-import type { EpochMs, TaskId } from '@afterspan/core/internal'
+import type { EpochMs, HealthView, HealthVote, TaskId } from '@afterspan/core/internal'
 import { connectPg, type PgPool, type Row } from './pg-client.ts'
 import { prunePostgres } from './postgres-prune.ts'
 import { PostgresRows, type Query } from './postgres-rows.ts'
 import { partitionOf, POSTGRES_MIGRATIONS } from './postgres-schema.ts'
+import { castVote } from './postgres-votes.ts'
 import type {
   CounterRow,
   LedgerChange,
@@ -102,6 +103,7 @@ class PostgresLedger implements LedgerStore {
     })
   }
 
+  vote = (vote: HealthVote): Promise<readonly HealthView[]> => castVote(this.#query(), vote)
   tasks = (ids: readonly TaskId[]): Promise<ReadonlyMap<TaskId, TaskRow>> => this.#rows().tasks(ids)
   tasksOfMessages: LedgerStore['tasksOfMessages'] = (keys) => this.#rows().tasksOfMessages(keys)
   joined: LedgerStore['joined'] = (ids) => this.#rows().joined(ids)
@@ -120,8 +122,12 @@ class PostgresLedger implements LedgerStore {
   oldestOpen = (limit: number): Promise<readonly TaskRow[]> => this.#rows().oldestOpen(limit)
 
   #rows(): PostgresRows {
+    return this.#rowsOn(this.#query())
+  }
+
+  #query(): Query {
     const pool = this.#open()
-    return this.#rowsOn(async (text, values) => (await pool.query(text, values)).rows)
+    return async (text, values) => (await pool.query(text, values)).rows
   }
 
   #rowsOn(query: Query): PostgresRows {

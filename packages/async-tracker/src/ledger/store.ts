@@ -3,6 +3,8 @@
 import type {
   EffectiveOutcome,
   EpochMs,
+  HealthView,
+  HealthVote,
   ProcessCrashed,
   ProcessExiting,
   RequestAnswered,
@@ -163,6 +165,8 @@ export interface LedgerStore {
   countsByState(states?: readonly TaskState[]): Promise<Readonly<Record<TaskState, number>>>
   /** Open tasks, of each state those that came first, at most `limit` of each. By the index of the open ones. */
   oldestOpen(limit: number): Promise<readonly TaskRow[]>
+  /** Leaves what one instance sees of what it shares with others of its service, and returns what those see. Only where several hosts write. */
+  vote?(vote: HealthVote): Promise<readonly HealthView[]>
   /** Removes settled tasks and what belongs to them; succeeded ones go first when it is the size that forces it. Returns how many. */
   prune(limits: { readonly before: EpochMs; readonly maxBytes: number }): Promise<number>
 }

@@ -9,6 +9,7 @@ import { createSqliteLedger } from '../ledger/sqlite.ts'
 import type { LedgerStore } from '../ledger/store.ts'
 import { answer, type Answer } from '../query/answer.ts'
 import { serveSocket } from '../query/socket.ts'
+import { castVote } from '../query/vote.ts'
 import { createWebhook, type Webhook } from '../report/webhook.ts'
 import { ownWorkerRef } from '../worker-ref.ts'
 import { createStanding, type Standing } from './standing.ts'
@@ -137,6 +138,7 @@ export class PatrolService {
     if (!patrol || !ledger) return { status: 503, body: { error: 'this process does not patrol' } }
     try {
       if (path === '/standing') return { status: 200, body: await this.#standing!.now(patrol.totals) }
+      if (path === '/vote') return await castVote(ledger, query)
       return await answer(path, query, {
         ledger,
         now: () => this.#clock.now(),

@@ -183,6 +183,22 @@ test('a ledger of a newer version is refused', async () => {
   await expect(ledger()).rejects.toThrow('newer version (99)')
 })
 
+test('an instance reads what the others of its service see, of the last fifteen seconds, and never itself', async () => {
+  const [here, there] = [await ledger(), await ledger({ folder: THERE })]
+  const vote = (store: LedgerStore, instance: string, down: readonly string[], of = 'shop'): Promise<unknown> =>
+    store.vote!({ service: of, instance, down, up: ['redis'] })
+  expect(await vote(here, 'one', [])).toEqual([])
+  expect(await vote(there, 'two', ['postgresql'])).toEqual([{ down: [], up: ['redis'] }])
+  expect(await vote(there, 'three', [], 'billing')).toEqual([])
+  expect(await vote(here, 'one', ['postgresql'])).toEqual([{ down: ['postgresql'], up: ['redis'] }])
+  await ask(`UPDATE afterspan.vote SET seen_at = now() - interval '20 s' WHERE instance = 'two'`)
+  expect(await vote(here, 'one', [])).toEqual([])
+  await ask(`UPDATE afterspan.vote SET seen_at = now() - interval '2 h' WHERE instance <> 'one'`)
+  await vote(here, 'one', [])
+  expect(await ask('SELECT instance FROM afterspan.vote')).toEqual([{ instance: 'one' }])
+  await Promise.all([here.close(), there.close()])
+})
+
 test('a database that ends the connection in between is found again by the next use', async () => {
   const store = await ledger()
   await store.commit({ tasks: [taskOf(1, 0, 10)] })
