@@ -1,17 +1,23 @@
-import {
-  bothFormats,
-  get,
-  present,
-  service,
-  startPreloaded,
-  tempDir,
-  type MissingServer,
-  type ServerOf,
-} from '@afterspan/testing'
-import { startOtlpSink } from 'afterspan/internal'
+import { bothFormats, get, present, service, type MissingServer, type ServerOf } from '@afterspan/testing'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
-import { appFile, listening, traceIdOf } from './app.ts'
-import { expectReceipt, toldTrace } from './receipts.ts'
+import { appFile, traceIdOf } from './app.ts'
+import {
+  holdsItsTongue,
+  holdsWhatFails,
+  holdsWhatIsDone,
+  holdsWhatIsKilled,
+  type QueueUnderTest,
+} from './queue-conformance.ts'
+import { expectReceipt } from './receipts.ts'
+import { startRoles } from './roles.ts'
+
+// Its lock of a job that was not done lasts four hours.
+const QUEUE: QueueUnderTest = {
+  system: 'graphile-worker',
+  destination: 'mail',
+  hanging: /^job \{"hangs":true\}$/,
+  comesAgain: false,
+}
 
 let postgres: ServerOf['postgres'] | MissingServer
 beforeAll(async () => {
@@ -26,22 +32,9 @@ describe('a service whose work goes to Graphile Worker', () => {
     'every end of a job stands in the receipt and in the request’s own trace',
     { cjs: appFile('graphile-worker.cjs'), mjs: appFile('graphile-worker.mjs') },
     async ({ app, node, context }) => {
-      const { url: DATABASE_URL } = present(postgres, context)
-      const sink = await startOtlpSink()
-      const ledgerDir = tempDir('ledger')
-      const start = (role: string, env: Record<string, string> = {}): ReturnType<typeof startPreloaded> =>
-        startPreloaded({
-          app,
-          node: node.path,
-          sink,
-          ledgerDir,
-          env: { DATABASE_URL, ROLE: role, OTEL_SERVICE_NAME: role, ...env },
-        })
-      const web = start('web')
-      const url = await listening(web)
-      const admin = await web.adminUrl()
-      const worker = start('worker')
-      await worker.waitForLine(/^ready$/)
+      const roles = await startRoles({ app, node, env: { DATABASE_URL: present(postgres, context).url } })
+      const { admin, sink, start, url } = roles
+      const worker = await roles.startReady('worker')
       const send = async (how: string): Promise<{ trace: string; body: unknown }> => {
         const response = await get(`${url}/send/${how}`)
         return { trace: traceIdOf(response), body: JSON.parse(response.text) as unknown }
@@ -52,18 +45,9 @@ describe('a service whose work goes to Graphile Worker', () => {
       expect(good.body).toMatchObject({ payload: { loud: true, n: 1 }, flags: { own: true } })
       await worker.waitForLine(/^event \[\{"loud":true,"n":1\},\{"own":true\}\]$/)
       await worker.waitForLine(/^job \{"loud":true,"n":1\}$/)
-      await expectReceipt(admin, good.trace, {
-        verdict: 'kept',
-        tasks: [
-          {
-            state: 'succeeded',
-            system: 'graphile-worker',
-            destination: 'mail',
-            messageId: (good.body as { id: string }).id,
-            attempts: [{ n: 1 }],
-          },
-        ],
-      })
+      const messageId = (good.body as { id: string }).id
+      await expectReceipt(admin, good.trace, { tasks: [{ messageId, attempts: [{ n: 1 }] }] })
+      await holdsWhatIsDone(roles, QUEUE)
       const many = await send('many')
       await expectReceipt(admin, many.trace, {
         verdict: 'kept',
@@ -75,7 +59,6 @@ describe('a service whose work goes to Graphile Worker', () => {
       expect(empty.body).toMatchObject({ payload: {} })
       await worker.waitForLine(/^job \{\}$/)
 
-      const bad = await send('fails')
       const batch = await send('batch')
       const refused = await send('refused')
       expect(refused.body).toEqual({ code: 'GWBKM' })
@@ -97,19 +80,15 @@ describe('a service whose work goes to Graphile Worker', () => {
       const hurry = async ({ body }: { readonly body: unknown }): Promise<void> => {
         await get(`${url}/hurry/${(body as { id: string }).id}`)
       }
-      for (const one of [bad, batch]) {
-        await expectReceipt(admin, one.trace, { tasks: [{ state: 'retrying', attempts: [{ n: 1 }] }] })
-        await hurry(one)
+      const again = async (trace: string, run: () => Promise<void>): Promise<void> => {
+        await expectReceipt(admin, trace, { tasks: [{ state: 'retrying', attempts: [{ n: 1 }] }] })
+        await run()
       }
-      const attempts = [
-        { n: 1, state: 'retrying' },
-        { n: 2, state: 'failed' },
-      ]
-      await expectReceipt(admin, bad.trace, {
-        verdict: 'broken',
-        tasks: [{ state: 'failed', reason: 'retries_exhausted', attempts }],
+      const bad = await holdsWhatFails(roles, QUEUE, async (trace) => {
+        const { tasks } = await expectReceipt(admin, trace, { tasks: [{ messageId: expect.any(String) }] })
+        await again(trace, () => hurry({ body: { id: tasks[0]!.messageId } }))
       })
-      expect(await toldTrace(sink, bad.trace, 'retrying', 'failed')).toMatchInlineSnapshot(`
+      expect(bad.drawing).toMatchInlineSnapshot(`
         "· GET /send/:how  SERVER web
         └─ · send mail  PRODUCER
            ├─ ✗ process mail  CONSUMER worker
@@ -119,36 +98,35 @@ describe('a service whose work goes to Graphile Worker', () => {
                 TypeError: the mail server said no
                 task.state=failed task.reason=retries_exhausted task.attempt=2"
       `)
-      expect(sink.trace(bad.trace).filter(({ name }) => name.startsWith('pg'))).toEqual([])
+      expect(sink.trace(bad.traceId).filter(({ name }) => name.startsWith('pg'))).toEqual([])
 
       // One bad message of a batch: only that one is tried again.
+      await again(batch.trace, () => hurry(batch))
+      const attempts = [
+        { n: 1, state: 'retrying' },
+        { n: 2, state: 'failed' },
+      ]
       await expectReceipt(admin, batch.trace, {
         verdict: 'broken',
         tasks: [{ reason: 'retries_exhausted', destination: 'batch', attempts }],
       })
 
-      const doomed = await send('hangs')
-      await worker.waitForLine(/^job \{"hangs":true\}$/)
       await worker.stop()
-      await expectReceipt(admin, doomed.trace, {
-        verdict: 'broken',
-        tasks: [{ state: 'lost', reason: 'process_killed', evidence: 'process_gone', flags: { recovered: false } }],
-      })
-
+      const doomed = await holdsWhatIsKilled(roles, QUEUE)
       // Its lock would last four hours.
       const second = start('worker', { UNLOCK: '1' })
       await second.waitForLine(/^job \{"hangs":true\}$/)
       second.signal('SIGTERM')
       expect(await second.exit).toEqual({ code: 0, signal: null })
-      await expectReceipt(admin, doomed.trace, {
+      const receipt = await expectReceipt(admin, doomed.traceId, {
         tasks: [
           { state: 'retrying', flags: { recovered: true }, attempts: [{ state: 'lost' }, { state: 'retrying' }] },
         ],
       })
-      await hurry(doomed)
+      await hurry({ body: { id: receipt.tasks[0]!.messageId } })
 
       const third = start('worker', { FAST: '1', CRON: '1' })
-      await expectReceipt(admin, doomed.trace, {
+      await expectReceipt(admin, doomed.traceId, {
         verdict: 'kept',
         tasks: [
           {
@@ -161,8 +139,7 @@ describe('a service whose work goes to Graphile Worker', () => {
       await third.waitForLine(/^job \{"_cron":/)
       await sink.waitFor((spans) => spans.some(({ name, parentSpanId }) => name === 'process mail' && !parentSpanId))
 
-      for (const { stderr } of [web, worker, second, third]) expect(stderr).toBe('')
-      await Promise.all([web.stop(), third.stop(), sink.close()])
+      await holdsItsTongue(roles)
     },
   )
 })

@@ -1,18 +1,15 @@
-import {
-  bothFormats,
-  get,
-  present,
-  service,
-  startPreloaded,
-  tempDir,
-  type MissingServer,
-  type ServerOf,
-} from '@afterspan/testing'
-import type { Receipt } from 'afterspan'
-import { startOtlpSink } from 'afterspan/internal'
+import { bothFormats, get, present, service, type MissingServer, type ServerOf } from '@afterspan/testing'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
-import { appFile, listening, traceIdOf } from './app.ts'
-import { expectPieces, expectReceipt, settledReceipt, toldTrace } from './receipts.ts'
+import { appFile } from './app.ts'
+import {
+  holdsItsTongue,
+  holdsWhatFails,
+  holdsWhatIsDone,
+  holdsWhatIsKilled,
+  type QueueUnderTest,
+} from './queue-conformance.ts'
+import { expectPieces, expectReceipt, toldTrace } from './receipts.ts'
+import { startRoles } from './roles.ts'
 
 let rabbitmq: ServerOf['rabbitmq'] | MissingServer
 let count = 0
@@ -28,59 +25,33 @@ describe('a service whose work goes to RabbitMQ', () => {
     'what became of each message stands in the receipt and in the request’s own trace',
     { cjs: appFile('rabbitmq.cjs'), mjs: appFile('rabbitmq.mjs') },
     async ({ app, node, context }) => {
-      const { url: AMQP_URL } = present(rabbitmq, context)
-      const sink = await startOtlpSink()
       const QUEUE = `mail${++count}`
-      const ledgerDir = tempDir('ledger')
-      const start = (role: string, env: Record<string, string> = {}): ReturnType<typeof startPreloaded> =>
-        startPreloaded({
-          app,
-          node: node.path,
-          sink,
-          ledgerDir,
-          env: { AMQP_URL, QUEUE, ROLE: role, OTEL_SERVICE_NAME: role, ...env },
-        })
-      const web = start('web')
-      const url = await listening(web)
-      const admin = await web.adminUrl()
-      const worker = start('worker')
-      await worker.waitForLine(/^ready$/)
-      const ask = async (path: string): Promise<string> => traceIdOf(await get(`${url}/${path}`))
-      const task = (traceId: string, state: string): Promise<Receipt> =>
-        // the task may be known before its request is
-        settledReceipt(admin, traceId, ({ tasks, request }) => tasks[0]?.state === state && request?.status === 200)
-
-      // The spans come from several processes, each in its own time.
-      const told = async (traceId: string, ...states: readonly string[]): Promise<string> => {
-        await sink.waitFor(() => sink.trace(traceId).some(({ kind }) => kind === 'producer'))
-        return (await toldTrace(sink, traceId, ...states)).replaceAll(QUEUE, 'mail')
+      const queue: QueueUnderTest = {
+        system: 'rabbitmq',
+        destination: QUEUE,
+        hanging: /^message hangs traceparent$/,
+        failing: { verdict: 'broken', tasks: [{ state: 'failed', reason: 'dead_lettered', attempts: [{ n: 1 }] }] },
+        failingStates: ['failed'],
       }
-
-      const good = await task(await ask('confirmed/succeeds'), 'succeeded')
-      expect(good).toMatchObject({
-        verdict: 'kept',
-        request: { route: '/confirmed/:how', status: 200 },
-        tasks: [{ system: 'rabbitmq', destination: QUEUE, confirmed: true, attempts: [{ n: 1 }] }],
-      })
+      const roles = await startRoles({ app, node, env: { AMQP_URL: present(rabbitmq, context).url, QUEUE } })
+      const { admin, ask, sink, url, web } = roles
+      const worker = await roles.startReady('worker')
+      await holdsWhatIsDone(roles, queue)
       await worker.waitForLine(/^message succeeds traceparent$/)
-      expect((await task(await ask('late/succeeds'), 'succeeded')).verdict).toBe('kept')
+      await expectReceipt(admin, await ask('/late/succeeds'), { verdict: 'kept', tasks: [{ state: 'succeeded' }] })
 
-      const bad = await ask('confirmed/fails')
-      expect(await task(bad, 'failed')).toMatchObject({
-        verdict: 'broken',
-        tasks: [{ reason: 'dead_lettered' }],
-      })
-      expect(await told(bad, 'failed')).toMatchInlineSnapshot(`
-        "· GET /confirmed/:how  SERVER web
+      const { drawing } = await holdsWhatFails(roles, queue)
+      expect(drawing.replaceAll(QUEUE, 'mail')).toMatchInlineSnapshot(`
+        "· GET /send/:how  SERVER web
         └─ · send mail  PRODUCER
            └─ ✗ process mail  CONSUMER worker
                 nack: nack without requeue
                 task.state=failed task.reason=dead_lettered task.attempt=1"
       `)
 
-      const nowhere = await ask('nowhere')
-      expect(await task(nowhere, 'failed')).toMatchObject({ tasks: [{ reason: 'unroutable', attempts: [] }] })
-      expect(await told(nowhere, 'failed')).toMatchInlineSnapshot(`
+      const nowhere = await ask('/nowhere')
+      await expectReceipt(admin, nowhere, { tasks: [{ state: 'failed', reason: 'unroutable', attempts: [] }] })
+      expect(await toldTrace(sink, nowhere, 'failed')).toMatchInlineSnapshot(`
         "· GET /nowhere  SERVER web
         └─ · send nobody  PRODUCER
            └─ ✗ failed nobody  INTERNAL
@@ -90,9 +61,8 @@ describe('a service whose work goes to RabbitMQ', () => {
       await web.waitForLine(/^returned NO_ROUTE$/)
 
       // A copy for each queue: what becomes of one is not what becomes of the other.
-      const audit = start('audit')
-      await audit.waitForLine(/^ready$/)
-      const both = await ask('everywhere/differs')
+      const audit = await roles.startReady('audit')
+      const both = await ask('/everywhere/differs')
       await audit.waitForLine(/^message differs/)
       const ofMail = { state: 'succeeded', reader: QUEUE, flags: { duplicate: false }, attempts: [{}] }
       const ofAudit = { reader: `${QUEUE}-audit`, flags: { duplicate: false }, attempts: [{}] }
@@ -100,38 +70,26 @@ describe('a service whose work goes to RabbitMQ', () => {
       await audit.stop()
       await expectPieces(admin, both, 'broken', ofMail, { ...ofAudit, state: 'lost', reason: 'process_killed' })
 
-      const hanging = await ask('confirmed/hangs')
-      const acknowledged = await ask('late/acked')
-      await worker.waitForLine(/^message hangs/)
+      // Acknowledged, and then killed: nobody runs it again.
+      const acknowledged = await ask('/late/acked')
       await worker.waitForLine(/^message acked/)
-      const next = start('worker', { FAST: '1', OTEL_SERVICE_NAME: 'next' })
-      await next.waitForLine(/^ready$/)
       await worker.stop()
-      await expectReceipt(admin, hanging, {
-        verdict: 'kept',
-        tasks: [
-          { flags: { recovered: true, duplicate: false }, attempts: [{ state: 'lost' }, { state: 'succeeded' }] },
-        ],
-      })
-      expect(await told(hanging, 'lost', 'succeeded')).toMatchInlineSnapshot(`
-        "· GET /confirmed/:how  SERVER web
+      const { drawing: killed } = await holdsWhatIsKilled(roles, queue)
+      expect(killed.replaceAll(QUEUE, 'mail')).toMatchInlineSnapshot(`
+        "· GET /send/:how  SERVER web
         └─ · send mail  PRODUCER
-           ├─ ✗ process mail  CONSUMER worker
-           │    process_killed: the process is gone and left no exit record: SIGKILL, out of memory or alike
-           │    task.state=lost task.reason=process_killed task.evidence=process_gone task.attempt=1
-           └─ · process mail  CONSUMER next"
+           └─ ✗ process mail  CONSUMER worker
+                process_killed: the process is gone and left no exit record: SIGKILL, out of memory or alike
+                task.state=lost task.reason=process_killed task.evidence=process_gone task.attempt=1"
       `)
-      expect(await task(acknowledged, 'lost')).toMatchObject({
+      await expectReceipt(admin, acknowledged, {
         verdict: 'broken',
-        tasks: [{ reason: 'process_killed', evidence: 'process_gone' }],
+        tasks: [{ state: 'lost', reason: 'process_killed', evidence: 'process_gone' }],
       })
 
       await get(`${url}/dies`).catch(() => {})
-      await sink.waitFor(() =>
-        sink.spans().some(({ attributes }) => attributes['afterspan.task.reason'] === 'never_enqueued'),
-      )
-      expect(web.stderr + worker.stderr + next.stderr + audit.stderr).toBe('')
-      await Promise.all([web.stop(), next.stop(), sink.close()])
+      await sink.waitFor((spans) => spans.some((span) => span.attributes['afterspan.task.reason'] === 'never_enqueued'))
+      await holdsItsTongue(roles)
     },
   )
 })

@@ -17,7 +17,7 @@ async function work(client) {
     seen.set(how, run)
     console.log(`message ${how} ${message.info.deliveryCount} ${[...message.headers].map(([name]) => name).join()}`)
     if (how === 'refused') return message.term()
-    if (how === 'given-back') return message.nak()
+    if (how === 'fails') return message.nak()
     if (how === 'acked') message.ack()
     if (how === 'hangs') loops.late.stop() // it is not to get its own message again
     if (how === 'hangs' || how === 'acked') await hang()
@@ -36,7 +36,7 @@ function hang() {
 }
 
 async function serve(app, client, manager) {
-  const worker = { durable_name: 'worker', ack_policy: 'explicit', max_deliver: 3 }
+  const worker = { durable_name: 'worker', ack_policy: 'explicit', max_deliver: 2 }
   for (const [stream, seconds] of [
     [QUEUE, 60],
     [`${QUEUE}-late`, 1],
@@ -45,7 +45,10 @@ async function serve(app, client, manager) {
     await manager.consumers.add(stream, { ...worker, ack_wait: seconds * 1e9 })
   }
   const publish = (stream, how, options) => client.publish(`${stream}.send`, how, options)
-  app.get('/soon/:how', async (req, res) => res.json(await publish(QUEUE, req.params.how)))
+  // What nobody answers comes again after ack_wait.
+  app.get('/send/:how', async ({ params: { how } }, res) => {
+    res.json(await publish(how === 'hangs' ? `${QUEUE}-late` : QUEUE, how))
+  })
   app.get('/late/:how', async (req, res) => res.json(await publish(`${QUEUE}-late`, req.params.how)))
   app.get('/twice', async (req, res) => {
     for (const how of ['once', 'again']) await publish(QUEUE, how, { msgID: 'twice' })

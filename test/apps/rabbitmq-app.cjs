@@ -36,7 +36,7 @@ function hang() {
 
 async function serve(app, plain, confirming) {
   confirming.on('return', ({ fields }) => console.log(`returned ${fields.replyText}`))
-  app.get('/confirmed/:how', (req, res) => {
+  app.get('/send/:how', (req, res) => {
     confirming.sendToQueue(QUEUE, Buffer.from(req.params.how), {}, (error) => res.json({ error }))
   })
   app.get('/late/:how', (req, res) => {
