@@ -31,7 +31,9 @@ function carriesInData(integration: string, config: ConfigOf<typeof trackerOptio
 export function bootTracker(core: Core, { bundleDir }: { readonly bundleDir: string }): void {
   const env = environment()
   const config = loadSection(trackerOptions, env)
-  for (const integration of integrations) core.addIntegration(integration, carriesInData(integration.name, config))
+  for (const integration of integrations)
+    if (integration.name !== 'redis-streams' || config.redisStreams)
+      core.addIntegration(integration, carriesInData(integration.name, config))
   const place = findLedgerDir(nameLedgerDir(config.ledgerDir, env))
   if ('trouble' in place) {
     say(

@@ -25,6 +25,11 @@ export const trackerOptions = {
     'Whether the trace context travels with Graphile Worker jobs, as one of their flags; the payload is never touched.',
     true,
   ),
+  redisStreams: flag(
+    'AFTERSPAN_REDIS_STREAMS',
+    'Whether what is added to Redis streams by ioredis is work to be followed; off where streams are read as logs, by no group of consumers.',
+    true,
+  ),
   retentionDays: integer('AFTERSPAN_LEDGER_DAYS', 'Days that settled tasks are kept.', 14, { min: 1, max: 3650 }),
   ledgerMegabytes: integer(
     'AFTERSPAN_LEDGER_MB',

@@ -63,6 +63,8 @@ export interface AttemptFacts {
   readonly messageId?: string
   /** Whose copy of the message it runs. */
   readonly reader?: string
+  /** The broker took it from the runs before. */
+  readonly isTakeover?: true
   /** Its message carried no context, and it was taken for a task of its own: this one, in a trace of its own. See joining.ts. */
   readonly joinedFrom?: TaskId
   /** By its own report. */
@@ -200,7 +202,7 @@ function spawn(facts: TaskFacts, event: EventOf<'spawned'>, by: string): TaskFac
 
 function start(facts: TaskFacts, event: EventOf<'started'>, by: string): TaskFacts {
   if (facts.attempts.some((attempt) => attempt.spanId === event.spanId)) return facts
-  const { at, attempt, spanId, maxAttempts, messageId, reader, description, origin } = event
+  const { at, attempt, spanId, maxAttempts, messageId, reader, isTakeover, description, origin } = event
   const started: AttemptFacts = {
     spanId,
     n: attempt,
@@ -209,6 +211,7 @@ function start(facts: TaskFacts, event: EventOf<'started'>, by: string): TaskFac
     ...(maxAttempts === undefined ? {} : { maxAttempts }),
     ...(messageId ? { messageId } : {}),
     ...(reader ? { reader } : {}),
+    ...(isTakeover ? { isTakeover } : {}),
   }
   return {
     ...facts,

@@ -1,6 +1,6 @@
 import type { AttemptRecord, EpochMs, TaskRecord, WorkerRef } from '@afterspan/core/internal'
 import type { AttemptFacts, TaskFacts } from './task-facts.ts'
-import { deriveState, OPEN_STATES } from './task-state.ts'
+import { deriveState, isRunning, OPEN_STATES } from './task-state.ts'
 
 /** What a record needs beside the task's own facts. */
 export interface RecordContext {
@@ -43,7 +43,7 @@ export function toRecord(facts: TaskFacts, context: RecordContext): TaskRecord {
     ...(evidence ? { evidence } : {}),
     flags: {
       overdue: isOpen && spawned?.deadlineAt !== undefined && spawned.deadlineAt < context.now,
-      stalled: isOpen && attempts.some((a) => !a.end && !a.lost && context.isStalled(a.by)),
+      stalled: isOpen && attempts.some((a) => isRunning(a, attempts) && context.isStalled(a.by)),
       recovered,
       duplicate,
       conflict,
@@ -61,7 +61,7 @@ export function toRecord(facts: TaskFacts, context: RecordContext): TaskRecord {
     ...(spawned?.candidates ? { candidates: spawned.candidates } : {}),
     depth: context.depth,
     confirmed: confirmed !== undefined || attempts.length > 0,
-    attempts: attempts.map((attempt, i) => toAttempt(attempt, i, context)),
+    attempts: attempts.map((attempt, i) => toAttempt(attempt, i, attempts, context)),
     spawnedAt: spawned?.at ?? attempts[0]?.startedAt ?? (0 as EpochMs),
     ...(spawned?.deadlineAt === undefined ? {} : { deadlineAt: spawned.deadlineAt }),
     ...(settledAt === undefined ? {} : { settledAt }),
@@ -74,7 +74,12 @@ export function toRecord(facts: TaskFacts, context: RecordContext): TaskRecord {
   }
 }
 
-function toAttempt(attempt: AttemptFacts, index: number, context: RecordContext): AttemptRecord {
+function toAttempt(
+  attempt: AttemptFacts,
+  index: number,
+  attempts: readonly AttemptFacts[],
+  context: RecordContext,
+): AttemptRecord {
   const { spanId, n, by, startedAt, end, lost } = attempt
   const state = end
     ? end.state === 'released'
@@ -84,7 +89,9 @@ function toAttempt(attempt: AttemptFacts, index: number, context: RecordContext)
         : end.state
     : lost
       ? 'lost'
-      : 'running'
+      : isRunning(attempt, attempts)
+        ? 'running'
+        : 'retrying'
   const reason = end ? end.reason : lost?.reason
   const failure = end?.failure ?? lost?.failure
   const endedAt = end?.at ?? lost?.at

@@ -67,7 +67,7 @@ function openState({
   ends,
   confirmed,
 }: TaskFacts): Omit<DerivedState, 'recovered' | 'duplicate' | 'conflict'> {
-  if (attempts.some((attempt) => !attempt.end && !attempt.lost)) return { state: 'running' }
+  if (attempts.some((attempt) => isRunning(attempt, attempts))) return { state: 'running' }
   const last = attempts.at(-1)
   const taskLost = lostEnd(ends, attempts)
   if (taskLost && (!last || taskLost.at >= last.startedAt)) return lost(taskLost)
@@ -102,6 +102,17 @@ function isRecovered({ attempts, ends }: TaskFacts): boolean {
   return attempts.some((a, i) => a.lost !== undefined && (a.end !== undefined || i < attempts.length - 1))
 }
 
+/** Neither ended nor lost, nor given to others by the broker while it said nothing. It may speak after all, and then it had run all the time. */
+export function isRunning(attempt: AttemptFacts, attempts: readonly AttemptFacts[]): boolean {
+  return !attempt.end && !attempt.lost && takenOverAt(attempt, attempts) === undefined
+}
+
+/** When the broker gave to others what this attempt had, as far as they have said so. */
+export function takenOverAt(attempt: AttemptFacts, attempts: readonly AttemptFacts[]): EpochMs | undefined {
+  const later = attempts.slice(attempts.indexOf(attempt) + 1)
+  return later.find(({ isTakeover, reader }) => isTakeover && reader === attempt.reader)?.startedAt
+}
+
 /** Each reader has a copy of its own to run. */
 function isDuplicate(attempts: readonly AttemptFacts[]): boolean {
   if (attempts.length < 2) return false
@@ -116,7 +127,7 @@ function ranTwice(attempts: readonly AttemptFacts[]): boolean {
   for (const attempt of attempts.toSorted((a, b) => a.startedAt - b.startedAt || endOf(a) - endOf(b) || 0)) {
     if (attempt.end?.state === 'succeeded') successes++
     if (attempt.startedAt < busyUntil) return true
-    if (!attempt.lost || attempt.end) busyUntil = Math.max(busyUntil, endOf(attempt))
+    if (attempt.end || isRunning(attempt, attempts)) busyUntil = Math.max(busyUntil, endOf(attempt))
   }
   return successes > 1
 }

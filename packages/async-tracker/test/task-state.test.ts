@@ -255,6 +255,14 @@ describe('flags', () => {
     const atOnce = [...tell(WORKER, started(3, 1), succeeded(6, 1)), ...tell(OTHER_WORKER, started(3, 2), failed(5, 2))]
     expect(deriveState(factsOf(atOnce)).duplicate).toBe(true)
   })
+  test('an attempt from which the broker took the message is over, unless it speaks after all', () => {
+    const taken = [...RUNNING, ...tell(OTHER_WORKER, started(9, 2, { isTakeover: true }))]
+    expect(after(taken)).toMatchObject({ state: 'running', duplicate: false })
+    expect(after(taken, tell(OTHER_WORKER, failed(10, 2, { willRetry: true })))).toMatchObject({ state: 'retrying' })
+    const done = tell(OTHER_WORKER, succeeded(10, 2))
+    expect(after(taken, done)).toMatchObject({ state: 'succeeded', duplicate: false, recovered: false })
+    expect(after(taken, done, tell(WORKER, succeeded(11, 1)))).toMatchObject({ state: 'succeeded', duplicate: true })
+  })
   test('an attempt that begins in the millisecond in which the last one ended is no duplicate', () => {
     const told = [...RUNNING, ...tell(WORKER, failed(4, 1, { willRetry: true })), ...tell(OTHER_WORKER, started(4, 2))]
     expect(deriveState(factsOf(told))).toMatchObject({ state: 'running', duplicate: false })

@@ -10,5 +10,6 @@ import { natsJetstream } from './nats-jetstream.ts'
 import { nodeCron } from './node-cron.ts'
 import { pgBoss } from './pg-boss.ts'
 import { platformaticKafka } from './platformatic-kafka.ts'
+import { redisStreams } from './redis-streams.ts'
 
-export const integrations: readonly Integration[] = [amqplib, bullmq, croner, graphileWorker, kafkajs, nats, natsJetstream, nodeCron, pgBoss, platformaticKafka]
+export const integrations: readonly Integration[] = [amqplib, bullmq, croner, graphileWorker, kafkajs, nats, natsJetstream, nodeCron, pgBoss, platformaticKafka, redisStreams]

@@ -10,6 +10,8 @@ import type {
   RequestReceived,
 } from '@afterspan/core/internal'
 import type { ProcessRow, TaskRow } from '../ledger/store.ts'
+import type { AttemptFacts } from '../task-facts.ts'
+import { takenOverAt } from '../task-state.ts'
 
 interface Death {
   readonly reason: TaskReason
@@ -55,14 +57,17 @@ export function lossesOf(
   open: { readonly tasks: readonly TaskRow[]; readonly requests: readonly RequestReceived[] },
   evidence: Evidence,
   at: EpochMs,
+  /** When it was last seen alive. */
+  aliveAt = -Infinity,
 ): JournalEvent[] {
   const death = deathOf(process, evidence)
   return [
     ...open.tasks.flatMap(({ facts, derived }) => {
       const losses: TaskEvent[] = []
       const taskId = facts.copyOf ?? facts.taskId
-      for (const { by, end, lost, n, spanId } of facts.attempts)
-        if (by === process.key && !end && !lost) losses.push({ kind: 'lost', taskId, at, attempt: n, spanId, ...death })
+      for (const attempt of facts.attempts)
+        if (attempt.by === process.key && isInHand(attempt, facts.attempts, aliveAt))
+          losses.push({ kind: 'lost', taskId, at, attempt: attempt.n, spanId: attempt.spanId, ...death })
       if (derived.state === 'pending' && facts.spawned?.by === process.key && !facts.sent)
         losses.push({ kind: 'lost', taskId, at, attempt: 0, ...death, reason: 'never_enqueued' })
       return losses
@@ -80,4 +85,9 @@ export function lossesOf(
       outcome: 'crashed',
     })),
   ]
+}
+
+/** What the broker had taken from it while it lived was not lost with it. */
+function isInHand(attempt: AttemptFacts, attempts: readonly AttemptFacts[], aliveAt: number): boolean {
+  return !attempt.end && !attempt.lost && (takenOverAt(attempt, attempts) ?? Infinity) >= aliveAt
 }

@@ -317,7 +317,7 @@ export class Patrol {
     for (const key of keys) {
       const row = { ...rows.get(key)!, ...this.#processes.get(key) }
       const open = await this.#inFlightOf(key)
-      const events = lossesOf(row, { tasks, requests: open }, evidence, now)
+      const events = lossesOf(row, { tasks, requests: open }, evidence, now, this.#aliveAt(key))
       if (events.length > 0) batches.push({ by: key, events })
       outbox.push(...open.map((lost) => crashedRequest(lost, row, now, evidence)))
       processes.push({ ...row, deadAt: now })
@@ -336,6 +336,12 @@ export class Patrol {
     const known = await this.#ledger.requests(requests.map(({ origin }) => requestKeyOf(origin)))
     const ended = leftSpanIds(this.#settings.dir, key)
     return requests.filter(({ origin }) => !ended.has(origin.spanId) && !known.get(requestKeyOf(origin))?.answered)
+  }
+
+  #aliveAt(key: string): number | undefined {
+    const seen = this.#seenAlive.get(key)
+    const { clock } = this.#settings
+    return seen === undefined ? undefined : clock.now() - (clock.monotonicMs() - seen)
   }
 
   #noteDetection(key: string): void {

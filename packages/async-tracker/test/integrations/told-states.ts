@@ -13,7 +13,10 @@ export function toldStates(events: readonly TaskEvent[]): string[] {
 
 /** The ends of each attempt of a task, in short: 'retrying rejected', 'succeeded', 'running'. */
 export function toldAttempts(events: readonly TaskEvent[], task = 0): string[] {
-  const facts = [...factsOf(events).values()][task]
+  return attemptsOf([...factsOf(events).values()][task])
+}
+
+export function attemptsOf(facts: TaskFacts | undefined): string[] {
   return (facts?.attempts ?? []).map(({ n, end }) => {
     const state = !end ? 'running' : end.state === 'failed' && end.willRetry ? 'retrying' : end.state
     return [n, state, end?.reason].filter((part) => part !== undefined).join(' ')

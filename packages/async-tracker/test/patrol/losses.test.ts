@@ -24,6 +24,14 @@ const exiting: ProcessExiting = { kind: 'exiting', at: ms(9), code: 3 }
 const crashed: ProcessCrashed = { kind: 'crashed', at: ms(8), failure: FAILURE, culprit: requestRef(5) }
 const nothing = { tasks: [], requests: [] }
 
+test('what the broker had taken from a process while it lived is not lost with it', () => {
+  const taken = tell(OTHER_WORKER, started(20, 2, { isTakeover: true }))
+  const task = taskOf(1, 0, 1, ...tell(WORKER, started(10, 1)), ...taken)
+  const lossesAt = (aliveAt?: number): number =>
+    lossesOf(processRow(WORKER), { ...nothing, tasks: [task] }, 'process_gone', ms(40), aliveAt).length
+  expect([lossesAt(30), lossesAt(15), lossesAt()]).toEqual([0, 1, 1])
+})
+
 describe('how a process died', () => {
   test('without a word: killed, by what the patrol saw', () => {
     expect(deathOf(processRow(WORKER), 'process_gone')).toEqual({ reason: 'process_killed', evidence: 'process_gone' })

@@ -33,6 +33,8 @@ export interface AttemptInfo {
   readonly consumerGroup?: string
   /** Whose copy this is, where a broker gives one message to several queues: like the runs of several groups, those of each reader are a task of their own. */
   readonly reader?: string
+  /** The broker has taken it from whoever had it (idle for too long, not answered in time): a run of it that says no more is over. */
+  readonly isTakeover?: boolean
   /** What a final failure is called where the library knows better than 'threw', 'rejected' or 'retries_exhausted'. */
   readonly failedAs?: TaskReason
   /**

@@ -133,6 +133,8 @@ export interface TaskStarted extends TaskFact<'started'> {
   readonly messageId?: string
   /** Whose copy of the message it runs, where several queues or groups get one each. */
   readonly reader?: string
+  /** Earlier runs of it that say no more are over: the broker took it from them. */
+  readonly isTakeover?: true
   /** So that a task whose spawn nobody saw still has a name and a trace. */
   readonly description?: TaskDescription
   readonly origin?: TraceRef

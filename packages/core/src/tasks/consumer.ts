@@ -62,6 +62,7 @@ export function start(deps: KitDeps, info: AttemptInfo, carrier: Carrier): Attem
     ...(maxAttempts === undefined ? {} : { maxAttempts }),
     ...(messageId ? { messageId } : {}),
     ...(reader ? { reader } : {}),
+    ...(info.isTakeover ? { isTakeover: true } : {}),
   })
   return { taskId, span, active, info, attempt }
 }

@@ -1,0 +1,68 @@
+// The one place through which all commands go: single ones, pipelines, transactions, a cluster's. A command may come through it several
+// times, and only the first time it is new.
+import type { TaskKit } from '@afterspan/core/internal'
+import { createRemovals } from './removing.ts'
+import { createRunning } from './running.ts'
+import { createSending } from './sending.ts'
+import type { Client, Command, Exports } from './shapes.ts'
+
+/** Sends the command, and looks at its reply. `unit`: what it is written with, a pipeline or its client. */
+export type Step = (client: Client, command: Command, send: () => unknown, unit: object) => unknown
+
+const ours = new WeakSet<object>()
+/** Also where others have wrapped the method between two of our patches, and it is wrapped twice. */
+const seen = new WeakSet<Command>()
+
+export function follow(exports: Exports, kit: TaskKit): void {
+  const removals = createRemovals(exports.Command, kit)
+  const all = { ...createRunning(kit, removals), ...createSending(kit, removals), ...removals.steps }
+  const steps: ReadonlyMap<string, Step> = new Map(Object.entries(all))
+  for (const Class of [exports.Redis ?? exports.default, exports.Cluster]) {
+    // import and require may both bring it: there is one class.
+    if (!Class || ours.has(Class.prototype.sendCommand)) continue
+    kit.wrap(Class.prototype, 'sendCommand', (original) => {
+      const sendCommand: Client['sendCommand'] = function (this: Client, command, ...more) {
+        const send = (): unknown => original.call(this, command, ...more)
+        if (!mayBe(command.name) || seen.has(command)) return send()
+        const step = steps.get(command.name.toLowerCase())
+        if (!step) return send()
+        seen.add(command)
+        const [stream] = more
+        return step(this, command, send, typeof stream === 'object' && stream !== null ? stream : this)
+      }
+      return sendCommand
+    })
+    ours.add(Class.prototype.sendCommand)
+  }
+}
+
+/** Most commands are others: X…, EXEC and DISCARD. */
+function mayBe(name: string): boolean {
+  const letter = name.charCodeAt(0) | 32
+  return letter === 0x78 || (letter === 0x65 && name.length === 4) || (letter === 0x64 && name.length === 7)
+}
+
+/** Looks at what a command comes to, before the app does; its promise is left alone, so that a rejection stays one that nobody handled. */
+export function observeReply(
+  command: Command,
+  onReply: (reply: unknown) => void,
+  onError: (error: unknown) => void = () => {},
+  onQueued: () => void = () => {},
+): void {
+  const { transformReply, reject } = command
+  command.transformReply = (reply) => {
+    const value = transformReply.call(command, reply)
+    // In a transaction the word comes later.
+    if (isQueued(value)) onQueued()
+    else onReply(value)
+    return value
+  }
+  command.reject = (error) => {
+    onError(error)
+    reject.call(command, error)
+  }
+}
+
+function isQueued(value: unknown): boolean {
+  return value === 'QUEUED' || (Buffer.isBuffer(value) && value.toString() === 'QUEUED')
+}

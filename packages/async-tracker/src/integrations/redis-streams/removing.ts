@@ -1,0 +1,79 @@
+// Entries that are gone before any group had them. Redis tells nobody, so it is asked: whenever this process deletes entries that it has
+// added, or cuts a stream that it adds to. What was delivered once is told of by those who have it.
+import { withoutTracing, type TaskId, type TaskKit } from '@afterspan/core/internal'
+import { createAsking } from './asking.ts'
+import { observeReply, type Step } from './following.ts'
+import { NotDelivered } from './not-delivered.ts'
+import type { Client, Exports } from './shapes.ts'
+import { isBefore, textOf, type Delivered } from './words.ts'
+
+/** A stream that is cut with each entry is looked at now and then. */
+const LOOK_MS = 1_000
+
+export interface Removals {
+  sent(entry: Delivered, taskId: TaskId): void
+  delivered(entry: Delivered): void
+  trimmed(client: Client, stream: string): void
+  readonly steps: { readonly xdel: Step; readonly xtrim: Step }
+}
+
+export function createRemovals(Command: Exports['Command'], kit: TaskKit): Removals {
+  const { lastDelivered, firstEntry } = createAsking(Command)
+  const waiting = new NotDelivered()
+  const looking = new Set<string>()
+
+  const look = async (client: Client, stream: string): Promise<void> => {
+    looking.delete(stream)
+    const last = await lastDelivered(client, stream)
+    const first = await firstEntry(client, stream)
+    for (const [id, taskId] of waiting.of(stream) ?? []) {
+      if (first !== undefined && !isBefore(id, first)) break
+      waiting.remove({ stream, id })
+      // Without a group nobody is meant to run it.
+      if (last !== undefined && isBefore(last, id)) kit.settle(taskId, 'lost', 'vanished_from_broker', 'broker')
+    }
+  }
+  const trimmed = (client: Client, stream: string): void => {
+    if (!waiting.of(stream) || looking.has(stream)) return
+    looking.add(stream)
+    withoutTracing(() => setTimeout(() => void look(client, stream).catch(() => {}), LOOK_MS).unref())
+  }
+  const xdel: Step = (client, command, send) => {
+    const [stream = '', ...ids] = command.args.map(textOf)
+    const own = ids.flatMap((id): (readonly [string, TaskId])[] => {
+      const taskId = waiting.of(stream)?.get(id)
+      return taskId ? [[id, taskId]] : []
+    })
+    if (own.length === 0) return send()
+    // Asked before, on the same connection: what was delivered by then is for those to end who have it.
+    const last = lastDelivered(client, stream)
+    last.catch(() => {})
+    const cancel = (delivered: string | undefined): void => {
+      for (const [id, taskId] of own)
+        if (delivered === undefined || isBefore(delivered, id)) kit.settle(taskId, 'cancelled', 'aborted', 'broker')
+    }
+    observeReply(command, (reply) => {
+      for (const [id] of own) waiting.remove({ stream, id })
+      // Where it may not be asked, the task stays what it is taken for: sent.
+      if (Number(reply) > 0) last.then(cancel, () => {})
+    })
+    return send()
+  }
+  const xtrim: Step = (client, command, send) => {
+    const stream = textOf(command.args[0])
+    observeReply(command, (reply) => {
+      if (Number(reply) > 0) trimmed(client, stream)
+    })
+    return send()
+  }
+  return {
+    sent: (entry, taskId) => {
+      waiting.add(entry, taskId)
+    },
+    delivered: (entry) => {
+      waiting.remove(entry)
+    },
+    trimmed,
+    steps: { xdel, xtrim },
+  }
+}

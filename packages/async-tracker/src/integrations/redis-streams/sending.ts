@@ -1,0 +1,79 @@
+// An entry that is added is a task, which its id names.
+import type { SentAs, TaskKit } from '@afterspan/core/internal'
+import { createBag, taskOf } from '../sending/bag.ts'
+import { failureOf } from '../running/failure-of.ts'
+import { observeReply, type Step } from './following.ts'
+import type { Removals } from './removing.ts'
+import { SYSTEM, type Command } from './shapes.ts'
+import { createTransactions, type Undone } from './transactions.ts'
+import { destinationOf, isTrimming, messageId, textOf } from './words.ts'
+
+/** A cluster sends the command again elsewhere, or a little later. */
+const REDIRECTED = /^(?:MOVED|ASK|TRYAGAIN|CLUSTERDOWN) /
+/** The entry may have been added all the same: nobody heard the answer. */
+const UNANSWERED =
+  /^(?:Connection is closed\.|Command timed out|Command aborted due to connection close|Reached the max retries)/
+
+type Ending = { readonly id: string } | Undone
+
+export function createSending(kit: TaskKit, removals: Removals): Readonly<Record<'xadd' | 'exec' | 'discard', Step>> {
+  const transactions = createTransactions()
+  return {
+    ...transactions.steps,
+    xadd(client, command, send, unit) {
+      const stream = textOf(command.args[0])
+      const bag = createBag()
+      const { promise, resolve, reject } = Promise.withResolvers<Ending>()
+      let result: unknown
+      let thrown: { readonly error: unknown } | undefined
+      const add = (): Promise<Ending> => {
+        observeEnd(command, resolve, reject, () => {
+          transactions.wait(unit, resolve)
+        })
+        try {
+          result = send()
+        } catch (error) {
+          thrown = { error }
+          reject(error)
+        }
+        return promise
+      }
+      const sentAs = (ending: Ending): SentAs => {
+        if ('instead' in ending) return ending
+        const taskId = taskOf(bag)
+        const entry = { stream, id: ending.id }
+        if (taskId) removals.sent(entry, taskId)
+        if (isTrimming(command.args)) removals.trimmed(client, stream)
+        return messageId(entry)
+      }
+      const draft = { system: SYSTEM, destination: destinationOf(stream), name: stream, isFoundById: true }
+      const told: unknown = kit.enqueue(draft, bag, add, sentAs)
+      Promise.resolve(told).catch(() => {})
+      if (thrown) throw thrown.error
+      return result
+    },
+  }
+}
+
+function observeEnd(
+  command: Command,
+  resolve: (ending: Ending) => void,
+  reject: (error: unknown) => void,
+  onQueued: () => void,
+): void {
+  observeReply(
+    command,
+    (reply) => {
+      if (reply === null || reply === undefined) reject(failureOf('NOMKSTREAM', 'there is no such stream'))
+      else resolve({ id: textOf(reply) })
+    },
+    (error) => {
+      const { message } = error as { readonly message?: unknown }
+      const text = typeof message === 'string' ? message : ''
+      if (REDIRECTED.test(text)) return
+      if (UNANSWERED.test(text)) resolve({ instead: 'unanswered' })
+      else reject(error)
+    },
+    onQueued,
+  )
+}

@@ -1,0 +1,5 @@
+import express from 'express'
+import Redis from 'ioredis'
+import start from './redis-streams-app.cjs'
+
+start({ express, Redis })
