@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
@@ -42,7 +43,7 @@ export async function benchPatrol(rounds) {
 }
 
 /** Requests that promise one task each, as a web service and its worker write them. */
-function writeJournal(dir, round) {
+export function writeJournal(dir, round) {
   const onTrouble = (error) => {
     throw error
   }
@@ -59,10 +60,10 @@ function writeJournal(dir, round) {
       }),
       onTrouble,
     })
-  const web = writer(`00000000000000a${round % 10}.0`, 'web')
-  const worker = writer(`00000000000000b${round % 10}.0`, 'worker')
+  const web = writer(`a${round.toString(16).padStart(15, '0')}.0`, 'web')
+  const worker = writer(`b${round.toString(16).padStart(15, '0')}.0`, 'worker')
   for (let i = 0; i < TASKS; i++) {
-    const traceId = (round * TASKS + i + 1).toString(16).padStart(32, '0')
+    const traceId = randomBytes(16).toString('hex')
     const taskId = `${traceId}00f067aa0ba902b7`
     const origin = { traceId, spanId: '1111111111111111', sampled: true }
     const at = Date.now()
@@ -115,11 +116,18 @@ async function ingest(dir, ledgerUrl) {
   const service = new PatrolService(settings, clock, (_, message) => {
     throw new Error(message)
   })
+  try {
+    return await ingestOnce(service)
+  } finally {
+    await service.stop()
+  }
+}
+
+/** Events per second of the first sweep, which reads what `writeJournal` has written. */
+export async function ingestOnce(service) {
   const from = performance.now()
-  const summary = await service.tick()
+  const { ingested } = await service.tick()
   const seconds = (performance.now() - from) / 1000
-  const ingested = summary.ingested
-  await service.stop()
   if (ingested < EVENTS) throw new Error(`only ${ingested} of ${EVENTS} events were read`)
   return ingested / seconds
 }

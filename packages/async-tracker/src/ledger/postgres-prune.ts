@@ -1,56 +1,73 @@
-// What is too old or too much goes. A day of which nothing is needed any more is dropped as a table.
+// What is too old or too much goes, a bounded part in each call. A day of which nothing is needed any more is dropped as a table.
 import type { EpochMs } from '@afterspan/core/internal'
 import type { Query } from './postgres-rows.ts'
 import { partitionOf } from './postgres-schema.ts'
+import { PRUNED_AT_ONCE } from './store.ts'
 
-const BATCH = 1_000
 /** Indexes, page headers and dead rows come to about as much again as the rows: an estimate, since no engine tells the size of what is alive. */
 const OVERHEAD = 2
+/** To weigh all takes long: so many may go by each weighing. */
+const MOST_BY_SIZE = 20 * PRUNED_AT_ONCE
+/** Rows whose length stands for that of all. */
+const SAMPLE = 10_000
 
 export async function prunePostgres(
   query: Query,
   { before, maxBytes }: { readonly before: EpochMs; readonly maxBytes: number },
   today: string,
 ): Promise<number> {
-  const count = async (text: string, values: readonly unknown[]): Promise<number> =>
-    Number((await query(`WITH gone AS (${text} RETURNING 1) SELECT count(*) AS n FROM gone`, values))[0]!['n'])
-  let removed = await count('DELETE FROM afterspan.task WHERE settled_at < $1', [before])
-  await query(
-    'DELETE FROM afterspan.request r WHERE at < $1 AND NOT EXISTS (SELECT 1 FROM afterspan.task WHERE request_key = r.key)',
-    [before],
-  )
-  await query('DELETE FROM afterspan.process WHERE dead_at < $1', [before])
-  await query(
-    'DELETE FROM afterspan.joined j WHERE NOT EXISTS (SELECT 1 FROM afterspan.task WHERE task_id = j.task_id)',
-  )
-  const size = async (): Promise<number> => {
-    const [row] = await query('SELECT coalesce(sum(octet_length(row)), 0) AS n FROM afterspan.task')
-    return Number(row!['n']) * OVERHEAD
+  let removed = 0
+  const remove = async (where: string, values: readonly unknown[]): Promise<Gone> => {
+    const gone = await removeTasks(query, where, values)
+    removed += gone.tasks
+    return gone
   }
-  let bytes = await size()
-  for (const states of [
-    ['succeeded', 'cancelled'],
-    ['failed', 'lost'],
-  ]) {
-    while (bytes > maxBytes) {
-      const [gone] = await query(
-        `WITH gone AS (
-           DELETE FROM afterspan.task WHERE (task_id, day) IN
-             (SELECT task_id, day FROM afterspan.task WHERE state = ANY($1) ORDER BY spawned_at LIMIT ${BATCH})
-           RETURNING octet_length(row) AS bytes)
-         SELECT count(*) AS n, coalesce(sum(bytes), 0) AS bytes FROM gone`,
-        [states],
-      )
-      if (Number(gone!['n']) === 0) break
-      removed += Number(gone!['n'])
-      bytes -= Number(gone!['bytes']) * OVERHEAD
-      await query(
-        'DELETE FROM afterspan.request r WHERE NOT EXISTS (SELECT 1 FROM afterspan.task WHERE request_key = r.key)',
-      )
+  // What settled before was spawned before, but for clocks that differ: then it goes a little later.
+  const isOld = `state IN ('succeeded', 'cancelled', 'failed', 'lost') AND spawned_at < $1 AND settled_at < $1`
+  await remove(isOld, [before])
+  let bytes = removed < PRUNED_AT_ONCE ? await sizeOf(query) : 0
+  for (const states of ["'succeeded', 'cancelled'", "'failed', 'lost'"])
+    while (removed < MOST_BY_SIZE && bytes > maxBytes) {
+      const gone = await remove(`state IN (${states})`, [])
+      if (gone.tasks === 0) break
+      bytes -= gone.bytes * OVERHEAD
     }
+  if (removed < PRUNED_AT_ONCE) {
+    await query(`DELETE FROM afterspan.request r WHERE at < $1 AND NOT ${HAS_TASK}`, [before])
+    await query('DELETE FROM afterspan.process WHERE dead_at < $1', [before])
   }
   await dropEmptyDays(query, today)
   return removed
+}
+
+const HAS_TASK = 'EXISTS (SELECT 1 FROM afterspan.task WHERE request_key = r.key)'
+
+async function sizeOf(query: Query): Promise<number> {
+  const [row] = await query(
+    `SELECT (SELECT count(*) FROM afterspan.task) * coalesce(avg(octet_length(row)), 0) AS n
+     FROM (SELECT row FROM afterspan.task LIMIT ${SAMPLE}) AS sample`,
+  )
+  return Number(row!['n']) * OVERHEAD
+}
+
+interface Gone {
+  readonly tasks: number
+  readonly bytes: number
+}
+
+/** The oldest of them, with the requests that have no task left by it, and the attempts that were joined to them. */
+async function removeTasks(query: Query, where: string, values: readonly unknown[]): Promise<Gone> {
+  const gone = await query(
+    `DELETE FROM afterspan.task WHERE (task_id, day) IN
+       (SELECT task_id, day FROM afterspan.task WHERE ${where} ORDER BY spawned_at LIMIT ${PRUNED_AT_ONCE})
+     RETURNING task_id, request_key AS key, octet_length(row) AS bytes`,
+    values,
+  )
+  const keys = [...new Set(gone.map(({ key }) => key).filter((key) => key !== null))]
+  if (keys.length > 0) await query(`DELETE FROM afterspan.request r WHERE key = ANY($1) AND NOT ${HAS_TASK}`, [keys])
+  if (gone.length > 0)
+    await query('DELETE FROM afterspan.joined WHERE task_id = ANY($1)', [gone.map((row) => row['task_id'])])
+  return { tasks: gone.length, bytes: gone.reduce((sum, { bytes }) => sum + Number(bytes), 0) }
 }
 
 async function dropEmptyDays(query: Query, today: string): Promise<void> {

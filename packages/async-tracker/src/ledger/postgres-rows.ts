@@ -6,6 +6,7 @@ import { OPEN_STATES } from '../task-state.ts'
 import type { Row } from './pg-client.ts'
 import type {
   CounterRow,
+  JoinedRow,
   LedgerChange,
   OutboxRow,
   ProcessRow,
@@ -145,15 +146,9 @@ export class PostgresRows {
 
   /** One statement for each kind of row, however many there are. */
   async write(change: LedgerChange): Promise<void> {
-    await this.#writeTasks(change.tasks ?? [])
-    const joined = lastOf(change.joined, ({ stray }) => stray)
-    await this.#upsert(
-      `INSERT INTO afterspan.joined SELECT * FROM unnest($1::text[], $2::text[]) ON CONFLICT (stray) DO UPDATE SET task_id = excluded.task_id`,
-      joined.map(({ stray, taskId }) => [stray, taskId]),
-    )
-    const strays = joined.map(({ stray }) => stray)
-    await this.#forget('afterspan.task', 'task_id', strays)
     await this.#writeRequests(change.requests ?? [])
+    await this.#writeTasks(change.tasks ?? [])
+    await this.#writeJoined(change.joined ?? [])
     await this.#forget('afterspan.request', 'key', change.forgottenRequests)
     await this.#upsert(
       `INSERT INTO afterspan.process (key, folder, dead_at, row) SELECT * FROM unnest($1::text[], $2::text[], $3::float8[], $4::text[])
@@ -206,6 +201,19 @@ export class PostgresRows {
          spawned_at = excluded.spawned_at, settled_at = excluded.settled_at, row = excluded.row, message = excluded.message`,
       rows.map((row) => taskColumns(row, dayOf.get(row.facts.taskId) ?? today, this.#folder)),
     )
+    await this.#takeRoutes(
+      rows.filter(({ facts, requestKey }) => requestKey && !facts.spawned?.route).map((row) => row.requestKey!),
+    )
+  }
+
+  async #writeJoined(rows: readonly JoinedRow[]): Promise<void> {
+    const joined = lastOf(rows, ({ stray }) => stray)
+    await this.#upsert(
+      `INSERT INTO afterspan.joined SELECT * FROM unnest($1::text[], $2::text[]) ON CONFLICT (stray) DO UPDATE SET task_id = excluded.task_id`,
+      joined.map(({ stray, taskId }) => [stray, taskId]),
+    )
+    const strays = joined.map(({ stray }) => stray)
+    await this.#forget('afterspan.task', 'task_id', strays)
   }
 
   async #writeRequests(requests: readonly RequestRow[]): Promise<void> {
@@ -219,6 +227,17 @@ export class PostgresRows {
         row.answered?.at ?? 0,
         JSON.stringify(row),
       ]),
+    )
+    await this.#takeRoutes(requests.filter(({ answered }) => answered?.route).map(({ key }) => key))
+  }
+
+  /** A task without a route of its own has that of its request. */
+  async #takeRoutes(requests: readonly string[]): Promise<void> {
+    if (requests.length === 0) return
+    await this.#query(
+      `UPDATE afterspan.task t SET route = r.route FROM afterspan.request r
+       WHERE r.key = ANY($1) AND t.request_key = r.key AND t.route IS NULL AND r.route IS NOT NULL`,
+      [requests],
     )
   }
 
@@ -296,12 +315,7 @@ function findSql({ traceId, states, route, since, limit }: TaskQuery): { text: s
   const bind = (value: unknown): string => `$${values.push(value)}`
   if (traceId) where.push(`trace_id = ${bind(traceId)}`)
   if (states?.length) where.push(`state = ANY(${bind(states)})`)
-  if (route) {
-    const given = bind(plain(route))
-    where.push(
-      `(route = ${given} OR request_key IN (SELECT key FROM afterspan.request WHERE afterspan.request.route = ${given}))`,
-    )
-  }
+  if (route) where.push(`route = ${bind(plain(route))}`)
   if (since !== undefined) where.push(`spawned_at >= ${bind(since)}`)
   const filter = where.length > 0 ? `WHERE ${where.join(' AND ')}` : ''
   return { text: `SELECT row FROM afterspan.task ${filter} ORDER BY spawned_at DESC LIMIT ${bind(limit)}`, values }

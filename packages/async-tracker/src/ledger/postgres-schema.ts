@@ -88,6 +88,14 @@ export const POSTGRES_MIGRATIONS: readonly string[] = [
     PRIMARY KEY (service, instance)
   );
   `,
+  // As in schema.ts: each state by age, and the route of its request for a task without one of its own.
+  `
+  UPDATE afterspan.task t SET route = r.route FROM afterspan.request r WHERE t.request_key = r.key AND t.route IS NULL AND r.route IS NOT NULL;
+  DROP INDEX afterspan.task_bad;
+  CREATE INDEX task_state ON afterspan.task (state, spawned_at);
+  CREATE INDEX task_route ON afterspan.task (route, state, spawned_at) WHERE route IS NOT NULL;
+  CREATE INDEX joined_task ON afterspan.joined (task_id);
+  `,
 ]
 
 /** The table of one day's tasks. */

@@ -83,4 +83,15 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX task_message ON task (message) WHERE message IS NOT NULL;
   CREATE TABLE joined (stray TEXT PRIMARY KEY, task_id TEXT NOT NULL) WITHOUT ROWID;
   `,
+  // Each state by age: what is asked for, what is counted and what is to be removed is then read, and nothing beside it. A task without
+  // a route of its own has that of its request.
+  `
+  DROP INDEX task_spawned;
+  DROP INDEX task_bad;
+  DROP INDEX task_open;
+  UPDATE task SET route = (SELECT row ->> '$.answered.route' FROM request WHERE key = request_key) WHERE route IS NULL AND request_key IS NOT NULL;
+  CREATE INDEX task_state ON task (state, spawned_at);
+  CREATE INDEX task_route ON task (route, state, spawned_at) WHERE route IS NOT NULL;
+  CREATE INDEX joined_task ON joined (task_id);
+  `,
 ]

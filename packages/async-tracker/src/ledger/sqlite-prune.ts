@@ -1,29 +1,62 @@
-// What is too old or too much goes.
+// What is too old or too much goes, oldest first, a bounded part in each call: a sweep that finds the dead waits for it.
 import type { DatabaseSync } from 'node:sqlite'
 import type { EpochMs } from '@afterspan/core/internal'
+import { PRUNED_AT_ONCE } from './store.ts'
 
-export function pruneSqlite(db: DatabaseSync, before: EpochMs, maxBytes: number): number {
-  let removed = Number(db.prepare('DELETE FROM task WHERE settled_at < ?').run(before).changes)
-  db.prepare(
-    'DELETE FROM request WHERE at < ? AND NOT EXISTS (SELECT 1 FROM task WHERE request_key = request.key)',
-  ).run(before)
-  db.prepare('DELETE FROM process WHERE dead_at < ?').run(before)
-  db.exec('DELETE FROM joined WHERE NOT EXISTS (SELECT 1 FROM task WHERE task_id = joined.task_id)')
-  const bytes = (): number => {
-    const { page_count: pages } = db.prepare('PRAGMA page_count').get() as { page_count: number }
-    const { freelist_count: free } = db.prepare('PRAGMA freelist_count').get() as { freelist_count: number }
-    const { page_size: size } = db.prepare('PRAGMA page_size').get() as { page_size: number }
-    return (pages - free) * size
+/** Of the file, in each call: pages that are free are filled again before it grows. */
+const MOST_PAGES_RETURNED = 4_000
+
+export function pruneSqlite(
+  db: DatabaseSync,
+  { before, maxBytes }: { readonly before: EpochMs; readonly maxBytes: number },
+): number {
+  let removed = 0
+  const remove = (some: string, ...values: number[]): void => {
+    if (removed < PRUNED_AT_ONCE) removed += removeTasks(db, `${some} LIMIT ${PRUNED_AT_ONCE - removed}`, values)
   }
-  for (const states of ["'succeeded', 'cancelled'", "'failed', 'lost'"]) {
-    while (bytes() > maxBytes) {
-      const some = `SELECT task_id FROM task WHERE state IN (${states}) ORDER BY spawned_at LIMIT 1000`
-      const { changes } = db.prepare(`DELETE FROM task WHERE task_id IN (${some})`).run()
-      if (Number(changes) === 0) break
-      removed += Number(changes)
-      db.exec('DELETE FROM request WHERE NOT EXISTS (SELECT 1 FROM task WHERE request_key = request.key)')
-    }
+  // What settled before was spawned before, but for clocks that differ: then it goes a little later.
+  for (const state of ['succeeded', 'cancelled', 'failed', 'lost'])
+    remove(`${oldestOf(state)} AND spawned_at < ? AND settled_at < ?`, before, before)
+  if (bytesOf(db) > maxBytes) {
+    remove(`${oldestOf('succeeded')} UNION ALL ${oldestOf('cancelled')} ORDER BY spawned_at`)
+    if (bytesOf(db) > maxBytes) remove(`${oldestOf('failed')} UNION ALL ${oldestOf('lost')} ORDER BY spawned_at`)
   }
-  db.exec('PRAGMA incremental_vacuum')
+  if (removed < PRUNED_AT_ONCE) {
+    db.prepare(`DELETE FROM request WHERE at < ? AND NOT ${HAS_TASK}`).run(before)
+    db.prepare('DELETE FROM process WHERE dead_at < ?').run(before)
+  }
+  db.exec(`PRAGMA incremental_vacuum(${MOST_PAGES_RETURNED})`)
   return removed
+}
+
+const HAS_TASK = 'EXISTS (SELECT 1 FROM task WHERE request_key = request.key)'
+
+function oldestOf(state: string): string {
+  return `SELECT n, spawned_at FROM task WHERE state = '${state}'`
+}
+
+/** And what belongs to them alone: requests that have no task left by it, and attempts that were joined to them. */
+function removeTasks(db: DatabaseSync, some: string, values: readonly number[]): number {
+  db.exec('BEGIN')
+  try {
+    const gone = db
+      .prepare(`DELETE FROM task WHERE n IN (SELECT n FROM (${some})) RETURNING task_id, request_key`)
+      .all(...values)
+    const forget = db.prepare(`DELETE FROM request WHERE key = ? AND NOT ${HAS_TASK}`)
+    const unjoin = db.prepare('DELETE FROM joined WHERE task_id = ?')
+    for (const { task_id: taskId, request_key: key } of gone) {
+      if (key !== null) forget.run(key as string)
+      unjoin.run(taskId as string)
+    }
+    db.exec('COMMIT')
+    return gone.length
+  } catch (error) {
+    if (db.isTransaction) db.exec('ROLLBACK')
+    throw error
+  }
+}
+
+function bytesOf(db: DatabaseSync): number {
+  const pragma = (name: string): number => Number(Object.values(db.prepare(`PRAGMA ${name}`).get()!)[0])
+  return (pragma('page_count') - pragma('freelist_count')) * pragma('page_size')
 }

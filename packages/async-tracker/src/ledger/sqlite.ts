@@ -4,11 +4,11 @@ import { closeSync, openSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { TASK_STATES, type EpochMs, type TaskId, type TaskState } from '@afterspan/core/internal'
-import { messageOfFacts } from '../message-key.ts'
-import { ownersOf } from '../task-owner.ts'
 import { OPEN_STATES } from '../task-state.ts'
 import { MIGRATIONS } from './schema.ts'
+import { findSql } from './sqlite-find.ts'
 import { pruneSqlite } from './sqlite-prune.ts'
+import { writeChange } from './sqlite-write.ts'
 import type {
   CounterRow,
   LedgerChange,
@@ -66,7 +66,7 @@ class SqliteLedger implements LedgerStore {
     const db = this.#db!
     db.exec('BEGIN')
     try {
-      write((sql) => this.#statement(sql), change, this.#lastRead)
+      writeChange((sql) => this.#statement(sql), change, this.#lastRead)
       db.exec('COMMIT')
     } catch (error) {
       rollBack(db)
@@ -165,23 +165,19 @@ class SqliteLedger implements LedgerStore {
 
   async countsByState(states: readonly TaskState[] = TASK_STATES): Promise<Readonly<Record<TaskState, number>>> {
     const counts = Object.fromEntries(TASK_STATES.map((state) => [state, 0])) as Record<TaskState, number>
-    // Written out, not bound: else SQLite would not know that the index of open tasks will do.
-    const named = states.map((state) => `'${state}'`).join(', ')
-    for (const row of this.#all(`SELECT state, count(*) AS n FROM task WHERE state IN (${named}) GROUP BY state`))
-      counts[row['state'] as TaskState] = Number(row['n'])
+    for (const state of states)
+      counts[state] = Number(this.#all('SELECT count(*) AS n FROM task WHERE state = ?', state)[0]!['n'])
     return counts
   }
 
   async oldestOpen(limit: number): Promise<readonly TaskRow[]> {
-    // Rows are numbered as they come, and the index of open tasks has those numbers: no row is read but those that are returned.
-    const inOrder = (state: string): string =>
-      `SELECT row FROM task WHERE state = '${state}' AND state IN ('${[...OPEN_STATES].join("', '")}') ORDER BY n LIMIT ?`
-    return [...OPEN_STATES].flatMap((state) => this.#all(inOrder(state), limit).map(parse<TaskRow>))
+    const inOrder = 'SELECT row FROM task WHERE state = ? ORDER BY spawned_at LIMIT ?'
+    return [...OPEN_STATES].flatMap((state) => this.#all(inOrder, state, limit).map(parse<TaskRow>))
   }
 
-  async prune({ before, maxBytes }: { readonly before: EpochMs; readonly maxBytes: number }): Promise<number> {
+  async prune(limits: { readonly before: EpochMs; readonly maxBytes: number }): Promise<number> {
     try {
-      return pruneSqlite(this.#db!, before, maxBytes)
+      return pruneSqlite(this.#db!, limits)
     } catch (error) {
       throw this.#noted(error)
     }
@@ -264,91 +260,6 @@ function rollBack(db: DatabaseSync): void {
   } catch {
     // SQLite has done so itself, as it does on a full disk: what it said of that is what counts
   }
-}
-
-function write(
-  statement: (sql: string) => StatementSync,
-  change: LedgerChange,
-  known: Pick<ReadonlySet<TaskId>, 'has'>,
-): void {
-  for (const row of change.tasks ?? []) writeTask(statement, row, known.has(row.facts.taskId))
-  for (const { stray, taskId } of change.joined ?? []) {
-    statement('INSERT OR REPLACE INTO joined VALUES (?, ?)').run(stray, taskId)
-    statement('DELETE FROM task WHERE task_id = ?').run(stray)
-  }
-  for (const row of change.requests ?? [])
-    statement(
-      'INSERT INTO request (key, at, row) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET at = excluded.at, row = excluded.row',
-    ).run(row.key, row.answered?.at ?? 0, JSON.stringify(row))
-  for (const key of change.forgottenRequests ?? []) statement('DELETE FROM request WHERE key = ?').run(key)
-  for (const row of change.processes ?? [])
-    statement('INSERT OR REPLACE INTO process VALUES (?, ?, ?)').run(row.key, row.deadAt ?? null, JSON.stringify(row))
-  for (const { file, offset } of change.segments ?? [])
-    statement('INSERT OR REPLACE INTO segment VALUES (?, ?)').run(file, offset)
-  for (const file of change.forgottenSegments ?? []) statement('DELETE FROM segment WHERE file = ?').run(file)
-  for (const row of change.outbox ?? [])
-    statement(
-      `INSERT INTO outbox (span_id, task_id, body, tries, refusals, next_at) VALUES (?, ?, ?, ?, ?, ?)
-       ON CONFLICT (span_id) DO UPDATE SET tries = excluded.tries, refusals = excluded.refusals, next_at = excluded.next_at`,
-    ).run(row.spanId, row.taskId ?? null, row.body, row.tries, row.refusals ?? 0, row.nextAt)
-  for (const spanId of change.deliveredSpans ?? []) statement('DELETE FROM outbox WHERE span_id = ?').run(spanId)
-  for (const { name, labels, value } of change.counters ?? [])
-    statement(
-      'INSERT INTO counter VALUES (?, ?, ?) ON CONFLICT (name, labels) DO UPDATE SET value = value + excluded.value',
-    ).run(name, JSON.stringify(labels, Object.keys(labels).sort()), value)
-}
-
-/** Whether a task is new is most often known; where it was said wrongly, the other statement is what takes it. */
-function writeTask(statement: (sql: string) => StatementSync, row: TaskRow, isKnown: boolean): void {
-  const { facts, derived, requestKey = null, depth } = row
-  const [owner = null, otherOwner = null] = ownersOf(facts, derived.state)
-  const fixed = [
-    facts.origin?.traceId ?? facts.taskId.slice(0, 32),
-    requestKey,
-    facts.spawned?.parent ?? null,
-    depth,
-    facts.spawned?.route ?? null,
-    facts.spawned?.at ?? facts.attempts[0]?.startedAt ?? 0,
-    messageOfFacts(facts) ?? null,
-  ]
-  const going = [derived.state, owner, otherOwner, derived.settledAt ?? null, JSON.stringify(row)]
-  const isDone = (sql: string): boolean => Number(statement(sql).run(...going, facts.taskId, ...fixed).changes) > 0
-  if (!isKnown && isDone(INSERT_TASK)) return
-  if (isDone(GO_ON_WITH_TASK) || isDone(INSERT_TASK)) return
-  statement(UPDATE_TASK).run(...going, ...fixed, facts.taskId)
-}
-
-const INSERT_TASK = `INSERT INTO task (state, owner, other_owner, settled_at, row, task_id, trace_id, request_key, parent, depth, route, spawned_at, message)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (task_id) DO NOTHING`
-/** What goes on most often changes none of the columns that most indexes are of: those indexes are then left alone. */
-const GO_ON_WITH_TASK = `UPDATE task SET state = ?, owner = ?, other_owner = ?, settled_at = ?, row = ?
-  WHERE task_id = ? AND trace_id = ? AND request_key IS ? AND parent IS ? AND depth = ? AND route IS ? AND spawned_at = ? AND message IS ?`
-const UPDATE_TASK = `UPDATE task SET state = ?, owner = ?, other_owner = ?, settled_at = ?, row = ?,
-  trace_id = ?, request_key = ?, parent = ?, depth = ?, route = ?, spawned_at = ?, message = ? WHERE task_id = ?`
-
-function findSql({ traceId, states, route, since, limit }: TaskQuery): { sql: string; values: (string | number)[] } {
-  const where: string[] = []
-  const values: (string | number)[] = []
-  if (traceId) {
-    // As two, each by an index of its own. U+10FFFF comes after whatever follows the trace in an id.
-    where.push(`n IN (SELECT n FROM task WHERE task_id >= ? AND task_id < ? AND trace_id = ?
-      UNION ALL SELECT n FROM task WHERE trace_id = ? AND trace_id <> substr(task_id, 1, 32))`)
-    values.push(traceId, `${traceId}\u{10ffff}`, traceId, traceId)
-  }
-  if (states?.length) {
-    where.push(`state IN (${states.map(() => '?').join()})`)
-    values.push(...states)
-  }
-  if (route) {
-    where.push("(route = ? OR request_key IN (SELECT key FROM request WHERE row ->> '$.answered.route' = ?))")
-    values.push(route, route)
-  }
-  if (since !== undefined) {
-    where.push('spawned_at >= ?')
-    values.push(since)
-  }
-  const filter = where.length > 0 ? `WHERE ${where.join(' AND ')}` : ''
-  return { sql: `SELECT row FROM task ${filter} ORDER BY spawned_at DESC LIMIT ?`, values: [...values, limit] }
 }
 
 function parse<T>(row: Row): T {

@@ -74,6 +74,8 @@ export interface SegmentRow {
   readonly offset: number
 }
 
+export const PRUNED_AT_ONCE = 1_000
+
 /** Nobody is told to wait longer. What is due later than that was written before the wall clock was set back, and is due now. */
 export const MOST_WAIT_MS = 600_000
 
@@ -167,6 +169,9 @@ export interface LedgerStore {
   oldestOpen(limit: number): Promise<readonly TaskRow[]>
   /** Leaves what one instance sees of what it shares with others of its service, and returns what those see. Only where several hosts write. */
   vote?(vote: HealthVote): Promise<readonly HealthView[]>
-  /** Removes settled tasks and what belongs to them; succeeded ones go first when it is the size that forces it. Returns how many. */
+  /**
+   * Removes a part of the settled tasks that are too old or too much, and what belongs to them; succeeded ones go first when it is the
+   * size that forces it. Returns how many: where that is `PRUNED_AT_ONCE` or more, there may be more to remove.
+   */
   prune(limits: { readonly before: EpochMs; readonly maxBytes: number }): Promise<number>
 }

@@ -6,7 +6,7 @@ import { folderId } from '../ledger/folder-id.ts'
 import { createPostgresLedger } from '../ledger/postgres.ts'
 import { knock } from '../door.ts'
 import { createSqliteLedger } from '../ledger/sqlite.ts'
-import type { LedgerStore } from '../ledger/store.ts'
+import { PRUNED_AT_ONCE, type LedgerStore } from '../ledger/store.ts'
 import { answer, type Answer } from '../query/answer.ts'
 import { serveSocket } from '../query/socket.ts'
 import { castVote } from '../query/vote.ts'
@@ -38,7 +38,11 @@ const SWEEP_MS = 250
 const LOCK_MS = 500
 /** A collector on the same host answers within it. */
 const PATIENCE_MS = 100
-const PRUNE_MS = 3_600_000
+/** A busy host may write a gigabyte in some minutes; to weigh a database that all share takes longer, and each of them does. */
+const PRUNE_MS = 60_000
+/** Of each sweep. */
+const PRUNING_MS = 200
+const PRUNE_SHARED_MS = 3_600_000
 const DAY_MS = 86_400_000
 
 export class PatrolService {
@@ -212,9 +216,16 @@ export class PatrolService {
 
   async #prune(): Promise<void> {
     const now = this.#clock.monotonicMs()
-    if (now - this.#lastPrune < PRUNE_MS) return
+    if (now - this.#lastPrune < (this.#ledger?.isShared ? PRUNE_SHARED_MS : PRUNE_MS)) return
     this.#lastPrune = now
     const { retentionDays, maxBytes } = this.#settings
-    await this.#patrol?.prune({ before: (this.#clock.now() - retentionDays * DAY_MS) as EpochMs, maxBytes })
+    const before = (this.#clock.now() - retentionDays * DAY_MS) as EpochMs
+    const limits = { before, maxBytes }
+    for (;;) {
+      const removed = (await this.#patrol?.prune(limits)) ?? 0
+      if (removed < PRUNED_AT_ONCE) return
+      if (this.#clock.monotonicMs() - now > PRUNING_MS) break
+    }
+    this.#lastPrune = -Infinity // the rest at the next sweeps: the dead are found in between
   }
 }

@@ -85,7 +85,7 @@ export class MemoryLedger implements LedgerStore {
       const { facts, derived, requestKey } = row
       if (traceId && (facts.origin?.traceId ?? facts.taskId.slice(0, 32)) !== traceId) return false
       if (states?.length && !states.includes(derived.state)) return false
-      if (route && facts.spawned?.route !== route && routeOf(requestKey) !== route) return false
+      if (route && (facts.spawned?.route ?? routeOf(requestKey)) !== route) return false
       return since === undefined || spawnedAt(row) >= since
     })
     return found.sort((a, b) => spawnedAt(b) - spawnedAt(a)).slice(0, limit)
