@@ -1,7 +1,5 @@
-import { mkdtempSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { tempDir } from './temp-dir.mjs'
 
 const require = createRequire(import.meta.url)
 
@@ -19,7 +17,7 @@ export function contestants(collectorUrl) {
     core: { args: ['--require', require.resolve('@afterspan/core/register')], env: shared },
     afterspan: {
       args: ['--require', require.resolve('afterspan/register')],
-      env: { ...shared, AFTERSPAN_LEDGER_DIR: mkdtempSync(join(tmpdir(), 'afterspan-bench-')) },
+      env: { ...shared, AFTERSPAN_LEDGER_DIR: tempDir() },
     },
     auto: {
       args: ['--require', require.resolve('@opentelemetry/auto-instrumentations-node/register')],

@@ -1,7 +1,6 @@
 // The endpoints of health beside a server that answers a constant, and beside terminus; and what it costs to watch the app's own calls.
-import { mkdtempSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import * as postgres from '../test/services/postgres.mjs'
@@ -9,6 +8,7 @@ import { startApp } from './child.mjs'
 import { contestants } from './contestants.mjs'
 import { load } from './load.mjs'
 import { interleaved, median, spread } from './statistics.mjs'
+import { tempDir } from './temp-dir.mjs'
 
 const require = createRequire(import.meta.url)
 const CONNECTIONS = 20
@@ -148,7 +148,7 @@ function watchOnce() {
 
 /** Listens on its own port where it is bare, else on the admin listener. */
 async function startHealth(collectorUrl, { kind, probes = 0, swallows = false }) {
-  const addressFile = join(mkdtempSync(join(tmpdir(), 'afterspan-bench-')), 'address')
+  const addressFile = join(tempDir(), 'address')
   const { args, env } = contestants(collectorUrl)[kind === 'afterspan' ? 'afterspan' : 'bare']
   const child = await startApp('health', {
     args,

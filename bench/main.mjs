@@ -7,22 +7,29 @@ import { benchJournal } from './journal.mjs'
 import { benchPatrol } from './patrol.mjs'
 import { benchQueues } from './queues.mjs'
 import { benchRequests } from './requests.mjs'
+import { benchStack } from './stack.mjs'
 import { benchStartup } from './startup.mjs'
 
-const { values } = parseArgs({
-  options: {
-    short: { type: 'boolean' },
-    json: { type: 'boolean' },
-    only: { type: 'string' },
-    strict: { type: 'boolean' },
-    rounds: { type: 'string' },
-  },
-})
-const rounds = Number(values.rounds ?? (values.short ? 3 : 9))
-if (!Number.isInteger(rounds) || rounds < 1 || rounds > 100) {
-  console.error(`bench: --rounds ${JSON.stringify(values.rounds)}: allowed is a whole number from 1 to 100`)
-  process.exit(2)
+const PARTS = ['startup', 'http', 'express', 'stack', 'health', 'journal', 'queues', 'patrol']
+const HELP = `Usage: pnpm bench [options]
+
+  --short         what CI runs: 3 rounds, fewer requests
+  --only <parts>  some of ${PARTS.join(', ')}; more than one by commas
+  --rounds <n>    from 1 to 100; 9 where nothing is said
+  --json          figures and verdicts as JSON
+  --strict        exit code 1 where a budget is not kept
+`
+
+const { values } = parsed()
+if (values.help) {
+  console.log(HELP)
+  process.exit(0)
 }
+for (const name of values.only?.split(',') ?? [])
+  if (!PARTS.includes(name)) refuse(`--only ${JSON.stringify(name)}: allowed are ${PARTS.join(', ')}`)
+const rounds = Number(values.rounds ?? (values.short ? 3 : 9))
+if (!Number.isInteger(rounds) || rounds < 1 || rounds > 100)
+  refuse(`--rounds ${JSON.stringify(values.rounds)}: allowed is a whole number from 1 to 100`)
 const requests = values.short ? 6_000 : 20_000
 const wanted = (name) => !values.only || values.only.split(',').includes(name)
 
@@ -37,8 +44,9 @@ const collectorUrl = `http://127.0.0.1:${collector.address().port}`
 
 const figures = {}
 await part('startup', () => benchStartup(collectorUrl, rounds))
-await part('http', () => benchRequests(collectorUrl, 'http', '/', rounds, requests))
-await part('express', () => benchRequests(collectorUrl, 'express', '/plain/7', rounds, requests))
+await part('http', () => ofApp('http', '/'))
+await part('express', () => ofApp('express', '/plain/7'))
+await part('stack', () => benchStack(collectorUrl, values.short ? 1 : rounds, requests / 2))
 await part('health', () => benchHealth(collectorUrl, values.short ? 1 : rounds, values.short ? 500 : 5_000))
 await part('journal', () => benchJournal(rounds))
 await part('queues', () => benchQueues(collectorUrl, rounds))
@@ -79,4 +87,39 @@ async function part(name, measure) {
     console.log(`\n${name}`)
     console.table(rows)
   }
+}
+
+async function ofApp(app, path) {
+  const { rows, figures: some } = await benchRequests(collectorUrl, rounds, requests, { app, path })
+  const { requestOfAuto, requestCoreOfAuto, rssAddedMb } = some
+  return {
+    rows,
+    figures: {
+      [`${app}RequestOfAuto`]: requestOfAuto,
+      [`${app}RequestCoreOfAuto`]: requestCoreOfAuto,
+      [`${app}RssAddedMb`]: rssAddedMb,
+    },
+  }
+}
+
+function parsed() {
+  try {
+    return parseArgs({
+      options: {
+        help: { type: 'boolean', short: 'h' },
+        short: { type: 'boolean' },
+        json: { type: 'boolean' },
+        only: { type: 'string' },
+        strict: { type: 'boolean' },
+        rounds: { type: 'string' },
+      },
+    })
+  } catch (error) {
+    return refuse(error.message)
+  }
+}
+
+function refuse(why) {
+  console.error(`bench: ${why}\n\n${HELP}`)
+  process.exit(2)
 }

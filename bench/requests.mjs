@@ -4,10 +4,11 @@ import { startApp } from './child.mjs'
 import { interleaved, median, spread } from './statistics.mjs'
 
 /** CPU of the server process per request, after a warm-up, by the process's own account. */
-export async function benchRequests(collectorUrl, app, path, rounds, requests) {
+export async function benchRequests(collectorUrl, rounds, requests, { app, path, env: own = {} }) {
   const all = contestants(collectorUrl)
   const results = await interleaved(Object.keys(all), rounds, async (name) => {
-    const server = await startApp(app, all[name])
+    const { args, env } = all[name]
+    const server = await startApp(app, { args, env: { ...env, ...own } })
     const url = `http://127.0.0.1:${server.port}${path}`
     await autocannon({ url, connections: 20, amount: Math.ceil(requests / 3) })
     const before = await server.usage()
@@ -30,8 +31,9 @@ export async function benchRequests(collectorUrl, app, path, rounds, requests) {
   return {
     rows,
     figures: {
-      [`${app}RequestOfAuto`]: median(ratios('afterspan')),
-      [`${app}RequestCoreOfAuto`]: median(ratios('core')),
+      requestOfAuto: median(ratios('afterspan')),
+      requestCoreOfAuto: median(ratios('core')),
+      rssAddedMb: median(results.afterspan.map((r, i) => r.rss - results.bare[i].rss)) / 1048576,
     },
   }
 }

@@ -7,11 +7,12 @@ import { interleaved, median, spread } from './statistics.mjs'
  * CPU until an Express app listens, and until it has been idle for 1.5 s (the side thread is up by then), against the same app without a
  * preload. `core` and `afterspan` find the code that the start before has kept; "first" are starts that find none.
  */
-export async function benchStartup(collectorUrl, rounds) {
-  const all = withFirstStarts(contestants(collectorUrl))
-  for (const name of ['core', 'afterspan']) await keepCode(all[name])
+export async function benchStartup(collectorUrl, rounds, { app: file = 'express', env: own = {}, first = true } = {}) {
+  const all = first ? withFirstStarts(contestants(collectorUrl)) : contestants(collectorUrl)
+  for (const contestant of Object.values(all)) Object.assign(contestant, { env: { ...contestant.env, ...own } })
+  for (const name of ['core', 'afterspan']) await keepCode(file, all[name])
   const results = await interleaved(Object.keys(all), rounds, async (name) => {
-    const app = await startApp('express', all[name])
+    const app = await startApp(file, all[name])
     await wait(1500)
     const idle = await app.usage()
     await app.stop()
@@ -30,10 +31,15 @@ export async function benchStartup(collectorUrl, rounds) {
     figures: {
       startupCpuAddedMs: median(added('afterspan', 'idleCpuMs')),
       startupCoreCpuAddedMs: median(added('core', 'idleCpuMs')),
-      startupFirstCpuAddedMs: median(added('afterspan, first', 'idleCpuMs')),
-      startupCoreFirstCpuAddedMs: median(added('core, first', 'idleCpuMs')),
+      ...(first
+        ? {
+            startupFirstCpuAddedMs: median(added('afterspan, first', 'idleCpuMs')),
+            startupCoreFirstCpuAddedMs: median(added('core, first', 'idleCpuMs')),
+          }
+        : {}),
       startupAutoCpuAddedMs: median(added('auto', 'idleCpuMs')),
       idleRssAddedMb: median(added('afterspan', 'rss')) / 1048576,
+      idleRssCoreAddedMb: median(added('core', 'rss')) / 1048576,
     },
   }
 }
@@ -44,8 +50,8 @@ function withFirstStarts(all) {
 }
 
 /** It is kept a second after the app listens. */
-async function keepCode(contestant) {
-  const app = await startApp('express', contestant)
+async function keepCode(file, contestant) {
+  const app = await startApp(file, contestant)
   await wait(2500)
   await app.stop()
 }
