@@ -16,9 +16,6 @@ export interface RequestFacts {
 /** What HTTP/1 and HTTP/2 both say of a request when it arrives. */
 export type RequestHead = Pick<IncomingMessage, 'headers' | 'httpVersion' | 'method' | 'socket' | 'url'>
 
-/** The headers by which a response names its trace. */
-export const TRACE_HEADERS: readonly string[] = ['traceresponse', 'server-timing']
-
 export function traceparentOf({ sampled, spanId, traceId }: TraceRef): string {
   return `00-${traceId}-${spanId}-${sampled ? '01' : '00'}`
 }

@@ -28,13 +28,14 @@ import { createInferredRoutes, type InferredRoutes } from './inferred-route.ts'
 import { bindLateListeners } from './late-listeners.ts'
 import { Open, OPEN, openOf, type Marked } from './open-request.ts'
 import { abortOutcome } from './outcome.ts'
-import { describeRequest, pathOf, traceparentOf, type RequestFacts, type RequestHead } from './request-attributes.ts'
+import { describeRequest, pathOf, type RequestFacts, type RequestHead } from './request-attributes.ts'
 import { createRequestMetrics, type RequestMetrics } from './request-metrics.ts'
 import type { RequestRecord } from './request-record.ts'
 import { giveVerdict } from './request-verdict.ts'
 import { isOfExpress } from './routes/express.ts'
 import type { RequestTeller } from './routes/framework.ts'
 import { watchTakenOver } from './taken-over.ts'
+import { writeTraceHeaders } from './trace-headers.ts'
 
 export interface ServerSettings {
   readonly manager: AsyncContextManager
@@ -100,6 +101,7 @@ export function watchServers(settings: ServerSettings): RequestTeller {
     const open = response[OPEN]
     if (open) settle(open, 'sent', response.statusCode)
   })
+  if (settings.traceResponse) writeTraceHeaders()
   bindLateListeners()
   const endTakenOver = watchTakenOver(() => performance.now())
   settings.metrics.callback(() => {
@@ -160,11 +162,6 @@ function start(
   // The client is to come back by another connection, which is not to this process.
   if (serving.drain.isAsked) response.shouldKeepAlive = false
   response.on('close', onClose)
-  if (serving.traceResponse && !response.headersSent) {
-    const value = traceparentOf(open.ref)
-    response.setHeader('traceresponse', value)
-    response.setHeader('server-timing', `traceparent;desc="${value}"`)
-  }
   serving.requestStarted()
   serving.manager.enter(open.context)
 }

@@ -1,7 +1,5 @@
 // Koa routes nothing itself: what its middleware throws is seen here, routes come from its router (koa-router.ts).
-import type { ServerResponse } from 'node:http'
 import type { ModuleHook } from '../../contracts/module-hook.ts'
-import { TRACE_HEADERS } from '../request-attributes.ts'
 import { follow, replaceMethod, type RequestTeller } from './framework.ts'
 
 type Middleware = (...args: unknown[]) => unknown
@@ -10,7 +8,6 @@ interface Application {
 }
 interface Context {
   readonly req: unknown
-  readonly res: ServerResponse
 }
 
 export function koaHook({ recordError }: RequestTeller): ModuleHook {
@@ -47,10 +44,7 @@ export function koaHook({ recordError }: RequestTeller): ModuleHook {
         (original) =>
           function (this: Application, ...args) {
             const [event, error, context] = args as [string, unknown, Context | undefined]
-            if (event === 'error' && context?.req) {
-              recordError(context.req, error)
-              keepTraceHeaders(context.res)
-            }
+            if (event === 'error' && context?.req) recordError(context.req, error)
             return original.apply(this, args)
           },
       )
@@ -68,12 +62,4 @@ function followed(list: Middleware[], onError: Parameters<typeof follow>[1]): Mi
         : value
     },
   })
-}
-
-/** Koa takes every header off that it finds before it answers an error: it does not find those that name the trace. */
-function keepTraceHeaders(response: ServerResponse): void {
-  const names = response.getHeaderNames
-  response.getHeaderNames = function () {
-    return names.call(this).filter((name) => !TRACE_HEADERS.includes(name))
-  }
 }
