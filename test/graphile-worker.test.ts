@@ -1,7 +1,16 @@
-import { bothFormats, get, present, service, type MissingServer, type ServerOf } from '@afterspan/testing'
-import { afterAll, beforeAll, describe, expect } from 'vitest'
+import {
+  bothFormats,
+  get,
+  nodesUnderTest,
+  present,
+  service,
+  type MissingServer,
+  type ServerOf,
+} from '@afterspan/testing'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { appFile, traceIdOf } from './app.ts'
 import {
+  holdsAll,
   holdsItsTongue,
   holdsWhatFails,
   holdsWhatIsDone,
@@ -9,7 +18,7 @@ import {
   type QueueUnderTest,
 } from './queue-conformance.ts'
 import { expectReceipt } from './receipts.ts'
-import { startRoles } from './roles.ts'
+import { startRoles, type Roles } from './roles.ts'
 
 // Its lock of a job that was not done lasts four hours.
 const QUEUE: QueueUnderTest = {
@@ -77,17 +86,7 @@ describe('a service whose work goes to Graphile Worker', () => {
       await expectReceipt(admin, deduped.trace, { tasks: [{ state: 'cancelled', reason: 'deduplicated' }] })
       await expectReceipt(admin, late.trace, { verdict: 'open', tasks: [{ state: 'enqueued' }] })
 
-      const hurry = async ({ body }: { readonly body: unknown }): Promise<void> => {
-        await get(`${url}/hurry/${(body as { id: string }).id}`)
-      }
-      const again = async (trace: string, run: () => Promise<void>): Promise<void> => {
-        await expectReceipt(admin, trace, { tasks: [{ state: 'retrying', attempts: [{ n: 1 }] }] })
-        await run()
-      }
-      const bad = await holdsWhatFails(roles, QUEUE, async (trace) => {
-        const { tasks } = await expectReceipt(admin, trace, { tasks: [{ messageId: expect.any(String) }] })
-        await again(trace, () => hurry({ body: { id: tasks[0]!.messageId } }))
-      })
+      const bad = await holdsWhatFails(roles, QUEUE, (trace) => runAgain(roles, trace))
       expect(bad.drawing).toMatchInlineSnapshot(`
         "· GET /send/:how  SERVER web
         └─ · send mail  PRODUCER
@@ -101,7 +100,7 @@ describe('a service whose work goes to Graphile Worker', () => {
       expect(sink.trace(bad.traceId).filter(({ name }) => name.startsWith('pg'))).toEqual([])
 
       // One bad message of a batch: only that one is tried again.
-      await again(batch.trace, () => hurry(batch))
+      await runAgain(roles, batch.trace)
       const attempts = [
         { n: 1, state: 'retrying' },
         { n: 2, state: 'failed' },
@@ -118,12 +117,12 @@ describe('a service whose work goes to Graphile Worker', () => {
       await second.waitForLine(/^job \{"hangs":true\}$/)
       second.signal('SIGTERM')
       expect(await second.exit).toEqual({ code: 0, signal: null })
-      const receipt = await expectReceipt(admin, doomed.traceId, {
+      await expectReceipt(admin, doomed.traceId, {
         tasks: [
           { state: 'retrying', flags: { recovered: true }, attempts: [{ state: 'lost' }, { state: 'retrying' }] },
         ],
       })
-      await hurry({ body: { id: receipt.tasks[0]!.messageId } })
+      await runAgain(roles, doomed.traceId)
 
       const third = start('worker', { FAST: '1', CRON: '1' })
       await expectReceipt(admin, doomed.traceId, {
@@ -142,4 +141,16 @@ describe('a service whose work goes to Graphile Worker', () => {
       await holdsItsTongue(roles)
     },
   )
+
+  test('the oldest version that is followed is followed as well', async (context) => {
+    const env = { DATABASE_URL: present(postgres, context).url, LIBRARY: 'graphile-worker-oldest' }
+    const roles = await startRoles({ app: appFile('graphile-worker.cjs'), node: nodesUnderTest()[0]!, env })
+    expect(await holdsAll(roles, QUEUE, (trace) => runAgain(roles, trace))).toBe('')
+  })
 })
+
+/** At once, what Graphile Worker would wait for longer and longer. */
+async function runAgain({ admin, url }: Roles, traceId: string): Promise<void> {
+  const { tasks } = await expectReceipt(admin, traceId, { tasks: [{ state: 'retrying' }] })
+  await get(`${url}/hurry/${tasks[0]!.messageId}`)
+}

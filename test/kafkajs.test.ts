@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { bothFormats, present, service, type MissingServer, type ServerOf } from '@afterspan/testing'
-import { afterAll, beforeAll, describe, expect } from 'vitest'
+import { bothFormats, nodesUnderTest, present, service, type MissingServer, type ServerOf } from '@afterspan/testing'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { appFile } from './app.ts'
 import {
+  holdsAll,
   holdsItsTongue,
   holdsWhatFails,
   holdsWhatIsDone,
@@ -20,25 +21,25 @@ afterAll(async () => {
   if (!('missing' in kafka)) await kafka.stop()
 })
 
+/** Kafka gives a record out again until it is done. */
+const queueOf = (topic: string): QueueUnderTest => ({
+  system: 'kafka',
+  destination: topic,
+  hanging: /^record hangs$/,
+  failing: {
+    verdict: 'kept',
+    tasks: [{ state: 'succeeded', attempts: [{ state: 'retrying', reason: 'rejected' }, { state: 'succeeded' }] }],
+  },
+  failingStates: ['retrying', 'succeeded'],
+})
+
 describe('a service whose work goes through kafkajs', () => {
   bothFormats(
     'done, retried, refused, rolled back, lost and recovered work stands in the receipt and in the request’s own trace',
     { cjs: appFile('kafkajs.cjs'), mjs: appFile('kafkajs.mjs') },
     async ({ app, node, context }) => {
       const topic = `mail-${randomUUID()}`
-      const queue: QueueUnderTest = {
-        system: 'kafka',
-        destination: topic,
-        hanging: /^record hangs$/,
-        // Kafka gives a record out again until it is done.
-        failing: {
-          verdict: 'kept',
-          tasks: [
-            { state: 'succeeded', attempts: [{ state: 'retrying', reason: 'rejected' }, { state: 'succeeded' }] },
-          ],
-        },
-        failingStates: ['retrying', 'succeeded'],
-      }
+      const queue = queueOf(topic)
       const roles = await startRoles({ app, node, env: { KAFKA: present(kafka, context).url, TOPIC: topic } })
       const { admin, ask, sink } = roles
       const worker = await roles.startReady('worker')
@@ -92,4 +93,14 @@ describe('a service whose work goes through kafkajs', () => {
       await holdsItsTongue(roles)
     },
   )
+
+  test('the oldest version that is followed is followed as well', async (context) => {
+    const topic = `mail-${randomUUID()}`
+    const roles = await startRoles({
+      app: appFile('kafkajs.cjs'),
+      node: nodesUnderTest()[0]!,
+      env: { KAFKA: present(kafka, context).url, TOPIC: topic, LIBRARY: 'kafkajs-oldest' },
+    })
+    expect(await holdsAll(roles, queueOf(topic))).toBe('')
+  })
 })

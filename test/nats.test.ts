@@ -1,7 +1,16 @@
-import { bothFormats, get, present, service, type MissingServer, type ServerOf } from '@afterspan/testing'
-import { afterAll, beforeAll, describe, expect } from 'vitest'
+import {
+  bothFormats,
+  nodesUnderTest,
+  get,
+  present,
+  service,
+  type MissingServer,
+  type ServerOf,
+} from '@afterspan/testing'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { appFile } from './app.ts'
 import {
+  holdsAll,
   holdsItsTongue,
   holdsWhatFails,
   holdsWhatIsDone,
@@ -96,4 +105,14 @@ describe('a service whose work goes to JetStream', () => {
       await holdsItsTongue(roles)
     },
   )
+
+  test('the oldest version that is followed is followed as well', async (context) => {
+    const QUEUE = `mail${++count}`
+    const roles = await startRoles({
+      app: appFile('nats.cjs'),
+      node: nodesUnderTest()[0]!,
+      env: { NATS_URL: present(nats, context).url, QUEUE, LIBRARY: 'nats-oldest' },
+    })
+    expect(await holdsAll(roles, { system: 'nats', destination: `${QUEUE}.send`, hanging: /^message hangs/ })).toBe('')
+  })
 })

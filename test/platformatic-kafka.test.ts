@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { bothFormats, present, service, type MissingServer, type ServerOf } from '@afterspan/testing'
-import { afterAll, beforeAll, describe } from 'vitest'
+import { bothFormats, nodesUnderTest, present, service, type MissingServer, type ServerOf } from '@afterspan/testing'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { appFile } from './app.ts'
-import { holdsItsTongue, holdsWhatIsDone, holdsWhatIsKilled } from './queue-conformance.ts'
+import { holdsAll, holdsItsTongue, holdsWhatIsDone, holdsWhatIsKilled } from './queue-conformance.ts'
 import { startRoles } from './roles.ts'
 
 let kafka: ServerOf['kafka'] | MissingServer
@@ -29,4 +29,16 @@ describe('a service whose work goes through @platformatic/kafka', () => {
       await holdsItsTongue(roles)
     },
   )
+
+  test('the oldest version that is followed is followed as well', async (context) => {
+    const topic = `mail-${randomUUID()}`
+    const roles = await startRoles({
+      app: appFile('platformatic-kafka.cjs'),
+      node: nodesUnderTest()[0]!,
+      env: { KAFKA: present(kafka, context).url, TOPIC: topic, LIBRARY: 'platformatic-kafka-oldest' },
+    })
+    expect(
+      await holdsAll(roles, { system: 'kafka', destination: topic, hanging: /^record hangs$/ }, 'nothing fails'),
+    ).toBe('')
+  })
 })

@@ -81,6 +81,21 @@ export async function holdsWhatIsKilled(
   return { traceId, drawing }
 }
 
+/** All of it at once. `meanwhile`: as for what fails, or that nothing can. Returns what is heard of it: nothing. */
+export async function holdsAll(
+  roles: Roles,
+  queue: QueueUnderTest,
+  meanwhile: ((traceId: string) => Promise<void>) | 'nothing fails' = async () => {},
+): Promise<string> {
+  const worker = await roles.startReady('worker')
+  await holdsWhatIsDone(roles, queue)
+  if (meanwhile !== 'nothing fails') await holdsWhatFails(roles, queue, meanwhile)
+  await worker.stop()
+  await holdsWhatIsKilled(roles, queue)
+  await roles.stop()
+  return withoutNodesWarnings(roles.stderr())
+}
+
 /** Nothing of it is heard. To be asked last. */
 export async function holdsItsTongue(roles: Roles): Promise<void> {
   expect(withoutNodesWarnings(roles.stderr())).toBe('')

@@ -1,7 +1,16 @@
-import { bothFormats, get, present, service, type MissingServer, type ServerOf } from '@afterspan/testing'
-import { afterAll, beforeAll, describe, expect } from 'vitest'
+import {
+  bothFormats,
+  nodesUnderTest,
+  get,
+  present,
+  service,
+  type MissingServer,
+  type ServerOf,
+} from '@afterspan/testing'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { appFile } from './app.ts'
 import {
+  holdsAll,
   holdsItsTongue,
   holdsWhatFails,
   holdsWhatIsDone,
@@ -20,19 +29,21 @@ afterAll(async () => {
   if (!('missing' in rabbitmq)) await rabbitmq.stop()
 })
 
+const queueOf = (destination: string): QueueUnderTest => ({
+  system: 'rabbitmq',
+  destination,
+  hanging: /^message hangs traceparent$/,
+  failing: { verdict: 'broken', tasks: [{ state: 'failed', reason: 'dead_lettered', attempts: [{ n: 1 }] }] },
+  failingStates: ['failed'],
+})
+
 describe('a service whose work goes to RabbitMQ', () => {
   bothFormats(
     'what became of each message stands in the receipt and in the request’s own trace',
     { cjs: appFile('rabbitmq.cjs'), mjs: appFile('rabbitmq.mjs') },
     async ({ app, node, context }) => {
       const QUEUE = `mail${++count}`
-      const queue: QueueUnderTest = {
-        system: 'rabbitmq',
-        destination: QUEUE,
-        hanging: /^message hangs traceparent$/,
-        failing: { verdict: 'broken', tasks: [{ state: 'failed', reason: 'dead_lettered', attempts: [{ n: 1 }] }] },
-        failingStates: ['failed'],
-      }
+      const queue = queueOf(QUEUE)
       const roles = await startRoles({ app, node, env: { AMQP_URL: present(rabbitmq, context).url, QUEUE } })
       const { admin, ask, sink, url, web } = roles
       const worker = await roles.startReady('worker')
@@ -92,4 +103,14 @@ describe('a service whose work goes to RabbitMQ', () => {
       await holdsItsTongue(roles)
     },
   )
+
+  test('the oldest version that is followed is followed as well', async (context) => {
+    const QUEUE = `mail${++count}`
+    const roles = await startRoles({
+      app: appFile('rabbitmq.cjs'),
+      node: nodesUnderTest()[0]!,
+      env: { AMQP_URL: present(rabbitmq, context).url, QUEUE, LIBRARY: 'amqplib-oldest' },
+    })
+    expect(await holdsAll(roles, queueOf(QUEUE))).toBe('')
+  })
 })

@@ -1,4 +1,4 @@
 const express = require('express')
-const graphile = require('graphile-worker')
+const graphile = require(process.env.LIBRARY ?? 'graphile-worker')
 
 void require('./graphile-worker-app.cjs')({ express, graphile })

@@ -1,4 +1,4 @@
 const express = require('express')
-const { Kafka, Partitioners } = require('kafkajs')
+const { Kafka, Partitioners } = require(process.env.LIBRARY ?? 'kafkajs')
 
 require('./kafkajs-app.cjs')({ express, Kafka, Partitioners })

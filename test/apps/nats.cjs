@@ -1,4 +1,4 @@
-const { connect } = require('nats')
+const { connect } = require(process.env.LIBRARY ?? 'nats')
 const express = require('express')
 
 const join = async (servers) => {

@@ -1,4 +1,4 @@
 const express = require('express')
-const kafka = require('@platformatic/kafka')
+const kafka = require(process.env.LIBRARY ?? '@platformatic/kafka')
 
 require('./platformatic-kafka-app.cjs')({ express, ...kafka })

@@ -1,5 +1,5 @@
 const { promisify } = require('node:util')
-const { connect } = require('amqplib/callback_api')
+const { connect } = require(`${process.env.LIBRARY ?? 'amqplib'}/callback_api`)
 const express = require('express')
 
 void require('./rabbitmq-app.cjs')({ express, connect: async (url) => promised(await promisify(connect)(url)) })

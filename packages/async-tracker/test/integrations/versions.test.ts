@@ -1,0 +1,23 @@
+// What an integration says of versions, against those that the tests run it with: the newest one installed, and the oldest under an alias.
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { inRange } from '../../../core/src/instrument/version-range.ts'
+import { repositoryRoot } from '../../../testing/src/repository.ts'
+import { integrations } from '../../src/integrations/index.gen.ts'
+
+const { dependencies } = JSON.parse(readFileSync(join(repositoryRoot(), 'test/package.json'), 'utf8')) as {
+  readonly dependencies: Readonly<Record<string, string>>
+}
+const OLDEST = Object.entries(dependencies).filter(([alias]) => alias.endsWith('-oldest'))
+
+describe('the versions that an integration takes', () => {
+  test.for(integrations)('of $name: the newest that is tested is one of them', ({ module, versions }) => {
+    expect(inRange(dependencies[module] ?? '', versions)).toBe(true)
+  })
+  test.for(OLDEST)('%s is the first of them', ([alias, version]) => {
+    const { module, versions } = integrations.find(({ name }) => `${name}-oldest` === alias)!
+    const [, oldest] = /^>=(\S+)/.exec(versions) ?? []
+    expect(version).toBe(`npm:${module}@${oldest}`)
+  })
+})
