@@ -4,6 +4,7 @@ import { requireKept, type Clock, type HealthProbe, type ModuleHook } from '@aft
 import type { HealthSettings } from './options.ts'
 import type * as Amqplib from './probes/amqplib.ts'
 import type * as Grpc from './probes/grpc.ts'
+import type * as Knex from './probes/knex.ts'
 import type * as MySql from './probes/mysql.ts'
 import type * as Nats from './probes/nats.ts'
 import type * as NodeRedis from './probes/node-redis.ts'
@@ -56,6 +57,14 @@ export const CLIENT_PROBES: readonly ClientProbe[] = [
     hooks: ({ postgresJsHook }: typeof PostgresJs, { add, clock, onRejected }) => [
       postgresJsHook(add, clock, onRejected),
     ],
+  },
+  {
+    name: 'knex (health)',
+    module: 'knex',
+    files: ['lib/client.js'],
+    versions: '>=0.95.0 <4',
+    file: 'knex',
+    hooks: ({ knexHook }: typeof Knex, { add, clock, onRejected }) => [knexHook(add, clock, onRejected)],
   },
   {
     name: 'ioredis (health)',
