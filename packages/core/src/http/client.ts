@@ -6,6 +6,7 @@ import { isTracingSuppressed } from '@opentelemetry/core'
 import { describeException } from '../sdk/request-span.ts'
 import { OWN_REQUEST } from '../sdk/otlp/transport.ts'
 import type { MetricRegistry } from '../metrics/registry.ts'
+import { makeRoom } from './listener-room.ts'
 import { createClientMetrics, type ClientMeasure } from './client-metrics.ts'
 import { redactQuery } from './redact-query.ts'
 
@@ -51,6 +52,7 @@ export function watchClients(tracer: () => Tracer, metrics: MetricRegistry): voi
     const end = (): void => {
       finish(request)
     }
+    makeRoom(response)
     response.once('end', end)
     response.once('close', end)
   })
@@ -106,6 +108,7 @@ function created(
     })
   // An upgrade, a CONNECT, or a destroy() without an error ends without the other two channels.
   // So does an answer that is cut off: Node closes the request before the response.
+  makeRoom(request)
   request.once('close', () => {
     const { [SPAN]: open, res } = request as typeof request & { readonly res?: IncomingMessage | null }
     if (open && res && isCutOff(res)) fail(open, res.errored)

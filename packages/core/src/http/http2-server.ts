@@ -6,6 +6,7 @@ import { ROOT_CONTEXT, type Context } from '@opentelemetry/api'
 import { suppressTracing } from '@opentelemetry/core'
 import { say } from '../diag.ts'
 import { bindLateListeners } from './late-listeners.ts'
+import { makeRoom } from './listener-room.ts'
 import { OPEN, type Marked, type Open } from './open-request.ts'
 import { streamOutcome } from './outcome.ts'
 import { traceparentOf, type RequestHead } from './request-attributes.ts'
@@ -68,6 +69,7 @@ function start(settings: Http2Settings, stream: Stream, headers: IncomingHttpHea
     return
   }
   stream[OPEN] = open
+  makeRoom(stream)
   stream.once('close', onClose)
   settings.enter(open.context)
 }

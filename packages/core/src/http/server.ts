@@ -26,6 +26,7 @@ import { inFlight } from './in-flight.ts'
 import type { Inbound } from './inbound.ts'
 import { createInferredRoutes, type InferredRoutes } from './inferred-route.ts'
 import { bindLateListeners } from './late-listeners.ts'
+import { makeRoom } from './listener-room.ts'
 import { Open, OPEN, openOf, type Marked } from './open-request.ts'
 import { abortOutcome } from './outcome.ts'
 import { describeRequest, pathOf, type RequestFacts, type RequestHead } from './request-attributes.ts'
@@ -161,6 +162,7 @@ function start(
   response[OPEN] = open
   // The client is to come back by another connection, which is not to this process.
   if (serving.drain.isAsked) response.shouldKeepAlive = false
+  makeRoom(response)
   response.on('close', onClose)
   serving.requestStarted()
   serving.manager.enter(open.context)
