@@ -17,9 +17,9 @@ second.on('stream', (stream) => {
 })
 first.listen(0, '127.0.0.1', () => {
   const request = http.get({ port: first.address().port, agent: false }, (response) => {
+    response.resume().on('close', () => second.listen(0, '127.0.0.1', ask))
     fill(response, 'close')
     fill(response, 'end')
-    response.resume().on('close', () => second.listen(0, '127.0.0.1', ask))
   })
   fill(request, 'close')
 })
