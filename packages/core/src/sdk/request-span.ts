@@ -139,7 +139,8 @@ export class RequestSpan implements Span {
     return this
   }
   setStatus(status: SpanStatus): this {
-    if (this.ended || this.#status?.code === SpanStatusCode.OK) return this
+    // Unset says nothing, and after Ok nothing is said any more: https://opentelemetry.io/docs/specs/otel/trace/api/#set-status
+    if (this.ended || status.code === SpanStatusCode.UNSET || this.#status?.code === SpanStatusCode.OK) return this
     this.#status = {
       code: status.code as 0 | 1 | 2,
       message: status.code === SpanStatusCode.ERROR && status.message ? String(this.#cut(status.message)) : undefined,
