@@ -4,6 +4,7 @@ import { requireKept, type Clock, type HealthProbe, type ModuleHook } from '@aft
 import type { HealthSettings } from './options.ts'
 import type * as Amqplib from './probes/amqplib.ts'
 import type * as Grpc from './probes/grpc.ts'
+import type * as KafkaJs from './probes/kafkajs.ts'
 import type * as Knex from './probes/knex.ts'
 import type * as MySql from './probes/mysql.ts'
 import type * as Nats from './probes/nats.ts'
@@ -109,6 +110,19 @@ export const CLIENT_PROBES: readonly ClientProbe[] = [
         stuckStatus: settings.queueStatus,
         deadMs: settings.deadPoolMs,
         againMs: 10_000,
+      }),
+    ],
+  },
+  {
+    name: 'kafkajs (health)',
+    module: 'kafkajs',
+    versions: '>=2.0.0 <3',
+    file: 'kafkajs',
+    hooks: ({ kafkajsHook }: typeof KafkaJs, { add, clock, onRejected, settings }) => [
+      kafkajsHook(add, clock, onRejected, {
+        stuckMs: settings.consumerStuckMs,
+        stuckStatus: settings.queueStatus,
+        deadMs: settings.deadPoolMs,
       }),
     ],
   },

@@ -64,6 +64,12 @@ const CODES: ReadonlySet<string> = new Set([
   'consumer_gone',
   'consumer_stuck',
   'queue_gone',
+  // Kafka
+  'brokers_unreachable',
+  'consumer_crashed',
+  'offline_partitions',
+  'topic_gone',
+  'under_min_isr',
   // the process
   'clock_stepped',
   'descriptors_near_limit',

@@ -11,6 +11,7 @@ import {
 } from '@afterspan/core/internal'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { registerProbe } from '../src/index.ts'
+import { CLIENT_PROBES } from '../src/client-hooks.ts'
 import { bootHealth, healthOptions } from '../src/internal.ts'
 import type { HealthSnapshot } from '../src/snapshot.ts'
 
@@ -76,17 +77,7 @@ test('boot names the side service and the modules to look at, and waits', async 
     },
   ])
   expect(() => structuredClone(services[0]!.data)).not.toThrow()
-  expect(hooks.map((hook) => hook.module)).toEqual([
-    'pg-pool',
-    'postgres',
-    'ioredis',
-    'mysql2',
-    '@redis/client',
-    'amqplib',
-    'nats',
-    '@nats-io/nats-core',
-    '@nats-io/jetstream',
-  ])
+  expect(hooks.map((hook) => hook.module)).toEqual(CLIENT_PROBES.map((each) => each.module))
   expect([vi.getTimerCount(), wakes, posted.length]).toEqual([1, 0, 0])
 })
 

@@ -14,8 +14,8 @@ export const kafkajs: Integration<KafkaJS> = {
   systems: ['kafka'],
   replacesScopes: ['@opentelemetry/instrumentation-kafkajs'],
   patch({ Kafka: { prototype } }, kit) {
-    // import and require may both bring it: there is one class.
-    if (ours.has(prototype.producer)) return
+    // import and require may both bring it: there is one class. Its methods may have been wrapped by others in between.
+    if (ours.has(prototype)) return
     kit.wrap(
       prototype,
       'producer',
@@ -36,6 +36,6 @@ export const kafkajs: Integration<KafkaJS> = {
           return consumer
         },
     )
-    ours.add(prototype.producer)
+    ours.add(prototype)
   },
 }

@@ -1,0 +1,186 @@
+// What the events of a consumer of kafkajs say of its work: whether it is in its group, and gets on with what it was given.
+import type { ProbeResult } from '@afterspan/core/internal'
+
+export interface ConsumerOptions {
+  /** A batch in which nothing has moved for so long is stuck. */
+  readonly stuckMs: number
+  readonly stuckStatus: 'warn' | 'fail'
+  /** A restart helps where a consumer has ended for good, and the brokers answer, for so long. */
+  readonly deadMs: number
+}
+/** Of kafkajs: an object with an `on`. */
+export interface Emitting {
+  on(event: string, listener: (event: { readonly payload?: Payload }) => void): unknown
+}
+interface Payload {
+  readonly topic?: string
+  readonly partition?: number
+  readonly firstOffset?: string | null
+  readonly offsetLag?: string
+  readonly memberAssignment?: Readonly<Record<string, readonly number[]>>
+  readonly restart?: boolean
+}
+interface BatchAtWork {
+  readonly firstOffset: string | null | undefined
+  movedAt: number
+}
+
+export class ConsumerWatch {
+  readonly #now: () => number
+  readonly #sessionMs: number
+  readonly #rebalanceMs: number
+  /** The app has called run(), and not stop(). */
+  #isRunning = false
+  #isEachMessage = false
+  #joinedAt: number | undefined
+  /** Since when it is to join. */
+  #joiningAt = 0
+  #heartbeatAt = 0
+  #crash: { readonly at: number; readonly restarts: boolean; readonly inBatch: boolean } | undefined
+  #partitions = 0
+  /** Of each partition that is at work. */
+  readonly #batches = new Map<string, BatchAtWork>()
+  readonly #lags = new Map<string, number>()
+  #isSeen = false
+
+  constructor(now: () => number, given: { readonly sessionTimeout?: number; readonly rebalanceTimeout?: number }) {
+    this.#now = now
+    this.#sessionMs = given.sessionTimeout ?? 30_000
+    this.#rebalanceMs = given.rebalanceTimeout ?? 60_000
+  }
+
+  follow(consumer: Emitting): void {
+    const on = (event: string, then: (payload: Payload) => void): void => {
+      consumer.on(`consumer.${event}`, ({ payload }) => then(payload ?? {}))
+    }
+    on('group_join', (payload) => this.#joined(payload))
+    on('rebalancing', () => this.#leave())
+    on('crash', ({ restart }) => {
+      this.#crash = { at: this.#now(), restarts: restart === true, inBatch: this.#batches.size > 0 }
+      this.#leave()
+    })
+    on('heartbeat', () => {
+      this.#heartbeatAt = this.#now()
+      this.#isSeen = true
+      // Between two messages: the first is done. Within a batch of the app's own it says only that the app lives.
+      if (this.#isEachMessage) this.#move()
+    })
+    on('fetch', () => (this.#isSeen = true))
+    on('commit_offsets', () => this.#move())
+    on('start_batch_process', (payload) => this.#start(payload))
+    on('end_batch_process', (payload) => {
+      this.#batches.delete(keyOf(payload))
+      this.#lags.set(keyOf(payload), Number(payload.offsetLag))
+      this.#isSeen = true
+      if (this.#crash && this.#joinedAt !== undefined) this.#crash = undefined
+    })
+  }
+
+  runs(isEachMessage: boolean): void {
+    this.#isRunning = true
+    this.#isEachMessage = isEachMessage
+    this.#crash = undefined
+    this.#leave()
+  }
+
+  stops(): void {
+    this.#isRunning = false
+    this.#crash = undefined
+    this.#leave()
+  }
+
+  get isRunning(): boolean {
+    return this.#isRunning
+  }
+
+  /** It is to join, and waits for the others of its group: until then its connection gives no answers. */
+  isJoining(forMs: number): boolean {
+    return this.#isRunning && this.#joinedAt === undefined && !this.#crash && this.#now() - this.#joiningAt < forMs
+  }
+
+  /** Something has come from the brokers since this was asked last, and nothing is known that is not well. */
+  seesWell(options: ConsumerOptions): boolean {
+    const isSeen = this.#isSeen
+    this.#isSeen = false
+    return isSeen && this.#joinedAt !== undefined && this.judge(options).status === 'pass'
+  }
+
+  judge({ stuckMs, stuckStatus, deadMs }: ConsumerOptions): ProbeResult {
+    if (!this.#isRunning) return { status: 'pass' }
+    const now = this.#now()
+    const observed = this.#observed()
+    if (this.#joinedAt === undefined) {
+      if (this.#crash) return { status: 'fail', ...crashed(this.#crash, now, deadMs), observed }
+      const reason = 'the consumer has not joined its group'
+      if (now - this.#joiningAt > this.#rebalanceMs) return away('consumer_gone', reason, observed)
+      return { status: 'pass', observed }
+    }
+    const silentMs = now - this.#heartbeatAt
+    if (silentMs > this.#sessionMs) {
+      const reason = 'the group has counted the consumer out: it sends no heartbeat while it works on a message'
+      return away('consumer_gone', reason, { ...observed, silent: { value: Math.round(silentMs), unit: 'ms' } })
+    }
+    let stillMs = 0
+    for (const { movedAt } of this.#batches.values()) stillMs = Math.max(stillMs, now - movedAt)
+    if (stillMs > stuckMs) {
+      const reason = 'the consumer works on one message or batch, and others wait'
+      const still = { ...observed, idle: { value: Math.round(stillMs), unit: 'ms' } }
+      return { ...away('consumer_stuck', reason, still), status: stuckStatus }
+    }
+    if (!this.#crash?.inBatch) return { status: 'pass', observed }
+    const reason = 'the consumer has ended in a batch, has begun again, and has finished none since'
+    return { ...away('consumer_crashed', reason, observed), status: 'warn' }
+  }
+
+  #observed(): NonNullable<ProbeResult['observed']> {
+    if (this.#joinedAt === undefined) return {}
+    let lag = 0
+    for (const each of this.#lags.values()) if (each > 0) lag += each
+    return { assigned: { value: this.#partitions, unit: 'count' }, lag: { value: lag, unit: 'count' } }
+  }
+
+  #joined({ memberAssignment = {} }: Payload): void {
+    this.#joinedAt = this.#now()
+    this.#heartbeatAt = this.#joinedAt
+    this.#isSeen = true
+    this.#partitions = Object.values(memberAssignment).reduce((sum, { length }) => sum + length, 0)
+    this.#lags.clear()
+  }
+
+  #leave(): void {
+    this.#joinedAt = undefined
+    this.#joiningAt = this.#now()
+    this.#batches.clear()
+  }
+
+  #start(payload: Payload): void {
+    const { firstOffset } = payload
+    const known = this.#batches.get(keyOf(payload))
+    // The same one again has not got on.
+    if (known && known.firstOffset === firstOffset) return
+    this.#batches.set(keyOf(payload), { firstOffset, movedAt: this.#now() })
+  }
+
+  #move(): void {
+    for (const batch of this.#batches.values()) batch.movedAt = this.#now()
+  }
+}
+
+function keyOf({ topic, partition }: Payload): string {
+  return `${topic}/${partition}`
+}
+
+function crashed(
+  { at, restarts }: { readonly at: number; readonly restarts: boolean },
+  now: number,
+  deadMs: number,
+): Omit<ProbeResult, 'status'> {
+  if (restarts)
+    return { code: 'consumer_crashed', cause: 'self_recoverable', reason: 'the consumer has ended, and begins again' }
+  const cause = now - at > deadMs ? 'self_wedged' : 'self_recoverable'
+  return { code: 'consumer_gone', cause, reason: 'the consumer has ended by an error, and does not begin again' }
+}
+
+function away(code: string, reason: string, observed: NonNullable<ProbeResult['observed']>): ProbeResult {
+  return { status: 'fail', code, cause: 'self_recoverable', reason, observed }
+}

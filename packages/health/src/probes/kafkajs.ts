@@ -1,0 +1,260 @@
+import type { ModuleHook, ProbeResult } from '@afterspan/core/internal'
+import { networkCode } from '../codes.ts'
+import { madeBy } from '../made-at.ts'
+import type { FoundProbe } from '../registry.ts'
+import { scrub } from '../scrub.ts'
+import { untilAborted } from '../until-aborted.ts'
+import { judgeTopics, Reachable, sick, worse } from './kafka-topics.ts'
+import { ask, type Cluster } from './kafkajs-ask.ts'
+import { ConsumerWatch, type ConsumerOptions, type Emitting } from './kafkajs-consumer.ts'
+
+interface Client extends Emitting {
+  connect: (this: unknown) => Promise<unknown>
+  disconnect: (this: unknown) => Promise<unknown>
+  run?: (this: unknown, config?: { eachMessage?: unknown }, ...rest: unknown[]) => Promise<unknown>
+  stop?: (this: unknown) => Promise<unknown>
+}
+interface GivenByApp {
+  readonly sessionTimeout?: number
+  readonly rebalanceTimeout?: number
+}
+type Make = (this: object, given?: GivenByApp, ...rest: unknown[]) => Client
+type Role = 'consumer' | 'producer'
+interface Exports {
+  readonly Kafka: { readonly prototype: Record<Role, Make> }
+}
+interface State {
+  readonly role: Role
+  readonly cluster: Cluster
+  readonly watch: ConsumerWatch
+  readonly reachable: Reachable
+  readonly now: () => number
+  phase: 'new' | 'connecting' | 'open' | 'failed' | 'closed'
+  made: PromiseWithResolvers<void>
+  error: unknown
+  failedAt: number
+  /** What is on its way: it is not asked a second time. */
+  flight: ReturnType<typeof ask> | undefined
+  /** Messages that the brokers have taken since the last look. */
+  isSeen: boolean
+}
+
+/** import and require may both bring a class, and others may have wrapped its methods in between. */
+const watched = new WeakSet<object>()
+const MOST_CLIENTS = 20
+/** The integration of kafkajs may be called before this. */
+const OWN_FRAMES = /[\\/]node_modules[\\/]kafkajs[\\/]|[\\/]afterspan[\\/]dist[\\/]bundle[\\/]/
+/** After a try that failed: then the app is taken to do without. */
+const GIVEN_UP_MS = 60_000
+/** An app whose group joins is given so long until a broker that does not answer is one that does not. */
+const JOINING_MS = 10_000
+
+/** Finds producers and consumers as they are connected, each by its own connections to the brokers. */
+export function kafkajsHook(
+  add: (probe: FoundProbe, madeAt: string | undefined) => unknown,
+  clock: { monotonicMs(): number },
+  onRejected: (why: string) => void,
+  options: ConsumerOptions,
+): ModuleHook {
+  const known = new Set<State>()
+  const found = (state: State): FoundProbe => ({
+    name: state.role === 'producer' ? 'kafka' : 'kafka-consumer',
+    component: 'kafka',
+    criticality: 'required',
+    isGone() {
+      const { phase, failedAt, now } = state
+      const isGone = phase === 'closed' || (phase === 'failed' && now() - failedAt > GIVEN_UP_MS)
+      if (isGone) known.delete(state)
+      return isGone
+    },
+    seesWell: () => seesWell(state, options),
+    check: (signal) => check(state, signal, options),
+  })
+  const connecting = (state: State, probe: FoundProbe, madeAt: string | undefined): void => {
+    known.add(state)
+    if (known.size > MOST_CLIENTS) {
+      known.delete(state)
+      return onRejected(`there are ${MOST_CLIENTS} clients of Kafka already`)
+    }
+    state.phase = 'connecting'
+    state.made = Promise.withResolvers()
+    add(probe, madeAt)
+  }
+  const onMade: OnMade = (role, client, cluster, given, madeAt) => {
+    const now = (): number => clock.monotonicMs()
+    const state = newState(role, cluster, new ConsumerWatch(now, given), now)
+    const probe = found(state)
+    watchClient(client, state, () => connecting(state, probe, madeAt))
+  }
+  return {
+    name: 'kafkajs (health)',
+    module: 'kafkajs',
+    versions: '>=2.0.0 <3',
+    patch: ({ Kafka }: Exports) => watchKafka(Kafka.prototype, onMade),
+  }
+}
+
+type OnMade = (role: Role, client: Client, cluster: Cluster, given: GivenByApp, madeAt: string | undefined) => void
+
+function watchKafka(prototype: Exports['Kafka']['prototype'], onMade: OnMade): void {
+  if (watched.has(prototype)) return
+  watched.add(prototype)
+  for (const role of ['consumer', 'producer'] as const) {
+    const original = prototype[role]
+    const make: Make = function (this, given, ...rest) {
+      const { client, cluster } = withCluster(this, () => original.call(this, given, ...rest))
+      if (!cluster) return client
+      try {
+        const by = madeBy(make, OWN_FRAMES)
+        onMade(role, client, cluster, given ?? {}, by.kind === 'app' ? by.at : undefined)
+      } catch {
+        // the app gets its client, whatever becomes of the probe
+      }
+      return client
+    }
+    prototype[role] = make
+  }
+}
+
+/** Each client has a cluster of its own, which Kafka makes within this call and tells nobody. */
+function withCluster(kafka: object, make: () => Client): { client: Client; cluster: Cluster | undefined } {
+  const symbol = Object.getOwnPropertySymbols(kafka).find(({ description }) => description?.endsWith(':createCluster'))
+  const holder = kafka as Record<symbol, (options: unknown) => Cluster>
+  const original = symbol && holder[symbol]
+  if (!symbol || typeof original !== 'function') return { client: make(), cluster: undefined }
+  let cluster: Cluster | undefined
+  holder[symbol] = (given) => (cluster = original(given))
+  try {
+    const client = make()
+    return { client, cluster }
+  } finally {
+    holder[symbol] = original
+  }
+}
+
+function newState(role: Role, cluster: Cluster, watch: ConsumerWatch, now: () => number): State {
+  return {
+    role,
+    cluster,
+    watch,
+    now,
+    reachable: new Reachable(now),
+    phase: 'new',
+    made: Promise.withResolvers(),
+    error: undefined,
+    failedAt: 0,
+    flight: undefined,
+    isSeen: false,
+  }
+}
+
+function watchClient(client: Client, state: State, onConnecting: () => void): void {
+  const { connect, disconnect, run, stop } = client
+  client.connect = function () {
+    onConnecting()
+    // No second branch of it: the app's rejection must stay one that nobody has handled.
+    return connect.call(this).then(
+      (value) => {
+        // the app may have left in the meantime
+        if (state.phase === 'connecting') state.phase = 'open'
+        state.made.resolve()
+        return value
+      },
+      (error: unknown) => {
+        Object.assign(state, { phase: 'failed', error, failedAt: state.now() })
+        state.made.resolve()
+        throw error
+      },
+    )
+  }
+  client.disconnect = function () {
+    state.phase = 'closed'
+    return disconnect.call(this)
+  }
+  if (state.role === 'producer') {
+    // The probe itself never produces.
+    client.on('producer.network.request', ({ payload }) => {
+      if ((payload as { apiName?: unknown } | undefined)?.apiName === 'Produce') state.isSeen = true
+    })
+    return
+  }
+  state.watch.follow(client)
+  if (run)
+    client.run = function (config, ...rest) {
+      state.watch.runs(typeof config?.eachMessage === 'function')
+      return run.call(this, config, ...rest)
+    }
+  if (stop)
+    client.stop = function () {
+      state.watch.stops()
+      return stop.call(this)
+    }
+}
+
+function seesWell(state: State, options: ConsumerOptions): boolean {
+  if (state.role === 'consumer') return state.watch.seesWell(options)
+  const { isSeen } = state
+  state.isSeen = false
+  return isSeen
+}
+
+async function check(state: State, signal: AbortSignal, options: ConsumerOptions): Promise<ProbeResult> {
+  if (state.phase === 'connecting' && (await untilAborted(state.made.promise, signal)) === 'late')
+    return sick('not_connected', 'the client has not connected yet')
+  if (state.phase === 'failed') return sick(codeOf(state.error), `the client could not connect: ${said(state.error)}`)
+  if (state.phase === 'closed') return { status: 'pass' }
+  const brokers = await askBrokers(state, signal)
+  const work = state.watch.judge(options)
+  // It has let go of its connections because it has ended.
+  return brokers.code === 'not_connected' && work.status === 'fail' ? work : worse(brokers, work)
+}
+
+async function askBrokers(state: State, signal: AbortSignal): Promise<ProbeResult> {
+  const { watch } = state
+  try {
+    if (!state.flight) {
+      const flight = ask(state.cluster, state.reachable, !watch.isRunning)
+      const land = (): void => {
+        if (state.flight === flight) state.flight = undefined
+      }
+      state.flight = flight
+      flight.then(land, land)
+    }
+    const answer = await untilAborted(state.flight, signal)
+    if (answer !== 'late') return judgeTopics(answer, state.role)
+    if (watch.isJoining(JOINING_MS)) return { status: 'pass', observed: { checked: { value: 'joining' } } }
+    return sick('timeout', 'the brokers did not answer within the deadline')
+  } catch (error) {
+    const code = codeOf(error)
+    const result = sick(code, said(error))
+    // The next message may make it.
+    return code === 'topic_gone' && state.role === 'producer' ? { ...result, status: 'warn' } : result
+  }
+}
+
+/** Of the protocol's names for its errors, and kafkajs's own. */
+const CODES: Readonly<Record<string, string>> = {
+  CLUSTER_AUTHORIZATION_FAILED: 'no_permission',
+  GROUP_AUTHORIZATION_FAILED: 'no_permission',
+  ILLEGAL_SASL_STATE: 'auth_failed',
+  LEADER_NOT_AVAILABLE: 'offline_partitions',
+  SASL_AUTHENTICATION_FAILED: 'auth_failed',
+  TOPIC_AUTHORIZATION_FAILED: 'no_permission',
+  UNKNOWN_TOPIC_OR_PARTITION: 'topic_gone',
+  KafkaJSConnectionClosedError: 'connection_lost',
+  KafkaJSRequestTimeoutError: 'timeout',
+  KafkaJSSASLAuthenticationError: 'auth_failed',
+}
+
+function codeOf(error: unknown): string {
+  const { type, name, cause, code } = (error ?? {}) as Readonly<Record<string, unknown>>
+  const known = CODES[String(type)] ?? CODES[String(name)] ?? networkCode({ code })
+  if (known) return known
+  if (cause && cause !== error) return codeOf(cause)
+  const inText = /\b(ECONNREFUSED|ECONNRESET|ENOTFOUND|ETIMEDOUT|EHOSTUNREACH)\b/.exec(said(error))?.[1]
+  return inText ?? (/timeout/i.test(said(error)) ? 'timeout' : 'not_connected')
+}
+
+function said(error: unknown): string {
+  return scrub(error instanceof Error ? error.message : String(error))
+}

@@ -1,0 +1,86 @@
+import {
+  bothFormats,
+  get,
+  pollUntil,
+  present,
+  service,
+  startPreloaded,
+  type MissingServer,
+  type ServerOf,
+} from '@afterspan/testing'
+import { afterAll, beforeAll, describe, expect } from 'vitest'
+import { appFile, listening } from './app.ts'
+
+let kafka: ServerOf['kafka'] | MissingServer
+let count = 0
+beforeAll(async () => {
+  kafka = await service('kafka')
+})
+afterAll(async () => {
+  if (!('missing' in kafka)) await kafka.stop()
+})
+
+describe.each([{ library: 'kafkajs', line: /kafkajs-app\.cjs:\d+$/ }])('clients of $library', ({ library, line }) => {
+  bothFormats(
+    'are found, and judged by a round trip and by their work; frozen brokers turn /readyz and not /livez',
+    { cjs: appFile(`${library}.cjs`), mjs: appFile(`${library}.mjs`) },
+    async ({ app, node, context }) => {
+      const server = present(kafka, context)
+      const TOPIC = `orders.mail-${library}${++count}`
+      const start = (role: string): ReturnType<typeof startPreloaded> =>
+        startPreloaded({
+          app,
+          node: node.path,
+          env: {
+            KAFKA: server.url,
+            TOPIC,
+            GROUP: TOPIC,
+            ROLE: role,
+            AFTERSPAN_HEALTH_INTERVAL: '500',
+            AFTERSPAN_HEALTH_TIMEOUT: '700',
+          },
+        })
+      const web = start('web')
+      let worker = web
+      const until = async (of: typeof web, path: string, status: number, text: string): Promise<string> => {
+        const admin = await of.adminUrl()
+        return pollUntil(
+          async () => {
+            const answer = await get(`${admin}${path}`)
+            return answer.status === status && answer.text.includes(text) && answer.text
+          },
+          { timeoutMs: 40_000, what: `${path} to be ${status} with ${text}` },
+        )
+      }
+      try {
+        const url = await listening(web)
+        worker = start('worker')
+        await get(`${url}/send/succeeds`)
+        await worker.waitForLine(/^record succeeds$/)
+        await until(web, '/readyz?verbose', 200, '[+]kafka ok')
+        expect(JSON.parse(await until(web, '/health', 200, 'kafka:partitions'))).toMatchObject({
+          checks: { 'kafka:responseTime': [{ madeAt: expect.stringMatching(line) }] },
+        })
+        await until(worker, '/readyz?verbose', 200, '[+]kafka-consumer ok')
+        await until(worker, '/health', 200, 'kafka-consumer:assigned')
+
+        await worker.stop()
+
+        await server.freeze()
+        try {
+          await until(web, '/readyz?verbose', 503, '[-]kafka failed: timeout')
+          const admin = await web.adminUrl()
+          expect((await get(`${admin}/livez`)).status).toBe(200)
+          const seenByOthers = await get(`${admin}/health`, { headers: { 'x-forwarded-for': '203.0.113.9' } })
+          expect(seenByOthers.status).toBe(503)
+          expect(seenByOthers.text).not.toMatch(/127\.0\.0\.1|:\d{4,5}|orders/)
+        } finally {
+          await server.thaw()
+        }
+        await until(web, '/readyz?verbose', 200, '[+]kafka ok')
+      } finally {
+        await Promise.all([web.stop(), worker.stop()])
+      }
+    },
+  )
+})
