@@ -14,5 +14,5 @@ export interface LogEntry {
   readonly ids: LogIds | undefined
 }
 
-/** Takes an entry; never throws. */
-export type SendLog = (entry: LogEntry) => void
+/** Takes what makes an entry, which is not called where there is no room for it; never throws. */
+export type SendLog = (make: () => LogEntry) => void

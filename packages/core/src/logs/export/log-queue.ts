@@ -36,17 +36,21 @@ export class LogQueue {
     this.#shownUrl = settings.otlp.url.replace(/\/\/[^/@]*@/, '//')
   }
 
-  add(log: EncodedLog): void {
+  /** False: one more is dropped and counted. */
+  hasRoom(): boolean {
     const { limits, dropped } = this.#settings
-    const { length } = log.bytes
-    if (this.#waiting.length + this.#underWay.length >= limits.maxRecords || this.#bytes + length > MOST_BYTES) {
-      dropped.add(1, 'queue_full')
-      const text = `log records are dropped: ${limits.maxRecords} wait for ${this.#shownUrl} already. afterspan_log_records_dropped_total counts them.`
-      say('AFS_EXPORT_FAILED', text, 'logs queue_full')
-      return
-    }
+    if (this.#waiting.length + this.#underWay.length < limits.maxRecords && this.#bytes < MOST_BYTES) return true
+    dropped.add(1, 'queue_full')
+    const text = `log records are dropped: ${limits.maxRecords} wait for ${this.#shownUrl} already. afterspan_log_records_dropped_total counts them.`
+    say('AFS_EXPORT_FAILED', text, 'logs queue_full')
+    return false
+  }
+
+  /** Where there is room. */
+  add(log: EncodedLog): void {
+    const { limits } = this.#settings
     this.#waiting.push(log)
-    this.#bytes += length
+    this.#bytes += log.bytes.length
     if (this.#waiting.length >= limits.batchRecords && this.#backoffMs === 0) void this.#send()
     else this.#schedule(limits.delayMs)
   }

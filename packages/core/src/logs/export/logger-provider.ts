@@ -32,9 +32,9 @@ function createLogger(scope: { readonly name: string; readonly version?: string 
   return {
     enabled: () => true,
     emit(record: LogRecord) {
-      try {
+      send(() => {
         const { exception, attributes = {}, timestamp, observedTimestamp } = record
-        send({
+        return {
           scope,
           timeMs: timestamp === undefined ? undefined : toEpochMs(timestamp),
           observedMs: observedTimestamp === undefined ? Date.now() : toEpochMs(observedTimestamp),
@@ -44,10 +44,8 @@ function createLogger(scope: { readonly name: string; readonly version?: string 
           attributes: exception === undefined ? attributes : { ...exceptionOf(exception), ...attributes },
           eventName: record.eventName,
           ids: idsOf(record.context ?? context.active()),
-        })
-      } catch {
-        // an app's record may hold anything, and its emit() must not throw
-      }
+        }
+      })
     },
   }
 }

@@ -38,11 +38,11 @@ function pinoHook(send: SendLog): ModuleHook {
       const asJson = prototype[asJsonSym] as (object: unknown, message: unknown, level: number, time: string) => string
       prototype[asJsonSym] = function (this: Record<symbol, unknown>, object: unknown, message: unknown, level, time) {
         const line = asJson.call(this, object, message, level, time)
-        attempt(() => {
+        send(() => {
           const key = (this[messageKeySym] ?? 'msg') as string
           const { [key]: body, level: _level, time: _time, ...rest } = JSON.parse(line) as Fields
           const labels = (this as { levels?: Pino['levels'] }).levels?.labels ?? pino.levels.labels
-          send({
+          return {
             scope: { name: 'pino' },
             observedMs: Date.now(),
             timeMs: Date.now(),
@@ -51,7 +51,7 @@ function pinoHook(send: SendLog): ModuleHook {
             body,
             attributes: attributesOf(rest),
             ids: activeIds(),
-          })
+          }
         })
         return line
       } as typeof asJson
@@ -82,9 +82,9 @@ function bunyanHook(send: SendLog): ModuleHook {
       prototype._emit = function (record, noEmit) {
         const written = emit.call(this, record, noEmit)
         if (noEmit !== true)
-          attempt(() => {
+          send(() => {
             const { msg, level, time, v: _version, name, ...rest } = record
-            send({
+            return {
               scope: { name: 'bunyan' },
               observedMs: Date.now(),
               timeMs: time instanceof Date ? time.getTime() : undefined,
@@ -93,7 +93,7 @@ function bunyanHook(send: SendLog): ModuleHook {
               body: msg,
               attributes: attributesOf({ name, ...rest }),
               ids: activeIds(),
-            })
+            }
           })
         return written
       }
@@ -123,25 +123,35 @@ function winstonHook(send: SendLog): ModuleHook {
         return write.call(this, info, ...rest)
       }
       prototype.push = function (info, ...rest) {
-        attempt(() => {
-          if (!isObject(info)) return
-          const { level, message, ...fields } = info
-          const name = String((info as Record<symbol, unknown>)[LEVEL] ?? level)
-          if (this.isLevelEnabled?.(name) === false) return
-          send({
-            scope: { name: 'winston' },
-            observedMs: Date.now(),
-            timeMs: Date.now(),
-            severity: severityOfName(name),
-            severityText: name,
-            body: message,
-            attributes: attributesOf(fields),
-            ids: idsOf.has(info) ? idsOf.get(info) : activeIds(),
+        const level = levelOf(this, info)
+        if (level !== undefined)
+          send(() => {
+            const { level: _level, message, ...fields } = info as Fields
+            return {
+              scope: { name: 'winston' },
+              observedMs: Date.now(),
+              timeMs: Date.now(),
+              severity: severityOfName(level),
+              severityText: level,
+              body: message,
+              attributes: attributesOf(fields),
+              ids: idsOf.has(info as Fields) ? idsOf.get(info as Fields) : activeIds(),
+            }
           })
-        })
         return push.call(this, info, ...rest)
       }
     },
+  }
+}
+
+/** As the app named it, whatever a format has made of it; undefined where no transport takes it, and for the end of the stream. */
+function levelOf(logger: WinstonLogger, info: unknown): string | undefined {
+  try {
+    if (!isObject(info)) return undefined
+    const level = (info as Record<symbol, unknown>)[LEVEL] ?? info['level']
+    return typeof level === 'string' && logger.isLevelEnabled?.(level) !== false ? level : undefined
+  } catch {
+    return undefined // an object of the app's may throw where it is read
   }
 }
 
@@ -159,14 +169,5 @@ function attributesOf({ trace_id: _t, span_id: _s, trace_flags: _f, hostname: _h
     ...(typeof type === 'string' ? { 'exception.type': type } : {}),
     ...(typeof error['message'] === 'string' ? { 'exception.message': error['message'] } : {}),
     'exception.stacktrace': error['stack'],
-  }
-}
-
-/** A line of the app's is the app's: whatever is wrong with what we make of it, it is written. */
-function attempt(tell: () => void): void {
-  try {
-    tell()
-  } catch {
-    // not a line that can be told
   }
 }

@@ -24,10 +24,12 @@ export function sendLogs({ logs, resource, ...counters }: SendLogsDeps): {
   readonly lastLogs: LastSource
 } {
   const queue = logs.otlp && new LogQueue({ otlp: logs.otlp, resource, limits: logs.queue, ...counters })
-  const send: SendLog = (entry) => {
-    if (logs.isPrinted) print(entry)
-    if (!queue) return
+  const send: SendLog = (make) => {
+    if (!logs.isPrinted && queue?.hasRoom() === false) return
     try {
+      const entry = make()
+      if (logs.isPrinted) print(entry)
+      if (!queue || (logs.isPrinted && !queue.hasRoom())) return
       const bytes = encodeLog(entry, logs.limits)
       // What is sent for a request is no work of that request.
       withoutTracing(() => {
