@@ -50,8 +50,7 @@ describe('a service whose work goes to BullMQ', () => {
                 TypeError: the mail server said no
                 task.state=failed task.reason=retries_exhausted task.attempt=2"
       `)
-      await worker.stop()
-      expect((await holdsWhatIsKilled(roles, QUEUE)).drawing).toMatchInlineSnapshot(`
+      expect((await holdsWhatIsKilled(roles, worker, QUEUE)).drawing).toMatchInlineSnapshot(`
         "· GET /send/:how  SERVER web
         └─ · send mail  PRODUCER
            └─ ✗ process mail  CONSUMER worker

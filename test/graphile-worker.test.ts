@@ -110,8 +110,7 @@ describe('a service whose work goes to Graphile Worker', () => {
         tasks: [{ reason: 'retries_exhausted', destination: 'batch', attempts }],
       })
 
-      await worker.stop()
-      const doomed = await holdsWhatIsKilled(roles, QUEUE)
+      const doomed = await holdsWhatIsKilled(roles, worker, QUEUE)
       // Its lock would last four hours.
       const second = start('worker', { UNLOCK: '1' })
       await second.waitForLine(/^job \{"hangs":true\}$/)

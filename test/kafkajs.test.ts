@@ -66,8 +66,7 @@ describe('a service whose work goes through kafkajs', () => {
         tasks: [{ state: 'cancelled', reason: 'rolled_back', attempts: [] }],
       })
 
-      await worker.stop()
-      const doomed = await holdsWhatIsKilled(roles, queue)
+      const doomed = await holdsWhatIsKilled(roles, worker, queue)
       expect(doomed.drawing).toMatchInlineSnapshot(`
         "· GET /send/:how  SERVER web
         └─ · send mail-*  PRODUCER

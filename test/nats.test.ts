@@ -81,8 +81,7 @@ describe('a service whose work goes to JetStream', () => {
       // Acknowledged, and then killed: nobody runs it again.
       const acknowledged = await ask('/send/acked')
       await worker.waitForLine(/^message acked/)
-      await worker.stop()
-      const { drawing: killed } = await holdsWhatIsKilled(roles, queue)
+      const { drawing: killed } = await holdsWhatIsKilled(roles, worker, queue)
       expect(killed.replaceAll(QUEUE, 'mail')).toMatchInlineSnapshot(`
         "· GET /send/:how  SERVER web
         └─ · send mail-late.send  PRODUCER

@@ -43,8 +43,7 @@ describe('a service whose work goes to pg-boss', () => {
       // What pg-boss asks of its database for the job is no news beside the job's own span.
       expect(roles.sink.trace(traceId).filter(({ name }) => name.startsWith('pg'))).toEqual([])
 
-      await worker.stop()
-      expect((await holdsWhatIsKilled(roles, QUEUE)).drawing).toMatchInlineSnapshot(`
+      expect((await holdsWhatIsKilled(roles, worker, QUEUE)).drawing).toMatchInlineSnapshot(`
         "· GET /send/:how  SERVER web
         └─ · send mail  PRODUCER
            └─ ✗ process mail  CONSUMER worker

@@ -24,8 +24,7 @@ describe('a service whose work goes through @platformatic/kafka', () => {
       const queue = { system: 'kafka', destination: topic, hanging: /^record hangs$/ }
       const worker = await roles.startReady('worker')
       await holdsWhatIsDone(roles, queue)
-      await worker.stop()
-      await holdsWhatIsKilled(roles, queue)
+      await holdsWhatIsKilled(roles, worker, queue)
       await holdsItsTongue(roles)
     },
   )

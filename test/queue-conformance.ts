@@ -1,4 +1,5 @@
 // What every integration of a queue owes, asked from outside of an app that has `/send/<how>` and a worker: docs/adding-an-integration.md.
+import type { PreloadedApp } from '@afterspan/testing'
 import { expect } from 'vitest'
 import { expectReceipt, toldTrace } from './receipts.ts'
 import type { Roles } from './roles.ts'
@@ -61,12 +62,12 @@ export async function holdsWhatFails(
   return { traceId, drawing: await toldTrace(roles.sink, traceId, ...failingStates) }
 }
 
-/** Killed with its worker: lost, by proof, while nobody else works; then taken up by the next one. Returns the drawing of the loss. */
+/** Killed with its worker, which is stopped: lost, by proof, while nobody else works; then taken up by the next one. Returns the drawing of the loss. */
 export async function holdsWhatIsKilled(
   roles: Roles,
+  worker: PreloadedApp,
   { hanging, comesAgain }: QueueUnderTest,
 ): Promise<{ readonly traceId: string; readonly drawing: string }> {
-  const worker = await roles.startReady('worker')
   const traceId = await roles.ask('/send/hangs')
   await worker.waitForLine(hanging)
   await worker.stop()
@@ -90,8 +91,7 @@ export async function holdsAll(
   const worker = await roles.startReady('worker')
   await holdsWhatIsDone(roles, queue)
   if (meanwhile !== 'nothing fails') await holdsWhatFails(roles, queue, meanwhile)
-  await worker.stop()
-  await holdsWhatIsKilled(roles, queue)
+  await holdsWhatIsKilled(roles, worker, queue)
   await roles.stop()
   return unexpected(roles.stderr())
 }

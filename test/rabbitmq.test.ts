@@ -84,8 +84,7 @@ describe('a service whose work goes to RabbitMQ', () => {
       // Acknowledged, and then killed: nobody runs it again.
       const acknowledged = await ask('/late/acked')
       await worker.waitForLine(/^message acked/)
-      await worker.stop()
-      const { drawing: killed } = await holdsWhatIsKilled(roles, queue)
+      const { drawing: killed } = await holdsWhatIsKilled(roles, worker, queue)
       expect(killed.replaceAll(QUEUE, 'mail')).toMatchInlineSnapshot(`
         "· GET /send/:how  SERVER web
         └─ · send mail  PRODUCER
