@@ -8,6 +8,7 @@ export interface PgPool {
   connect(): Promise<PgPoolClient>
   end(): Promise<void>
   on(event: 'error', listener: () => void): unknown
+  on(event: 'connect', listener: (client: { on(event: 'error', listener: () => void): unknown }) => void): unknown
 }
 export interface PgPoolClient extends Pick<PgPool, 'query'> {
   release(destroy?: boolean): void
@@ -35,6 +36,8 @@ export function connectPg(url: string): PgPool {
   })
   // A connection that breaks while nobody uses it: the next use makes a new one, or says why it cannot.
   pool.on('error', () => {})
+  // One that breaks in use tells its query, and then itself: unheard, that would be an uncaught exception.
+  pool.on('connect', (client) => client.on('error', () => {}))
   return pool
 }
 

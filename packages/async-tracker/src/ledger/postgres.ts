@@ -36,7 +36,8 @@ export function createPostgresLedger(settings: PostgresLedgerSettings): LedgerSt
 
 class PostgresLedger implements LedgerStore {
   readonly name = 'postgresql'
-  readonly isDamaged = false
+  /** Its tables are gone: they are made again when it is opened, and filled from the journals that are still there. */
+  isDamaged = false
   readonly isShared = true
   readonly #settings: PostgresLedgerSettings
   #pool: PgPool | undefined
@@ -55,6 +56,8 @@ class PostgresLedger implements LedgerStore {
     try {
       await migrate(pool)
       this.#pool = pool
+      this.#day = ''
+      this.isDamaged = false
     } catch (error) {
       await pool.end().catch(() => {})
       throw error
@@ -127,7 +130,18 @@ class PostgresLedger implements LedgerStore {
 
   #query(): Query {
     const pool = this.#open()
-    return async (text, values) => (await pool.query(text, values)).rows
+    return async (text, values) => {
+      try {
+        return (await pool.query(text, values)).rows
+      } catch (error) {
+        throw this.#noted(error)
+      }
+    }
+  }
+
+  #noted(error: unknown): unknown {
+    this.isDamaged ||= NO_SUCH_TABLE.has((error as { readonly code?: string }).code ?? '')
+    return error
   }
 
   #rowsOn(query: Query): PostgresRows {
@@ -156,7 +170,7 @@ class PostgresLedger implements LedgerStore {
         () => false,
         () => true,
       )
-      throw error
+      throw this.#noted(error)
     } finally {
       client.release(isBroken)
     }
@@ -172,6 +186,8 @@ class PostgresLedger implements LedgerStore {
     return day
   }
 }
+
+const NO_SUCH_TABLE: ReadonlySet<string> = new Set(['42P01', '3F000'])
 
 /** The ledger inside of one turn: it reads and writes in the turn's own transaction. */
 class Turn implements LedgerStore {
