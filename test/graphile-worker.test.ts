@@ -4,11 +4,13 @@ import {
   nodesUnderTest,
   present,
   service,
+  startPreloaded,
+  tempDir,
   type MissingServer,
   type ServerOf,
 } from '@afterspan/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { appFile, traceIdOf } from './app.ts'
+import { appFile, listening, traceIdOf } from './app.ts'
 import {
   holdsAll,
   holdsItsTongue,
@@ -145,6 +147,24 @@ describe('a service whose work goes to Graphile Worker', () => {
     const env = { DATABASE_URL: present(postgres, context).url, LIBRARY: 'graphile-worker-oldest' }
     const roles = await startRoles({ app: appFile('graphile-worker.cjs'), node: nodesUnderTest()[0]!, env })
     expect(await holdsAll(roles, QUEUE, (trace) => runAgain(roles, trace))).toBe('')
+  })
+
+  test('jobs were not followed where a probe had opened the connection that brings word of them', async (context) => {
+    const { url: DATABASE_URL } = present(postgres, context)
+    const ledgerDir = tempDir('ledger')
+    const start = (role: string, env: Record<string, string> = {}): ReturnType<typeof startPreloaded> =>
+      startPreloaded({ app: appFile('graphile-worker.cjs'), ledgerDir, env: { DATABASE_URL, ROLE: role, ...env } })
+    const web = start('web')
+    const url = await listening(web)
+    const worker = start('worker', { OPENED_BY_A_PROBE: '1' })
+    await worker.waitForLine(/^ready$/)
+    const done = { verdict: 'kept', tasks: [{ state: 'succeeded' }, { state: 'succeeded' }, { state: 'succeeded' }] }
+    for (let round = 1; round <= 3; round++) {
+      const traceId = traceIdOf(await get(`${url}/send/many`))
+      expect(await expectReceipt(await web.adminUrl(), traceId, done)).toMatchObject(done)
+    }
+    await worker.stop()
+    await web.stop()
   })
 })
 

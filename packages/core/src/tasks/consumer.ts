@@ -1,6 +1,5 @@
 // The running half of the kit: a CONSUMER span in the producer's trace, 'started' before the handler runs, then how it ended.
 import {
-  context,
   isSpanContextValid,
   propagation,
   ROOT_CONTEXT,
@@ -9,7 +8,6 @@ import {
   type Attributes,
   type Context,
 } from '@opentelemetry/api'
-import { isTracingSuppressed } from '@opentelemetry/core'
 import type { AttemptInfo, Carrier } from '../contracts/integration.ts'
 import type { TaskId, TaskReason } from '../contracts/task.ts'
 import { REQUEST_KEY, TASK_KEY } from '../http/request-record.ts'
@@ -31,7 +29,7 @@ const getter = {
 }
 
 export function start(deps: KitDeps, info: AttemptInfo, carrier: Carrier): Attempt | undefined {
-  if (isTracingSuppressed(context.active())) return undefined
+  // Never of the active context: a handler is called where its connection was opened, and that may have been a probe of ours, or a send.
   const extracted = propagation.extract(ROOT_CONTEXT, carrier, getter)
   const producer = trace.getSpan(extracted)
   const span = deps.tracer().startSpan(
