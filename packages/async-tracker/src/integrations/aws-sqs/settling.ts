@@ -1,0 +1,36 @@
+// What the app does with what it has received: deletes it, gives it back, or asks for more time.
+import type { Deliveries } from './deliveries.ts'
+import { listOf, sendAndLook, type Exports, type Step, type StepOf } from './shapes.ts'
+import type { Fields } from '../sending/bag.ts'
+
+export function createSettling(exports: Exports, deliveries: Deliveries): readonly StepOf[] {
+  const remove = ({ ReceiptHandle: handle }: Fields): void => {
+    deliveries.delete(String(handle))
+  }
+  const change = ({ ReceiptHandle: handle, VisibilityTimeout: seconds }: Fields): void => {
+    if (Number(seconds) === 0) deliveries.giveBack(String(handle))
+    else deliveries.extend(String(handle), Number(seconds) * 1_000)
+  }
+  return [
+    [exports.DeleteMessageCommand, one(remove)],
+    [exports.DeleteMessageBatchCommand, each(remove)],
+    [exports.ChangeMessageVisibilityCommand, one(change)],
+    [exports.ChangeMessageVisibilityBatchCommand, each(change)],
+  ]
+}
+
+/** Once SQS has heard. */
+function one(tell: (input: Fields) => void): Step {
+  return (client, command, rest, original) =>
+    sendAndLook({ client, command, rest, original }, () => {
+      tell(command.input)
+    })
+}
+
+function each(tell: (entry: Fields) => void): Step {
+  return (client, command, rest, original) =>
+    sendAndLook({ client, command, rest, original }, (output) => {
+      const taken = new Set(listOf(output['Successful']).map((entry) => entry['Id']))
+      for (const entry of listOf(command.input['Entries'])) if (taken.has(entry['Id'])) tell(entry)
+    })
+}
