@@ -1,11 +1,14 @@
 /* oxlint-disable vitest/expect-expect -- what they expect is what a receipt says: expectTask and receipts.ts */
 // What may happen to a message between the answer and its end, each on a real RabbitMQ, as the receipt of its request says it.
+import { join } from 'node:path'
 import {
   faultyProxy,
   get,
   nodesUnderTest,
   pollUntil,
   present,
+  repositoryRoot,
+  runApp,
   service,
   type MissingServer,
   type PreloadedApp,
@@ -101,6 +104,9 @@ describe('a message', () => {
       reason: 'dead_lettered',
       reader: 'stock',
     })
+    const text = await receiptText(traceId)
+    expect(text).toContain('✓ all (rabbitmq) for mail succeeded\n')
+    expect(text).toContain('✗ all (rabbitmq) for stock failed: dead_lettered\n')
     // The queue of the dead says it once more, of the same piece.
     const dead = await worker('dead-letters')
     await dead.waitForLine(/^dead-letters has fails in stock$/)
@@ -179,6 +185,9 @@ describe('a broker', () => {
     process.kill(-broker.pid, 'SIGKILL')
     const lost = { state: 'lost', reason: 'never_enqueued', evidence: 'own_report', failure: { type: 'Error' } }
     await expectTask(traceId, 'broken', lost)
+    expect(await receiptText(traceId)).toMatch(
+      /✗ mail \(rabbitmq\) lost: never_enqueued, proof: own_report\n +sending it failed: Error: /,
+    )
     await roles!.web.waitForLine(/^cut$/)
     // Health says that the broker is gone; nothing else is said.
     expect(roles!.stderr().replaceAll(/^\[afterspan\] AFS_HEALTH_CHANGED rabbitmq .*\n/gm, '')).toBe('')
@@ -187,4 +196,12 @@ describe('a broker', () => {
 
 async function messageIn(queue: string): Promise<void> {
   await pollUntil(async () => Number((await get(`${roles!.url}/count/${queue}`)).text) > 0)
+}
+
+/** As the command line draws it. */
+async function receiptText(traceId: string): Promise<string> {
+  const cli = join(repositoryRoot(), 'packages/afterspan/bin/afterspan.js')
+  const asked = runApp({ args: [cli, 'receipt', traceId, '--dir', roles!.ledgerDir], node: node.path })
+  await asked.exit
+  return asked.stdout
 }

@@ -28,12 +28,12 @@ export function receiptText(receipt: Receipt): string {
 function taskLines(task: TaskRecord): string[] {
   const { state, name, system, destination, flags, reason, attempts, depth, reader } = task
   const whose = reader === undefined || reader === destination ? '' : ` for ${reader}`
-  const where = `${name === destination ? system : `${system} ${destination}`}${whose}`
+  const where = name === destination ? system : `${system} ${destination}`
   const indent = '  '.repeat(depth)
   const flagged = Object.entries(flags)
     .filter(([, isSet]) => isSet)
     .map(([flag]) => flag)
-  const words = [`${indent}${MARKS[state] ?? '…'} ${name} (${where}) ${state}`]
+  const words = [`${indent}${MARKS[state] ?? '…'} ${name} (${where})${whose} ${state}`]
   if (reason) words.push(`: ${reason}`)
   if (task.evidence) words.push(`, proof: ${task.evidence}`)
   if (task.progress !== undefined && task.settledAt === undefined) words.push(`, ${Math.floor(task.progress * 100)} %`)
