@@ -43,7 +43,7 @@ export async function benchPatrol(rounds) {
 }
 
 /** Requests that promise one task each, as a web service and its worker write them. */
-export function writeJournal(dir, round) {
+export function writeJournal(dir, round, tasks = TASKS) {
   const onTrouble = (error) => {
     throw error
   }
@@ -62,7 +62,7 @@ export function writeJournal(dir, round) {
     })
   const web = writer(`a${round.toString(16).padStart(15, '0')}.0`, 'web')
   const worker = writer(`b${round.toString(16).padStart(15, '0')}.0`, 'worker')
-  for (let i = 0; i < TASKS; i++) {
+  for (let i = 0; i < tasks; i++) {
     const traceId = randomBytes(16).toString('hex')
     const taskId = `${traceId}00f067aa0ba902b7`
     const origin = { traceId, spanId: '1111111111111111', sampled: true }
