@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { requireKept, type Clock, type HealthProbe, type ModuleHook } from '@afterspan/core/internal'
 import type { HealthSettings } from './options.ts'
 import type * as Amqplib from './probes/amqplib.ts'
+import type * as BullMq from './probes/bullmq.ts'
 import type * as Grpc from './probes/grpc.ts'
 import type * as KafkaJs from './probes/kafkajs.ts'
 import type * as Knex from './probes/knex.ts'
@@ -20,7 +21,13 @@ interface Given {
   readonly onRejected: (why: string) => void
   readonly settings: Pick<
     HealthSettings,
-    'consumerStuckMs' | 'deadPoolMs' | 'postgresqlStatement' | 'queueStatus' | 'timeoutMs'
+    | 'consumerStuckMs'
+    | 'deadPoolMs'
+    | 'postgresqlStatement'
+    | 'queueOldestMs'
+    | 'queueStatus'
+    | 'queueWaiting'
+    | 'timeoutMs'
   >
 }
 
@@ -110,6 +117,19 @@ export const CLIENT_PROBES: readonly ClientProbe[] = [
         stuckStatus: settings.queueStatus,
         deadMs: settings.deadPoolMs,
         againMs: 10_000,
+      }),
+    ],
+  },
+  {
+    name: 'bullmq (health)',
+    module: 'bullmq',
+    versions: '>=5.0.0 <7',
+    file: 'bullmq',
+    hooks: ({ bullmqHook }: typeof BullMq, { add, onRejected, settings }) => [
+      bullmqHook(add, onRejected, {
+        status: settings.queueStatus,
+        mostWaiting: settings.queueWaiting,
+        oldestMs: settings.queueOldestMs,
       }),
     ],
   },

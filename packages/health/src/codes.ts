@@ -64,6 +64,11 @@ const CODES: ReadonlySet<string> = new Set([
   'consumer_gone',
   'consumer_stuck',
   'queue_gone',
+  // queues of jobs
+  'no_worker',
+  'queue_paused',
+  'too_many_waiting',
+  'waiting_too_long',
   // Kafka
   'brokers_unreachable',
   'consumer_crashed',

@@ -68,6 +68,18 @@ export const healthOptions = {
     ['warn', 'fail'],
     'warn',
   ),
+  queueWaiting: integer(
+    'AFTERSPAN_HEALTH_QUEUE_WAITING',
+    'Jobs that may wait in a queue of BullMQ. 0: any number, it is only told.',
+    0,
+    { min: 0, max: 1_000_000_000 },
+  ),
+  queueOldestMs: integer(
+    'AFTERSPAN_HEALTH_QUEUE_OLDEST',
+    'Milliseconds for which the oldest job of a queue of BullMQ may wait. 0: for ever, it is only told.',
+    900_000,
+    { min: 0, max: 2_592_000_000 },
+  ),
   passive: flag(
     'AFTERSPAN_HEALTH_PASSIVE',
     'Whether a dependency that the app’s own calls show to be well is asked only in each fifth round.',
@@ -94,6 +106,10 @@ export interface HealthSettings {
   readonly oldestRequestMs: number
   readonly consumerStuckMs: number
   readonly queueStatus: 'warn' | 'fail'
+  /** 0: any number. */
+  readonly queueWaiting: number
+  /** 0: for ever. */
+  readonly queueOldestMs: number
   /** '' for none. */
   readonly postgresqlStatement: string
   readonly stallMs: number

@@ -10,6 +10,8 @@ const given = {
     deadPoolMs: 60_000,
     postgresqlStatement: '',
     queueStatus: 'warn' as const,
+    queueWaiting: 0,
+    queueOldestMs: 900_000,
     timeoutMs: 1500,
   },
 }

@@ -15,6 +15,8 @@ test('the defaults', () => {
     oldestRequestMs: 0,
     consumerStuckMs: 60_000,
     queueStatus: 'warn',
+    queueWaiting: 0,
+    queueOldestMs: 900_000,
     postgresqlStatement: '',
     stallMs: 30_000,
     oldSpaceLimitMb: undefined,

@@ -1,0 +1,129 @@
+import type { ProbeResult } from '@afterspan/core/internal'
+import { beforeEach, expect, test } from 'vitest'
+import { bullmqHook, judgeQueue, type Queue, type QueueAnswer, type QueueThresholds } from '../../src/probes/bullmq.ts'
+import type { FoundProbe } from '../../src/registry.ts'
+import { probeConformance } from '../probe-conformance.ts'
+
+const THRESHOLDS: QueueThresholds = { status: 'warn', mostWaiting: 0, oldestMs: 900_000 }
+
+class FakeQueue implements Queue {
+  readonly name = 'mail'
+  closing: unknown
+  readonly asked: string[] = []
+  counts: Readonly<Record<string, number>> = {}
+  workers = 1
+  answer = async (): Promise<void> => {}
+  constructor() {
+    this.waitUntilReady()
+  }
+  waitUntilReady(): void {}
+  async getJobCounts(): Promise<Readonly<Record<string, number>>> {
+    this.asked.push('counts')
+    await this.answer()
+    return this.counts
+  }
+  async getJobs(): Promise<readonly { timestamp: number; delay: number }[]> {
+    this.asked.push('oldest')
+    return [{ timestamp: Date.now() - 60_000, delay: 20_000 }]
+  }
+  async getWorkersCount(): Promise<number> {
+    this.asked.push('workers')
+    return this.workers
+  }
+  async isPaused(): Promise<boolean> {
+    return false
+  }
+}
+
+let found: { readonly probe: FoundProbe; readonly madeAt: string | undefined }[]
+let rejected: string[]
+let Made: typeof FakeQueue
+const kept: FakeQueue[] = []
+
+beforeEach(() => {
+  found = []
+  rejected = []
+  Made = class extends FakeQueue {}
+  Object.defineProperty(Made.prototype, 'waitUntilReady', { value: () => {}, writable: true })
+  const hook = bullmqHook(
+    (probe, madeAt) => found.push({ probe, madeAt }),
+    (why) => rejected.push(why),
+    THRESHOLDS,
+  )
+  for (let i = 0; i < 2; i++) hook.patch({ Queue: Made }, { version: '6.7.0', format: 'commonjs' })
+})
+
+function queue(): FakeQueue {
+  const made = new Made()
+  kept.push(made) // the probe itself does not keep it
+  return made
+}
+function check(signal = new AbortController().signal): Promise<ProbeResult> {
+  return found.at(-1)!.probe.check(signal)
+}
+
+test('a queue is found as it is made, once, with the place, and goes when the app closes it', () => {
+  const made = queue()
+  made.waitUntilReady()
+  expect(found).toHaveLength(1)
+  expect(found[0]!.madeAt).toMatch(/bullmq\.test\.ts:\d+$/)
+  made.closing = Promise.resolve()
+  expect(found[0]!.probe.isGone()).toBe(true)
+})
+
+test('what costs more is asked only where jobs wait, and for workers where none is at work', async () => {
+  const made = queue()
+  await check()
+  made.counts = { waiting: 2, active: 1 }
+  expect(await check()).toMatchObject({ status: 'pass', observed: { waiting: { value: 2 }, oldest: { unit: 'ms' } } })
+  made.counts = { waiting: 1, prioritized: 1 }
+  made.workers = 0
+  expect(await check()).toMatchObject({ status: 'warn', code: 'no_worker', observed: { workers: { value: 0 } } })
+  expect(made.asked).toEqual(['counts', 'counts', 'oldest', 'counts', 'oldest', 'workers'])
+})
+
+test('a server that is silent has one question on its way, not one for each round', async () => {
+  const made = queue()
+  made.answer = () => new Promise(() => {})
+  expect(await check(AbortSignal.abort())).toMatchObject({ status: 'fail', code: 'timeout' })
+  expect(await check(AbortSignal.abort())).toMatchObject({ status: 'fail', code: 'timeout' })
+  expect(made.asked).toEqual(['counts'])
+})
+
+test('more than twenty are said and left alone', () => {
+  for (let i = 0; i < 21; i++) queue()
+  expect([found.length, rejected]).toEqual([20, ['there are 20 queues of BullMQ already']])
+})
+
+test.for<[string, Partial<QueueAnswer>, Partial<QueueThresholds>, string, string | undefined]>([
+  ['many jobs', { waiting: 5000 }, {}, 'pass', undefined],
+  ['more jobs than may wait', { waiting: 11 }, { mostWaiting: 10 }, 'warn', 'too_many_waiting'],
+  ['an old job', { waiting: 1, oldestMs: 900_001 }, {}, 'warn', 'waiting_too_long'],
+  ['an old job of an app that does not mind', { waiting: 1, oldestMs: 900_001 }, { oldestMs: 0 }, 'pass', undefined],
+  ['a paused queue', { waiting: 1, isPaused: true }, {}, 'warn', 'queue_paused'],
+  ['a paused queue in which nothing waits', { isPaused: true }, {}, 'pass', undefined],
+  ['nobody to run them', { waiting: 1, workers: 0 }, {}, 'warn', 'no_worker'],
+  ['nobody to run them, which is to be a fail', { waiting: 1, workers: 0 }, { status: 'fail' }, 'fail', 'no_worker'],
+])('%s', ([, answer, thresholds, status, code]) => {
+  const all = { waiting: 0, active: 0, delayed: 0, isPaused: false, ...answer }
+  const result = judgeQueue(all, 'orders.mail', { ...THRESHOLDS, ...thresholds })
+  expect([result.status, result.code]).toEqual([status, code])
+})
+
+probeConformance('bullmq', {
+  well: () => {
+    queue()
+    return found.at(-1)!.probe
+  },
+  sick: () => {
+    queue().answer = async () => {
+      throw new Error('Connection is closed: redis.internal:6379')
+    }
+    return found.at(-1)!.probe
+  },
+  silent: () => {
+    queue().answer = () => new Promise(() => {})
+    return found.at(-1)!.probe
+  },
+  secrets: ['redis.internal'],
+})

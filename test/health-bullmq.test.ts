@@ -1,0 +1,66 @@
+import {
+  bothFormats,
+  get,
+  pollUntil,
+  present,
+  service,
+  startPreloaded,
+  type MissingServer,
+  type ServerOf,
+} from '@afterspan/testing'
+import { afterAll, beforeAll, describe, expect } from 'vitest'
+import { appFile, listening } from './app.ts'
+
+let redis: ServerOf['redis'] | MissingServer
+beforeAll(async () => {
+  redis = await service('redis')
+})
+afterAll(async () => {
+  if (!('missing' in redis)) await redis.stop()
+})
+
+describe('a queue of BullMQ', () => {
+  bothFormats(
+    'in which jobs wait and nobody is there to run them is a warning, until somebody comes',
+    { cjs: appFile('bullmq.cjs'), mjs: appFile('bullmq.mjs') },
+    async ({ app, node, context }) => {
+      const server = present(redis, context)
+      const start = (role: string): ReturnType<typeof startPreloaded> =>
+        startPreloaded({
+          app,
+          node: node.path,
+          env: { REDIS_PORT: String(server.port), ROLE: role, AFTERSPAN_HEALTH_INTERVAL: '400' },
+        })
+      const web = start('web')
+      try {
+        const url = await listening(web)
+        const admin = await web.adminUrl()
+        const until = (text: string): Promise<string> =>
+          pollUntil(
+            async () => {
+              const answer = await get(`${admin}/readyz?verbose`)
+              return answer.status === 200 && answer.text.includes(text) && answer.text
+            },
+            { timeoutMs: 20_000, what: `/readyz to have ${text}` },
+          )
+        await until('[+]bullmq ok')
+        await get(`${url}/send/succeeds`)
+        await until('[+]bullmq warn: no_worker')
+        expect(JSON.parse((await get(`${admin}/health`)).text)).toMatchObject({
+          checks: {
+            'bullmq:responseTime': [{ madeAt: expect.stringMatching(/bullmq-app\.cjs:\d+$/) }],
+            'bullmq:queue': [{ observedValue: 'mail' }],
+            'bullmq:waiting': [{ observedValue: 1 }],
+            'bullmq:workers': [{ observedValue: 0 }],
+          },
+        })
+        const worker = start('worker')
+        await worker.waitForLine(/^job \{"succeeds":true\}$/)
+        await until('[+]bullmq ok')
+        await worker.stop()
+      } finally {
+        await web.stop()
+      }
+    },
+  )
+})
