@@ -7,6 +7,7 @@ import { doorOf, hostOf, identityOf, isSubscriber, type Kind, type NodeRedisClie
 import { NodeRedisPool } from './node-redis-pool.ts'
 import { watchNodeRedis, type Made } from './node-redis-watch.ts'
 import { RedisMasters } from './redis-masters.ts'
+import { notConnected } from './redis-refusal.ts'
 import { judgeTrip, roundTrip, sick, type Observed, type RedisServer } from './redis-round-trip.ts'
 import { tagsOfMasters } from './redis-slots.ts'
 
@@ -36,6 +37,8 @@ interface Member {
   /** Blocking commands that wait now. */
   blocked: number
   hasBlocked: boolean
+  /** The last that it told of. */
+  lastError: unknown
 }
 type State = 'connecting' | 'ended' | 'ready' | 'wait'
 
@@ -126,9 +129,22 @@ function join(group: Group, client: NodeRedisClient): Member {
     isMonitor: false,
     blocked: 0,
     hasBlocked: false,
+    lastError: undefined,
   }
   group.members.add(member)
+  hearErrors(client, member)
   return member
+}
+
+/** By its own emit: node-redis counts the listeners that there are. */
+function hearErrors(client: NodeRedisClient, member: Member): void {
+  const { emit } = client
+  if (typeof emit !== 'function') return
+  const hearing = function (this: NodeRedisClient, event: string, ...rest: unknown[]): unknown {
+    if (event === 'error') member.lastError = rest[0]
+    return emit.call(this, event, ...rest)
+  }
+  Object.defineProperty(client, 'emit', { value: hearing, writable: true, configurable: true })
 }
 
 interface Living {
@@ -144,7 +160,10 @@ function living(group: Group): Living[] {
     const client = member.ref.deref()
     if (!client) continue
     const state = stateOf(client, member)
-    if (state === 'ready') member.wasReady = true
+    if (state === 'ready') {
+      member.wasReady = true
+      member.lastError = undefined
+    }
     found.push({ client, member, state })
   }
   return found.sort((a, b) => Number(a.member.hasBlocked) - Number(b.member.hasBlocked))
@@ -179,7 +198,8 @@ async function checkGroup(group: Group, signal: AbortSignal, anotherIsWritable: 
   }
   const usable = clients.find((each) => isUsable(each, group.defaultResp))
   if (usable) return ask(usable.client, group, { signal, observed, anotherIsWritable })
-  return withoutAsking(clients, observed)
+  const heard = clients.find(({ member }) => member.lastError !== undefined)
+  return withoutAsking(clients, observed, heard?.member.lastError)
 }
 
 /** Connected, and a command sent now would be answered next: no subscriber, no monitor, nothing before it that waits for other people's data. */
@@ -206,7 +226,7 @@ function pause(): Promise<void> {
 }
 
 /** What the clients' own states say, where none may be asked. */
-function withoutAsking(clients: readonly Living[], observed: Observed): ProbeResult {
+function withoutAsking(clients: readonly Living[], observed: Observed, error: unknown): ProbeResult {
   const states = new Set(clients.map(({ state }) => state))
   if (states.has('ready')) return { status: 'pass', observed: { ...observed, checked: { value: 'status' } } }
   const known = { ...observed, state: { value: [...states].join(' ') } }
@@ -214,7 +234,7 @@ function withoutAsking(clients: readonly Living[], observed: Observed): ProbeRes
     return { status: 'warn', code: 'not_connected', reason: 'no client has been asked to connect yet', observed: known }
   if (states.size === 1 && states.has('ended'))
     return sick('client_ended', 'the client has given up reconnecting', known)
-  return sick('not_connected', 'no client is connected', known)
+  return notConnected(error, known)
 }
 
 async function ask(

@@ -4,14 +4,16 @@ import { madeBy } from '../made-at.ts'
 import type { FoundProbe } from '../registry.ts'
 import { namesReplica } from '../replica.ts'
 import { RedisMasters } from './redis-masters.ts'
+import { notConnected } from './redis-refusal.ts'
 import { judgeTrip, roundTrip, sick, type Observed, type RedisDoor, type RedisServer } from './redis-round-trip.ts'
 import { tagsOfMasters } from './redis-slots.ts'
 import { identityOf, isBlocked, isClosed, isUsable, type RedisClient } from './redis-client.ts'
 
 type Add = (probe: FoundProbe, madeAt: string | undefined) => unknown
 type SetStatus = (this: RedisClient, status: string, ...rest: unknown[]) => unknown
+type SilentEmit = (this: RedisClient, event: string, ...rest: unknown[]) => unknown
 interface RedisConstructor {
-  readonly prototype: { setStatus?: SetStatus & { [SEEN]?: true } }
+  readonly prototype: { setStatus?: SetStatus & { [SEEN]?: true }; silentEmit?: SilentEmit & { [SEEN]?: true } }
   readonly Cluster?: RedisConstructor
   readonly default?: RedisConstructor
   readonly Redis?: RedisConstructor
@@ -39,6 +41,10 @@ export function redisHook(add: Add, onRejected: (why: string) => void): ModuleHo
     }
     if (member !== 'not ours') follow(member, client, status)
   }
+  const onError = (client: RedisClient, error: unknown): void => {
+    const member = members.get(client)
+    if (member && member !== 'not ours') member.lastError = error
+  }
   const join = (client: RedisClient, boundary: SetStatus): Member | undefined => {
     const by = madeBy(boundary as (...args: never[]) => unknown, OWN_FRAMES)
     if (by.kind === 'library') return undefined
@@ -61,7 +67,7 @@ export function redisHook(add: Add, onRejected: (why: string) => void): ModuleHo
     for (const old of group.members) if (!old.ref.deref()) group.members.delete(old)
     // One of them is asked; more than this are not even looked at.
     if (group.members.size >= MOST_CLIENTS) return undefined
-    const member: Member = { ref: new WeakRef(client), group, closedByApp: false, hasBlocked: false }
+    const member = newMember(client, group)
     group.members.add(member)
     return member
   }
@@ -73,7 +79,10 @@ export function redisHook(add: Add, onRejected: (why: string) => void): ModuleHo
     patch(exports: RedisConstructor) {
       const Redis = typeof exports === 'function' ? exports : (exports.default ?? exports.Redis)
       const constructors = [Redis, exports.Redis, Redis?.Cluster, exports.Cluster]
-      for (const constructor of new Set(constructors.filter((c) => c !== undefined))) watchStatus(constructor, onStatus)
+      for (const constructor of new Set(constructors.filter((c) => c !== undefined))) {
+        watchStatus(constructor, onStatus)
+        watchErrors(constructor, onError)
+      }
     },
   }
 }
@@ -97,6 +106,18 @@ function watchStatus(
   prototype.setStatus = setStatus
 }
 
+/** By the method through which ioredis tells all of its errors: a listener would take the place of the app's, and of its absence. */
+function watchErrors({ prototype }: RedisConstructor, onError: (client: RedisClient, error: unknown) => void): void {
+  const original = prototype.silentEmit
+  if (typeof original !== 'function' || original[SEEN]) return
+  const silentEmit: SilentEmit & { [SEEN]?: true } = function (event, ...rest) {
+    if (event === 'error') onError(this, rest[0])
+    return original.call(this, event, ...rest)
+  }
+  silentEmit[SEEN] = true
+  prototype.silentEmit = silentEmit
+}
+
 interface Group extends RedisServer {
   /** One for each group: two names of one server must not read each other's values. */
   readonly tag: string
@@ -108,6 +129,12 @@ interface Member {
   readonly group: Group
   closedByApp: boolean
   hasBlocked: boolean
+  /** Since it was last connected. */
+  lastError: unknown
+}
+
+function newMember(client: RedisClient, group: Group): Member {
+  return { ref: new WeakRef(client), group, closedByApp: false, hasBlocked: false, lastError: undefined }
 }
 
 function newGroup({ options }: RedisClient): Group {
@@ -122,6 +149,7 @@ function newGroup({ options }: RedisClient): Group {
 
 /** A client that the app has closed is no longer looked at; one that gave up reconnecting is a finding. */
 function follow(member: Member, client: RedisClient, status: string): void {
+  if (status === 'ready') member.lastError = undefined
   // Between 'close' and 'end' ioredis forgets who wanted it.
   if (status === 'close' || status === 'disconnecting') member.closedByApp = client.manuallyClosing === true
   else if (status === 'end' && member.closedByApp) member.group.members.delete(member)
@@ -154,7 +182,8 @@ async function checkGroup(group: Group, signal: AbortSignal, anotherIsWritable: 
     ready: { value: clients.filter(({ status }) => status === 'ready').length, unit: 'count' },
   }
   if (client) return ask(client, group, { signal, observed, anotherIsWritable })
-  return withoutAsking(clients, observed)
+  const heard = [...group.members].find(({ lastError }) => lastError !== undefined)
+  return withoutAsking(clients, observed, heard?.lastError)
 }
 
 /** Those that were never seen in a blocking command come first. */
@@ -188,7 +217,7 @@ function firstReady(clients: readonly RedisClient[], signal: AbortSignal): Promi
 }
 
 /** What the clients' own states say, where none may be asked. */
-function withoutAsking(clients: readonly RedisClient[], observed: Observed): ProbeResult {
+function withoutAsking(clients: readonly RedisClient[], observed: Observed, error: unknown): ProbeResult {
   const statuses = new Set(clients.map(({ status }) => status))
   if (statuses.has('ready')) return { status: 'pass', observed: { ...observed, checked: { value: 'status' } } }
   const known = { ...observed, state: { value: [...statuses].join(' ') } }
@@ -196,7 +225,7 @@ function withoutAsking(clients: readonly RedisClient[], observed: Observed): Pro
     return { status: 'warn', code: 'not_connected', reason: 'no client has been asked to connect yet', observed: known }
   if (statuses.size === 1 && statuses.has('end'))
     return sick('client_ended', 'the client has given up reconnecting', known)
-  return sick('not_connected', 'no client is connected', known)
+  return notConnected(error, known)
 }
 
 /** A cluster by each of its masters, anything else by one key. */

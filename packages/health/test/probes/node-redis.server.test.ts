@@ -69,6 +69,16 @@ const coded =
   (check: { status?: string; code?: string } | undefined): boolean =>
     check?.status === 'fail' && check.code === code
 
+test('a client that is turned away says by what word, one that reaches nobody says why', async () => {
+  const refused = kept(createClient({ url: server.url, database: 3, username: 'shop-prod', password: 'wrong' }))
+  refused.connect().catch(() => {})
+  expect(JSON.stringify(await health.until('redis', coded('WRONGPASS')))).not.toContain('shop')
+  const nowhere = kept(createClient({ url: 'redis://127.0.0.1:1' }))
+  nowhere.connect().catch(() => {})
+  const unreached = await health.until('redis-2', (check) => check?.status === 'fail' && check.reason !== undefined)
+  expect(unreached).toMatchObject({ code: 'not_connected', reason: expect.stringContaining('ECONNREFUSED') })
+})
+
 test('a client is found and asked, leaves no key behind, and a refused write has its own name', async () => {
   const app = await client()
   expect(await health.until('redis', passes)).toMatchObject({

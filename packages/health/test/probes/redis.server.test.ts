@@ -69,6 +69,19 @@ test('a client is found and asked, and leaves no key behind', async () => {
   expect(await app.keys('afterspan:*')).toEqual([])
 })
 
+test("a client that is turned away says by what word, one that reaches nobody says why; and its errors are the app's to hear", async () => {
+  client({ username: 'shop-prod', password: 'wrong' })
+  const refused = await health.until('redis', (check) => check?.code === 'WRONGPASS')
+  expect(JSON.stringify(refused)).not.toContain('shop')
+  const nowhere = client({ port: 1 })
+  const [heard] = (await once(nowhere, 'error')) as [Error]
+  expect(heard.message).toContain('ECONNREFUSED')
+  expect(await health.until('redis-2', (check) => check?.reason?.includes('ECONNREFUSED') === true)).toMatchObject({
+    status: 'fail',
+    code: 'not_connected',
+  })
+})
+
 test('a frozen server is a timeout within seconds, at most one check waits in it, and it is well again soon after', async () => {
   health = liveHealth()
   const app = client()
