@@ -37,6 +37,7 @@ export class JournalWriter {
   #retryAt = 0
   #slowWrites = 0
   #held: JournalEvent[] = []
+  #flush: NodeJS.Timeout | undefined
 
   constructor(settings: JournalSettings) {
     this.#settings = settings
@@ -155,7 +156,22 @@ export class JournalWriter {
       return false
     }
     this.#held.push(event)
+    this.#flushLater()
     return true
+  }
+
+  /** Without waiting for a next event: there may be none for long, and whoever is killed meanwhile would take with it that its work was done. */
+  #flushLater(): void {
+    if (this.#flush) return
+    this.#flush = setTimeout(() => {
+      this.#flush = undefined
+      try {
+        if (this.#held.length > 0 && performance.now() >= this.#retryAt) this.#makeReady(performance.now())
+      } catch (error) {
+        this.#trouble(error as NodeJS.ErrnoException)
+      }
+      if (this.#held.length > 0) this.#flushLater()
+    }, RETRY_MS).unref()
   }
 }
 

@@ -148,6 +148,24 @@ describe('where the journal cannot be written', () => {
     expect(eventsIn(dir)).toEqual([1, 2, 3, 4, 5, 6, 7].map((n) => numbered(n)))
     expect(writer.dropped).toBe(0)
   })
+  test('what was held stayed in memory until the next event came', () => {
+    vi.useFakeTimers({ toFake: ['setTimeout'] })
+    try {
+      const { dir, writer, troubles, unblock } = setUpBlocked()
+      for (let n = 1; n <= 3; n++) writer.append(numbered(n))
+      now += 1_000
+      vi.advanceTimersByTime(1_000)
+      expect(troubles).toEqual(['EEXIST', 'EEXIST'])
+      unblock()
+      now += 1_000
+      vi.advanceTimersByTime(1_000)
+      expect(eventsIn(dir)).toEqual([1, 2, 3].map((n) => numbered(n)))
+      expect(vi.getTimerCount()).toBe(0)
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
   test('it is tried again each second, and no more often', () => {
     const { writer, troubles } = setUpBlocked()
     for (let i = 0; i < 100; i++) {
