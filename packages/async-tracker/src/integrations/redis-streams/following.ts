@@ -21,13 +21,11 @@ export function follow(exports: Exports, kit: TaskKit): void {
     // import and require may both bring it: there is one class.
     if (!Class || ours.has(Class.prototype.sendCommand)) continue
     kit.wrap(Class.prototype, 'sendCommand', (original) => {
-      const sendCommand: Client['sendCommand'] = function (this: Client, command, ...more) {
-        const send = (): unknown => original.call(this, command, ...more)
-        if (!mayBe(command.name) || seen.has(command)) return send()
-        const step = steps.get(command.name.toLowerCase())
-        if (!step) return send()
+      const sendCommand: Client['sendCommand'] = function (this: Client, command, stream, node) {
+        const step = mayBe(command.name) && !seen.has(command) && steps.get(command.name.toLowerCase())
+        if (!step) return original.call(this, command, stream, node)
         seen.add(command)
-        const [stream] = more
+        const send = (): unknown => original.call(this, command, stream, node)
         return step(this, command, send, typeof stream === 'object' && stream !== null ? stream : this)
       }
       return sendCommand

@@ -11,7 +11,7 @@ export interface Command {
 }
 /** Redis and Cluster: every command comes through here, and again when it is sent again. */
 export interface Client {
-  sendCommand(command: Command, ...more: unknown[]): unknown
+  sendCommand(command: Command, stream?: unknown, node?: unknown): unknown
 }
 export interface Exports {
   readonly Redis?: { readonly prototype: Client }
