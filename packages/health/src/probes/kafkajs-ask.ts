@@ -65,14 +65,13 @@ function isConnectedTo({ brokerPool }: Cluster, { nodeId, host, port }: Metadata
   return broker?.connectionPool.host === host && broker.connectionPool.port === port && broker.isConnected()
 }
 
-function all({ brokerPool }: Cluster): Broker[] {
-  const brokers = Object.values(brokerPool.brokers)
-  return brokers.length > 0 || !brokerPool.seedBroker ? brokers : [brokerPool.seedBroker]
+/** Those of the metadata, and last the one by which the client came to them, mostly at an address that the app itself has given. */
+function all({ brokerPool: { brokers, seedBroker } }: Cluster): Broker[] {
+  return [...new Set([...Object.values(brokers), ...(seedBroker ? [seedBroker] : [])])]
 }
 
 function connected(cluster: Cluster): Broker | undefined {
-  const { seedBroker } = cluster.brokerPool
-  return all(cluster).find((broker) => broker.isConnected()) ?? (seedBroker?.isConnected() ? seedBroker : undefined)
+  return all(cluster).find((broker) => broker.isConnected())
 }
 
 async function dialled(cluster: Cluster, reachable: Reachable, mayDial: boolean): Promise<Broker> {

@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { createServer, type AddressInfo } from 'node:net'
 import type { ProbeResult } from '@afterspan/core/internal'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { kafkajsHook } from '../../src/probes/kafkajs.ts'
@@ -165,6 +167,25 @@ describe('a client', () => {
     cluster.broker.isOpen = false
     expect(await check()).toMatchObject({ status: 'fail', code: 'ECONNREFUSED' })
     expect(cluster.dialled).toEqual([])
+  })
+
+  test('whose brokers are not where their metadata says asks the one by which it came to them', async () => {
+    const { cluster } = await producer()
+    const seed = new FakeBroker()
+    const server = createServer().listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    try {
+      const { port } = server.address() as AddressInfo
+      Object.assign(seed, { isOpen: false, connectionPool: { host: '127.0.0.1', port } })
+      Object.assign(cluster.brokerPool, { seedBroker: seed })
+      cluster.broker.isOpen = false
+      const result = await check()
+      expect(result).toMatchObject({ status: 'fail', code: 'brokers_unreachable' })
+      expect(result.reason).toContain('ECONNREFUSED')
+      expect(cluster.dialled).toEqual([seed])
+    } finally {
+      server.close()
+    }
   })
 
   test.for([
