@@ -126,7 +126,7 @@ async function ingest(dir, ledgerUrl) {
 /** Events per second of the first sweep, which reads what `writeJournal` has written. */
 export async function ingestOnce(service) {
   const from = performance.now()
-  const { ingested } = await service.tick()
+  const { ingested } = await service.tick(Infinity)
   const seconds = (performance.now() - from) / 1000
   if (ingested < EVENTS) throw new Error(`only ${ingested} of ${EVENTS} events were read`)
   return ingested / seconds

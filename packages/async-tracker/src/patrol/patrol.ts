@@ -18,6 +18,7 @@ import { incidentsOf } from '../report/incidents.ts'
 import { copiesOf } from '../task-copies.ts'
 import { requestSpan } from '../told-span.ts'
 import { createCourier, type Courier } from './courier.ts'
+import { descendants } from './descendants.ts'
 import { digest, requestKeyOf, touchedBy, type Batch, type Known } from './digest.ts'
 import { endedThread } from './ended-threads.ts'
 import { adoptLeftSpans, leftSpanIds } from './left-spans.ts'
@@ -34,6 +35,8 @@ import { request } from './telling.ts'
 export interface SweepSummary {
   /** Events read from journals. */
   readonly ingested: number
+  /** More is there to be read than one sweep takes. */
+  readonly hasMore?: true
   /** Processes that were looked at. */
   readonly examined: number
   /** Tasks and requests whose owner was proven dead. */
@@ -73,6 +76,8 @@ export interface PatrolTotals {
 
 const KNOCK_MS = 1_000
 const MOST_DETECTIONS = 1_000
+/** In one sweep: where more is written than can be read, the dead are still looked for. */
+const READING_MS = 1_000
 const NONE: ReadonlyMap<TaskId, TaskId> = new Map()
 
 export class Patrol {
@@ -137,7 +142,10 @@ export class Patrol {
    * answer is waited for no longer than `patienceMs`: the telling then goes on beside the next passes.
    */
   async sweepOnce(patienceMs = Infinity): Promise<SweepSummary> {
-    const ingested = await this.#ingest(() => false)
+    const { clock } = this.#settings
+    const until = patienceMs === Infinity ? Infinity : clock.monotonicMs() + READING_MS
+    const ingested = await this.#ingest(() => false, until)
+    const more = clock.monotonicMs() > until ? { hasMore: true as const } : {}
     const dead = this.#findDead()
     let lost = dead.length > 0 ? await this.#bury(dead) : 0
     const lapsed = await this.#ledger.lapsed()
@@ -148,7 +156,7 @@ export class Patrol {
     const reported = (await this.#courier?.deliver(this.#settings.clock.now(), patienceMs)) ?? 0
     this.totals.lastRunAt = this.#settings.clock.now()
     this.totals.sweptAtMs = this.#settings.clock.monotonicMs()
-    return { ingested, examined: this.#processes.size, lost, reported }
+    return { ingested, ...more, examined: this.#processes.size, lost, reported }
   }
 
   /** Removes what is too old or too much, in the ledger and in memory. Returns how many tasks. */
@@ -178,8 +186,8 @@ export class Patrol {
     return turn
   }
 
-  async #ingest(isFinal: (key: string) => boolean): Promise<number> {
-    const { dir } = this.#settings
+  async #ingest(isFinal: (key: string) => boolean, untilMs = Infinity): Promise<number> {
+    const { dir, clock } = this.#settings
     let ingested = 0
     if (this.#isUnsure) await this.#recall()
     for (;;) {
@@ -190,7 +198,7 @@ export class Patrol {
       this.totals.torn += torn
       this.totals.strange += strange
       for (const { events } of batches) ingested += events.length
-      if (!hasMore) return ingested
+      if (!hasMore || clock.monotonicMs() > untilMs) return ingested
       await new Promise(setImmediate) // a backlog may take long, and whoever asks this thread has a turn meanwhile
     }
   }
@@ -380,17 +388,4 @@ export class Patrol {
 function crashedRequest(received: RequestReceived, row: ProcessRow, now: EpochMs, evidence: Evidence): OutboxRow {
   const span = requestSpan(received, { at: now, ...deathOf(row, evidence) })
   return { spanId: span.spanId, body: request(span, row), tries: 0, nextAt: now }
-}
-
-/** All that hang below these tasks among those that wait for their parent. */
-function descendants(ids: readonly TaskId[], orphans: ReadonlyMap<TaskId, readonly TaskId[]>): Set<TaskId> {
-  const found = new Set<TaskId>()
-  const parents = [...ids]
-  for (const parent of parents)
-    for (const child of orphans.get(parent) ?? [])
-      if (!found.has(child)) {
-        found.add(child)
-        parents.push(child)
-      }
-  return found
 }

@@ -36,6 +36,7 @@ export type Tell = (incidents: readonly Incident[]) => void
 
 const SWEEP_MS = 250
 const LOCK_MS = 500
+const LAST_MS = 10_000
 /** A collector on the same host answers within it. */
 const PATIENCE_MS = 100
 /** A busy host may write a gigabyte in some minutes; to weigh a database that all share takes longer, and each of them does. */
@@ -97,8 +98,10 @@ export class PatrolService {
   /** The others can only read what was brought: what is still in the journals of a host that goes would look lost to them. */
   async #sayLast(): Promise<void> {
     if (!this.#ledger?.isShared) return
+    const until = this.#clock.monotonicMs() + LAST_MS
     try {
-      await this.#patrol?.sweepOnce(PATIENCE_MS)
+      // A sweep that read for as long as it may has left something.
+      while (((await this.#patrol?.sweepOnce(PATIENCE_MS))?.hasMore ?? false) && this.#clock.monotonicMs() < until);
     } catch {
       // the database is away: the journals stay, and the next start on this folder brings them
     }

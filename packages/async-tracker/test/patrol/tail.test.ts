@@ -104,3 +104,17 @@ test('while a patrol catches up, others on its thread have their turn', async ()
   expect(turns).toBeGreaterThan(1)
   await patrol.close()
 })
+
+test('where more is written than can be read, the dead are found all the same, with all that they wrote', async () => {
+  const { stage } = backlog()
+  let now = 0
+  const clock = { ...stage.clock, now: stage.clock.now, monotonicMs: () => (now += 600) }
+  const patrol = await stage.patrol({ clock })
+  const first = await patrol.sweepOnce(100)
+  expect(first.ingested).toBeGreaterThan(0)
+  expect(first.ingested).toBeLessThan(2 * EVENTS)
+  stage.seen.set(WORKER, 'dead')
+  const { lost } = await patrol.sweepOnce(100)
+  expect(lost).toBe(EVENTS) // what it had begun, also what was not read before
+  await patrol.close()
+})
