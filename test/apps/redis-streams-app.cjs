@@ -1,9 +1,11 @@
 // A web service and a worker of a Redis stream in one file: ROLE says which. The entries do what they say.
 const { STREAM } = process.env
 
-module.exports = function start({ express, Redis }) {
+module.exports = async function start({ express, Redis }) {
   const redis = new Redis({ host: '127.0.0.1', port: Number(process.env.REDIS_PORT) })
-  if (process.env.ROLE === 'worker') return void work(redis)
+  // Whoever comes first makes the group: a stream without one is a log.
+  await redis.xgroup('CREATE', STREAM, 'mailers', '0', 'MKSTREAM').catch(() => {})
+  if (process.env.ROLE === 'worker') return work(redis)
   const app = express()
   app.get('/send/:how', async (req, res) => {
     res.json({ id: await redis.xadd(STREAM, '*', 'how', req.params.how) })
@@ -19,7 +21,6 @@ module.exports = function start({ express, Redis }) {
 
 async function work(redis) {
   const me = `worker-${process.pid}`
-  await redis.xgroup('CREATE', STREAM, 'mailers', '0', 'MKSTREAM').catch(() => {})
   const seen = new Map()
   const handle = async ([id, [, how]]) => {
     console.log(`job ${how}`)

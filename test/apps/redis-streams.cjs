@@ -1,4 +1,4 @@
 const express = require('express')
 const { Redis } = require('ioredis')
 
-require('./redis-streams-app.cjs')({ express, Redis })
+void require('./redis-streams-app.cjs')({ express, Redis })

@@ -2,4 +2,4 @@ import express from 'express'
 import Redis from 'ioredis'
 import start from './redis-streams-app.cjs'
 
-start({ express, Redis })
+void start({ express, Redis })

@@ -8,7 +8,7 @@ export interface Sent {
   readonly draft: TaskDraft
   readonly taskId: string
   readonly traceparent: string
-  state: 'spawned' | 'confirmed' | 'deduplicated' | 'never_enqueued' | 'rolled_back' | 'unanswered'
+  state: 'spawned' | 'confirmed' | 'deduplicated' | 'never_enqueued' | 'rolled_back' | 'unanswered' | 'no_reader'
   messageId?: SentAs
   error?: unknown
 }

@@ -16,8 +16,8 @@ export interface TaskDraft {
 /** What the broker made of a message: its id, where that is known; null: it took no new message (deduplicated); or what it said instead. */
 export type SentAs = string | null | undefined | NoConfirmation
 export interface NoConfirmation {
-  /** 'unanswered': the broker was asked for no answer, and whether it has the message nobody knows; 'rolled_back': its transaction was. */
-  readonly instead: 'rolled_back' | 'unanswered'
+  /** 'unanswered': the broker was asked for no answer, and whether it has the message nobody knows; 'rolled_back': its transaction was; 'no_reader': it went to where nobody reads it, so nobody owes it. */
+  readonly instead: 'rolled_back' | 'unanswered' | 'no_reader'
 }
 /** Read when the attempt starts, and again when it fails: what the library tells only then may be filled in until then. */
 export interface AttemptInfo {
@@ -50,7 +50,7 @@ export interface AttemptInfo {
 export interface TaskKit {
   /** false: nothing may be added to what the app gave; where the library has no place of its own for headers, attempts are joined by message id alone. */
   readonly carriesInData?: boolean
-  /** Publishes 'spawned', then calls send; 'confirmed' (with the message id, where `messageIdOf` finds one) when what it returns settles well. Where `messageIdOf` says that the broker took no new message, or that its transaction was rolled back, the task is cancelled; where the broker gives no answer, it stays pending, in nobody's hands. */
+  /** Publishes 'spawned', then calls send; 'confirmed' (with the message id, where `messageIdOf` finds one) when what it returns settles well. Where `messageIdOf` says that the broker took no new message, that its transaction was rolled back, or that nobody reads it, the task is cancelled; where the broker gives no answer, it stays pending, in nobody's hands. */
   enqueue<R>(draft: TaskDraft, carrier: Carrier, send: () => R, messageIdOf?: (result: Awaited<R>) => SentAs): R
   /** Runs one attempt in the carrier's context: 'started', then how it ended. */
   attempt<R>(info: AttemptInfo, carrier: Carrier, run: () => R): R

@@ -67,6 +67,7 @@ export type TaskReason =
   | 'aborted'
   | 'deduplicated'
   | 'rolled_back'
+  | 'no_reader'
   | 'handled' // cancelled
 
 /** What the state rests on. 'lost' needs proof; a lease decides only where no proof can be had (another host). */

@@ -94,11 +94,15 @@ function lateSpawn(record: RequestRecord): LateSpawn {
 }
 
 export function confirm(deps: KitDeps, { taskId, span, draft }: Spawn, messageId: SentAs): void {
-  if (messageId === null || (typeof messageId === 'object' && messageId.instead === 'rolled_back')) {
-    tellCancelled({ taskId, span, attempt: 0 }, deps.now(), messageId === null ? 'deduplicated' : 'rolled_back')
+  if (messageId === null) {
+    tellCancelled({ taskId, span, attempt: 0 }, deps.now(), 'deduplicated')
     return
   }
   if (typeof messageId === 'object') {
+    if (messageId.instead !== 'unanswered') {
+      tellCancelled({ taskId, span, attempt: 0 }, deps.now(), messageId.instead)
+      return
+    }
     taskChannel.publish({ kind: 'sent', taskId, at: deps.now() })
     span.end()
     return

@@ -1,9 +1,10 @@
-// The two questions that Redis is asked about a stream, by the app's own client.
+// What Redis is asked about a stream, by the app's own client.
 import { withoutTracing } from '@afterspan/core/internal'
 import type { Client, Exports } from './shapes.ts'
 import { isBefore, textOf } from './words.ts'
 
 export interface Asking {
+  hasGroup(client: Client, stream: string): Promise<boolean>
   /** Up to where the group that is furthest has got its entries; undefined where there is no group. */
   lastDelivered(client: Client, stream: string): Promise<string | undefined>
   /** The oldest entry that is there; undefined where there is none. */
@@ -17,6 +18,10 @@ export function createAsking(Command: Exports['Command']): Asking {
     return command.promise
   }
   return {
+    async hasGroup(client, stream) {
+      const groups = await ask(client, 'GROUPS', stream)
+      return !Array.isArray(groups) || groups.length > 0
+    },
     async lastDelivered(client, stream) {
       const groups = await ask(client, 'GROUPS', stream)
       const ids = (Array.isArray(groups) ? groups : []).map((group) => textOf(fieldOf(group, 'last-delivered-id')))

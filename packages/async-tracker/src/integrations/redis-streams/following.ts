@@ -1,6 +1,8 @@
 // The one place through which all commands go: single ones, pipelines, transactions, a cluster's. A command may come through it several
 // times, and only the first time it is new.
 import type { TaskKit } from '@afterspan/core/internal'
+import { createAsking } from './asking.ts'
+import { Readers } from './readers.ts'
 import { createRemovals } from './removing.ts'
 import { createRunning } from './running.ts'
 import { createSending } from './sending.ts'
@@ -14,8 +16,11 @@ const ours = new WeakSet<object>()
 const seen = new WeakSet<Command>()
 
 export function follow(exports: Exports, kit: TaskKit): void {
-  const removals = createRemovals(exports.Command, kit)
-  const all = { ...createRunning(kit, removals), ...createSending(kit, removals), ...removals.steps }
+  const asking = createAsking(exports.Command)
+  const removals = createRemovals(asking, kit)
+  const readers = new Readers(asking)
+  const sending = createSending(kit, removals, readers)
+  const all = { ...createRunning(kit, removals), ...sending, ...removals.steps, xgroup: readers.xgroup }
   const steps: ReadonlyMap<string, Step> = new Map(Object.entries(all))
   for (const Class of [exports.Redis ?? exports.default, exports.Cluster]) {
     // import and require may both bring it: there is one class.

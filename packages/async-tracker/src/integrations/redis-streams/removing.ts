@@ -1,10 +1,10 @@
 // Entries that are gone before any group had them. Redis tells nobody, so it is asked: whenever this process deletes entries that it has
 // added, or cuts a stream that it adds to. What was delivered once is told of by those who have it.
 import { withoutTracing, type TaskId, type TaskKit } from '@afterspan/core/internal'
-import { createAsking } from './asking.ts'
+import type { Asking } from './asking.ts'
 import { observeReply, type Step } from './following.ts'
 import { NotDelivered } from './not-delivered.ts'
-import type { Client, Exports } from './shapes.ts'
+import type { Client } from './shapes.ts'
 import { isBefore, textOf, type Delivered } from './words.ts'
 
 /** A stream that is cut with each entry is looked at now and then. */
@@ -17,8 +17,7 @@ export interface Removals {
   readonly steps: { readonly xdel: Step; readonly xtrim: Step }
 }
 
-export function createRemovals(Command: Exports['Command'], kit: TaskKit): Removals {
-  const { lastDelivered, firstEntry } = createAsking(Command)
+export function createRemovals({ lastDelivered, firstEntry }: Asking, kit: TaskKit): Removals {
   const waiting = new NotDelivered()
   const looking = new Set<string>()
 

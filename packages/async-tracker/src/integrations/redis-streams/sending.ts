@@ -3,6 +3,7 @@ import type { SentAs, TaskKit } from '@afterspan/core/internal'
 import { createBag, taskOf } from '../sending/bag.ts'
 import { failureOf } from '../running/failure-of.ts'
 import { observeReply, type Step } from './following.ts'
+import type { Readers } from './readers.ts'
 import type { Removals } from './removing.ts'
 import { SYSTEM, type Command } from './shapes.ts'
 import { createTransactions, type Undone } from './transactions.ts'
@@ -14,20 +15,32 @@ const REDIRECTED = /^(?:MOVED|ASK|TRYAGAIN|CLUSTERDOWN) /
 const UNANSWERED =
   /^(?:Connection is closed\.|Command timed out|Command aborted due to connection close|Reached the max retries)/
 
-type Ending = { readonly id: string } | Undone
+type Ending = { readonly id: string } | Undone | { readonly instead: 'no_reader' }
 
-export function createSending(kit: TaskKit, removals: Removals): Readonly<Record<'xadd' | 'exec' | 'discard', Step>> {
+export function createSending(
+  kit: TaskKit,
+  removals: Removals,
+  readers: Readers,
+): Readonly<Record<'xadd' | 'exec' | 'discard', Step>> {
   const transactions = createTransactions()
   return {
     ...transactions.steps,
     xadd(client, command, send, unit) {
       const stream = textOf(command.args[0])
+      if (readers.isLog(client, stream)) return send()
       const bag = createBag()
       const { promise, resolve, reject } = Promise.withResolvers<Ending>()
       let result: unknown
       let thrown: { readonly error: unknown } | undefined
       const add = (): Promise<Ending> => {
-        observeEnd(command, resolve, reject, () => {
+        const added = (id: string): void => {
+          // In the turn of the reply: it is in the journal before the app goes on.
+          if (readers.isRead(stream)) return resolve({ id })
+          readers.hasGroup(client, stream).then((isRead) => {
+            resolve(isRead ? { id } : { instead: 'no_reader' })
+          }, reject)
+        }
+        observeEnd(command, added, resolve, reject, () => {
           transactions.wait(unit, resolve)
         })
         try {
@@ -57,6 +70,7 @@ export function createSending(kit: TaskKit, removals: Removals): Readonly<Record
 
 function observeEnd(
   command: Command,
+  added: (id: string) => void,
   resolve: (ending: Ending) => void,
   reject: (error: unknown) => void,
   onQueued: () => void,
@@ -65,7 +79,7 @@ function observeEnd(
     command,
     (reply) => {
       if (reply === null || reply === undefined) reject(failureOf('NOMKSTREAM', 'there is no such stream'))
-      else resolve({ id: textOf(reply) })
+      else added(textOf(reply))
     },
     (error) => {
       const { message } = error as { readonly message?: unknown }

@@ -1,0 +1,51 @@
+import { expect, test } from 'vitest'
+import { Readers } from '../../src/integrations/redis-streams/readers.ts'
+import type { Client } from '../../src/integrations/redis-streams/shapes.ts'
+
+const client: Client = { sendCommand: () => undefined }
+
+function readersThat(answers: (boolean | Error)[], clock = { now: 0 }): { readers: Readers; asked(): number } {
+  const all = answers.length
+  const hasGroup = async (): Promise<boolean> => {
+    const answer = answers.shift()
+    if (answer instanceof Error || answer === undefined) throw answer ?? new Error('asked too often')
+    return answer
+  }
+  return { readers: new Readers({ hasGroup }, () => clock.now), asked: () => all - answers.length }
+}
+
+test('a stream with a group is asked about once', async () => {
+  const { readers, asked } = readersThat([true])
+  expect(readers.isLog(client, 'orders')).toBe(false)
+  expect(await Promise.all([readers.hasGroup(client, 'orders'), readers.hasGroup(client, 'orders')])).toEqual([
+    true,
+    true,
+  ])
+  expect(await readers.hasGroup(client, 'orders')).toBe(true)
+  expect(asked()).toBe(1)
+})
+
+test('a log is looked at again after a while, and is none once it has a group', async () => {
+  const clock = { now: 0 }
+  const { readers, asked } = readersThat([false, true], clock)
+  expect(await readers.hasGroup(client, 'log')).toBe(false)
+  clock.now = 4_000
+  expect([readers.isLog(client, 'log'), asked()]).toEqual([true, 1])
+  clock.now = 6_000
+  expect([readers.isLog(client, 'log'), asked()]).toEqual([true, 2])
+  await readers.hasGroup(client, 'log')
+  expect(readers.isLog(client, 'log')).toBe(false)
+})
+
+test('where Redis does not say, what is added is followed', async () => {
+  const { readers } = readersThat([new Error('NOPERM')])
+  expect(await readers.hasGroup(client, 'orders')).toBe(true)
+  expect(readers.isLog(client, 'orders')).toBe(false)
+})
+
+test('streams without end take no room without end', async () => {
+  const { readers } = readersThat(Array.from({ length: 1_002 }, () => false))
+  for (let n = 0; n < 1_001; n++) await readers.hasGroup(client, `s${n}`)
+  expect(readers.isLog(client, 's0')).toBe(false)
+  expect(readers.isLog(client, 's1')).toBe(true)
+})
