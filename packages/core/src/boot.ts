@@ -87,7 +87,7 @@ function assemble(bundleDir: string, config: CoreConfig): Core {
   const manager = new AsyncContextManager()
   const unsampled = createHeldChildren(exporter)
   const { deliver } = exporter
-  const provider = createTracerProvider({ resource, sampler, limits: config.limits, deliver, unsampled })
+  const provider = createTracerProvider({ sampler, limits: config.limits, deliver, unsampled })
   const { provider: meterProvider, meters } = createMeterProvider(bundleDir, resource, metrics, config.push)
   setGlobals({ manager, meterProvider, propagator: createPropagator(config.propagators), tracerProvider: provider })
   const tracer = (): Tracer => provider.getTracer(SCOPE.name, SCOPE.version)

@@ -26,7 +26,6 @@ export function createRealKit(): RealKit {
   const errors: unknown[] = []
   const waiting = new Set<() => void>()
   const provider = createTracerProvider({
-    resource: {},
     sampler: createSampler('always_on', 1),
     limits: {
       attributes: 128,

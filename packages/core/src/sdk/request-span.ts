@@ -1,4 +1,5 @@
 import {
+  SpanKind,
   SpanStatusCode,
   TraceFlags,
   type Attributes,
@@ -10,8 +11,9 @@ import {
   type SpanStatus,
   type TimeInput,
 } from '@opentelemetry/api'
+import { cleanValue } from './attribute-value.ts'
 import { toEpochMs } from './time.ts'
-import { OTLP_KIND, type SpanData } from './span-data.ts'
+import type { SpanData } from './span-data.ts'
 
 export interface SpanLimits {
   readonly attributes: number
@@ -25,39 +27,52 @@ export interface SpanLimits {
 }
 const EXCEPTION = 'exception'
 
+export interface SpanInit {
+  readonly context: SpanContext
+  readonly parentSpanId?: string | undefined
+  readonly name: string
+  /** SERVER, where nothing is said. */
+  readonly kind?: SpanKind
+  readonly startMs: number
+  readonly attributes: Attributes
+  readonly limits: SpanLimits
+  readonly onEnd: (data: SpanData, span: RequestSpan) => void
+}
+interface HeldLink {
+  readonly context: SpanContext
+  readonly traceId: string
+  readonly spanId: string
+  readonly traceState?: string | undefined
+  readonly attributes?: Attributes
+}
+
 /** A light Span for SERVER spans, encoded once when it ends. It keeps the whole contract of the API; after end() it is inert. */
 export class RequestSpan implements Span {
   readonly #context: SpanContext
   readonly #limits: SpanLimits
-  readonly #onEnd: (span: SpanData) => void
+  readonly #onEnd: SpanInit['onEnd']
   readonly parentSpanId: string | undefined
   readonly startMs: number
   name: string
-  kind: SpanData['kind'] = OTLP_KIND.server
+  readonly kind: SpanKind
   ended = false
+  protected endMs: number | undefined
   attributes: Attributes
-  #events: { name: string; atMs: number; attributes?: Attributes }[] | undefined
-  #links: { traceId: string; spanId: string; traceState?: string | undefined; attributes?: Attributes }[] | undefined
-  #status: { code: 0 | 1 | 2; message?: string | undefined } | undefined
+  protected heldEvents: { name: string; atMs: number; attributes?: Attributes }[] | undefined
+  protected heldLinks: HeldLink[] | undefined
+  protected heldStatus: { code: 0 | 1 | 2; message?: string | undefined } | undefined
   #attributeCount = 0
-  #droppedAttributes = 0
-  #droppedEvents = 0
-  #droppedLinks = 0
+  protected droppedAttributes = 0
+  protected droppedEvents = 0
+  protected droppedLinks = 0
 
-  constructor(init: {
-    readonly context: SpanContext
-    readonly parentSpanId?: string | undefined
-    readonly name: string
-    readonly startMs: number
-    readonly attributes: Attributes
-    readonly limits: SpanLimits
-    readonly onEnd: (span: SpanData) => void
-  }) {
+  constructor(init: SpanInit) {
     this.#context = init.context
     this.#limits = init.limits
     this.#onEnd = init.onEnd
     this.parentSpanId = init.parentSpanId
     this.name = init.name
+    this.kind = init.kind ?? SpanKind.SERVER
     this.startMs = init.startMs
     this.attributes = init.attributes
     const most = this.#limits.valueLength
@@ -66,16 +81,16 @@ export class RequestSpan implements Span {
       if (++this.#attributeCount > this.#limits.attributes) {
         delete this.attributes[key]
         this.#attributeCount--
-        this.#droppedAttributes++
+        this.droppedAttributes++
       } else if (typeof value === 'string' && value.length > most) this.attributes[key] = value.slice(0, most)
     }
   }
 
   get hasException(): boolean {
-    return this.#events?.some((event) => event.name === EXCEPTION) ?? false
+    return this.heldEvents?.some((event) => event.name === EXCEPTION) ?? false
   }
   get statusCode(): number {
-    return this.#status?.code ?? 0
+    return this.heldStatus?.code ?? 0
   }
 
   spanContext(): SpanContext {
@@ -87,14 +102,16 @@ export class RequestSpan implements Span {
 
   setAttribute(key: string, value: AttributeValue): this {
     if (this.ended || value === undefined || value === null || key === '') return this
+    const cleaned = this.cut(value)
+    if (cleaned === undefined) return this
     if (this.attributes[key] === undefined) {
       if (this.#attributeCount >= this.#limits.attributes) {
-        this.#droppedAttributes++
+        this.droppedAttributes++
         return this
       }
       this.#attributeCount++
     }
-    this.attributes[key] = this.#cut(value)
+    this.attributes[key] = cleaned
     return this
   }
   setAttributes(values: Attributes): this {
@@ -103,16 +120,16 @@ export class RequestSpan implements Span {
   }
   addEvent(name: string, attributesOrTime?: Attributes | TimeInput, time?: TimeInput): this {
     if (this.ended) return this
-    this.#events ??= []
-    if (this.#events.length >= this.#limits.events) {
-      this.#droppedEvents++
+    this.heldEvents ??= []
+    if (this.heldEvents.length >= this.#limits.events) {
+      this.droppedEvents++
       return this
     }
     const isTime =
       typeof attributesOrTime === 'number' || attributesOrTime instanceof Date || Array.isArray(attributesOrTime)
     const attributes = isTime ? undefined : (attributesOrTime as Attributes | undefined)
     const atMs = toEpochMs(isTime ? (attributesOrTime as TimeInput) : time)
-    this.#events.push({
+    this.heldEvents.push({
       name,
       atMs,
       ...(attributes ? { attributes: this.#bounded(attributes, this.#limits.eventAttributes) } : {}),
@@ -121,12 +138,13 @@ export class RequestSpan implements Span {
   }
   addLink(link: Link): this {
     if (this.ended) return this
-    this.#links ??= []
-    if (this.#links.length >= this.#limits.links) {
-      this.#droppedLinks++
+    this.heldLinks ??= []
+    if (this.heldLinks.length >= this.#limits.links) {
+      this.droppedLinks++
       return this
     }
-    this.#links.push({
+    this.heldLinks.push({
+      context: link.context,
       traceId: link.context.traceId,
       spanId: link.context.spanId,
       traceState: link.context.traceState?.serialize(),
@@ -140,10 +158,10 @@ export class RequestSpan implements Span {
   }
   setStatus(status: SpanStatus): this {
     // Unset says nothing, and after Ok nothing is said any more: https://opentelemetry.io/docs/specs/otel/trace/api/#set-status
-    if (this.ended || status.code === SpanStatusCode.UNSET || this.#status?.code === SpanStatusCode.OK) return this
-    this.#status = {
+    if (this.ended || status.code === SpanStatusCode.UNSET || this.heldStatus?.code === SpanStatusCode.OK) return this
+    this.heldStatus = {
       code: status.code as 0 | 1 | 2,
-      message: status.code === SpanStatusCode.ERROR && status.message ? String(this.#cut(status.message)) : undefined,
+      message: status.code === SpanStatusCode.ERROR && status.message ? String(this.cut(status.message)) : undefined,
     }
     return this
   }
@@ -158,8 +176,8 @@ export class RequestSpan implements Span {
       EXCEPTION,
       {
         'exception.type': type,
-        'exception.message': String(this.#cut(message)),
-        ...(stack ? { 'exception.stacktrace': String(this.#cut(stack)) } : {}),
+        'exception.message': String(this.cut(message)),
+        ...(stack ? { 'exception.stacktrace': String(this.cut(stack)) } : {}),
       },
       time,
     )
@@ -168,43 +186,42 @@ export class RequestSpan implements Span {
   end(endTime?: TimeInput): void {
     if (this.ended) return
     this.ended = true
+    this.endMs = Math.max(this.startMs, toEpochMs(endTime))
     const { traceId, spanId, traceFlags, traceState } = this.#context
-    this.#onEnd({
+    const data: SpanData = {
       traceId,
       spanId,
       parentSpanId: this.parentSpanId,
       traceState: traceState?.serialize(),
       name: this.name,
-      kind: this.kind,
+      // OTLP counts from 1: 0 is "unspecified".
+      kind: (this.kind + 1) as SpanData['kind'],
       startMs: this.startMs,
-      endMs: Math.max(this.startMs, toEpochMs(endTime)),
+      endMs: this.endMs,
       attributes: this.attributes,
-      ...(this.#events ? { events: this.#events } : {}),
-      ...(this.#links ? { links: this.#links } : {}),
-      ...(this.#status ? { status: this.#status } : {}),
-      droppedAttributes: this.#droppedAttributes,
-      droppedEvents: this.#droppedEvents,
-      droppedLinks: this.#droppedLinks,
+      ...(this.heldEvents ? { events: this.heldEvents } : {}),
+      ...(this.heldLinks ? { links: this.heldLinks } : {}),
+      ...(this.heldStatus ? { status: this.heldStatus } : {}),
+      droppedAttributes: this.droppedAttributes,
+      droppedEvents: this.droppedEvents,
+      droppedLinks: this.droppedLinks,
       flags: traceFlags & TraceFlags.SAMPLED,
-    })
+    }
+    this.#onEnd(data, this)
   }
 
   /** The first of them, each cut. */
   #bounded(attributes: Attributes, most: number): Attributes {
     const out: Attributes = {}
-    for (const [key, value] of Object.entries(attributes).slice(0, most))
-      if (value !== undefined && value !== null) out[key] = this.#cut(value)
+    for (const [key, value] of Object.entries(attributes).slice(0, most)) {
+      const cleaned = this.cut(value)
+      if (cleaned !== undefined) out[key] = cleaned
+    }
     return out
   }
 
-  #cut(value: AttributeValue): AttributeValue {
-    const most = this.#limits.valueLength
-    if (typeof value === 'string') return value.length > most ? value.slice(0, most) : value
-    if (Array.isArray(value))
-      return value.map((item) =>
-        typeof item === 'string' && item.length > most ? item.slice(0, most) : item,
-      ) as AttributeValue
-    return value
+  protected cut(value: unknown): AttributeValue {
+    return cleanValue(value, this.#limits.valueLength) as AttributeValue
   }
 }
 

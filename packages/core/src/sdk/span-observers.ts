@@ -1,10 +1,10 @@
 import type { Context } from '@opentelemetry/api'
-import type { ReadableSpan } from '@opentelemetry/sdk-trace'
 import type { SpanData, SpanScope } from './span-data.ts'
+import type { RecordedSpan } from './recorded-span.ts'
 
 /** Sees every span that is not a SERVER span of ours, as it starts and as it ends. Must not throw and must be cheap; in onEnd it may still add attributes. */
 export interface SpanObserver {
-  onStart(span: ReadableSpan, parent: Context): void
+  onStart(span: RecordedSpan, parent: Context): void
   /** True: the observer sees to it that the span is told; it is not queued. */
   onEnd(span: SpanData, scope: SpanScope): boolean | void
 }

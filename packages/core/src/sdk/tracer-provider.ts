@@ -1,4 +1,3 @@
-import type { ResourceAttributes } from '../contracts/task.ts'
 import {
   SpanKind,
   trace,
@@ -10,24 +9,22 @@ import {
   type Tracer,
   type TracerProvider as ApiTracerProvider,
 } from '@opentelemetry/api'
-import { resourceFromAttributes } from '@opentelemetry/resources'
 import {
   AlwaysOffSampler,
   AlwaysOnSampler,
   ParentBasedSampler,
   SamplingDecision,
   TraceIdRatioBasedSampler,
-  TracerProvider,
-  type ReadableSpan,
   type Sampler,
-  type SpanProcessor,
 } from '@opentelemetry/sdk-trace'
 import { context } from '@opentelemetry/api'
 import type { HeldChildren } from '../http/held-children.ts'
 import { activeRequest } from '../http/request-record.ts'
 import { takeCapture } from './capture.ts'
+import { OwnTracer, type TracerSettings } from './own-tracer.ts'
 import { namePlatformErrors } from './platform-errors.ts'
 import { ownedScopes } from './owned-scopes.ts'
+import type { RecordedSpan } from './recorded-span.ts'
 import { spanObservers } from './span-observers.ts'
 import type { SpanLimits } from './request-span.ts'
 import type { SpanData, SpanScope } from './span-data.ts'
@@ -49,34 +46,48 @@ export function createSampler(name: SamplerName, argument: number): Sampler {
   return name.startsWith('parentbased_') ? new ParentBasedSampler({ root }) : root
 }
 
-/** The official provider for every span that apps and instrumentations make; each is encoded and let go when it ends. */
+/** Makes every span that apps and instrumentations ask for; each is encoded and let go when it ends. */
 export function createTracerProvider(options: {
-  readonly resource: ResourceAttributes
   readonly sampler: Sampler
   readonly limits: SpanLimits
   readonly deliver: (scope: SpanScope, span: SpanData) => void
   /** What becomes of spans that nobody sampled. Undefined: nothing. */
   readonly unsampled?: Pick<HeldChildren, 'started' | 'ended'>
 }): ApiTracerProvider {
-  const provider = new TracerProvider({
-    resource: resourceFromAttributes({ ...options.resource }),
+  const { limits, deliver, unsampled } = options
+  const settings: TracerSettings = {
     sampler: recordingRequests(options.sampler),
-    spanLimits: {
-      attributeCountLimit: options.limits.attributes,
-      attributeValueLengthLimit: options.limits.valueLength,
-      eventCountLimit: options.limits.events,
-      linkCountLimit: options.limits.links,
-      attributePerEventCountLimit: options.limits.eventAttributes,
-      attributePerLinkCountLimit: options.limits.linkAttributes,
+    limits,
+    onStart(span, parent) {
+      if (!(span.spanContext().traceFlags & TraceFlags.SAMPLED)) unsampled?.started(span, parent)
+      for (const observer of spanObservers) observer.onStart(span, parent)
     },
-    spanProcessors: [deliverer(options.deliver, options.unsampled)],
-  })
+    onEnd(data, span) {
+      if (data.status?.code === 2) namePlatformErrors(data)
+      const scope = (span as RecordedSpan).instrumentationScope
+      let isTold = takeCapture(data, scope)
+      for (const observer of spanObservers) if (observer.onEnd(data, scope)) isTold = true
+      if (isTold) return
+      if (data.flags) deliver(scope, data)
+      else unsampled?.ended(span, scope, data)
+    },
+  }
+  const tracers = new Map<string, Tracer>()
   return {
-    getTracer(name, version, settings) {
-      return ownedScopes.has(name) ? passThrough : provider.getTracer(name, version, settings)
+    getTracer(name, version, { schemaUrl } = {}) {
+      if (ownedScopes.has(name)) return passThrough
+      const key = `${name}@${version ?? ''}:${schemaUrl ?? ''}`
+      let tracer = tracers.get(key)
+      if (!tracer) {
+        const scope = { name: name || 'unknown', ...(version ? { version } : {}), ...(schemaUrl ? { schemaUrl } : {}) }
+        tracer = new OwnTracer(scope, settings)
+        if (tracers.size < MOST_TRACERS) tracers.set(key, tracer)
+      }
+      return tracer
     },
   }
 }
+const MOST_TRACERS = 1_000
 
 /** What a request does is recorded though nobody sampled it: it may outlive the response and fail, and that is told. So are messages that no kit tells of. */
 function recordingRequests(sampler: Sampler): Sampler {
@@ -88,72 +99,6 @@ function recordingRequests(sampler: Sampler): Sampler {
       return isOthersMessage || activeRequest(parent) ? { ...result, decision: SamplingDecision.RECORD } : result
     },
     toString: () => sampler.toString(),
-  }
-}
-
-function deliverer(
-  deliver: (scope: SpanScope, span: SpanData) => void,
-  unsampled: Pick<HeldChildren, 'started' | 'ended'> | undefined,
-): SpanProcessor {
-  return {
-    onStart(span, parent) {
-      if (!(span.spanContext().traceFlags & TraceFlags.SAMPLED)) unsampled?.started(span, parent)
-      for (const observer of spanObservers) observer.onStart(span as unknown as ReadableSpan, parent)
-    },
-    onEnd(span) {
-      const data = toSpanData(span)
-      if (data.status?.code === 2) namePlatformErrors(data)
-      const scope = span.instrumentationScope
-      let isTold = takeCapture(data, scope)
-      for (const observer of spanObservers) if (observer.onEnd(data, scope)) isTold = true
-      if (isTold) return
-      if (span.spanContext().traceFlags & TraceFlags.SAMPLED) deliver(scope, data)
-      else unsampled?.ended(span, scope, data)
-    },
-    forceFlush: () => Promise.resolve(),
-    shutdown: () => Promise.resolve(),
-  } as SpanProcessor
-}
-
-function toSpanData(span: ReadableSpan): SpanData {
-  const { traceId, spanId, traceFlags, traceState } = span.spanContext()
-  const ms = ([seconds, nanos]: readonly [number, number]): number => seconds * 1000 + nanos / 1e6
-  return {
-    traceId,
-    spanId,
-    parentSpanId: span.parentSpanContext?.spanId,
-    traceState: traceState?.serialize(),
-    name: span.name,
-    kind: (span.kind + 1) as SpanData['kind'],
-    startMs: ms(span.startTime),
-    endMs: ms(span.endTime),
-    attributes: span.attributes,
-    ...(span.events.length > 0
-      ? {
-          events: span.events.map((e) => ({
-            name: e.name,
-            atMs: ms(e.time),
-            ...(e.attributes ? { attributes: e.attributes } : {}),
-          })),
-        }
-      : {}),
-    ...(span.links.length > 0
-      ? {
-          links: span.links.map((l) => ({
-            traceId: l.context.traceId,
-            spanId: l.context.spanId,
-            traceState: l.context.traceState?.serialize(),
-            ...(l.attributes ? { attributes: l.attributes } : {}),
-          })),
-        }
-      : {}),
-    ...(span.status.code !== 0
-      ? { status: { code: span.status.code as 0 | 1 | 2, message: span.status.message } }
-      : {}),
-    droppedAttributes: span.droppedAttributesCount,
-    droppedEvents: span.droppedEventsCount,
-    droppedLinks: span.droppedLinksCount,
-    flags: traceFlags,
   }
 }
 

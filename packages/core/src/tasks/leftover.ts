@@ -1,7 +1,6 @@
 // Work that no library tells of: a CLIENT or INTERNAL span of a request that is still open when the response has ended, or that
 // starts after it, becomes an in-process task, written at that moment.
 import { SpanKind, trace, type Context, type Span } from '@opentelemetry/api'
-import type { ReadableSpan } from '@opentelemetry/sdk-trace'
 import type { EpochMs, TaskId } from '../contracts/task.ts'
 import { activeRequest, type RequestRecord } from '../http/request-record.ts'
 import { encodeForJournal } from '../sdk/capture.ts'
@@ -12,9 +11,10 @@ import { publishSpawned } from './producer.ts'
 import { isTaskSpan, patrolTells } from './outcome-teller.ts'
 import { redact } from './redact.ts'
 import { noteTold } from './told-failures.ts'
+import type { RecordedSpan } from '../sdk/recorded-span.ts'
 
 interface OpenSpan {
-  readonly span: ReadableSpan
+  readonly span: RecordedSpan
   readonly record: RequestRecord
   /** Part of other work: a child of an open leftover, or of a task's own span. */
   readonly isInside: boolean
@@ -43,7 +43,7 @@ export function watchLeftovers(now: () => EpochMs, overdueMs: number): Leftovers
     taskChannel.publish({ kind: 'started', taskId, at, attempt: 1, spanId })
   }
   return {
-    onStart(span: ReadableSpan, parent: Context) {
+    onStart(span: RecordedSpan, parent: Context) {
       if (span.kind !== SpanKind.CLIENT && span.kind !== SpanKind.INTERNAL) return
       const record = activeRequest(parent)
       if (!record) return
@@ -121,7 +121,7 @@ function thrownType({ events }: SpanData): string | undefined {
   return textOf(thrown?.['exception.type'])
 }
 
-function destination(span: ReadableSpan): string {
+function destination(span: RecordedSpan): string {
   const { attributes } = span
   const host = attributes['server.address']
   const port = attributes['server.port']

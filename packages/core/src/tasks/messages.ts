@@ -1,7 +1,6 @@
 // Messages that no integration of ours follows, by the spans that others make of them: a PRODUCER span of a request or of a task is
 // a task, a CONSUMER span that names it an attempt.
 import { isSpanContextValid, SpanKind, trace, TraceFlags, type Context, type SpanContext } from '@opentelemetry/api'
-import type { ReadableSpan } from '@opentelemetry/sdk-trace'
 import type { EpochMs, TaskEvent, TaskId, TraceRef } from '../contracts/task.ts'
 import { activeRequest, activeTask } from '../http/request-record.ts'
 import { encodeForJournal } from '../sdk/capture.ts'
@@ -15,6 +14,7 @@ import { OpenMessages, type OpenMessage } from './open-messages.ts'
 import { patrolTells } from './outcome-teller.ts'
 import { publishSpawned, type Promiser } from './producer.ts'
 import { redact } from './redact.ts'
+import type { RecordedSpan } from '../sdk/recorded-span.ts'
 
 /** `ownScope` is that of the kit's own spans, which tell of their tasks themselves. */
 export function watchMessages(now: () => EpochMs, ownScope: string): SpanObserver {
@@ -67,7 +67,7 @@ export function watchMessages(now: () => EpochMs, ownScope: string): SpanObserve
 }
 
 /** An integration tells of it. */
-function isFollowed(span: ReadableSpan): boolean {
+function isFollowed(span: RecordedSpan): boolean {
   return followedSystems.size > 0 && followedSystems.has(systemOf(span) ?? '')
 }
 
@@ -81,7 +81,7 @@ function promiserOf(parent: Context, open: OpenMessages): Promiser | undefined {
 }
 
 /** The messages that a CONSUMER span names: those that it links to, or else its parent. What is neither remote nor a PRODUCER seen here is none. */
-function tasksOf(span: ReadableSpan, parent: SpanContext | undefined, open: OpenMessages): readonly TaskId[] {
+function tasksOf(span: RecordedSpan, parent: SpanContext | undefined, open: OpenMessages): readonly TaskId[] {
   const named = new Set<TaskId>()
   const add = (from: SpanContext): void => {
     if (isSpanContextValid(from) && (from.isRemote || open.hasProduced(idOf(from)))) named.add(idOf(from))

@@ -1,15 +1,15 @@
 // The spans of messages that have begun and not ended, and what is found by them.
 import type { Span, SpanContext } from '@opentelemetry/api'
-import type { ReadableSpan } from '@opentelemetry/sdk-trace'
 import type { TaskId } from '../contracts/task.ts'
 import type { Promiser } from './producer.ts'
+import type { RecordedSpan } from '../sdk/recorded-span.ts'
 
 /** Of spans that nobody ends, and of producers that a consumer in the same process may name: the oldest go first. */
 const MOST_KEPT = 50_000
 
 /** An open span, and the tasks that it is about: one for a PRODUCER, which has a promiser, one for each message of a CONSUMER. */
 export interface OpenMessage {
-  readonly span: ReadableSpan
+  readonly span: RecordedSpan
   readonly taskIds: readonly TaskId[]
   readonly promiser?: Promiser
   isPublished: boolean
