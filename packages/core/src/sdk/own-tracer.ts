@@ -48,7 +48,7 @@ export class OwnTracer implements Tracer {
     const parent = given && isSpanContextValid(given) ? given : undefined
     const id = parent?.traceId ?? traceId()
     const kind = options.kind ?? SpanKind.INTERNAL
-    const attributes = cleanAttributes(options.attributes)
+    const attributes = cleanAttributes(options.attributes, limits.valueLength)
     const links = options.links ?? NO_LINKS
     const sampled = sampler.shouldSample(around, id, name, kind, attributes, links as Link[])
     const own: SpanContext = {
@@ -68,7 +68,9 @@ export class OwnTracer implements Tracer {
       kind,
       links,
       startMs: options.startTime === undefined ? nowMs() : toEpochMs(options.startTime),
-      attributes: sampled.attributes ? Object.assign(attributes, cleanAttributes(sampled.attributes)) : attributes,
+      attributes: sampled.attributes
+        ? Object.assign(attributes, cleanAttributes(sampled.attributes, limits.valueLength))
+        : attributes,
       limits,
       onEnd,
     })
@@ -88,11 +90,11 @@ export class OwnTracer implements Tracer {
 const NO_LINKS: readonly Link[] = []
 
 /** A copy: the caller may use the object again. */
-function cleanAttributes(attributes: Attributes | undefined): Attributes {
+function cleanAttributes(attributes: Attributes | undefined, most: number): Attributes {
   const out: Attributes = {}
   for (const key in attributes) {
     if (key === '' || !Object.hasOwn(attributes, key)) continue
-    const value = cleanValue(attributes[key], Number.POSITIVE_INFINITY) as AttributeValue
+    const value = cleanValue(attributes[key], most) as AttributeValue
     if (value !== undefined) out[key] = value
   }
   return out

@@ -19,5 +19,6 @@ export function toEpochMs(time: TimeInput | undefined): number {
   if (time === undefined) return nowMs()
   if (Array.isArray(time)) return time[0] * 1000 + time[1] / 1e6
   if (time instanceof Date) return time.getTime()
-  return time < performance.timeOrigin ? performance.timeOrigin + time : time
+  // As the SDK has it: no date is as small as what performance.now() says.
+  return time <= performance.now() ? anchor + time : time
 }
