@@ -118,18 +118,19 @@ export class RequestSpan implements Span {
     for (const [key, value] of Object.entries(values)) if (value !== undefined) this.setAttribute(key, value)
     return this
   }
+  /** Of too many the last stay, as in the SDK. */
   addEvent(name: string, attributesOrTime?: Attributes | TimeInput, time?: TimeInput): this {
     if (this.ended) return this
-    this.heldEvents ??= []
-    if (this.heldEvents.length >= this.#limits.events) {
+    const events = (this.heldEvents ??= [])
+    if (events.length >= this.#limits.events) {
       this.droppedEvents++
-      return this
+      if (events.shift() === undefined) return this
     }
     const isTime =
       typeof attributesOrTime === 'number' || attributesOrTime instanceof Date || Array.isArray(attributesOrTime)
     const attributes = isTime ? undefined : (attributesOrTime as Attributes | undefined)
     const atMs = toEpochMs(isTime ? (attributesOrTime as TimeInput) : time)
-    this.heldEvents.push({
+    events.push({
       name,
       atMs,
       ...(attributes ? { attributes: this.#bounded(attributes, this.#limits.eventAttributes) } : {}),
@@ -138,12 +139,12 @@ export class RequestSpan implements Span {
   }
   addLink(link: Link): this {
     if (this.ended) return this
-    this.heldLinks ??= []
-    if (this.heldLinks.length >= this.#limits.links) {
+    const links = (this.heldLinks ??= [])
+    if (links.length >= this.#limits.links) {
       this.droppedLinks++
-      return this
+      if (links.shift() === undefined) return this
     }
-    this.heldLinks.push({
+    links.push({
       context: link.context,
       traceId: link.context.traceId,
       spanId: link.context.spanId,
