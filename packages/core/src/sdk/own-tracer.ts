@@ -79,6 +79,7 @@ export class OwnTracer implements Tracer {
   }
 
   startActiveSpan<F extends (span: Span) => unknown>(name: string, ...rest: unknown[]): ReturnType<F> {
+    if (rest.length === 0) return undefined as ReturnType<F>
     const run = rest[rest.length - 1] as F
     const options = rest.length > 1 ? (rest[0] as SpanOptions | undefined) : undefined
     const active = (rest.length > 2 ? (rest[1] as Context | undefined) : undefined) ?? context.active()

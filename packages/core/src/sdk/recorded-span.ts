@@ -11,7 +11,6 @@ import {
 import { RequestSpan, type SpanInit } from './request-span.ts'
 import type { SpanScope } from './span-data.ts'
 
-/** What is told of a link as SpanData has it, and as the SDK's own spans have it. */
 export interface RecordedInit extends SpanInit {
   readonly scope: SpanScope
   readonly parent: SpanContext | undefined
@@ -30,21 +29,14 @@ export class RecordedSpan extends RequestSpan {
     if (init.links.length > 0) this.addLinks([...init.links])
   }
 
-  /** As the official SDK does: instrumentations and their users know its words. */
+  /** In the words of the official SDK, which instrumentations and their users know; in those of our own where the exception cannot be read. */
   override recordException(exception: Exception, time?: TimeInput): void {
-    const attributes: Attributes = {}
-    if (typeof exception === 'string') attributes['exception.message'] = exception
-    else if (exception) {
-      const { code, name, message, stack } = exception as {
-        code?: string | number
-        name?: string
-        message?: string
-        stack?: string
-      }
-      if (code) attributes['exception.type'] = String(code)
-      else if (name) attributes['exception.type'] = name
-      if (message) attributes['exception.message'] = message
-      if (stack) attributes['exception.stacktrace'] = stack
+    let attributes: Attributes
+    try {
+      attributes = wordsOf(exception)
+    } catch {
+      super.recordException(exception, time)
+      return
     }
     if (attributes['exception.type'] || attributes['exception.message']) this.addEvent('exception', attributes, time)
   }
@@ -86,4 +78,19 @@ export class RecordedSpan extends RequestSpan {
 function hrTime(ms: number): HrTime {
   const seconds = Math.floor(ms / 1000)
   return [seconds, Math.round((ms - seconds * 1000) * 1e6)]
+}
+
+function wordsOf(exception: Exception): Attributes {
+  if (typeof exception === 'string') return { 'exception.message': exception }
+  const { code, name, message, stack } = (exception ?? {}) as unknown as Readonly<Record<string, unknown>>
+  const type = code || name
+  return {
+    ...(type ? { 'exception.type': textOf(type) } : {}),
+    ...(message ? { 'exception.message': textOf(message) } : {}),
+    ...(stack ? { 'exception.stacktrace': textOf(stack) } : {}),
+  }
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : String(value as number)
 }

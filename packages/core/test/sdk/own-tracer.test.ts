@@ -155,12 +155,22 @@ describe('a span', () => {
     span.recordException(new TypeError('no number'))
     span.recordException('a text')
     span.recordException({} as Error)
+    const strange = Object.defineProperty(new Error('x'), 'message', {
+      get() {
+        throw new Error('a getter that throws')
+      },
+    })
+    expect(() => {
+      span.recordException(strange)
+      span.recordException(null as never)
+    }).not.toThrow()
     expect(
       ended(span).events?.map(({ attributes }) => [attributes?.['exception.type'], attributes?.['exception.message']]),
     ).toEqual([
       ['ECONNREFUSED', 'refused'],
       ['TypeError', 'no number'],
       [undefined, 'a text'],
+      ['Error', ''],
     ])
   })
   test('is inert after its end, and is told once', () => {
