@@ -57,10 +57,10 @@ const recordsIn = (topic: string, n: number): Promise<unknown> =>
 describe('a record', () => {
   test('that is run, and whose consumer is killed before it could commit, is run again: it ran twice', async () => {
     const traceId = await send('after', 'kills')
-    const one = await worker('after')
+    const one = await worker('after', 'commits late')
     await one.exit
     await expectTask(traceId, 'kept', { state: 'succeeded', flags: { duplicate: false }, attempts: [{}] })
-    const two = await worker('after')
+    const two = await worker('after', 'commits late')
     await two.exit
     const ran = { state: 'succeeded', reader: 'group', flags: { duplicate: true, recovered: false } }
     await expectTask(traceId, 'kept', { ...ran, attempts: [{ state: 'succeeded' }, { state: 'succeeded' }] })
