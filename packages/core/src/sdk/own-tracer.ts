@@ -8,7 +8,6 @@ import {
   type Attributes,
   type AttributeValue,
   type Context,
-  type Link,
   type Span,
   type SpanContext,
   type SpanOptions,
@@ -21,7 +20,7 @@ import { spanId, traceId } from './ids.ts'
 import { RecordedSpan } from './recorded-span.ts'
 import type { SpanInit, SpanLimits } from './request-span.ts'
 import type { SpanScope } from './span-data.ts'
-import { nowMs, toEpochMs } from './time.ts'
+import { toEpochMs } from './time.ts'
 
 export interface TracerSettings {
   readonly sampler: Sampler
@@ -49,8 +48,8 @@ export class OwnTracer implements Tracer {
     const id = parent?.traceId ?? traceId()
     const kind = options.kind ?? SpanKind.INTERNAL
     const attributes = cleanAttributes(options.attributes, limits.valueLength)
-    const links = options.links ?? NO_LINKS
-    const sampled = sampler.shouldSample(around, id, name, kind, attributes, links as Link[])
+    const links = options.links ?? []
+    const sampled = sampler.shouldSample(around, id, name, kind, attributes, links)
     const own: SpanContext = {
       traceId: id,
       spanId: spanId(),
@@ -67,7 +66,7 @@ export class OwnTracer implements Tracer {
       name,
       kind,
       links,
-      startMs: options.startTime === undefined ? nowMs() : toEpochMs(options.startTime),
+      startMs: toEpochMs(options.startTime),
       attributes: sampled.attributes
         ? Object.assign(attributes, cleanAttributes(sampled.attributes, limits.valueLength))
         : attributes,
@@ -79,16 +78,19 @@ export class OwnTracer implements Tracer {
   }
 
   startActiveSpan<F extends (span: Span) => unknown>(name: string, ...rest: unknown[]): ReturnType<F> {
-    if (rest.length === 0) return undefined as ReturnType<F>
-    const run = rest[rest.length - 1] as F
-    const options = rest.length > 1 ? (rest[0] as SpanOptions | undefined) : undefined
-    const active = (rest.length > 2 ? (rest[1] as Context | undefined) : undefined) ?? context.active()
-    const span = this.startSpan(name, options, active)
-    return context.with(trace.setSpan(active, span), run as (span: Span) => ReturnType<F>, undefined, span)
+    return startActive(this, name, rest) as ReturnType<F>
   }
 }
 
-const NO_LINKS: readonly Link[] = []
+/** `startActiveSpan` of any tracer: the function stands last, before it options and a context, if at all. */
+export function startActive(tracer: Pick<Tracer, 'startSpan'>, name: string, rest: readonly unknown[]): unknown {
+  if (rest.length === 0) return undefined
+  const run = rest[rest.length - 1] as (span: Span) => unknown
+  const options = rest.length > 1 ? (rest[0] as SpanOptions | undefined) : undefined
+  const active = (rest.length > 2 ? (rest[1] as Context | undefined) : undefined) ?? context.active()
+  const span = tracer.startSpan(name, options, active)
+  return context.with(trace.setSpan(active, span), run, undefined, span)
+}
 
 /** A copy: the caller may use the object again. */
 function cleanAttributes(attributes: Attributes | undefined, most: number): Attributes {

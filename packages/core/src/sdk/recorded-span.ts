@@ -26,7 +26,7 @@ export class RecordedSpan extends RequestSpan {
     super(init)
     this.instrumentationScope = init.scope
     this.parentSpanContext = init.parent
-    if (init.links.length > 0) this.addLinks([...init.links])
+    for (const link of init.links) this.addLink(link)
   }
 
   /** In the words of the official SDK, which instrumentations and their users know; in those of our own where the exception cannot be read. */

@@ -1,10 +1,11 @@
 import {
+  context,
+  INVALID_SPAN_CONTEXT,
   SpanKind,
   trace,
   TraceFlags,
   type Context,
   type Span,
-  type SpanContext,
   type SpanOptions,
   type Tracer,
   type TracerProvider as ApiTracerProvider,
@@ -17,11 +18,10 @@ import {
   TraceIdRatioBasedSampler,
   type Sampler,
 } from '@opentelemetry/sdk-trace'
-import { context } from '@opentelemetry/api'
 import type { HeldChildren } from '../http/held-children.ts'
 import { activeRequest } from '../http/request-record.ts'
 import { takeCapture } from './capture.ts'
-import { OwnTracer, type TracerSettings } from './own-tracer.ts'
+import { OwnTracer, startActive, type TracerSettings } from './own-tracer.ts'
 import { namePlatformErrors } from './platform-errors.ts'
 import { ownedScopes } from './owned-scopes.ts'
 import type { RecordedSpan } from './recorded-span.ts'
@@ -105,13 +105,9 @@ function recordingRequests(sampler: Sampler): Sampler {
 /** A tracer whose spans record nothing and carry the current span's context: what a replaced scope gets, so that its children keep their parent. */
 const passThrough: Tracer = {
   startSpan(_name: string, _options?: SpanOptions, parent: Context = context.active()): Span {
-    return trace.wrapSpanContext(trace.getSpanContext(parent) ?? INVALID)
+    return trace.wrapSpanContext(trace.getSpanContext(parent) ?? INVALID_SPAN_CONTEXT)
   },
-  startActiveSpan(...args: unknown[]): any {
-    const run = args[args.length - 1] as (span: Span) => unknown
-    const parent = args.length > 3 ? (args[2] as Context) : context.active()
-    const span = passThrough.startSpan('', {}, parent)
-    return context.with(trace.setSpan(parent, span), run, undefined, span)
+  startActiveSpan(name: string, ...rest: unknown[]): any {
+    return startActive(passThrough, name, rest)
   },
 }
-const INVALID: SpanContext = { traceId: '0'.repeat(32), spanId: '0'.repeat(16), traceFlags: 0 }
