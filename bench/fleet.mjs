@@ -1,14 +1,12 @@
 // Many hosts with one ledger in PostgreSQL, reckoned: `node bench/fleet.mjs [--measure] [--turn <ms>] [--event <µs>]`. A turn of a patrol costs so much, and so much
 // more for each event; one host has its turn at a time. The same numbers come out each time; `--measure` takes the costs from a real
 // server of this machine instead of those of docs/decisions/many-hosts.md.
-import { mkdtempSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import * as postgres from '../test/services/postgres.mjs'
 import { writeJournal } from './patrol.mjs'
 import { median } from './statistics.mjs'
+import { tempDir } from './temp-dir.mjs'
 
 const { PatrolService } = createRequire(import.meta.url)('@afterspan/async-tracker/internal')
 const { values } = parseArgs({
@@ -83,7 +81,7 @@ function simulate(hosts, tasksPerSecond, { turnMs, eventUs }) {
 /** By turns of few events and of many. */
 async function measure() {
   const server = await postgres.start()
-  const dir = mkdtempSync(join(tmpdir(), 'afterspan-fleet-'))
+  const dir = tempDir('fleet')
   const clock = { now: () => Date.now(), monotonicMs: () => performance.now(), every: () => () => {} }
   const settings = {
     dir,
@@ -116,6 +114,5 @@ async function measure() {
   } finally {
     await service.stop()
     await server.stop()
-    rmSync(dir, { recursive: true, force: true })
   }
 }

@@ -1,8 +1,8 @@
-import { mkdtempSync, openSync, writeSync, rmSync, readdirSync, statSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { openSync, readdirSync, rmSync, statSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { createRequire } from 'node:module'
 import { interleaved, median, spread } from './statistics.mjs'
+import { tempDir } from './temp-dir.mjs'
 
 const { JournalWriter } = createRequire(import.meta.url)('@afterspan/async-tracker/internal')
 const EVENTS = 20_000
@@ -10,7 +10,7 @@ const EVENTS = 20_000
 /** One task event on the app's thread, through the writer that the recorder uses, against a bare writeSync of as many bytes. */
 export async function benchJournal(rounds) {
   const results = await interleaved(['bare', 'journal'], rounds, (name) => {
-    const dir = mkdtempSync(join(tmpdir(), 'afterspan-journal-'))
+    const dir = tempDir('journal')
     try {
       return name === 'bare' ? bare(dir) : journal(dir)
     } finally {

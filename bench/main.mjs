@@ -10,11 +10,21 @@ import { benchRequests } from './requests.mjs'
 import { benchStack } from './stack.mjs'
 import { benchStartup } from './startup.mjs'
 
-const PARTS = ['startup', 'http', 'express', 'stack', 'health', 'journal', 'queues', 'patrol']
+const PARTS = {
+  startup: () => benchStartup(collectorUrl, rounds),
+  http: () => ofApp('http', '/'),
+  express: () => ofApp('express', '/plain/7'),
+  stack: () => benchStack(collectorUrl, values.short ? 1 : rounds, requests / 2),
+  health: () => benchHealth(collectorUrl, values.short ? 1 : rounds, values.short ? 500 : 5_000),
+  journal: () => benchJournal(rounds),
+  queues: () => benchQueues(collectorUrl, rounds),
+  patrol: () => benchPatrol(rounds),
+}
+const NAMES = Object.keys(PARTS).join(', ')
 const HELP = `Usage: pnpm bench [options]
 
   --short         what CI runs: 3 rounds, fewer requests
-  --only <parts>  some of ${PARTS.join(', ')}; more than one by commas
+  --only <parts>  some of ${NAMES}; more than one by commas
   --rounds <n>    from 1 to 100; 9 where nothing is said
   --json          figures and verdicts as JSON
   --strict        exit code 1 where a budget is not kept
@@ -26,7 +36,7 @@ if (values.help) {
   process.exit(0)
 }
 for (const name of values.only?.split(',') ?? [])
-  if (!PARTS.includes(name)) refuse(`--only ${JSON.stringify(name)}: allowed are ${PARTS.join(', ')}`)
+  if (!Object.hasOwn(PARTS, name)) refuse(`--only ${JSON.stringify(name)}: allowed are ${NAMES}`)
 const rounds = Number(values.rounds ?? (values.short ? 3 : 9))
 if (!Number.isInteger(rounds) || rounds < 1 || rounds > 100)
   refuse(`--rounds ${JSON.stringify(values.rounds)}: allowed is a whole number from 1 to 100`)
@@ -43,14 +53,7 @@ await new Promise((resolve) => collector.once('listening', resolve))
 const collectorUrl = `http://127.0.0.1:${collector.address().port}`
 
 const figures = {}
-await part('startup', () => benchStartup(collectorUrl, rounds))
-await part('http', () => ofApp('http', '/'))
-await part('express', () => ofApp('express', '/plain/7'))
-await part('stack', () => benchStack(collectorUrl, values.short ? 1 : rounds, requests / 2))
-await part('health', () => benchHealth(collectorUrl, values.short ? 1 : rounds, values.short ? 500 : 5_000))
-await part('journal', () => benchJournal(rounds))
-await part('queues', () => benchQueues(collectorUrl, rounds))
-await part('patrol', () => benchPatrol(rounds))
+for (const [name, measure] of Object.entries(PARTS)) if (wanted(name)) await part(name, measure)
 collector.closeAllConnections()
 collector.close()
 
@@ -79,7 +82,6 @@ else {
 process.exitCode = values.strict && verdicts.some((v) => !v.kept) ? 1 : 0
 
 async function part(name, measure) {
-  if (!wanted(name)) return
   console.error(`bench: ${name} …`)
   const { rows, figures: some } = await measure()
   Object.assign(figures, some)

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import * as postgres from '../test/services/postgres.mjs'
 import { interleaved, median, spread } from './statistics.mjs'
+import { tempDir } from './temp-dir.mjs'
 
 const { JournalWriter, PatrolService } = createRequire(import.meta.url)('@afterspan/async-tracker/internal')
 const TASKS = 10_000
@@ -19,7 +19,7 @@ export async function benchPatrol(rounds) {
   const names = ['bare insert', 'SQLite', ...(server ? ['PostgreSQL'] : [])]
   try {
     const results = await interleaved(names, rounds, async (name, round) => {
-      const dir = mkdtempSync(join(tmpdir(), 'afterspan-patrol-'))
+      const dir = tempDir('patrol')
       try {
         if (name === 'bare insert') return bareInsert(dir)
         writeJournal(dir, round)

@@ -1,20 +1,20 @@
 // Questions to a ledger of very many tasks: `node bench/scale.mjs [--tasks 10000000] [--dir <folder>]`. Long: some minutes, and 1.3 kB
 // of disk for each task. It is no part of `pnpm bench`.
-import { mkdtempSync, rmSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { parseArgs } from 'node:util'
 import { ingestOnce, writeJournal } from './patrol.mjs'
 import { median } from './statistics.mjs'
+import { tempDir } from './temp-dir.mjs'
 
 const { PatrolService } = createRequire(import.meta.url)('@afterspan/async-tracker/internal')
 const { values } = parseArgs({ options: { tasks: { type: 'string' }, dir: { type: 'string' } } })
 const TASKS = Number(values.tasks ?? 10_000_000)
 const DAY_MS = 86_400_000
 const SPAN_MS = 10 * DAY_MS
-const dir = values.dir ?? mkdtempSync(join(tmpdir(), 'afterspan-scale-'))
+const dir = values.dir ?? tempDir('scale')
 const clock = { now: () => Date.now(), monotonicMs: () => performance.now(), every: () => () => {} }
 const settings = { dir, otlp: undefined, serviceName: 'bench', retentionDays: 14, maxBytes: 1e12, ledgerUrl: '' }
 const rows = []
@@ -86,7 +86,6 @@ const size = statSync(join(dir, 'ledger.db')).size
 await often('prune by bytes, one call', 1, () => service.ledger.prune({ ...all, maxBytes: size * 0.98 }))
 await service.stop()
 console.table(rows)
-if (!values.dir) rmSync(dir, { recursive: true, force: true })
 
 async function ingesting() {
   const rates = []

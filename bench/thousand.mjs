@@ -2,13 +2,11 @@
 // sweep over all of them costs, and how long the patrol takes to prove that one is dead.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
 import { median } from './statistics.mjs'
+import { tempDir } from './temp-dir.mjs'
 
 const { JournalWriter, PatrolService, ownVantage, ownWorkerRef } = createRequire(import.meta.url)(
   '@afterspan/async-tracker/internal',
@@ -16,7 +14,7 @@ const { JournalWriter, PatrolService, ownVantage, ownWorkerRef } = createRequire
 const { values } = parseArgs({ options: { processes: { type: 'string' } } })
 const PROCESSES = Number(values.processes ?? 1_000)
 const SWEEP_MS = 250
-const dir = mkdtempSync(join(tmpdir(), 'afterspan-thousand-'))
+const dir = tempDir('thousand')
 const own = ownWorkerRef('bench')
 const vantage = ownVantage(own.bootId)
 const pids = await startProcesses()
@@ -56,7 +54,6 @@ try {
   ])
 } finally {
   for (const pid of pids) end(pid)
-  rmSync(dir, { recursive: true, force: true })
 }
 
 async function startProcesses() {

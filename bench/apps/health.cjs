@@ -1,6 +1,7 @@
 // A service with so many probes of its own, or the same endpoint made otherwise. Its parent asks for CPU and memory over IPC.
 const { createServer } = require('node:http')
 const { connect, createServer: createTcpServer } = require('node:net')
+const { tellUsage } = require('./usage.cjs')
 const { BENCH_KIND = 'afterspan', BENCH_PROBES = '0', BENCH_SWALLOWS } = process.env
 
 const server = createServer((req, res) => {
@@ -37,9 +38,4 @@ if (BENCH_KIND === 'afterspan') {
           : Promise.resolve({ status: 'pass' }),
     })
 }
-server.listen(0, '127.0.0.1', () => process.send({ kind: 'listening', port: server.address().port, cpuMs: 0, rss: 0 }))
-process.on('message', (message) => {
-  const { user, system } = process.cpuUsage()
-  if (message === 'usage')
-    process.send({ kind: 'usage', cpuMs: (user + system) / 1000, rss: process.memoryUsage.rss() })
-})
+tellUsage(server.listen(0, '127.0.0.1'))

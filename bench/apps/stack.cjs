@@ -1,6 +1,7 @@
 // Express with pg and ioredis, as many services are; its parent asks for CPU and memory over IPC.
 const { createRequire } = require('node:module')
 const express = require('express')
+const { tellUsage } = require('./usage.cjs')
 const { Redis } = createRequire(require.resolve('bullmq'))('ioredis')
 const { Pool } = createRequire(require.resolve('pg-boss'))('pg')
 
@@ -15,13 +16,4 @@ app.get('/both/:id', async (req, res) => {
   const { rows } = await pool.query('SELECT $1::text AS id', [req.params.id])
   res.json({ id: rows[0].id, seen })
 })
-const server = app.listen(0, '127.0.0.1', () => {
-  process.send({ kind: 'listening', port: server.address().port, cpuMs: cpuMs(), rss: process.memoryUsage.rss() })
-})
-process.on('message', (message) => {
-  if (message === 'usage') process.send({ kind: 'usage', cpuMs: cpuMs(), rss: process.memoryUsage.rss() })
-})
-function cpuMs() {
-  const { user, system } = process.cpuUsage()
-  return (user + system) / 1000
-}
+tellUsage(app.listen(0, '127.0.0.1'))
