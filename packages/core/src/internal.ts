@@ -113,7 +113,7 @@ export {
 export { mayPreload, SIDE_THREAD_MARK } from './preload-guard.ts'
 export { spanId as newSpanId, traceId as newTraceId } from './sdk/ids.ts'
 export { encodeSpan, encodeTraceRequest } from './sdk/otlp/encode.ts'
-export type { OtlpSettings } from './sdk/otlp/settings.ts'
+export { shownUrl, type OtlpSettings } from './sdk/otlp/settings.ts'
 export { ABOUT_CONTENT, OWN_REQUEST, postOtlp, type OtlpReply } from './sdk/otlp/transport.ts'
 export { SDK_VERSION } from './sdk/resource.ts'
 export { incident } from './reporters/incident-reader.ts'

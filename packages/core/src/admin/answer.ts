@@ -113,9 +113,6 @@ const BROKEN = text(500, 'internal error\n')
 
 /** Node joins all that may come more than once but this one. */
 function flat(headers: IncomingHttpHeaders): AdminRequest['headers'] {
-  const { 'set-cookie': cookies, ...others } = headers['set-cookie'] ? headers : NONE
-  return cookies === undefined
-    ? (headers as AdminRequest['headers'])
-    : { ...(others as AdminRequest['headers']), 'set-cookie': cookies.join(', ') }
+  const { 'set-cookie': cookies } = headers
+  return (cookies === undefined ? headers : { ...headers, 'set-cookie': cookies.join(', ') }) as AdminRequest['headers']
 }
-const NONE: IncomingHttpHeaders = {}

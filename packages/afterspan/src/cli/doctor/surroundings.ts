@@ -1,7 +1,15 @@
 // What an app with the preload needs around it, asked before it is started.
 import { createServer } from 'node:net'
 import { findLedgerDir, nameLedgerDir, trackerOptions } from '@afterspan/async-tracker/internal'
-import { encodeTraceRequest, loadConfig, loadSection, otlpSettings, postOtlp, type Env } from '@afterspan/core/internal'
+import {
+  encodeTraceRequest,
+  loadConfig,
+  loadSection,
+  otlpSettings,
+  postOtlp,
+  shownUrl,
+  type Env,
+} from '@afterspan/core/internal'
 
 export interface Surroundings {
   readonly collector: { readonly url: string; readonly isWell: boolean; readonly why: string } | undefined
@@ -31,7 +39,7 @@ async function askCollector(settings: ReturnType<typeof otlpSettings>): Promise<
   if (!settings) return undefined
   const timeoutMs = Math.min(settings.timeoutMs, ANSWER_MS)
   const reply = await postOtlp({ ...settings, timeoutMs }, encodeTraceRequest({}, []))
-  return { url: settings.url.replace(/\/\/[^/@]*@/, '//'), isWell: reply.ok, why: reply.reason }
+  return { url: shownUrl(settings), isWell: reply.ok, why: reply.reason }
 }
 
 function tryPort(host: string, port: number): Promise<string | undefined> {

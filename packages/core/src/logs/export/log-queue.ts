@@ -2,8 +2,9 @@ import type { Attributes } from '@opentelemetry/api'
 import { say } from '../../diag.ts'
 import type { LastBody } from '../../guard/last-words.ts'
 import type { Counter } from '../../metrics/registry.ts'
+import { nextBackoff } from '../../sdk/otlp/backoff.ts'
 import type { OtlpReply } from '../../sdk/otlp/reply.ts'
-import type { OtlpSettings } from '../../sdk/otlp/settings.ts'
+import { shownUrl, type OtlpSettings } from '../../sdk/otlp/settings.ts'
 import { postOtlp } from '../../sdk/otlp/transport.ts'
 import { encodeLogs, type EncodedLog } from './encode-logs.ts'
 
@@ -17,8 +18,6 @@ export interface LogQueueSettings {
   readonly post?: (settings: OtlpSettings, body: Uint8Array) => Promise<OtlpReply>
 }
 const MOST_BYTES = 8 * 1024 * 1024
-const RETRY_FIRST_MS = 1_000
-const RETRY_MOST_MS = 30_000
 
 /** Encoded records on their way out: in memory alone, bounded by number and bytes; what has no room is dropped and counted. */
 export class LogQueue {
@@ -33,7 +32,7 @@ export class LogQueue {
 
   constructor(settings: LogQueueSettings) {
     this.#settings = settings
-    this.#shownUrl = settings.otlp.url.replace(/\/\/[^/@]*@/, '//')
+    this.#shownUrl = shownUrl(settings.otlp)
   }
 
   /** False: one more is dropped and counted. */
@@ -106,10 +105,7 @@ export class LogQueue {
     say('AFS_EXPORT_FAILED', `${this.#shownUrl}: ${reason}, for logs. ${next}.`, `logs ${reason}`)
     if (retryable) {
       this.#waiting = [...batch, ...this.#waiting]
-      this.#backoffMs = Math.max(
-        1,
-        retryAfterMs ?? Math.min(RETRY_MOST_MS, Math.max(RETRY_FIRST_MS, this.#backoffMs * 2)),
-      )
+      this.#backoffMs = Math.max(1, nextBackoff(this.#backoffMs, retryAfterMs))
       return
     }
     this.#backoffMs = 0

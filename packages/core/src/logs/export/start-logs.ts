@@ -6,6 +6,7 @@ import { say } from '../../diag.ts'
 import type { LastSource } from '../../guard/last-words.ts'
 import type { ModuleHooks } from '../../instrument/hooks.ts'
 import type { MetricRegistry } from '../../metrics/registry.ts'
+import { exportFailures } from '../../sdk/otlp/failures.ts'
 import type { sendLogs } from './send-logs.ts'
 
 /** Sends the app's log records, where OTEL_LOGS_EXPORTER asks for it: those of the API, and the lines of pino, winston and bunyan. What is returned has the last of them. */
@@ -27,11 +28,7 @@ export function exportLogs(deps: {
         'reason',
       ]),
       exported: metrics.counter('afterspan_log_records_exported', 'Log records that the collector took.'),
-      failures: metrics.counter(
-        'afterspan_export_failures',
-        'Exports that failed, by reason. A failed export is retried where that can help.',
-        ['reason'],
-      ),
+      failures: exportFailures(metrics),
     })
     for (const hook of sending.hooks) hooks.add(hook)
     return sending.lastLogs

@@ -5,6 +5,7 @@ import { isMainThread, threadId } from 'node:worker_threads'
 import { requireKept } from '../../code-cache.ts'
 import { say } from '../../diag.ts'
 import type { LastSource } from '../../guard/last-words.ts'
+import { exportFailures } from '../../sdk/otlp/failures.ts'
 import { SDK_VERSION } from '../../sdk/resource.ts'
 import { withoutTracing } from '../../sdk/suppress.ts'
 import type { SideThread } from '../../side-thread/host.ts'
@@ -68,11 +69,7 @@ function make({ bundleDir, config, resource, metrics, meters, sideThread }: Push
       'reason',
     ]),
     exported: points('afterspan_data_points_exported', 'Data points of metrics that the collector took.'),
-    failures: points(
-      'afterspan_export_failures',
-      'Exports that failed, by reason. A failed export is retried where that can help.',
-      ['reason'],
-    ),
+    failures: exportFailures(metrics),
   })
 }
 

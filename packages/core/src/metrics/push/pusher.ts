@@ -4,7 +4,7 @@ import type { Attributes } from '@opentelemetry/api'
 import type { MetricFamily } from '../../contracts/service.ts'
 import { say } from '../../diag.ts'
 import type { LastBody } from '../../guard/last-words.ts'
-import type { OtlpSettings } from '../../sdk/otlp/settings.ts'
+import { shownUrl, type OtlpSettings } from '../../sdk/otlp/settings.ts'
 import type { OtlpReply } from '../../sdk/otlp/reply.ts'
 import { postOtlp } from '../../sdk/otlp/transport.ts'
 import type { Counter } from '../registry.ts'
@@ -105,11 +105,11 @@ function createQueue({ otlp, temporality, dropped, exported, failures, post = po
       dropped.add(oldest.points, 'queue_full')
     }
   }
-  const refused = (made: Waiting, { reason, retryable, retryAfterMs = 0 }: OtlpReply, url: string): void => {
+  const refused = (made: Waiting, { reason, retryable, retryAfterMs = 0 }: OtlpReply, to: OtlpSettings): void => {
     failures.add(1, reason)
     const isKept = retryable && temporality !== 'cumulative'
     const next = isKept ? 'They are sent again' : retryable ? 'The next ones say the same' : 'They are dropped'
-    say('AFS_EXPORT_FAILED', `${shown(url)}: ${reason}, for metrics. ${next}.`, `metrics ${reason}`)
+    say('AFS_EXPORT_FAILED', `${shownUrl(to)}: ${reason}, for metrics. ${next}.`, `metrics ${reason}`)
     if (retryable) retryAt = performance.now() + retryAfterMs
     if (isKept) keep([made])
     else if (!retryable) dropped.add(made.points, 'rejected')
@@ -117,7 +117,7 @@ function createQueue({ otlp, temporality, dropped, exported, failures, post = po
   const sendOne = async (settings: OtlpSettings, made: Waiting): Promise<boolean> => {
     const reply = await post(settings, made.body)
     if (!reply.ok) {
-      refused(made, reply, settings.url)
+      refused(made, reply, settings)
       return !reply.retryable
     }
     const rejected = Math.min(reply.rejected ?? 0, made.points)
@@ -125,7 +125,7 @@ function createQueue({ otlp, temporality, dropped, exported, failures, post = po
     if (rejected === 0) return true
     dropped.add(rejected, 'partial_success')
     const why = reply.message || 'it does not say why'
-    const text = `${shown(settings.url)} took an export, but for ${rejected} of its data points: ${why}.`
+    const text = `${shownUrl(settings)} took an export, but for ${rejected} of its data points: ${why}.`
     say('AFS_EXPORT_FAILED', text, 'metrics partial_success')
     return true
   }
@@ -145,10 +145,6 @@ function createQueue({ otlp, temporality, dropped, exported, failures, post = po
     },
     withWaiting: (made) => Buffer.concat([...waiting, made].map(({ body }) => body)),
   }
-}
-
-function shown(url: string): string {
-  return url.replace(/\/\/[^/@]*@/, '//')
 }
 
 function print(scopes: readonly PushScope[]): void {

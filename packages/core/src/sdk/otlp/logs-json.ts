@@ -1,17 +1,4 @@
-import {
-  ANY_VALUE,
-  attributes,
-  DROPPED,
-  hex,
-  many,
-  one,
-  RESOURCE,
-  SCOPE,
-  small,
-  text,
-  time,
-  type Schema,
-} from './protobuf-json.ts'
+import { ANY_VALUE, attributes, DROPPED, exported, hex, one, small, text, time, type Schema } from './protobuf-json.ts'
 
 const RECORD: Schema = {
   1: time('timeUnixNano'),
@@ -26,10 +13,4 @@ const RECORD: Schema = {
   11: time('observedTimeUnixNano'),
   12: text('eventName'),
 }
-const SCOPE_LOGS: Schema = { 1: one('scope', () => SCOPE), 2: many('logRecords', () => RECORD), 3: text('schemaUrl') }
-const RESOURCE_LOGS: Schema = {
-  1: one('resource', () => RESOURCE),
-  2: many('scopeLogs', () => SCOPE_LOGS),
-  3: text('schemaUrl'),
-}
-export const LOGS: Schema = { 1: many('resourceLogs', () => RESOURCE_LOGS) }
+export const LOGS = exported('Logs', 'logRecords', RECORD)

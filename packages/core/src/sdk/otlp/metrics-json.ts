@@ -2,11 +2,10 @@ import {
   attributes,
   bytes,
   double,
+  exported,
   hex,
   many,
   one,
-  RESOURCE,
-  SCOPE,
   small,
   text,
   time,
@@ -86,10 +85,4 @@ const METRIC: Schema = {
   9: one('histogram', () => points(HISTOGRAM)),
   10: one('exponentialHistogram', () => points(EXPONENTIAL)),
 }
-const SCOPE_METRICS: Schema = { 1: one('scope', () => SCOPE), 2: many('metrics', () => METRIC), 3: text('schemaUrl') }
-const RESOURCE_METRICS: Schema = {
-  1: one('resource', () => RESOURCE),
-  2: many('scopeMetrics', () => SCOPE_METRICS),
-  3: text('schemaUrl'),
-}
-export const METRICS: Schema = { 1: many('resourceMetrics', () => RESOURCE_METRICS) }
+export const METRICS = exported('Metrics', 'metrics', METRIC)

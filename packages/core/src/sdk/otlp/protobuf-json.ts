@@ -65,5 +65,16 @@ export function double(value: number): number | string {
 }
 
 export const DROPPED = 'droppedAttributesCount'
-export const SCOPE: Schema = { 1: text('name'), 2: text('version'), 3: attributes(), 4: small(DROPPED) }
-export const RESOURCE: Schema = { 1: attributes(), 2: small(DROPPED) }
+const SCOPE: Schema = { 1: text('name'), 2: text('version'), 3: attributes(), 4: small(DROPPED) }
+const RESOURCE: Schema = { 1: attributes(), 2: small(DROPPED) }
+
+/** An export of any signal: what is told stands in its scope, and that in its resource. The names are `Spans` and `spans`, or alike. */
+export function exported(signal: string, records: string, record: Schema): Schema {
+  const inScope: Schema = { 1: one('scope', () => SCOPE), 2: many(records, () => record), 3: text('schemaUrl') }
+  const inResource: Schema = {
+    1: one('resource', () => RESOURCE),
+    2: many(`scope${signal}`, () => inScope),
+    3: text('schemaUrl'),
+  }
+  return { 1: many(`resource${signal}`, () => inResource) }
+}

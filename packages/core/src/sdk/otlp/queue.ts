@@ -3,8 +3,10 @@ import type { Counter, MetricRegistry } from '../../metrics/registry.ts'
 import type { SpanSpool } from '../../contracts/span-spool.ts'
 import { say } from '../../diag.ts'
 import type { SpanScope } from '../span-data.ts'
+import { nextBackoff } from './backoff.ts'
 import { encodeFields, encodeRequest } from './encode.ts'
-import type { OtlpSettings } from './settings.ts'
+import { exportFailures } from './failures.ts'
+import { shownUrl, type OtlpSettings } from './settings.ts'
 import { SpanBatch } from './span-batch.ts'
 import { ABOUT_CONTENT, postOtlp, type OtlpBody, type OtlpReply } from './transport.ts'
 
@@ -14,8 +16,6 @@ export interface QueueLimits {
   readonly batchSpans: number
   readonly delayMs: number
 }
-const RETRY_FIRST_MS = 1_000
-const RETRY_MOST_MS = 30_000
 
 export interface QueueSettings {
   readonly settings: OtlpSettings
@@ -77,7 +77,7 @@ export class SpanQueue {
     this.#limits = limits
     this.#post = post
     this.#counters = exportCounters(metrics)
-    this.#shownUrl = settings.url.replace(/\/\/[^/@]*@/, '//')
+    this.#shownUrl = shownUrl(settings)
   }
 
   /** From now on what waits is on disk too. */
@@ -257,7 +257,7 @@ export class SpanQueue {
     say('AFS_EXPORT_FAILED', `${this.#shownUrl}: ${reason}. ${next}`, reason)
     if (retryable) {
       this.#held.unshift(shipment)
-      this.#backoffMs = retryAfterMs ?? Math.min(RETRY_MOST_MS, Math.max(RETRY_FIRST_MS, this.#backoffMs * 2))
+      this.#backoffMs = nextBackoff(this.#backoffMs, retryAfterMs)
       return
     }
     this.#backoffMs = 0
@@ -290,11 +290,7 @@ function exportCounters(metrics: MetricRegistry): {
   const born = [['partial_success'], ['queue_full'], ['rejected'], ['spool_full'], ['unencodable'], ['unsampled_full']]
   return {
     dropped: metrics.counter('afterspan_spans_dropped', 'Spans that were not delivered, by reason.', ['reason'], born),
-    failures: metrics.counter(
-      'afterspan_export_failures',
-      'Exports that failed, by reason. A failed export is retried where that can help.',
-      ['reason'],
-    ),
+    failures: exportFailures(metrics),
     exported: metrics.counter('afterspan_spans_exported', 'Spans that the collector took.', [], [[]]),
   }
 }

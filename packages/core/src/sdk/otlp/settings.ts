@@ -13,3 +13,8 @@ export interface OtlpSettings {
   /** PEM texts, for https. */
   readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string }
 }
+
+/** The address as it may be shown: without a user and a password. */
+export function shownUrl({ url }: Pick<OtlpSettings, 'url'>): string {
+  return url.replace(/\/\/[^/@]*@/, '//')
+}

@@ -1,16 +1,4 @@
-import {
-  attributes,
-  DROPPED,
-  hex,
-  many,
-  one,
-  RESOURCE,
-  SCOPE,
-  small,
-  text,
-  time,
-  type Schema,
-} from './protobuf-json.ts'
+import { attributes, DROPPED, exported, hex, many, one, small, text, time, type Schema } from './protobuf-json.ts'
 
 const EVENT: Schema = { 1: time('timeUnixNano'), 2: text('name'), 3: attributes(), 4: small(DROPPED) }
 const LINK: Schema = {
@@ -39,10 +27,4 @@ const SPAN: Schema = {
   15: one('status', () => ({ 2: text('message'), 3: small('code') })),
   16: small('flags'),
 }
-const SCOPE_SPANS: Schema = { 1: one('scope', () => SCOPE), 2: many('spans', () => SPAN), 3: text('schemaUrl') }
-const RESOURCE_SPANS: Schema = {
-  1: one('resource', () => RESOURCE),
-  2: many('scopeSpans', () => SCOPE_SPANS),
-  3: text('schemaUrl'),
-}
-export const TRACES: Schema = { 1: many('resourceSpans', () => RESOURCE_SPANS) }
+export const TRACES = exported('Spans', 'spans', SPAN)
