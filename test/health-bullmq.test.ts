@@ -1,7 +1,6 @@
 import {
   bothFormats,
   get,
-  pollUntil,
   present,
   service,
   startPreloaded,
@@ -10,6 +9,7 @@ import {
 } from '@afterspan/testing'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
 import { appFile, listening } from './app.ts'
+import { untilAnswer } from './until-answer.ts'
 
 let redis: ServerOf['redis'] | MissingServer
 beforeAll(async () => {
@@ -35,14 +35,7 @@ describe('a queue of BullMQ', () => {
       try {
         const url = await listening(web)
         const admin = await web.adminUrl()
-        const until = (text: string): Promise<string> =>
-          pollUntil(
-            async () => {
-              const answer = await get(`${admin}/readyz?verbose`)
-              return answer.status === 200 && answer.text.includes(text) && answer.text
-            },
-            { timeoutMs: 20_000, what: `/readyz to have ${text}` },
-          )
+        const until = (text: string): Promise<string> => untilAnswer(`${admin}/readyz?verbose`, 200, text)
         await until('[+]bullmq ok')
         await get(`${url}/send/succeeds`)
         await until('[+]bullmq warn: no_worker')

@@ -3,6 +3,7 @@ import { bothFormats, faultyProxy, get, pollUntil, startPreloaded, type Preloade
 import { startOtlpSink } from 'afterspan/internal'
 import { describe, expect, test } from 'vitest'
 import { appFile, listening } from './app.ts'
+import { untilAnswer } from './until-answer.ts'
 
 const apps = { cjs: appFile('grpc.cjs'), mjs: appFile('grpc.mjs') }
 const FOREIGN = { headers: { 'x-forwarded-for': '203.0.113.9' } }
@@ -102,13 +103,7 @@ function healthOf(port: number): {
 }
 
 async function until(admin: string, status: number, text: string): Promise<void> {
-  await pollUntil(
-    async () => {
-      const answer = await get(`${admin}/readyz?verbose`)
-      return answer.status === status && answer.text.includes(text)
-    },
-    { timeoutMs: 20_000, what: `/readyz to be ${status} with ${text}` },
-  )
+  await untilAnswer(`${admin}/readyz?verbose`, status, text)
 }
 
 async function grpcPort(child: PreloadedApp): Promise<number> {

@@ -1,7 +1,6 @@
 import {
   bothFormats,
   get,
-  pollUntil,
   present,
   service,
   startPreloaded,
@@ -10,6 +9,7 @@ import {
 } from '@afterspan/testing'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
 import { appFile, listening } from './app.ts'
+import { untilAnswer } from './until-answer.ts'
 
 let kafka: ServerOf['kafka'] | MissingServer
 let count = 0
@@ -42,16 +42,8 @@ describe.each([{ library: 'kafkajs', line: /kafkajs-app\.cjs:\d+$/ }])('clients 
         })
       const web = start('web')
       let worker = web
-      const until = async (of: typeof web, path: string, status: number, text: string): Promise<string> => {
-        const admin = await of.adminUrl()
-        return pollUntil(
-          async () => {
-            const answer = await get(`${admin}${path}`)
-            return answer.status === status && answer.text.includes(text) && answer.text
-          },
-          { timeoutMs: 40_000, what: `${path} to be ${status} with ${text}` },
-        )
-      }
+      const until = async (of: typeof web, path: string, status: number, text: string): Promise<string> =>
+        untilAnswer(`${await of.adminUrl()}${path}`, status, text, 40_000)
       try {
         const url = await listening(web)
         worker = start('worker')

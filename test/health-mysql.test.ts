@@ -1,6 +1,7 @@
 import { get, pollUntil, present, service, startPreloaded, type MissingServer, type Server } from '@afterspan/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { appFile, listening } from './app.ts'
+import { untilAnswer } from './until-answer.ts'
 
 let server: Server | MissingServer
 beforeAll(async () => {
@@ -21,13 +22,7 @@ describe.each([
     const url = await listening(child)
     const admin = await child.adminUrl()
     const until = (status: number, text: string): Promise<string> =>
-      pollUntil(
-        async () => {
-          const answer = await get(`${admin}/readyz?verbose`)
-          return answer.status === status && answer.text.includes(text) && answer.text
-        },
-        { timeoutMs: 20_000, what: `/readyz to be ${status} with ${text}` },
-      )
+      untilAnswer(`${admin}/readyz?verbose`, status, text)
     const ask = async (path: string): Promise<void> => {
       expect(await get(`${url}${path}`)).toMatchObject({ status: 200 })
     }

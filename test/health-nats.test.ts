@@ -1,6 +1,7 @@
-import { get, pollUntil, present, service, startPreloaded } from '@afterspan/testing'
+import { get, present, service, startPreloaded } from '@afterspan/testing'
 import { describe, expect, test } from 'vitest'
 import { appFile, listening } from './app.ts'
+import { untilAnswer } from './until-answer.ts'
 
 describe.each([
   { library: 'nats', file: 'nats.cjs' },
@@ -19,13 +20,7 @@ describe.each([
       await listening(child)
       const admin = await child.adminUrl()
       const until = (status: number, text: string): Promise<string> =>
-        pollUntil(
-          async () => {
-            const answer = await get(`${admin}/readyz?verbose`)
-            return answer.status === status && answer.text.includes(text) && answer.text
-          },
-          { timeoutMs: 20_000, what: `/readyz to be ${status} with ${text}` },
-        )
+        untilAnswer(`${admin}/readyz?verbose`, status, text)
       await until(200, '[+]nats ok')
       await expect
         .poll(async () => JSON.parse((await get(`${admin}/health`)).text), { timeout: 20_000 })

@@ -1,15 +1,7 @@
-import {
-  bothFormats,
-  get,
-  pollUntil,
-  present,
-  service,
-  startPreloaded,
-  type MissingServer,
-  type Server,
-} from '@afterspan/testing'
+import { bothFormats, get, present, service, startPreloaded, type MissingServer, type Server } from '@afterspan/testing'
 import { afterAll, beforeAll, expect } from 'vitest'
 import { appFile, listening } from './app.ts'
+import { untilAnswer } from './until-answer.ts'
 
 const apps = { cjs: appFile('node-redis.cjs'), mjs: appFile('node-redis.mjs') }
 const FOREIGN = { headers: { 'x-forwarded-for': '203.0.113.9' } }
@@ -28,14 +20,7 @@ bothFormats('a client of node-redis is found, and unready while every write is r
   const child = startPreloaded({ app: scenario.app, node: scenario.node.path, env })
   const url = await listening(child)
   const admin = await child.adminUrl()
-  const until = (status: number, text: string): Promise<string> =>
-    pollUntil(
-      async () => {
-        const answer = await get(`${admin}/readyz?verbose`)
-        return answer.status === status && answer.text.includes(text) && answer.text
-      },
-      { timeoutMs: 20_000, what: `/readyz to be ${status} with ${text}` },
-    )
+  const until = (status: number, text: string): Promise<string> => untilAnswer(`${admin}/readyz?verbose`, status, text)
   const command = async (text: string): Promise<string> =>
     (await get(`${url}/?command=${encodeURIComponent(text)}`)).text
   await until(200, '[+]redis ok')

@@ -1,6 +1,7 @@
-import { get, pollUntil, startPreloaded } from '@afterspan/testing'
+import { get, startPreloaded } from '@afterspan/testing'
 import { expect, test } from 'vitest'
 import { appFile, listening } from './app.ts'
+import { untilAnswer } from './until-answer.ts'
 
 test('a thread pool that hangs is a warning, a loop that stops makes the process unready, and both are well again', async () => {
   const env = { AFTERSPAN_HEALTH_DISKS: '/,/tmp', AFTERSPAN_HEALTH_INTERVAL: '500', AFTERSPAN_HEALTH_TIMEOUT: '500' }
@@ -8,13 +9,7 @@ test('a thread pool that hangs is a warning, a loop that stops makes the process
   const url = await listening(child)
   const admin = await child.adminUrl()
   const until = (status: number, line: string): Promise<string> =>
-    pollUntil(
-      async () => {
-        const answer = await get(`${admin}/readyz?verbose`)
-        return answer.status === status && answer.text.includes(line) && answer.text
-      },
-      { timeoutMs: 30_000, what: `/readyz to be ${status} with ${line}` },
-    )
+    untilAnswer(`${admin}/readyz?verbose`, status, line, 30_000)
   await until(200, '[+]mailer ok')
   const well = await until(200, '[+]disk ok')
   expect(well).toMatch(/^\[\+\]thread-pool ok$/m)

@@ -1,7 +1,6 @@
 import {
   bothFormats,
   get,
-  pollUntil,
   present,
   service,
   startPreloaded,
@@ -10,6 +9,7 @@ import {
 } from '@afterspan/testing'
 import { afterAll, beforeAll, expect } from 'vitest'
 import { appFile, listening } from './app.ts'
+import { untilAnswer } from './until-answer.ts'
 
 const apps = { cjs: appFile('postgres-js.cjs'), mjs: appFile('postgres-js.mjs') }
 const FOREIGN = { headers: { 'x-forwarded-for': '203.0.113.9' } }
@@ -28,14 +28,7 @@ bothFormats('a pool of postgres.js is found, and judged by what its server refus
   const child = startPreloaded({ app: scenario.app, node: scenario.node.path, env })
   const url = await listening(child)
   const admin = await child.adminUrl()
-  const until = (status: number, text: string): Promise<string> =>
-    pollUntil(
-      async () => {
-        const answer = await get(`${admin}/readyz?verbose`)
-        return answer.status === status && answer.text.includes(text) && answer.text
-      },
-      { timeoutMs: 20_000, what: `/readyz to be ${status} with ${text}` },
-    )
+  const until = (status: number, text: string): Promise<string> => untilAnswer(`${admin}/readyz?verbose`, status, text)
   const sql = async (text: string): Promise<string> => (await get(`${url}/?sql=${encodeURIComponent(text)}`)).text
   await until(200, '[+]postgresql warn: not_connected')
   expect(await sql('SELECT 1 AS one')).toBe('[{"one":1}]')

@@ -1,7 +1,6 @@
 import {
   bothFormats,
   get,
-  pollUntil,
   present,
   service,
   startPreloaded,
@@ -10,6 +9,7 @@ import {
 } from '@afterspan/testing'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
 import { appFile, listening } from './app.ts'
+import { untilAnswer } from './until-answer.ts'
 
 let rabbitmq: ServerOf['rabbitmq'] | MissingServer
 let count = 0
@@ -41,13 +41,7 @@ describe('a connection to RabbitMQ', () => {
         await listening(child)
         const admin = await child.adminUrl()
         const until = (path: string, status: number, text: string): Promise<string> =>
-          pollUntil(
-            async () => {
-              const answer = await get(`${admin}${path}`)
-              return answer.status === status && answer.text.includes(text) && answer.text
-            },
-            { timeoutMs: 30_000, what: `${path} to be ${status} with ${text}` },
-          )
+          untilAnswer(`${admin}${path}`, status, text, 30_000)
         await until('/readyz?verbose', 200, '[+]rabbitmq ok')
         expect(JSON.parse(await until('/health', 200, 'rabbitmq:waiting'))).toMatchObject({
           checks: {
