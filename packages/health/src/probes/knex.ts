@@ -2,11 +2,10 @@ import type { Clock, ModuleHook, ProbeResult } from '@afterspan/core/internal'
 import { madeBy } from '../made-at.ts'
 import type { FoundProbe } from '../registry.ts'
 import { namesReplica } from '../replica.ts'
-import { scrub } from '../scrub.ts'
 import { untilAborted } from '../until-aborted.ts'
 import { KnexPoolWatch, type KnexConnection, type TarnPool } from './knex-pool.ts'
-import { judgeServer, refusalCode, sick, type Observed, type PostgresqlServer } from './postgresql-judgement.ts'
-import { NOT_UNDERSTOOD, PLAIN_QUESTION, QUESTION, type Row } from './postgresql-questions.ts'
+import { judgeRefusal, judgeServer, sick, type Observed, type PostgresqlServer } from './postgresql-judgement.ts'
+import { QUESTION, type Row } from './postgresql-questions.ts'
 
 type Add = (probe: FoundProbe, madeAt: string | undefined) => unknown
 interface OwnConnection extends KnexConnection {
@@ -131,12 +130,7 @@ async function checkPool(given: Check): Promise<ProbeResult> {
     const result = judgeServer(row, state, { observed, anotherIsWritable: given.anotherIsWritable, isPlain })
     return result.status === 'pass' ? withWaiters(result, watch) : result
   } catch (error) {
-    if (state.question === QUESTION && NOT_UNDERSTOOD.has((error as { code?: unknown } | null)?.code)) {
-      state.question = PLAIN_QUESTION
-      return { status: 'pass', observed }
-    }
-    const message = error instanceof Error ? error.message : String(error)
-    return sick(refusalCode(error, message, watch.isFull), scrub(message), observed)
+    return judgeRefusal(error, state, { observed, isFull: watch.isFull })
   }
 }
 

@@ -2,11 +2,10 @@ import type { Clock, ModuleHook, ProbeResult } from '@afterspan/core/internal'
 import { madeBy } from '../made-at.ts'
 import type { FoundProbe } from '../registry.ts'
 import { namesReplica } from '../replica.ts'
-import { scrub } from '../scrub.ts'
 import { untilAborted } from '../until-aborted.ts'
 import { PostgresJsWatch, type PostgresJs } from './postgres-js-watch.ts'
-import { judgeServer, refusalCode, sick, type Observed, type PostgresqlServer } from './postgresql-judgement.ts'
-import { NOT_UNDERSTOOD, PLAIN_QUESTION, QUESTION } from './postgresql-questions.ts'
+import { judgeRefusal, judgeServer, sick, type Observed, type PostgresqlServer } from './postgresql-judgement.ts'
+import { QUESTION } from './postgresql-questions.ts'
 
 type Add = (probe: FoundProbe, madeAt: string | undefined) => unknown
 type Postgres = (...args: unknown[]) => PostgresJs
@@ -119,13 +118,7 @@ async function checkPool(given: {
     const isPlain = state.question !== QUESTION
     return withUnanswered(judgeServer(row, state, { observed, anotherIsWritable, isPlain }), watch)
   }
-  const { error } = answer
-  if (state.question === QUESTION && NOT_UNDERSTOOD.has((error as { code?: unknown } | null)?.code)) {
-    state.question = PLAIN_QUESTION
-    return { status: 'pass', observed }
-  }
-  const message = error instanceof Error ? error.message : String(error)
-  return sick(refusalCode(error, message, false), scrub(message), observed)
+  return judgeRefusal(answer.error, state, { observed, isFull: false })
 }
 
 function late(watch: PostgresJsWatch, observed: Observed): ProbeResult {

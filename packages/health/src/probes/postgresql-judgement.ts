@@ -1,7 +1,8 @@
 // What answers and refusals of a PostgreSQL server mean, whichever client got them.
 import type { Cause, ProbeResult } from '@afterspan/core/internal'
 import { networkCode, SQLSTATE } from '../codes.ts'
-import type { Row } from './postgresql-questions.ts'
+import { scrub } from '../scrub.ts'
+import { NOT_UNDERSTOOD, PLAIN_QUESTION, QUESTION, type Row } from './postgresql-questions.ts'
 
 export type Observed = NonNullable<ProbeResult['observed']>
 
@@ -39,6 +40,21 @@ export function judgeServer(
   return inRecovery
     ? sick('in_recovery', 'the server is in recovery: it refuses every write', observed)
     : sick('read_only', 'transactions are read-only: the server refuses every write', observed)
+}
+
+/** Of a question that was refused. One that this server does not understand is put plainly from the next time on. */
+export function judgeRefusal(
+  error: unknown,
+  server: { question: string },
+  given: { readonly observed: Observed; readonly isFull: boolean },
+): ProbeResult {
+  const { observed, isFull } = given
+  if (server.question === QUESTION && NOT_UNDERSTOOD.has((error as { code?: unknown } | null)?.code)) {
+    server.question = PLAIN_QUESTION
+    return { status: 'pass', observed }
+  }
+  const message = error instanceof Error ? error.message : String(error)
+  return sick(refusalCode(error, message, isFull), scrub(message), observed)
 }
 
 /** What the server or the network said, as a code of the table. */
