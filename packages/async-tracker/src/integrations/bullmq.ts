@@ -1,6 +1,7 @@
 // BullMQ (Redis, and PostgreSQL from 6 on). Jobs are made by Job.create, Job.createBulk and FlowProducer; every run goes through
 // Worker.callProcessJob, a function's as well as a sandboxed file's.
 import type { Integration } from '@afterspan/core/internal'
+import { patchEmptying } from './bullmq/emptying.ts'
 import { patchRemove } from './bullmq/removing.ts'
 import { patchWorker } from './bullmq/running.ts'
 import { patchCreate, patchFlow } from './bullmq/sending.ts'
@@ -22,6 +23,7 @@ export const bullmq: Integration<BullMQ> = {
     patchFlow(exports, kit)
     patchWorker(exports, kit)
     patchRemove(exports, kit)
+    patchEmptying(exports, kit)
     ours.add(worker.callProcessJob)
   },
 }

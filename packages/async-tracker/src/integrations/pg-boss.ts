@@ -3,6 +3,7 @@
 import type { Integration, TaskDraft } from '@afterspan/core/internal'
 import { createFinder, SYSTEM, type Boss, type Patch } from './pg-boss/boss.ts'
 import { canCarry, withCarrier } from './pg-boss/carrier.ts'
+import { patchEmptying } from './pg-boss/emptying.ts'
 import { patchReaders, patchSettlers } from './pg-boss/settling.ts'
 import { patchFetch, patchWork } from './pg-boss/running.ts'
 import { createTransactions } from './pg-boss/transaction.ts'
@@ -33,7 +34,7 @@ export const pgBoss: Integration<Exports> = {
     const shared = { held: new Map(), find: createFinder(boss), transactions: createTransactions(kit) }
     const patch: Patch = { boss, kit, put, draftOf, ...shared }
     for (const step of [patchSend, patchInsert, patchFlow, patchPublish]) step(patch)
-    for (const step of [patchSettlers, patchReaders, patchFetch, patchWork]) step(patch)
+    for (const step of [patchEmptying, patchSettlers, patchReaders, patchFetch, patchWork]) step(patch)
     ours.add(boss.work)
   },
 }

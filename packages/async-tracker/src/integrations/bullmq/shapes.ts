@@ -22,11 +22,23 @@ export interface Job {
   readonly discarded?: boolean
   readonly failedReason?: string
   readonly finishedOn?: number
+  /** The queue that it was made or read by. */
+  readonly queue?: Queue
+  getDependencies(): Promise<{ readonly unprocessed?: readonly string[] }>
   getState(): Promise<string>
   remove(...args: unknown[]): Promise<unknown>
+  removeUnprocessedChildren(...args: unknown[]): Promise<unknown>
 }
 export interface Queue {
   readonly name: string
+  /** Of Redis; PostgreSQL has another. What a flow makes its jobs by has it one deeper from 6 on. */
+  readonly client?: Promise<{ hget?: (key: string, field: string) => Promise<string | null | undefined> }>
+  readonly backend?: { readonly queue?: Pick<Queue, 'client'> }
+  clean(...args: unknown[]): Promise<unknown>
+  drain(...args: unknown[]): Promise<unknown>
+  getJobState(jobId: string): Promise<string>
+  getRanges(states: readonly string[], start: number, end: number): Promise<readonly string[]>
+  obliterate(...args: unknown[]): Promise<unknown>
   remove(jobId: string, ...args: unknown[]): Promise<number>
 }
 export interface BulkJob {

@@ -15,13 +15,18 @@ export interface Db {
 export interface Boss {
   cancel: Method
   complete: Method
+  deleteAllJobs: Method
   deleteJob: Method
+  deleteQueue: Method
+  deleteQueuedJobs: Method
   fail: Method
   fetch: Method
   findJobs: Method
   flow: Method
   getDb(): Db
   getJobById: Method
+  getQueue: Method
+  getQueueStats: Method
   insert: Method
   publish: Method
   send: Method
