@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
 import { tempDir } from './temp-dir.mjs'
 
 const require = createRequire(import.meta.url)
@@ -23,6 +24,11 @@ export function contestants(collectorUrl) {
       args: ['--require', require.resolve('@opentelemetry/auto-instrumentations-node/register')],
       // Port 0 is taken as 9464 by that exporter; a fixed high port keeps it off ours.
       env: { ...shared, OTEL_EXPORTER_PROMETHEUS_PORT: '19464', OTEL_NODE_RESOURCE_DETECTORS: 'env,host,os,process' },
+    },
+    // Of the queues alone: the library's own telemetry, and an SDK that sends its spans.
+    'bullmq-otel': {
+      args: ['--require', fileURLToPath(new URL('apps/otel-sdk.cjs', import.meta.url))],
+      env: { ...shared, OTEL_METRICS_EXPORTER: 'none', BENCH_TELEMETRY: '1' },
     },
   }
 }

@@ -17,7 +17,7 @@ const PARTS = {
   stack: () => benchStack(collectorUrl, values.short ? 1 : rounds, requests / 2),
   health: () => benchHealth(collectorUrl, values.short ? 1 : rounds, values.short ? 500 : 5_000),
   journal: () => benchJournal(rounds),
-  queues: () => benchQueues(collectorUrl, rounds),
+  queues: () => benchQueues(collectorUrl, rounds, values.short),
   patrol: () => benchPatrol(rounds),
 }
 const NAMES = Object.keys(PARTS).join(', ')

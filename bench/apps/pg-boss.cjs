@@ -1,5 +1,6 @@
 // Producer and worker of pg-boss in one process: so many jobs through one queue, timed from the first send to the last end.
 const { PgBoss } = require('pg-boss')
+const { work } = require('./work.cjs')
 const JOBS = Number(process.env.BENCH_JOBS)
 const IN_FLIGHT = 10
 
@@ -19,7 +20,12 @@ async function main() {
     let done = 0
     while (done < JOBS) {
       const jobs = await boss.fetch(name, { batchSize: 20 })
-      await Promise.all(jobs.map((job) => boss.complete(name, job.id)))
+      await Promise.all(
+        jobs.map((job) => {
+          work()
+          return boss.complete(name, job.id)
+        }),
+      )
       done += jobs.length
     }
   }
