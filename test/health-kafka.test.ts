@@ -20,7 +20,10 @@ afterAll(async () => {
   if (!('missing' in kafka)) await kafka.stop()
 })
 
-describe.each([{ library: 'kafkajs', line: /kafkajs-app\.cjs:\d+$/ }])('clients of $library', ({ library, line }) => {
+describe.each([
+  { library: 'kafkajs', line: /kafkajs-app\.cjs:\d+$/, topicOf: 'web' },
+  { library: 'platformatic-kafka', line: /platformatic-kafka-app\.cjs:\d+$/, topicOf: 'each' },
+])('clients of $library', ({ library, line, topicOf }) => {
   bothFormats(
     'are found, and judged by a round trip and by their work; frozen brokers turn /readyz and not /livez',
     { cjs: appFile(`${library}.cjs`), mjs: appFile(`${library}.mjs`) },
@@ -41,12 +44,12 @@ describe.each([{ library: 'kafkajs', line: /kafkajs-app\.cjs:\d+$/ }])('clients 
           },
         })
       const web = start('web')
-      let worker = web
+      let worker = topicOf === 'each' ? start('worker') : web
       const until = async (of: typeof web, path: string, status: number, text: string): Promise<string> =>
         untilAnswer(`${await of.adminUrl()}${path}`, status, text, 40_000)
       try {
         const url = await listening(web)
-        worker = start('worker')
+        if (worker === web) worker = start('worker')
         await get(`${url}/send/succeeds`)
         await worker.waitForLine(/^record succeeds$/)
         await until(web, '/readyz?verbose', 200, '[+]kafka ok')
@@ -57,6 +60,8 @@ describe.each([{ library: 'kafkajs', line: /kafkajs-app\.cjs:\d+$/ }])('clients 
         await until(worker, '/health', 200, 'kafka-consumer:assigned')
 
         await worker.stop()
+        // What becomes of frozen brokers is the same on every Node.
+        if (node.major !== 24) return
 
         await server.freeze()
         try {

@@ -10,6 +10,7 @@ import type * as Knex from './probes/knex.ts'
 import type * as MySql from './probes/mysql.ts'
 import type * as Nats from './probes/nats.ts'
 import type * as NodeRedis from './probes/node-redis.ts'
+import type * as PlatformaticKafka from './probes/platformatic-kafka.ts'
 import type * as PostgresJs from './probes/postgres-js.ts'
 import type * as Postgresql from './probes/postgresql.ts'
 import type * as Redis from './probes/redis.ts'
@@ -140,6 +141,19 @@ export const CLIENT_PROBES: readonly ClientProbe[] = [
     file: 'kafkajs',
     hooks: ({ kafkajsHook }: typeof KafkaJs, { add, clock, onRejected, settings }) => [
       kafkajsHook(add, clock, onRejected, {
+        stuckMs: settings.consumerStuckMs,
+        stuckStatus: settings.queueStatus,
+        deadMs: settings.deadPoolMs,
+      }),
+    ],
+  },
+  {
+    name: '@platformatic/kafka (health)',
+    module: '@platformatic/kafka',
+    versions: '>=2.2.3 <3',
+    file: 'platformatic-kafka',
+    hooks: ({ platformaticKafkaHook }: typeof PlatformaticKafka, { add, clock, onRejected, settings }) => [
+      platformaticKafkaHook(add, clock, onRejected, {
         stuckMs: settings.consumerStuckMs,
         stuckStatus: settings.queueStatus,
         deadMs: settings.deadPoolMs,

@@ -1,5 +1,6 @@
 import type { ModuleHook, ProbeResult } from '@afterspan/core/internal'
 import { networkCode } from '../codes.ts'
+import { KnownClients } from '../known-clients.ts'
 import { madeBy } from '../made-at.ts'
 import type { FoundProbe } from '../registry.ts'
 import { scrub } from '../scrub.ts'
@@ -44,7 +45,6 @@ export interface QueueAnswer {
   readonly workers?: number
 }
 
-const MOST_QUEUES = 20
 const OWN_FRAMES = /[\\/]node_modules[\\/](?:bullmq|@nestjs[\\/]bullmq)[\\/]/
 /** import and require may both bring a class. */
 const watched = new WeakSet<object>()
@@ -56,14 +56,12 @@ export function bullmqHook(
   thresholds: QueueThresholds,
 ): ModuleHook {
   const known = new WeakSet<Queue>()
-  const states = new Set<State>()
+  const states = new KnownClients<State>('queues of BullMQ', isGone, onRejected)
   const found = (queue: Queue, boundary: (...args: never[]) => unknown): void => {
     if (known.has(queue)) return
     known.add(queue)
-    for (const each of states) if (isGone(each)) states.delete(each)
-    if (states.size >= MOST_QUEUES) return onRejected(`there are ${MOST_QUEUES} queues of BullMQ already`)
     const state: State = { ref: new WeakRef(queue), flight: undefined }
-    states.add(state)
+    if (!states.add(state)) return
     const by = madeBy(boundary, OWN_FRAMES)
     add(bullmqProbe(state, thresholds), by.kind === 'app' ? by.at : undefined)
   }

@@ -1,13 +1,7 @@
 // What the events of a consumer of kafkajs say of its work: whether it is in its group, and gets on with what it was given.
 import type { ProbeResult } from '@afterspan/core/internal'
+import { consumerObserved, judgeConsumer, type ConsumerOptions } from './kafka-consumer.ts'
 
-export interface ConsumerOptions {
-  /** A batch in which nothing has moved for so long is stuck. */
-  readonly stuckMs: number
-  readonly stuckStatus: 'warn' | 'fail'
-  /** A restart helps where a consumer has ended for good, and the brokers answer, for so long. */
-  readonly deadMs: number
-}
 /** Of kafkajs: an object with an `on`. */
 export interface Emitting {
   on(event: string, listener: (event: { readonly payload?: Payload }) => void): unknown
@@ -105,38 +99,33 @@ export class ConsumerWatch {
     return isSeen && this.#joinedAt !== undefined && this.judge(options).status === 'pass'
   }
 
-  judge({ stuckMs, stuckStatus, deadMs }: ConsumerOptions): ProbeResult {
+  judge(options: ConsumerOptions): ProbeResult {
     if (!this.#isRunning) return { status: 'pass' }
     const now = this.#now()
-    const observed = this.#observed()
-    if (this.#joinedAt === undefined) {
-      if (this.#crash) return { status: 'fail', ...crashed(this.#crash, now, deadMs), observed }
-      const reason = 'the consumer has not joined its group'
-      if (now - this.#joiningAt > this.#rebalanceMs) return away('consumer_gone', reason, observed)
-      return { status: 'pass', observed }
-    }
-    const silentMs = now - this.#heartbeatAt
-    if (silentMs > this.#sessionMs) {
-      const reason = 'the group has counted the consumer out: it sends no heartbeat while it works on a message'
-      return away('consumer_gone', reason, { ...observed, silent: { value: Math.round(silentMs), unit: 'ms' } })
-    }
+    const hasJoined = this.#joinedAt !== undefined
     let stillMs = 0
     for (const { movedAt } of this.#batches.values()) stillMs = Math.max(stillMs, now - movedAt)
-    if (stillMs > stuckMs) {
-      const reason = 'the consumer works on one message or batch, and others wait'
-      const still = { ...observed, idle: { value: Math.round(stillMs), unit: 'ms' } }
-      return { ...away('consumer_stuck', reason, still), status: stuckStatus }
+    const crash = this.#crash && { ms: now - this.#crash.at, restarts: this.#crash.restarts }
+    const facts = {
+      crash,
+      hasJoined,
+      joiningMs: now - this.#joiningAt,
+      rebalanceMs: this.#rebalanceMs,
+      silentMs: now - this.#heartbeatAt,
+      sessionMs: this.#sessionMs,
+      stillMs,
+      stillWhere: 'the consumer works on one message or batch, and others wait',
+      isUnproven: this.#crash?.inBatch === true,
+      observed: this.#observed(),
     }
-    if (!this.#crash?.inBatch) return { status: 'pass', observed }
-    const reason = 'the consumer has ended in a batch, has begun again, and has finished none since'
-    return { ...away('consumer_crashed', reason, observed), status: 'warn' }
+    return judgeConsumer(facts, options)
   }
 
   #observed(): NonNullable<ProbeResult['observed']> {
     if (this.#joinedAt === undefined) return {}
     let lag = 0
     for (const each of this.#lags.values()) if (each > 0) lag += each
-    return { assigned: { value: this.#partitions, unit: 'count' }, lag: { value: lag, unit: 'count' } }
+    return consumerObserved(this.#partitions, lag)
   }
 
   #joined({ memberAssignment = {} }: Payload): void {
@@ -168,19 +157,4 @@ export class ConsumerWatch {
 
 function keyOf({ topic, partition }: Payload): string {
   return `${topic}/${partition}`
-}
-
-function crashed(
-  { at, restarts }: { readonly at: number; readonly restarts: boolean },
-  now: number,
-  deadMs: number,
-): Omit<ProbeResult, 'status'> {
-  if (restarts)
-    return { code: 'consumer_crashed', cause: 'self_recoverable', reason: 'the consumer has ended, and begins again' }
-  const cause = now - at > deadMs ? 'self_wedged' : 'self_recoverable'
-  return { code: 'consumer_gone', cause, reason: 'the consumer has ended by an error, and does not begin again' }
-}
-
-function away(code: string, reason: string, observed: NonNullable<ProbeResult['observed']>): ProbeResult {
-  return { status: 'fail', code, cause: 'self_recoverable', reason, observed }
 }

@@ -4,9 +4,10 @@ import { madeBy } from '../made-at.ts'
 import type { FoundProbe } from '../registry.ts'
 import { scrub } from '../scrub.ts'
 import { untilAborted } from '../until-aborted.ts'
+import type { ConsumerOptions } from './kafka-consumer.ts'
 import { judgeTopics, Reachable, sick, worse } from './kafka-topics.ts'
 import { ask, type Cluster } from './kafkajs-ask.ts'
-import { ConsumerWatch, type ConsumerOptions, type Emitting } from './kafkajs-consumer.ts'
+import { ConsumerWatch, type Emitting } from './kafkajs-consumer.ts'
 
 interface Client extends Emitting {
   connect: (this: unknown) => Promise<unknown>

@@ -1,4 +1,5 @@
 import type { Clock, ModuleHook, ProbeResult } from '@afterspan/core/internal'
+import { KnownClients } from '../known-clients.ts'
 import { madeBy } from '../made-at.ts'
 import type { FoundProbe } from '../registry.ts'
 import { namesReplica } from '../replica.ts'
@@ -23,7 +24,6 @@ interface KnexClient {
 type Initialise = ((this: KnexClient, ...args: unknown[]) => unknown) & { [SEEN]?: true }
 
 const SEEN = Symbol('afterspan.health')
-const MOST_POOLS = 20
 const LONG_WAIT_MS = 1000
 const OWN_FRAMES = /[\\/]node_modules[\\/](?:knex|tarn)[\\/]/
 
@@ -33,10 +33,8 @@ const OWN_FRAMES = /[\\/]node_modules[\\/](?:knex|tarn)[\\/]/
  * the app itself has asked something, nor where a question would keep a connection that the pool lets go.
  */
 export function knexHook(add: Add, clock: Pick<Clock, 'monotonicMs'>, onRejected: (why: string) => void): ModuleHook {
-  const known: PoolState[] = []
+  const known = new KnownClients<PoolState>('pools of Knex', isGone, onRejected)
   const found = (pool: TarnPool, client: KnexClient, boundary: Initialise): void => {
-    for (let i = known.length - 1; i >= 0; i--) if (isGone(known[i]!)) known.splice(i, 1)
-    if (known.length >= MOST_POOLS) return onRejected(`there are ${MOST_POOLS} pools of Knex already`)
     const by = madeBy(boundary as (...args: never[]) => unknown, OWN_FRAMES)
     const host = client.connectionSettings?.host
     const state: PoolState = {
@@ -46,9 +44,9 @@ export function knexHook(add: Add, clock: Pick<Clock, 'monotonicMs'>, onRejected
       wasWritable: false,
       hint: namesReplica(typeof host === 'string' ? host : ''),
     }
+    if (!known.add(state)) return
     watches.set(pool, new KnexPoolWatch(pool, () => clock.monotonicMs()))
-    known.push(state)
-    const anotherIsWritable = (): boolean => known.some((other) => other !== state && other.wasWritable)
+    const anotherIsWritable = (): boolean => known.isAnother(state, ({ wasWritable }) => wasWritable)
     add(knexProbe(state, anotherIsWritable), by.kind === 'app' ? by.at : undefined)
   }
   return {

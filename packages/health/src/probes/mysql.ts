@@ -1,6 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { ModuleHook, ProbeResult } from '@afterspan/core/internal'
 import { networkCode } from '../codes.ts'
+import { KnownClients } from '../known-clients.ts'
 import { madeBy } from '../made-at.ts'
 import type { FoundProbe } from '../registry.ts'
 import { namesReplica } from '../replica.ts'
@@ -14,7 +15,6 @@ interface PoolPrototype {
 type Add = (probe: FoundProbe, madeAt: string | undefined) => unknown
 
 const SEEN = Symbol('afterspan.health')
-const MOST_POOLS = 20
 const QUESTION = 'SELECT @@global.read_only AS read_only'
 const OWN_FRAMES = /[\\/]node_modules[\\/]mysql2[\\/]/
 const BORROWED = 'tracing:mysql2:pool:connect:start'
@@ -25,21 +25,16 @@ const BORROWED = 'tracing:mysql2:pool:connect:start'
  * to the prototype.
  */
 export function mysqlHook(add: Add, onRejected: (why: string) => void): ModuleHook & { seek(): void } {
-  const known: PoolState[] = []
+  const known = new KnownClients<PoolState>('pools of mysql2', isGone, onRejected)
   const seen = new WeakSet<MysqlPool>()
   const found = (pool: MysqlPool, boundary: GetConnection): void => {
     if (seen.has(pool)) return
     seen.add(pool)
-    for (let i = known.length - 1; i >= 0; i--) if (isGone(known[i]!)) known.splice(i, 1)
-    if (known.length >= MOST_POOLS) {
-      onRejected(`there are ${MOST_POOLS} pools of mysql2 already`)
-      return
-    }
     const by = madeBy(boundary as (...args: never[]) => unknown, OWN_FRAMES)
     const hint = namesReplica(pool.config?.connectionConfig?.host ?? '')
     const state: PoolState = { ref: new WeakRef(pool), hint, wasWritable: false }
-    known.push(state)
-    const anotherIsWritable = (): boolean => known.some((other) => other !== state && other.wasWritable)
+    if (!known.add(state)) return
+    const anotherIsWritable = (): boolean => known.isAnother(state, ({ wasWritable }) => wasWritable)
     add(mysqlProbe(state, anotherIsWritable), by.kind === 'app' ? by.at : undefined)
   }
   const seek = (): void => seekPools((prototype) => watchPools(prototype, found))

@@ -1,4 +1,5 @@
 import type { Clock, ModuleHook, ProbeResult } from '@afterspan/core/internal'
+import { KnownClients } from '../known-clients.ts'
 import { madeBy } from '../made-at.ts'
 import type { FoundProbe } from '../registry.ts'
 import { namesReplica } from '../replica.ts'
@@ -10,7 +11,6 @@ import { QUESTION } from './postgresql-questions.ts'
 type Add = (probe: FoundProbe, madeAt: string | undefined) => unknown
 type Postgres = (...args: unknown[]) => PostgresJs
 
-const MOST_POOLS = 20
 const OWN_FRAMES = /[\\/]node_modules[\\/]postgres[\\/]/
 
 /**
@@ -24,21 +24,19 @@ export function postgresJsHook(
   onRejected: (why: string) => void,
 ): ModuleHook {
   const stands = new WeakMap<object, object>()
-  const known: PoolState[] = []
+  const known = new KnownClients<PoolState>('pools of postgres.js', isGone, onRejected)
   const watch = (sql: PostgresJs, boundary: (...args: never[]) => unknown): void => {
-    for (let i = known.length - 1; i >= 0; i--) if (isGone(known[i]!)) known.splice(i, 1)
-    if (known.length >= MOST_POOLS) return onRejected(`there are ${MOST_POOLS} pools of postgres.js already`)
     const by = madeBy(boundary, OWN_FRAMES)
     if (by.kind === 'library') return
-    watches.set(sql, new PostgresJsWatch(sql, () => clock.monotonicMs()))
     const state: PoolState = {
       ref: new WeakRef(sql),
       question: QUESTION,
       wasWritable: false,
       hint: sql.options.host?.some(namesReplica) ?? false,
     }
-    known.push(state)
-    const anotherIsWritable = (): boolean => known.some((other) => other !== state && other.wasWritable)
+    if (!known.add(state)) return
+    watches.set(sql, new PostgresJsWatch(sql, () => clock.monotonicMs()))
+    const anotherIsWritable = (): boolean => known.isAnother(state, ({ wasWritable }) => wasWritable)
     add(poolProbe(state, anotherIsWritable), by.kind === 'app' ? by.at : undefined)
   }
   return {

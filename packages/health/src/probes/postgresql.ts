@@ -1,4 +1,5 @@
 import type { Clock, ModuleHook, ProbeResult } from '@afterspan/core/internal'
+import { KnownClients } from '../known-clients.ts'
 import { madeBy } from '../made-at.ts'
 import type { FoundProbe } from '../registry.ts'
 import { namesReplica } from '../replica.ts'
@@ -29,8 +30,6 @@ export interface PostgresqlSettings {
 type PoolConstructor = new (...args: never[]) => PgPool
 type Add = (probe: FoundProbe, madeAt: string | undefined) => unknown
 
-/** More pools than this are a pool for each tenant: one more probe would not say more. */
-const MOST_POOLS = 20
 /** Slots of the server change slowly, and are asked of every instance of the app. */
 const SLOTS_EVERY_MS = 10_000
 /** A request that waits this long for a client while the probe gets one is no emergency, and no good sign. */
@@ -48,7 +47,7 @@ export function postgresqlHook(
   settings: PostgresqlSettings = { deadMs: 60_000, timeoutMs: 1500, statement: '' },
 ): ModuleHook {
   const stands = new WeakMap<object, object>()
-  const known: PoolState[] = []
+  const known = new KnownClients<PoolState>('pools of pg', isGone, onRejected)
   return {
     name: 'pg-pool (health)',
     module: 'pg-pool',
@@ -65,12 +64,6 @@ export function postgresqlHook(
   }
 
   function watch(pool: PgPool, madeAt: string | undefined): void {
-    for (let i = known.length - 1; i >= 0; i--) if (isGone(known[i]!)) known.splice(i, 1)
-    if (known.length >= MOST_POOLS) {
-      onRejected(`there are ${MOST_POOLS} pools of pg already`)
-      return
-    }
-    watches.set(pool, new PoolWatch(pool, () => clock.monotonicMs(), settings.deadMs))
     const state: PoolState = {
       ref: new WeakRef(pool),
       question: QUESTION,
@@ -80,9 +73,10 @@ export function postgresqlHook(
       wasWritable: false,
       hint: looksLikeReplica(pool.options),
     }
-    known.push(state)
+    if (!known.add(state)) return
+    watches.set(pool, new PoolWatch(pool, () => clock.monotonicMs(), settings.deadMs))
     add(
-      poolProbe(state, clock, () => known.some((other) => other !== state && other.wasWritable)),
+      poolProbe(state, clock, () => known.isAnother(state, ({ wasWritable }) => wasWritable)),
       madeAt,
     )
   }
