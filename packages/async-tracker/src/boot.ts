@@ -56,6 +56,7 @@ export function bootTracker(core: Core, { bundleDir }: { readonly bundleDir: str
     serviceName: core.serviceName,
     isInline: config.patrol === 'inline',
     retentionDays: config.retentionDays,
+    openDays: config.openDays,
     maxBytes: config.ledgerMegabytes * 1024 * 1024,
     ledgerUrl: config.ledgerUrl,
     webhookUrl: config.webhookUrl,

@@ -31,9 +31,15 @@ export const trackerOptions = {
     true,
   ),
   retentionDays: integer('AFTERSPAN_LEDGER_DAYS', 'Days that settled tasks are kept.', 14, { min: 1, max: 3650 }),
+  openDays: integer(
+    'AFTERSPAN_LEDGER_OPEN_DAYS',
+    'Days that an open task of which nothing is heard is waited for, such as a message that a service without Afterspan reads, or that its broker dropped without a word. Then it is unheard, and goes after AFTERSPAN_LEDGER_DAYS more.',
+    30,
+    { min: 1, max: 3650 },
+  ),
   ledgerMegabytes: integer(
     'AFTERSPAN_LEDGER_MB',
-    'Most megabytes of the ledger (in PostgreSQL: of its tasks, estimated); the oldest succeeded tasks go first.',
+    'Most megabytes of the ledger (in PostgreSQL: of its tasks, estimated); the oldest succeeded tasks go first, then what waits, failures last.',
     512,
     {
       min: 8,

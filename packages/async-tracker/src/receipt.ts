@@ -7,6 +7,8 @@ import { BAD_STATES, OPEN_STATES } from './task-state.ts'
 export interface RecordSource {
   readonly ledger: LedgerStore
   readonly now: () => EpochMs
+  /** How long an open task of which nothing is heard is waited for. Absent: for ever. */
+  readonly silenceMs?: number
   process(key: string): { readonly worker: TaskRecord['attempts'][number]['worker'] } | undefined
   isStalled(key: string): boolean
 }
@@ -58,10 +60,13 @@ export function recordsOf(
   source: RecordSource,
 ): TaskRecord[] {
   const byKey = new Map(requests.map((row) => [row.key, row]))
+  const now = source.now()
+  const unheard = source.silenceMs === undefined ? {} : { unheardBefore: (now - source.silenceMs) as EpochMs }
   return rows.map(({ facts, depth, requestKey }) => {
     const answered = requestKey === undefined ? undefined : byKey.get(requestKey)?.answered
     return toRecord(facts, {
-      now: source.now(),
+      now,
+      ...unheard,
       depth,
       ...(answered?.route ? { route: answered.route } : {}),
       ...(answered?.status === undefined ? {} : { requestStatus: answered.status }),

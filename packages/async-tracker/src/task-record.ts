@@ -1,10 +1,13 @@
 import type { AttemptRecord, EpochMs, TaskRecord, WorkerRef } from '@afterspan/core/internal'
 import type { AttemptFacts, TaskFacts } from './task-facts.ts'
+import { isUnheard } from './task-silence.ts'
 import { deriveState, isRunning, OPEN_STATES } from './task-state.ts'
 
 /** What a record needs beside the task's own facts. */
 export interface RecordContext {
   readonly now: EpochMs
+  /** What waits and was last heard of before is waited for no more. Absent: everything is. */
+  readonly unheardBefore?: EpochMs
   readonly depth: number
   readonly route?: string
   readonly requestStatus?: number
@@ -47,6 +50,7 @@ export function toRecord(facts: TaskFacts, context: RecordContext): TaskRecord {
       recovered,
       duplicate,
       conflict,
+      unheard: context.unheardBefore !== undefined && isUnheard(facts, state, context.unheardBefore),
     },
     system: description?.system ?? '',
     destination: description?.destination ?? '',

@@ -10,6 +10,7 @@ import {
   ms,
   neverEnqueued,
   released,
+  sent,
   spanId,
   spawned,
   started,
@@ -44,7 +45,7 @@ test('a task that ran twice, as everybody reads it', () => {
     taskId: TASK,
     state: 'succeeded',
     settledAt: 6,
-    flags: { overdue: false, stalled: false, recovered: false, duplicate: false, conflict: false },
+    flags: { overdue: false, stalled: false, recovered: false, duplicate: false, conflict: false, unheard: false },
     system: 'bullmq',
     destination: 'fulfil',
     name: 'order',
@@ -73,6 +74,22 @@ test('a task that ran twice, as everybody reads it', () => {
 })
 
 describe('flags of the moment', () => {
+  test('what waits in nobody’s hands is unheard once it is silent for too long; what runs, ended or is being sent is not', () => {
+    const isUnheard = (told: readonly Told[], before = 100): boolean =>
+      recordOf(told, { unheardBefore: ms(before) }).flags.unheard
+    const waiting = tell(WEB, spawned(1), confirmed(2))
+    expect([isUnheard(waiting), isUnheard(waiting, 2)]).toEqual([true, false])
+    expect(recordOf(waiting).flags.unheard).toBe(false)
+    expect(isUnheard(tell(WEB, spawned(1), sent(2)))).toBe(true)
+    expect(isUnheard(tell(WEB, spawned(1)))).toBe(false)
+    const begun = [...waiting, ...tell(WORKER, started(3, 1))]
+    expect(isUnheard(begun)).toBe(false)
+    const retrying = [...begun, ...tell(WORKER, failed(99, 1, { willRetry: true }))]
+    expect([isUnheard(retrying), isUnheard(retrying, 99)]).toEqual([true, false])
+    expect(isUnheard([...begun, ...tell(WORKER, released(99, 1))])).toBe(true)
+    expect(isUnheard([...begun, ...tell(WORKER, succeeded(99, 1))])).toBe(false)
+    expect(isUnheard(tell(WEB, spawned(1, { deadlineAt: ms(200) }), confirmed(2)))).toBe(false)
+  })
   test('an open task whose deadline has passed is overdue; a settled one is not', () => {
     expect(recordOf(RUNNING).flags.overdue).toBe(true)
     expect(recordOf(RUNNING, { now: ms(500) }).flags.overdue).toBe(false)

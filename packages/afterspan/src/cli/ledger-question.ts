@@ -27,12 +27,13 @@ export function ledgerFolder(given: string | boolean | undefined): string {
 
 /** A patrol of this process's own. */
 export function ownPatrol(dir: string): PatrolService {
-  const { retentionDays, ledgerMegabytes, ledgerUrl, webhookUrl } = loadSection(trackerOptions)
+  const { retentionDays, openDays, ledgerMegabytes, ledgerUrl, webhookUrl } = loadSection(trackerOptions)
   const settings = {
     dir,
     otlp: otlpSettings(loadConfig()),
     serviceName: 'afterspan',
     retentionDays,
+    openDays,
     maxBytes: ledgerMegabytes * 1024 * 1024,
     ledgerUrl,
     webhookUrl,

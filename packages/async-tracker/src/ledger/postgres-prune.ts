@@ -1,8 +1,9 @@
 // What is too old or too much goes, a bounded part in each call. A day of which nothing is needed any more is dropped as a table.
-import type { EpochMs } from '@afterspan/core/internal'
-import type { Query } from './postgres-rows.ts'
+import { WAITING_STATES } from '../task-silence.ts'
+import { forgotten } from './forgotten.ts'
+import type { PostgresRows, Query } from './postgres-rows.ts'
 import { partitionOf } from './postgres-schema.ts'
-import { PRUNED_AT_ONCE } from './store.ts'
+import { PRUNED_AT_ONCE, type PruneLimits } from './store.ts'
 
 /** Indexes, page headers and dead rows come to about as much again as the rows: an estimate, since no engine tells the size of what is alive. */
 const OVERHEAD = 2
@@ -13,22 +14,26 @@ const SAMPLE = 10_000
 
 export async function prunePostgres(
   query: Query,
-  { before, maxBytes }: { readonly before: EpochMs; readonly maxBytes: number },
+  rows: Pick<PostgresRows, 'write'>,
+  { before, unheardBefore, maxBytes }: PruneLimits,
   today: string,
 ): Promise<number> {
   let removed = 0
   const remove = async (where: string, values: readonly unknown[]): Promise<Gone> => {
     const gone = await removeTasks(query, where, values)
     removed += gone.tasks
+    if (gone.open.length > 0) await rows.write({ counters: forgotten(gone.open) })
     return gone
   }
   // What settled before was spawned before, but for clocks that differ: then it goes a little later.
   const isOld = `state IN ('succeeded', 'cancelled', 'failed', 'lost') AND spawned_at < $1 AND settled_at < $1`
   await remove(isOld, [before])
+  const isUnheard = `${WAITING} AND spawned_at < $1 AND coalesce(settled_at, spawned_at) < $1`
+  if (unheardBefore !== undefined && removed < PRUNED_AT_ONCE) await remove(isUnheard, [unheardBefore])
   let bytes = removed < PRUNED_AT_ONCE ? await sizeOf(query) : 0
-  for (const states of ["'succeeded', 'cancelled'", "'failed', 'lost'"])
+  for (const which of ["state IN ('succeeded', 'cancelled')", WAITING, "state IN ('failed', 'lost')"])
     while (removed < MOST_BY_SIZE && bytes > maxBytes) {
-      const gone = await remove(`state IN (${states})`, [])
+      const gone = await remove(which, [])
       if (gone.tasks === 0) break
       bytes -= gone.bytes * OVERHEAD
     }
@@ -40,6 +45,9 @@ export async function prunePostgres(
   return removed
 }
 
+const WAITING_NAMES = WAITING_STATES.map((state) => `'${state}'`).join(', ')
+/** In nobody's hands. */
+const WAITING = `state IN (${WAITING_NAMES}) AND owner IS NULL`
 const HAS_TASK = 'EXISTS (SELECT 1 FROM afterspan.task WHERE request_key = r.key)'
 
 async function sizeOf(query: Query): Promise<number> {
@@ -53,6 +61,8 @@ async function sizeOf(query: Query): Promise<number> {
 interface Gone {
   readonly tasks: number
   readonly bytes: number
+  /** Of them, those whose end is not known. */
+  readonly open: readonly string[]
 }
 
 /** The oldest of them, with the requests that have no task left by it, and the attempts that were joined to them. */
@@ -60,14 +70,16 @@ async function removeTasks(query: Query, where: string, values: readonly unknown
   const gone = await query(
     `DELETE FROM afterspan.task WHERE (task_id, day) IN
        (SELECT task_id, day FROM afterspan.task WHERE ${where} ORDER BY spawned_at LIMIT ${PRUNED_AT_ONCE})
-     RETURNING task_id, request_key AS key, octet_length(row) AS bytes`,
+     RETURNING task_id, request_key AS key, octet_length(row) AS bytes,
+       CASE WHEN state IN (${WAITING_NAMES}) THEN row END AS row`,
     values,
   )
   const keys = [...new Set(gone.map(({ key }) => key).filter((key) => key !== null))]
   if (keys.length > 0) await query(`DELETE FROM afterspan.request r WHERE key = ANY($1) AND NOT ${HAS_TASK}`, [keys])
   if (gone.length > 0)
     await query('DELETE FROM afterspan.joined WHERE task_id = ANY($1)', [gone.map((row) => row['task_id'])])
-  return { tasks: gone.length, bytes: gone.reduce((sum, { bytes }) => sum + Number(bytes), 0) }
+  const open = gone.map(({ row }) => row as string | null).filter((row) => row !== null)
+  return { tasks: gone.length, bytes: gone.reduce((sum, { bytes }) => sum + Number(bytes), 0), open }
 }
 
 async function dropEmptyDays(query: Query, today: string): Promise<void> {

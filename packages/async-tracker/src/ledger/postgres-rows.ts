@@ -2,6 +2,7 @@
 import { TASK_STATES, type EpochMs, type TaskId, type TaskState } from '@afterspan/core/internal'
 import { messageOfFacts } from '../message-key.ts'
 import { ownersOf } from '../task-owner.ts'
+import { heardOfAt } from '../task-silence.ts'
 import { OPEN_STATES } from '../task-state.ts'
 import type { Row } from './pg-client.ts'
 import type {
@@ -138,10 +139,10 @@ export class PostgresRows {
   }
 
   /** Of this folder. Of very many open ones some are looked at. */
-  async oldestOpen(limit: number): Promise<readonly TaskRow[]> {
+  async oldestOpen(limit: number, since = 0): Promise<readonly TaskRow[]> {
     const some = (state: string): string =>
-      `(SELECT row FROM (SELECT row, spawned_at FROM afterspan.task WHERE folder = $1 AND state = '${state}' LIMIT ${MOST_LOOKED_AT}) AS open ORDER BY spawned_at LIMIT $2)`
-    return this.#rows([...OPEN_STATES].map(some).join(' UNION ALL '), [this.#folder, limit])
+      `(SELECT row FROM (SELECT row, spawned_at FROM afterspan.task WHERE folder = $1 AND state = '${state}' AND ('${state}' = 'running' OR spawned_at >= $3) LIMIT ${MOST_LOOKED_AT}) AS open ORDER BY spawned_at LIMIT $2)`
+    return this.#rows([...OPEN_STATES].map(some).join(' UNION ALL '), [this.#folder, limit, since])
   }
 
   /** One statement for each kind of row, however many there are. */
@@ -294,7 +295,7 @@ function taskColumns({ facts, derived, requestKey, depth, ...rest }: TaskRow, da
     otherOwner,
     plain(facts.spawned?.route),
     facts.spawned?.at ?? facts.attempts[0]?.startedAt ?? 0,
-    derived.settledAt ?? null,
+    derived.settledAt ?? heardOfAt(facts), // of an open one: when it was last heard of
     JSON.stringify({ facts, derived, ...(requestKey === undefined ? {} : { requestKey }), depth, ...rest }),
     messageOfFacts(facts) ?? null,
   ]

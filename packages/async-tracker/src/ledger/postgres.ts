@@ -13,6 +13,7 @@ import type {
   LedgerStore,
   OutboxRow,
   ProcessRow,
+  PruneLimits,
   RequestRow,
   TaskQuery,
   TaskRow,
@@ -79,8 +80,8 @@ class PostgresLedger implements LedgerStore {
     return this.#inTurn((rows) => rows.write(change))
   }
 
-  prune(limits: { readonly before: EpochMs; readonly maxBytes: number }): Promise<number> {
-    return this.#inTurn((_, query) => prunePostgres(query, limits, today()))
+  prune(limits: PruneLimits): Promise<number> {
+    return this.#inTurn((rows, query) => prunePostgres(query, rows, limits, today()))
   }
 
   /** Renews the lease of this folder, and takes over from folders whose lease has lapsed: their outbox, and the word on their processes. */
@@ -220,7 +221,7 @@ class Turn implements LedgerStore {
   trimOutbox: LedgerStore['trimOutbox'] = (maxBytes) => this.#rows.trimOutbox(maxBytes)
   counters: LedgerStore['counters'] = () => this.#rows.counters()
   countsByState: LedgerStore['countsByState'] = (states) => this.#rows.countsByState(states)
-  oldestOpen: LedgerStore['oldestOpen'] = (limit) => this.#rows.oldestOpen(limit)
+  oldestOpen: LedgerStore['oldestOpen'] = (limit, since) => this.#rows.oldestOpen(limit, since)
   lapsed: LedgerStore['lapsed'] = () => this.#ledger.lapsed()
   prune: LedgerStore['prune'] = (limits) => this.#ledger.prune(limits)
 }

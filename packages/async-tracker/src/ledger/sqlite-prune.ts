@@ -1,25 +1,37 @@
 // What is too old or too much goes, oldest first, a bounded part in each call: a sweep that finds the dead waits for it.
 import type { DatabaseSync } from 'node:sqlite'
-import type { EpochMs } from '@afterspan/core/internal'
-import { PRUNED_AT_ONCE } from './store.ts'
+import { forgotten } from './forgotten.ts'
+import { writeChange, type Statements } from './sqlite-write.ts'
+import { PRUNED_AT_ONCE, type PruneLimits } from './store.ts'
+import { WAITING_STATES } from '../task-silence.ts'
 
 /** Of the file, in each call: pages that are free are filled again before it grows. */
 const MOST_PAGES_RETURNED = 4_000
 
 export function pruneSqlite(
   db: DatabaseSync,
-  { before, maxBytes }: { readonly before: EpochMs; readonly maxBytes: number },
+  statement: Statements,
+  { before, unheardBefore, maxBytes }: PruneLimits,
 ): number {
   let removed = 0
   const remove = (some: string, ...values: number[]): void => {
-    if (removed < PRUNED_AT_ONCE) removed += removeTasks(db, `${some} LIMIT ${PRUNED_AT_ONCE - removed}`, values)
+    if (removed < PRUNED_AT_ONCE)
+      removed += removeTasks(db, statement, `${some} LIMIT ${PRUNED_AT_ONCE - removed}`, values)
   }
   // What settled before was spawned before, but for clocks that differ: then it goes a little later.
   for (const state of ['succeeded', 'cancelled', 'failed', 'lost'])
     remove(`${oldestOf(state)} AND spawned_at < ? AND settled_at < ?`, before, before)
+  if (unheardBefore !== undefined)
+    for (const state of WAITING_STATES)
+      remove(
+        `${waiting(state)} AND spawned_at < ? AND coalesce(settled_at, spawned_at) < ?`,
+        unheardBefore,
+        unheardBefore,
+      )
   if (bytesOf(db) > maxBytes) {
-    remove(`${oldestOf('succeeded')} UNION ALL ${oldestOf('cancelled')} ORDER BY spawned_at`)
-    if (bytesOf(db) > maxBytes) remove(`${oldestOf('failed')} UNION ALL ${oldestOf('lost')} ORDER BY spawned_at`)
+    remove(inOrder(['succeeded', 'cancelled'].map(oldestOf)))
+    if (bytesOf(db) > maxBytes) remove(inOrder(WAITING_STATES.map(waiting)))
+    if (bytesOf(db) > maxBytes) remove(inOrder(['failed', 'lost'].map(oldestOf)))
   }
   if (removed < PRUNED_AT_ONCE) {
     db.prepare(`DELETE FROM request WHERE at < ? AND NOT ${HAS_TASK}`).run(before)
@@ -35,12 +47,23 @@ function oldestOf(state: string): string {
   return `SELECT n, spawned_at FROM task WHERE state = '${state}'`
 }
 
+const FORGOTTEN_ROW = `CASE WHEN state IN (${WAITING_STATES.map((state) => `'${state}'`).join(', ')}) THEN row END AS row`
+
+/** In nobody's hands. */
+function waiting(state: string): string {
+  return `${oldestOf(state)} AND owner IS NULL`
+}
+
+function inOrder(some: readonly string[]): string {
+  return `${some.join(' UNION ALL ')} ORDER BY spawned_at`
+}
+
 /** And what belongs to them alone: requests that have no task left by it, and attempts that were joined to them. */
-function removeTasks(db: DatabaseSync, some: string, values: readonly number[]): number {
+function removeTasks(db: DatabaseSync, statement: Statements, some: string, values: readonly number[]): number {
   db.exec('BEGIN')
   try {
     const gone = db
-      .prepare(`DELETE FROM task WHERE n IN (SELECT n FROM (${some})) RETURNING task_id, request_key`)
+      .prepare(`DELETE FROM task WHERE n IN (SELECT n FROM (${some})) RETURNING task_id, request_key, ${FORGOTTEN_ROW}`)
       .all(...values)
     const forget = db.prepare(`DELETE FROM request WHERE key = ? AND NOT ${HAS_TASK}`)
     const unjoin = db.prepare('DELETE FROM joined WHERE task_id = ?')
@@ -48,6 +71,7 @@ function removeTasks(db: DatabaseSync, some: string, values: readonly number[]):
       if (key !== null) forget.run(key as string)
       unjoin.run(taskId as string)
     }
+    writeChange(statement, { counters: forgotten(gone.map(({ row }) => row as string | null)) }, new Set())
     db.exec('COMMIT')
     return gone.length
   } catch (error) {

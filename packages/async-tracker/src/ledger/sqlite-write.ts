@@ -3,6 +3,7 @@ import type { StatementSync } from 'node:sqlite'
 import type { TaskId } from '@afterspan/core/internal'
 import { messageOfFacts } from '../message-key.ts'
 import { ownersOf } from '../task-owner.ts'
+import { heardOfAt } from '../task-silence.ts'
 import type { LedgerChange, RequestRow, TaskRow } from './store.ts'
 
 /** Each is prepared once. */
@@ -68,7 +69,9 @@ function writeTask(statement: Statements, row: TaskRow, isKnown: boolean): void 
     facts.spawned?.at ?? facts.attempts[0]?.startedAt ?? 0,
     messageOfFacts(facts) ?? null,
   ]
-  const going = [derived.state, owner, otherOwner, derived.settledAt ?? null, JSON.stringify(row)]
+  // Of an open one: when it was last heard of.
+  const settledAt = derived.settledAt ?? heardOfAt(facts)
+  const going = [derived.state, owner, otherOwner, settledAt, JSON.stringify(row)]
   const isDone = (sql: string): boolean => Number(statement(sql).run(...going, facts.taskId, ...fixed).changes) > 0
   if (!isKnown && isDone(INSERT_TASK)) return
   if (isDone(GO_ON_WITH_TASK) || isDone(INSERT_TASK)) return

@@ -15,6 +15,7 @@ import type {
   LedgerStore,
   OutboxRow,
   ProcessRow,
+  PruneLimits,
   RequestRow,
   TaskQuery,
   TaskRow,
@@ -170,14 +171,15 @@ class SqliteLedger implements LedgerStore {
     return counts
   }
 
-  async oldestOpen(limit: number): Promise<readonly TaskRow[]> {
-    const inOrder = 'SELECT row FROM task WHERE state = ? ORDER BY spawned_at LIMIT ?'
-    return [...OPEN_STATES].flatMap((state) => this.#all(inOrder, state, limit).map(parse<TaskRow>))
+  async oldestOpen(limit: number, since = 0): Promise<readonly TaskRow[]> {
+    const inOrder = 'SELECT row FROM task WHERE state = ? AND spawned_at >= ? ORDER BY spawned_at LIMIT ?'
+    const some = (state: string): Row[] => this.#all(inOrder, state, state === 'running' ? 0 : since, limit)
+    return [...OPEN_STATES].flatMap((state) => some(state).map(parse<TaskRow>))
   }
 
-  async prune(limits: { readonly before: EpochMs; readonly maxBytes: number }): Promise<number> {
+  async prune(limits: PruneLimits): Promise<number> {
     try {
-      return pruneSqlite(this.#db!, limits)
+      return pruneSqlite(this.#db!, (sql) => this.#statement(sql), limits)
     } catch (error) {
       throw this.#noted(error)
     }

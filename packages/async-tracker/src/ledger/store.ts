@@ -76,6 +76,14 @@ export interface SegmentRow {
 
 export const PRUNED_AT_ONCE = 1_000
 
+export interface PruneLimits {
+  /** What settled before may go. */
+  readonly before: EpochMs
+  /** What waits in nobody's hands, and was last heard of before, may go. Absent: none of it. */
+  readonly unheardBefore?: EpochMs
+  readonly maxBytes: number
+}
+
 /** Nobody is told to wait longer. What is due later than that was written before the wall clock was set back, and is due now. */
 export const MOST_WAIT_MS = 600_000
 
@@ -165,13 +173,14 @@ export interface LedgerStore {
   counters(): Promise<readonly CounterRow[]>
   /** Of these states, or of all; 0 for the others. The open ones are counted without a look at what has settled, however much that is. */
   countsByState(states?: readonly TaskState[]): Promise<Readonly<Record<TaskState, number>>>
-  /** Open tasks, of each state those that came first, at most `limit` of each. By the index of the open ones. */
-  oldestOpen(limit: number): Promise<readonly TaskRow[]>
+  /** Open tasks, of each state those that came first, at most `limit` of each; of those that do not run only what came since then. */
+  oldestOpen(limit: number, since?: EpochMs): Promise<readonly TaskRow[]>
   /** Leaves what one instance sees of what it shares with others of its service, and returns what those see. Only where several hosts write. */
   vote?(vote: HealthVote): Promise<readonly HealthView[]>
   /**
-   * Removes a part of the settled tasks that are too old or too much, and what belongs to them; succeeded ones go first when it is the
-   * size that forces it. Returns how many: where that is `PRUNED_AT_ONCE` or more, there may be more to remove.
+   * Removes a part of the tasks that are too old or too much, and what belongs to them. When it is the size that forces it, succeeded
+   * ones go first, then those that wait in nobody's hands, then failed ones. Open ones that go are counted as forgotten.
+   * Returns how many: where that is `PRUNED_AT_ONCE` or more, there may be more to remove.
    */
-  prune(limits: { readonly before: EpochMs; readonly maxBytes: number }): Promise<number>
+  prune(limits: PruneLimits): Promise<number>
 }

@@ -1,4 +1,5 @@
 import { createMetricRegistry, type MetricFamily, type MetricSample, type TaskState } from '@afterspan/core/internal'
+import { FORGOTTEN_COUNTER } from '../ledger/forgotten.ts'
 import type { CounterRow, LedgerStore } from '../ledger/store.ts'
 import { OPEN_STATES } from '../task-state.ts'
 import { REQUESTS_COUNTER, TASKS_COUNTER } from './counting.ts'
@@ -8,6 +9,8 @@ import type { Newest, Settled } from './settled.ts'
 const HELP: Readonly<Record<string, string>> = {
   [TASKS_COUNTER]: 'Tasks that have settled, by how. A task that was lost and then succeeded counts as both.',
   [REQUESTS_COUNTER]: 'Requests by what their users really got.',
+  [FORGOTTEN_COUNTER]:
+    'Open tasks that were removed from the ledger before their end was known: nothing was heard of them for too long, or it was full.',
 }
 const OPEN: readonly TaskState[] = [...OPEN_STATES]
 const ANSWERS_WITHIN_MS = 800
@@ -90,7 +93,7 @@ function after(ms: number): Promise<undefined> {
 }
 
 function counterFamilies(rows: readonly CounterRow[], settled: Settled): MetricFamily[] {
-  return [TASKS_COUNTER, REQUESTS_COUNTER].map((name) => ({
+  return [TASKS_COUNTER, REQUESTS_COUNTER, FORGOTTEN_COUNTER].map((name) => ({
     name,
     type: 'counter',
     // Read from the ledger: the next patrol goes on from the same value.

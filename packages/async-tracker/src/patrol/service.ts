@@ -24,6 +24,8 @@ export interface PatrolServiceSettings {
   readonly otlp: OtlpSettings | undefined
   readonly serviceName: string
   readonly retentionDays: number
+  /** Absent: open tasks are waited for for ever. */
+  readonly openDays?: number
   readonly maxBytes: number
   /** Empty: SQLite in the folder. */
   readonly ledgerUrl?: string
@@ -149,6 +151,7 @@ export class PatrolService {
       return await answer(path, query, {
         ledger,
         now: () => this.#clock.now(),
+        ...(this.#silenceMs === undefined ? {} : { silenceMs: this.#silenceMs }),
         process: (key) => patrol.process(key),
         isStalled: (key) => patrol.isStalled(key),
       })
@@ -188,7 +191,7 @@ export class PatrolService {
     })
     await patrol.open()
     // Before the first sweep: what that finds is news.
-    this.#standing = await createStanding(ledger, this.#clock)
+    this.#standing = await createStanding(ledger, this.#clock, this.#silenceMs)
     this.#patrol = patrol
     this.#server ??= await serveSocket(dir, (path, query) => this.ask(path, query))
     if (this.#isStopped) await this.#letGo()
@@ -202,6 +205,11 @@ export class PatrolService {
         this.#say('AFS_REPORT_FAILED', `incidents could not be told to AFTERSPAN_WEBHOOK_URL: ${reason}.`)
       },
     })
+  }
+
+  get #silenceMs(): number | undefined {
+    const { openDays } = this.#settings
+    return openDays === undefined ? undefined : openDays * DAY_MS
   }
 
   /** How many incidents were told, and how many never will be; undefined where there is nobody to tell. */
@@ -223,7 +231,9 @@ export class PatrolService {
     this.#lastPrune = now
     const { retentionDays, maxBytes } = this.#settings
     const before = (this.#clock.now() - retentionDays * DAY_MS) as EpochMs
-    const limits = { before, maxBytes }
+    const silenceMs = this.#silenceMs
+    const unheard = silenceMs === undefined ? {} : { unheardBefore: (before - silenceMs) as EpochMs }
+    const limits = { before, ...unheard, maxBytes }
     for (;;) {
       const removed = (await this.#patrol?.prune(limits)) ?? 0
       if (removed < PRUNED_AT_ONCE) return

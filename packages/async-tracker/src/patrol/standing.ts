@@ -37,6 +37,7 @@ interface Sample {
 export async function createStanding(
   ledger: LedgerStore,
   clock: Pick<Clock, 'now' | 'monotonicMs'>,
+  silenceMs = Infinity,
 ): Promise<Standing> {
   const take = async (): Promise<Sample> => ({ at: clock.monotonicMs(), ...sumsOf(await ledger.counters()) })
   const samples = [await take()]
@@ -54,7 +55,7 @@ export async function createStanding(
         windowMs: WINDOW_MS,
         // The first sweep may be a long one.
         sweptMsAgo: Math.max(0, now.at - Math.max(sweptAtMs, begunAtMs)),
-        ...(await openOnes(ledger, clock.now())),
+        ...(await openOnes(ledger, clock.now(), silenceMs)),
       }
     },
   }
@@ -63,11 +64,13 @@ export async function createStanding(
 async function openOnes(
   ledger: LedgerStore,
   now: EpochMs,
+  silenceMs: number,
 ): Promise<Pick<LedgerStanding, 'oldestOpenMs' | 'open' | 'overdue'>> {
   const counts = await ledger.countsByState([...OPEN_STATES])
   const open = [...OPEN_STATES].reduce((sum, state) => sum + counts[state], 0)
   if (open === 0) return { open, overdue: 0 }
-  const oldest = await ledger.oldestOpen(OLDEST)
+  // What nobody waits for any more must not hide those that came later.
+  const oldest = await ledger.oldestOpen(OLDEST, Math.max(0, now - silenceMs) as EpochMs)
   const since = Math.min(...oldest.map(({ facts }) => facts.spawned?.at ?? facts.attempts[0]?.startedAt ?? now))
   const overdue = oldest.filter(({ facts }) => (facts.spawned?.deadlineAt ?? Infinity) < now).length
   return { open, overdue, ...(oldest.length > 0 ? { oldestOpenMs: Math.max(0, now - since) } : {}) }

@@ -76,6 +76,7 @@ export function toFlatRow(task: TaskRecord): FlatTask {
     recovered: task.flags.recovered,
     duplicate: task.flags.duplicate,
     conflict: task.flags.conflict,
+    unheard: task.flags.unheard,
     confirmed: task.confirmed,
     sampled: task.origin.sampled,
     unattributed: task.candidates !== undefined,

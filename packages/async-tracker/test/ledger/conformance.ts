@@ -10,6 +10,7 @@ import {
   ms,
   OTHER_WORKER,
   released,
+  sent,
   requestRef,
   settledCancelled,
   spanId,
@@ -379,7 +380,34 @@ export function aLedgerPrunes(create: CreateLedger): void {
     await store.close()
   })
 
-  test('by size: first what succeeded or was cancelled, the oldest first; then what failed; never what is open', async () => {
+  test('by silence: what waits in nobody’s hands, counted as forgotten; not what is heard of, runs or is being sent', async () => {
+    const { store } = await create()
+    const waits = (at: number): ReturnType<typeof tell> => tell(WEB, confirmed(at))
+    await store.commit({
+      tasks: [
+        taskOf(1, 0, 10, ...waits(90)),
+        taskOf(1, 1, 10, ...waits(110)),
+        taskOf(1, 2, 10),
+        taskOf(2, 0, 10, ...waits(20), ...tell(WORKER, started(90, 1))),
+        taskOf(2, 1, 10, ...waits(20), ...tell(WORKER, started(30, 1), failed(90, 1, { willRetry: true }))),
+        taskOf(2, 2, 10, ...waits(20), ...tell(WORKER, started(30, 1), failed(110, 1, { willRetry: true }))),
+        taskOf(3, 0, 10, ...tell(WEB, sent(90))),
+      ],
+      requests: [requestRow(1, 10), requestRow(2, 10), requestRow(3, 10)],
+    })
+    expect(await store.prune({ before: NEVER, maxBytes: ALL })).toBe(0)
+    expect(await store.prune({ before: NEVER, unheardBefore: ms(100), maxBytes: ALL })).toBe(3)
+    const left = [taskIdOf(1, 1), taskIdOf(2, 1), taskIdOf(0, 2), taskIdOf(2, 2)]
+    expect(idsOf(await store.find({ limit: 9 })).sort()).toEqual(left.sort())
+    const keys = [1, 2, 3].map((n) => requestRow(n, 0).key)
+    expect([...(await store.requests(keys)).keys()].sort()).toEqual([keys[0], keys[1]])
+    expect(await store.counters()).toEqual([
+      { name: 'afterspan_tasks_forgotten', labels: { destination: 'fulfil', system: 'bullmq' }, value: 3 },
+    ])
+    await store.close()
+  })
+
+  test('by size: first what succeeded or was cancelled, the oldest first; then what waits, then what failed; never what is in hand', async () => {
     const { store } = await create()
     const many = <T>(count: number, make: (n: number) => T): T[] => Array.from({ length: count }, (_, n) => make(n))
     await store.commit({
@@ -387,6 +415,7 @@ export function aLedgerPrunes(create: CreateLedger): void {
         ...many(2_500, (n) => taskOf(n, 0, 1_000 + n, ...(n % 2 ? done(9_000) : tell(WEB, settledCancelled(9_000))))),
         ...many(1_500, (n) => taskOf(n, 1, n, ...bad(9_000))),
         ...many(20, (n) => taskOf(n, 2, n)),
+        ...many(500, (n) => taskOf(n, 3, n, ...tell(WEB, confirmed(9_000)))),
       ],
       requests: many(2_500, (n) => requestRow(n, 1)),
     })
@@ -395,15 +424,15 @@ export function aLedgerPrunes(create: CreateLedger): void {
     let removed = 0
     while (removed === 0) removed = await store.prune({ before: NEVER, maxBytes: (maxBytes *= 0.9) })
     const kept = await left()
-    expect(kept).toMatchObject({ failed: 1_500, pending: 20 })
+    expect(kept).toMatchObject({ failed: 1_500, pending: 20, enqueued: 500 })
     expect(kept['succeeded']! + kept['cancelled']!).toBe(2_500 - removed)
     const oldest = (await store.find({ states: ['succeeded', 'cancelled'], limit: 9_999 })).at(-1)
     expect(oldest?.facts.spawned?.at).toBe(1_000 + removed)
 
     let rest = 0
     for (let some = Infinity; some > 0; rest += some) some = await store.prune({ before: NEVER, maxBytes: 0 })
-    expect(rest).toBe(4_000 - removed)
-    expect(await left()).toMatchObject({ succeeded: 0, cancelled: 0, failed: 0, pending: 20 })
+    expect(rest).toBe(4_500 - removed)
+    expect(await left()).toMatchObject({ succeeded: 0, cancelled: 0, failed: 0, pending: 20, enqueued: 0 })
     const keys = many(2_500, (n) => requestRow(n, 0).key)
     expect((await store.requests(keys)).size).toBe(20)
     await store.close()

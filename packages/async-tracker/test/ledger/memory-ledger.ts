@@ -6,14 +6,17 @@ import type {
   LedgerStore,
   OutboxRow,
   ProcessRow,
+  PruneLimits,
   RequestRow,
   TaskQuery,
   TaskRow,
   TaskStanding,
 } from '../../src/ledger/store.ts'
+import { forgotten } from '../../src/ledger/forgotten.ts'
 import { isDue } from '../../src/ledger/store.ts'
 import { messageOfFacts } from '../../src/message-key.ts'
 import { ownersOf } from '../../src/task-owner.ts'
+import { isUnheard } from '../../src/task-silence.ts'
 import { OPEN_STATES } from '../../src/task-state.ts'
 
 interface Tables {
@@ -124,35 +127,41 @@ export class MemoryLedger implements LedgerStore {
     return Object.fromEntries(TASK_STATES.map((state) => [state, count(state)])) as Record<TaskState, number>
   }
 
-  async oldestOpen(limit: number): Promise<readonly TaskRow[]> {
+  async oldestOpen(limit: number, since = 0): Promise<readonly TaskRow[]> {
     return [...OPEN_STATES].flatMap((state) =>
-      this.#tasksWhere(({ derived }) => derived.state === state)
+      this.#tasksWhere((row) => row.derived.state === state && (state === 'running' || spawnedAt(row) >= since))
         .toSorted((a, b) => (a.facts.spawned?.at ?? 0) - (b.facts.spawned?.at ?? 0))
         .slice(0, limit),
     )
   }
 
-  async prune({ before, maxBytes }: { readonly before: EpochMs; readonly maxBytes: number }): Promise<number> {
+  async prune({ before, unheardBefore = -Infinity as EpochMs, maxBytes }: PruneLimits): Promise<number> {
     const { tasks, requests, processes } = this.#tables
     const size = tasks.size
     const hasTask = (key: string): boolean => this.#tasksWhere(({ requestKey }) => requestKey === key).length > 0
     for (const { facts, derived } of tasks.values())
       if (derived.settledAt !== undefined && derived.settledAt < before) tasks.delete(facts.taskId)
+    const forget = (row: TaskRow): void => {
+      tasks.delete(row.facts.taskId)
+      if (row.requestKey && !hasTask(row.requestKey)) requests.delete(row.requestKey)
+      apply(this.#tables, { counters: forgotten([JSON.stringify(row)]) })
+    }
+    for (const row of tasks.values()) if (isUnheard(row.facts, row.derived.state, unheardBefore)) forget(row)
     for (const { key, answered } of requests.values())
       if ((answered?.at ?? 0) < before && !hasTask(key)) requests.delete(key)
     for (const { key, deadAt } of processes.values()) if (deadAt !== undefined && deadAt < before) processes.delete(key)
     let bytes = JSON.stringify([...tasks.values(), ...requests.values()]).length
-    for (const states of [
-      ['succeeded', 'cancelled'],
-      ['failed', 'lost'],
-    ]) {
-      const settled = this.#tasksWhere(({ derived }) => states.includes(derived.state))
-      for (const row of settled.sort((a, b) => spawnedAt(a) - spawnedAt(b))) {
+    for (const isNext of [
+      ({ derived: { state } }: TaskRow) => state === 'succeeded' || state === 'cancelled',
+      ({ facts, derived }: TaskRow) => isUnheard(facts, derived.state, Infinity as EpochMs),
+      ({ derived: { state } }: TaskRow) => state === 'failed' || state === 'lost',
+    ])
+      for (const row of this.#tasksWhere(isNext).sort((a, b) => spawnedAt(a) - spawnedAt(b))) {
         if (bytes <= maxBytes) break
         bytes -= JSON.stringify(row).length
-        tasks.delete(row.facts.taskId)
+        if (OPEN_STATES.has(row.derived.state)) forget(row)
+        else tasks.delete(row.facts.taskId)
       }
-    }
     for (const [stray, taskId] of this.#tables.joined) if (!tasks.has(taskId)) this.#tables.joined.delete(stray)
     if (tasks.size < size) for (const key of requests.keys()) if (maxBytes < 1e12 && !hasTask(key)) requests.delete(key)
     return size - tasks.size

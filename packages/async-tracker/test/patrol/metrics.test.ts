@@ -30,6 +30,7 @@ test('what was counted, what is open, how long a death took to be seen', async (
   expect(families.map(({ name, type }) => [name, type])).toEqual([
     ['afterspan_tasks', 'counter'],
     ['afterspan_requests_effective', 'counter'],
+    ['afterspan_tasks_forgotten', 'counter'],
     ['afterspan_tasks_open', 'gauge'],
     ['afterspan_patrol_last_run_timestamp_seconds', 'gauge'],
     ['afterspan_ledger_torn_records', 'counter'],

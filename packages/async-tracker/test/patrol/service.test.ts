@@ -16,7 +16,18 @@ import { fakeClock, type FakeClock } from '../../../testing/src/fake-clock.ts'
 import { deferred } from '../../../testing/src/signals.ts'
 import { tempDir } from '../../../testing/src/temp-dir.ts'
 import { recordOf } from '../journal/bytes.ts'
-import { failed, opened, requestRef, spawned, started, succeeded, TASK, taskIdOf, WORKER } from '../sample-events.ts'
+import {
+  confirmed,
+  failed,
+  opened,
+  requestRef,
+  spawned,
+  started,
+  succeeded,
+  TASK,
+  taskIdOf,
+  WORKER,
+} from '../sample-events.ts'
 
 const services: PatrolService[] = []
 afterEach(async () => {
@@ -32,7 +43,7 @@ interface Bundle {
 function setUp(dir = tempDir('service'), otlp?: OtlpSettings): Bundle {
   const clock = fakeClock()
   const said: string[] = []
-  const settings = { dir, otlp, serviceName: 'shop', retentionDays: 14, maxBytes: 1e9 }
+  const settings = { dir, otlp, serviceName: 'shop', retentionDays: 14, openDays: 30, maxBytes: 1e9 }
   const service = new PatrolService(settings, clock, (code, message) => said.push(`${code}: ${message}`))
   services.push(service)
   return { dir, clock, said, service }
@@ -75,6 +86,34 @@ test('a process that is dead is found by its start time, by the real look', asyn
     [taskIdOf(0), 'lost', 'process_killed'],
     [taskIdOf(1), 'running', undefined],
   ])
+})
+
+test('what nobody tells the end of was open, and in the ledger, for ever', async () => {
+  const { dir, clock, service } = setUp()
+  const DAY = 86_400_000
+  const events = [1, 31, 43, 45].flatMap((days, n) => {
+    const [at, task] = [clock.now() - days * DAY, { taskId: taskIdOf(n) }]
+    return [spawned(at, task), confirmed(at + 1, task)]
+  })
+  write(dir, WORKER, opened(WORKER), ...events)
+  const found = async (): Promise<unknown> =>
+    (await receipt(dir))?.tasks.map(({ taskId, state, flags }) => [taskId, state, flags.unheard])
+  await service.tick()
+  await clock.advance(60_000)
+  await service.tick()
+  expect(await found()).toEqual([
+    [taskIdOf(2), 'enqueued', true],
+    [taskIdOf(1), 'enqueued', true],
+    [taskIdOf(0), 'enqueued', false],
+  ])
+  expect(await service.ask('/standing', new URLSearchParams())).toMatchObject({
+    body: { open: 3, oldestOpenMs: DAY + 60_000 },
+  })
+  // Whoever runs it after all is heard.
+  const late = { taskId: taskIdOf(2) }
+  write(dir, WORKER, started(clock.now(), 1, late), succeeded(clock.now(), 1, late))
+  await service.tick()
+  expect(await found()).toContainEqual([taskIdOf(2), 'succeeded', false])
 })
 
 describe('of two in one folder', () => {

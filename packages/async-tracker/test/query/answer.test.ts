@@ -108,6 +108,7 @@ describe('tasks', () => {
       recovered: false,
       duplicate: false,
       conflict: false,
+      unheard: false,
       confirmed: true,
       sampled: true,
       unattributed: false,

@@ -291,6 +291,8 @@ export interface TaskFlags {
   readonly recovered: boolean
   readonly duplicate: boolean
   readonly conflict: boolean
+  /** Nothing was heard of it for so long that nobody waits for it any more: what became of it is not known. */
+  readonly unheard: boolean
 }
 
 export interface AttemptRecord {
