@@ -20,6 +20,11 @@ export async function startApp(app, contestant) {
       child.send('usage')
       return message(child, 'usage')
     },
+    /** Of an app that tells it. */
+    memory() {
+      child.send('memory')
+      return message(child, 'memory')
+    },
     async stop() {
       const gone = new Promise((resolve) => child.once('exit', resolve))
       child.kill('SIGKILL')
@@ -30,11 +35,13 @@ export async function startApp(app, contestant) {
 
 function message(child, kind) {
   return new Promise((resolve, reject) => {
+    const ended = (code) => reject(new Error(`the app ended with ${code} before it said ${kind}`))
     child.on('message', function listen(received) {
       if (received.kind !== kind) return
       child.off('message', listen)
+      child.off('exit', ended)
       resolve(received)
     })
-    child.once('exit', (code) => reject(new Error(`the app ended with ${code} before it said ${kind}`)))
+    child.once('exit', ended)
   })
 }

@@ -25,6 +25,8 @@ export interface SideThreadSettings {
 const MOST_HELD = 1_000
 const MOST_RESTARTS = 3
 const BESIDE_MS = 1_000
+/** What the thread has just made. V8 would let it grow to the size that suits an app, and keep it: 100 MB more for as much work. */
+const YOUNG_MB = 12
 
 type Body = LastWords['bodies'][number]
 
@@ -167,6 +169,7 @@ function startWorker(
         name: 'afterspan',
         execArgv: [],
         trackUnmanagedFds: false,
+        resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
       }),
   )
   let why = 'exit'
