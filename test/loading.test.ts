@@ -82,6 +82,7 @@ describe.each(nodesUnderTest())('on Node $major', ({ path }) => {
     { what: 'a file that is not there', args: [file('none.cjs')] },
     { what: 'require of a file that is not there', args: [file('misses.cjs')] },
     { what: 'import of a file that is not there', args: [file('misses.mjs')] },
+    { what: 'a thread and a child where intrinsics are frozen', args: ['--frozen-intrinsics', file('thread.cjs')] },
     { what: 'node --test', args: ['--test', '--test-reporter=tap', file('serves.test.mjs')] },
   ])('$what says and leaves behind what it does without us', async ({ args, input }) => {
     const app = { args, node: path, ...(input === undefined ? {} : { input }) }
@@ -107,6 +108,14 @@ describe.each(nodesUnderTest())('on Node $major', ({ path }) => {
     expect(sink.spans().map(({ name }) => name)).toEqual(['GET /api/:tenant/orders/:id'])
     expect(service.stderr).toBe('')
     await sink.close()
+  })
+
+  test('an app whose working directory is gone was ended by the search for its group', async () => {
+    const nameless = join(tempDir('nameless'), 'gone.cjs') // no package.json names the service
+    cpSync(file('gone.cjs'), nameless)
+    const app = startPreloaded({ app: nameless, node: path })
+    expect(await app.exit).toEqual({ code: 0, signal: null })
+    expect(app.stdout).toBe('closed\n')
   })
 
   test('node --watch: the app is watched, the watcher is not', async () => {

@@ -13,7 +13,7 @@ const DEEPEST = 24
 export function poolThatStarts(): 'pool' | 'queue' | undefined {
   const before = Error.stackTraceLimit
   try {
-    Error.stackTraceLimit = DEEPEST
+    Reflect.set(Error, 'stackTraceLimit', DEEPEST) // not where intrinsics are frozen
     const { stack } = new Error('who starts it')
     if (typeof stack !== 'string') return undefined
     const frames = stack.split('\n').slice(1)
@@ -25,6 +25,6 @@ export function poolThatStarts(): 'pool' | 'queue' | undefined {
   } catch {
     return undefined
   } finally {
-    Error.stackTraceLimit = before
+    Reflect.set(Error, 'stackTraceLimit', before)
   }
 }

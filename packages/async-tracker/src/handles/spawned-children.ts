@@ -115,9 +115,9 @@ function end(
 /** Its own time-out, or an AbortSignal, both of which Node carries out itself. */
 function isCalledByNode(): boolean {
   const before = Error.stackTraceLimit
-  Error.stackTraceLimit = 4
+  Reflect.set(Error, 'stackTraceLimit', 4) // not where intrinsics are frozen
   const { stack = '' } = new Error('who asks')
-  Error.stackTraceLimit = before
+  Reflect.set(Error, 'stackTraceLimit', before)
   // Error, this function, the wrapper, its caller.
   return /node:(?:internal\/)?child_process/.test(stack.split('\n')[3] ?? '')
 }

@@ -36,7 +36,12 @@ export class MetricsEndpoint {
   /** Looked for when it is needed first: most processes that start are never scraped. */
   place(): Place | undefined {
     const { resource, admin, isShared } = this.#settings
-    if (this.#place === null) this.#place = isShared ? findPlace(resource, admin) : undefined
+    if (this.#place === null)
+      try {
+        this.#place = isShared ? findPlace(resource, admin) : undefined
+      } catch {
+        this.#place = undefined // the working directory may be gone
+      }
     return this.#place
   }
 

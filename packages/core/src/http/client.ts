@@ -1,7 +1,16 @@
 // CLIENT spans for node:http and node:https from Node's own channels. fetch and undici have channels of their own.
 import { subscribe } from 'node:diagnostics_channel'
 import type { ClientRequest, IncomingMessage } from 'node:http'
-import { context, propagation, SpanKind, SpanStatusCode, trace, type Span, type Tracer } from '@opentelemetry/api'
+import {
+  context,
+  propagation,
+  SpanKind,
+  SpanStatusCode,
+  trace,
+  type Span,
+  type TextMapSetter,
+  type Tracer,
+} from '@opentelemetry/api'
 import { isTracingSuppressed } from '@opentelemetry/core'
 import { describeException } from '../sdk/request-span.ts'
 import { OWN_REQUEST } from '../sdk/otlp/transport.ts'
@@ -9,6 +18,7 @@ import type { MetricRegistry } from '../metrics/registry.ts'
 import { makeRoom } from './listener-room.ts'
 import { createClientMetrics, type ClientMeasure } from './client-metrics.ts'
 import { redactQuery } from './redact-query.ts'
+import { addWrittenHeader, writtenHost } from './written-headers.ts'
 
 const SPAN: unique symbol = Symbol('afterspan.client-span')
 interface Marked {
@@ -17,6 +27,14 @@ interface Marked {
 interface OpenClientSpan extends ClientMeasure {
   readonly span: Span
 }
+
+const SETTABLE: TextMapSetter<ClientRequest> = {
+  set(request, key, value) {
+    request.setHeader(key, value)
+  },
+}
+/** Node has written the head already, but not sent it: the headers are a flat list, or the server is asked to expect a body. */
+const WRITTEN: TextMapSetter<ClientRequest> = { set: addWrittenHeader }
 
 export function watchClients(tracer: () => Tracer, metrics: MetricRegistry): void {
   const measure = createClientMetrics(metrics)
@@ -88,7 +106,7 @@ function created(
   const { host, protocol, method, path } = request
   const query = path.indexOf('?')
   const secure = protocol === 'https:'
-  const hostHeader = String(request.getHeader('host') ?? host)
+  const hostHeader = String(request.getHeader('host') ?? writtenHost(request) ?? host)
   const port = Number(/:(\d{1,5})$/.exec(hostHeader)?.[1] ?? (secure ? 443 : 80))
   const span = tracer.startSpan(method, {
     kind: SpanKind.CLIENT,
@@ -100,12 +118,7 @@ function created(
     },
   })
   request[SPAN] = { span, startedAt: performance.now(), method, address: host, port, scheme: secure ? 'https' : 'http' }
-  if (!request.headersSent)
-    propagation.inject(trace.setSpan(active, span), request, {
-      set: (carrier, key, value) => {
-        carrier.setHeader(key, value)
-      },
-    })
+  propagation.inject(trace.setSpan(active, span), request, request.headersSent ? WRITTEN : SETTABLE)
   // An upgrade, a CONNECT, or a destroy() without an error ends without the other two channels.
   // So does an answer that is cut off: Node closes the request before the response.
   makeRoom(request)

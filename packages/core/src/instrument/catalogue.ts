@@ -2,6 +2,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { requireKept } from '../code-cache.ts'
+import { dropOwnContext, type FetchRequest } from '../http/fetch-headers.ts'
 
 /** The official instrumentations that come with core, by the module whose first load brings them in. Pollers without a parent span make no root traces. */
 export const CATALOGUE: readonly {
@@ -42,12 +43,19 @@ export function loadInstrumentation(
   return made
 }
 
+/** Its hook is called when there is a span, before its context is added. */
+const FETCH = {
+  requestHook(_: unknown, request: FetchRequest) {
+    dropOwnContext(request)
+  },
+}
+
 /** fetch has no module to hook: its instrumentation is loaded by the first request, which it is then handed. */
 export function watchFetch(bundleDir: string, onError: (error: unknown) => void): void {
   const first = (message: unknown): void => {
     unsubscribe('undici:request:create', first)
     try {
-      loadInstrumentation(bundleDir, 'undici', 'UndiciInstrumentation', {})?.onRequestCreated?.(message)
+      loadInstrumentation(bundleDir, 'undici', 'UndiciInstrumentation', FETCH)?.onRequestCreated?.(message)
     } catch (error) {
       onError(error)
     }

@@ -1,0 +1,36 @@
+// Calls a server that answers with the headers it got, in the ways in which Node and undici take headers.
+const http = require('node:http')
+
+const FOREIGN = '00-11111111111111111111111111111111-2222222222222222-01'
+const target = http.createServer((req, res) => req.resume().on('end', () => res.end(JSON.stringify(req.rawHeaders))))
+
+const send = (options, body) =>
+  new Promise((resolve, reject) => {
+    const request = http.request({ port: target.address().port, ...options }, (response) => {
+      let text = ''
+      response.setEncoding('utf8').on('data', (chunk) => (text += chunk))
+      response.on('end', () => resolve(text))
+    })
+    request.on('error', reject).end(body)
+  })
+const pull = async (headers) => (await fetch(`http://127.0.0.1:${target.address().port}/`, { headers })).text()
+
+const ways = {
+  object: () => send({ headers: { 'x-a': '1' } }),
+  'own-object': () => send({ headers: { traceparent: FOREIGN } }),
+  flat: () => send({ headers: ['Host', `shop.example:${target.address().port}`, 'X-A', '1'] }),
+  'own-flat': () => send({ headers: ['Host', 'shop.example', 'TraceParent', FOREIGN] }),
+  expects: () => send({ method: 'POST', headers: { expect: '100-continue' } }, 'body'),
+  fetch: () => pull({ 'x-a': '1' }),
+  'own-fetch': () => pull({ TraceParent: FOREIGN, tracestate: 'a=b', baggage: 'c=d', 'x-a': '1' }),
+  'own-headers': () => pull(new Headers([['traceparent', FOREIGN], ['x-a', '1']])), // prettier-ignore
+}
+const server = http.createServer((req, res) => {
+  ways[req.url.slice(1)]().then(
+    (text) => res.end(text),
+    (error) => res.end(error.message),
+  )
+})
+target.listen(0, '127.0.0.1', () =>
+  server.listen(0, '127.0.0.1', () => console.log(`listening ${server.address().port}`)),
+)

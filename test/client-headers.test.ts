@@ -1,0 +1,52 @@
+// A call carries the trace context of its span, once, however the app gives its headers.
+import { get, nodesUnderTest, startPreloaded } from '@afterspan/testing'
+import { startOtlpSink, type OtlpSink } from 'afterspan/internal'
+import { expect, test } from 'vitest'
+import { appFile, listening, traceIdOf } from './app.ts'
+
+const WAYS = ['object', 'own-object', 'flat', 'own-flat', 'expects', 'fetch', 'own-fetch', 'own-headers']
+
+test.each(nodesUnderTest())(
+  'a list of headers carried no trace context, and a fetch with one of its own two: Node $major',
+  async (node) => {
+    const sink = await startOtlpSink()
+    const env = { OTEL_SERVICE_NAME: 'shop', OTEL_BSP_SCHEDULE_DELAY: '5' }
+    const service = startPreloaded({ app: appFile('client-headers.cjs'), node: node.path, sink, env })
+    const url = await listening(service)
+    const calls = new Map<string, Call>()
+    for (const way of WAYS) calls.set(way, await callBy(way, url, sink))
+
+    const carried = WAYS.map((way) => [way, calls.get(way)!.headers['traceparent']])
+    expect(carried).toEqual(WAYS.map((way) => [way, calls.get(way)!.own]))
+    // What else the app says stays, but for the state of a trace that is not the one.
+    const { baggage, tracestate, 'x-a': other } = calls.get('own-fetch')!.headers
+    expect({ baggage, tracestate, other }).toEqual({ baggage: 'c=d', tracestate: undefined, other: '1' })
+    const { headers, full } = calls.get('flat')!
+    expect({ full, other: headers['x-a'] }).toEqual({ full: `http://${headers['host']}/`, other: '1' })
+    await service.stop()
+    await sink.close()
+  },
+)
+
+interface Call {
+  /** As the server got them; several of one name in one text. */
+  readonly headers: Readonly<Record<string, string | undefined>>
+  /** What names the span of the call. */
+  readonly own: string
+  readonly full: unknown
+}
+
+async function callBy(way: string, url: string, sink: OtlpSink): Promise<Call> {
+  const reply = await get(`${url}/${way}`)
+  const traceId = traceIdOf(reply)
+  const find = () => sink.trace(traceId).find(({ kind }) => kind === 'client')
+  await sink.waitFor(() => find() !== undefined)
+  const { attributes, spanId } = find()!
+  const raw = JSON.parse(reply.text) as readonly string[]
+  const headers: Record<string, string> = {}
+  for (let at = 0; at < raw.length; at += 2) {
+    const name = raw[at]!.toLowerCase()
+    headers[name] = name in headers ? `${headers[name]}, ${raw[at + 1]}` : raw[at + 1]!
+  }
+  return { headers, own: `00-${traceId}-${spanId}-01`, full: attributes['url.full'] }
+}
