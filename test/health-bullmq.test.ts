@@ -47,6 +47,8 @@ describe('a queue of BullMQ', () => {
             'bullmq:workers': [{ observedValue: 0 }],
           },
         })
+        // That somebody comes is seen in the same way on every Node.
+        if (node.major !== 24) return
         const worker = start('worker')
         await worker.waitForLine(/^job \{"succeeds":true\}$/)
         await until('[+]bullmq ok')

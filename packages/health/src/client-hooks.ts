@@ -10,6 +10,7 @@ import type * as Knex from './probes/knex.ts'
 import type * as MySql from './probes/mysql.ts'
 import type * as Nats from './probes/nats.ts'
 import type * as NodeRedis from './probes/node-redis.ts'
+import type * as PgBoss from './probes/pg-boss.ts'
 import type * as PlatformaticKafka from './probes/platformatic-kafka.ts'
 import type * as PostgresJs from './probes/postgres-js.ts'
 import type * as Postgresql from './probes/postgresql.ts'
@@ -128,6 +129,19 @@ export const CLIENT_PROBES: readonly ClientProbe[] = [
     file: 'bullmq',
     hooks: ({ bullmqHook }: typeof BullMq, { add, onRejected, settings }) => [
       bullmqHook(add, onRejected, {
+        status: settings.queueStatus,
+        mostWaiting: settings.queueWaiting,
+        oldestMs: settings.queueOldestMs,
+      }),
+    ],
+  },
+  {
+    name: 'pg-boss (health)',
+    module: 'pg-boss',
+    versions: '>=12.0.0 <13',
+    file: 'pg-boss',
+    hooks: ({ pgBossHook }: typeof PgBoss, { add, clock, onRejected, settings }) => [
+      pgBossHook(add, clock, onRejected, {
         status: settings.queueStatus,
         mostWaiting: settings.queueWaiting,
         oldestMs: settings.queueOldestMs,

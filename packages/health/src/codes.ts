@@ -65,6 +65,7 @@ const CODES: ReadonlySet<string> = new Set([
   'consumer_stuck',
   'queue_gone',
   // queues of jobs
+  'jobs_stalled',
   'no_worker',
   'queue_paused',
   'too_many_waiting',

@@ -5,6 +5,7 @@ import { madeBy } from '../made-at.ts'
 import type { FoundProbe } from '../registry.ts'
 import { scrub } from '../scrub.ts'
 import { untilAborted } from '../until-aborted.ts'
+import { judgeQueue, type QueueAnswer, type QueueThresholds } from './queue-judgement.ts'
 
 /** Of BullMQ 5 and 6. */
 export interface Queue {
@@ -14,6 +15,12 @@ export interface Queue {
   getJobs(types: string[], start: number, end: number, asc: boolean): Promise<readonly (Job | undefined)[]>
   getWorkersCount(): Promise<number>
   isPaused(): Promise<boolean>
+  /** Of ioredis, or what is like it. */
+  readonly client?: PromiseLike<{
+    exists(key: string): PromiseLike<number>
+    lrange(key: string, from: number, to: number): PromiseLike<readonly string[]>
+  }>
+  toKey?(type: string): string
 }
 interface Job {
   readonly timestamp?: number
@@ -22,30 +29,18 @@ interface Job {
 interface Exports {
   readonly Queue: { readonly prototype: { waitUntilReady: (this: Queue, ...args: unknown[]) => unknown } }
 }
-export interface QueueThresholds {
-  /** What a queue beyond one of them is. */
-  readonly status: 'warn' | 'fail'
-  /** 0: never. */
-  readonly mostWaiting: number
-  readonly oldestMs: number
-}
 interface State {
   readonly ref: WeakRef<Queue>
   /** What is on its way: it is not asked a second time. */
   flight: Promise<QueueAnswer> | undefined
+  /** Jobs at work that nobody held a lock of, and since when that is known. */
+  readonly unlocked: Map<string, number>
 }
-export interface QueueAnswer {
-  readonly waiting: number
-  readonly active: number
-  readonly delayed: number
-  readonly isPaused: boolean
-  /** Known where jobs wait. */
-  readonly oldestMs?: number
-  /** Known where jobs wait and none is at work. */
-  readonly workers?: number
-}
-
 const OWN_FRAMES = /[\\/]node_modules[\\/](?:bullmq|@nestjs[\\/]bullmq)[\\/]/
+/** Workers look for jobs whose worker is gone each 30 s; a second look has found them all. */
+const STALLED_MS = 75_000
+/** Of those that have been at work for the longest time. */
+const MOST_LOOKED_AT = 10
 /** import and require may both bring a class. */
 const watched = new WeakSet<object>()
 
@@ -60,7 +55,7 @@ export function bullmqHook(
   const found = (queue: Queue, boundary: (...args: never[]) => unknown): void => {
     if (known.has(queue)) return
     known.add(queue)
-    const state: State = { ref: new WeakRef(queue), flight: undefined }
+    const state: State = { ref: new WeakRef(queue), flight: undefined, unlocked: new Map() }
     if (!states.add(state)) return
     const by = madeBy(boundary, OWN_FRAMES)
     add(bullmqProbe(state, thresholds), by.kind === 'app' ? by.at : undefined)
@@ -109,7 +104,7 @@ async function check(state: State, signal: AbortSignal, thresholds: QueueThresho
   if (!queue || queue.closing) return { status: 'pass' }
   try {
     if (!state.flight) {
-      const flight = ask(queue)
+      const flight = ask(queue, state.unlocked)
       const land = (): void => {
         if (state.flight === flight) state.flight = undefined
       }
@@ -125,20 +120,21 @@ async function check(state: State, signal: AbortSignal, thresholds: QueueThresho
   }
 }
 
-/** One question where nothing waits; what costs more only where something does. */
-async function ask(queue: Queue): Promise<QueueAnswer> {
+/** One question where nothing waits and none is at work; what costs more only where something does. */
+async function ask(queue: Queue, unlocked: State['unlocked']): Promise<QueueAnswer> {
   const [counts, isPaused] = await Promise.all([
     queue.getJobCounts('waiting', 'paused', 'prioritized', 'active', 'delayed'),
     queue.isPaused(),
   ])
   const { paused = 0, prioritized = 0, active = 0, delayed = 0 } = counts
   const waiting = (counts['waiting'] ?? 0) + paused + prioritized
-  const answer = { waiting, active, delayed, isPaused }
-  if (waiting === 0) return answer
+  const stalled = active === 0 ? unlocked.clear() : await countStalled(queue, unlocked)
+  const answer = { waiting, active, delayed, isPaused, ...(stalled ? { stalled } : {}) }
+  if (waiting === 0 && !stalled) return answer
   const [[oldest], workers] = await Promise.all([
-    queue.getJobs(['waiting'], 0, 0, true),
+    waiting === 0 ? [] : queue.getJobs(['waiting'], 0, 0, true),
     // The server lists all of its clients for that.
-    active === 0 ? queue.getWorkersCount() : undefined,
+    active === 0 || stalled ? queue.getWorkersCount() : undefined,
   ])
   const since = oldest?.timestamp === undefined ? undefined : oldest.timestamp + (oldest.delay ?? 0)
   return {
@@ -148,31 +144,18 @@ async function ask(queue: Queue): Promise<QueueAnswer> {
   }
 }
 
-export function judgeQueue(answer: QueueAnswer, name: string, thresholds: QueueThresholds): ProbeResult {
-  const { waiting, active, delayed, isPaused, oldestMs, workers } = answer
-  const { status, mostWaiting, oldestMs: mostMs } = thresholds
-  const count = (value: number): { value: number; unit: string } => ({ value, unit: 'count' })
-  const observed = {
-    queue: { value: name, unit: 'queue' },
-    waiting: count(waiting),
-    active: count(active),
-    delayed: count(delayed),
-    ...(oldestMs === undefined ? {} : { oldest: { value: Math.round(oldestMs), unit: 'ms' } }),
-    ...(workers === undefined ? {} : { workers: count(workers) }),
-  }
-  const beyond = (code: string, reason: string): ProbeResult => ({
-    status,
-    code,
-    cause: 'dependency',
-    reason,
-    observed,
-  })
-  if (waiting > 0 && isPaused) return beyond('queue_paused', 'jobs wait, and the queue is paused')
-  if (waiting > 0 && workers === 0) return beyond('no_worker', 'jobs wait, and nobody is there to run them')
-  if (mostMs > 0 && oldestMs !== undefined && oldestMs > mostMs)
-    return beyond('waiting_too_long', 'the oldest job has waited for longer than it may')
-  if (mostWaiting > 0 && waiting > mostWaiting) return beyond('too_many_waiting', 'more jobs wait than may')
-  return { status: 'pass', observed }
+/** A worker that lives keeps a lock on each job that it has; one that it has lost goes back to who waits, if any worker lives. */
+async function countStalled(queue: Queue, unlocked: State['unlocked']): Promise<number> {
+  const client = await queue.client
+  const keyOf = (type: string): string => queue.toKey!(type)
+  if (!client || typeof queue.toKey !== 'function') return 0
+  const ids = await client.lrange(keyOf('active'), -MOST_LOOKED_AT, -1)
+  const locks = await Promise.all(ids.map((id) => client.exists(keyOf(`${id}:lock`))))
+  const now = performance.now()
+  const without = new Set(ids.filter((_, i) => !locks[i]))
+  for (const id of unlocked.keys()) if (!without.has(id)) unlocked.delete(id)
+  for (const id of without) if (!unlocked.has(id)) unlocked.set(id, now)
+  return [...unlocked.values()].filter((since) => now - since >= STALLED_MS).length
 }
 
 function sick(code: string, reason: string): ProbeResult {

@@ -1,6 +1,7 @@
 import type { ProbeResult } from '@afterspan/core/internal'
-import { beforeEach, expect, test } from 'vitest'
-import { bullmqHook, judgeQueue, type Queue, type QueueAnswer, type QueueThresholds } from '../../src/probes/bullmq.ts'
+import { beforeEach, expect, test, vi } from 'vitest'
+import { bullmqHook, type Queue } from '../../src/probes/bullmq.ts'
+import { judgeQueue, type QueueAnswer, type QueueThresholds } from '../../src/probes/queue-judgement.ts'
 import type { FoundProbe } from '../../src/registry.ts'
 import { probeConformance } from '../probe-conformance.ts'
 
@@ -12,6 +13,16 @@ class FakeQueue implements Queue {
   readonly asked: string[] = []
   counts: Readonly<Record<string, number>> = {}
   workers = 1
+  /** Jobs at work, the newest first, and those of them that a worker holds. */
+  atWork: string[] = []
+  locked: string[] = []
+  readonly client = Promise.resolve({
+    lrange: async () => this.atWork,
+    exists: async (key: string) => Number(this.locked.some((id) => key === `bull:mail:${id}:lock`)),
+  })
+  toKey(type: string): string {
+    return `bull:mail:${type}`
+  }
   answer = async (): Promise<void> => {}
   constructor() {
     this.waitUntilReady()
@@ -82,6 +93,30 @@ test('what costs more is asked only where jobs wait, and for workers where none 
   expect(made.asked).toEqual(['counts', 'counts', 'oldest', 'counts', 'oldest', 'workers'])
 })
 
+test('a job at work that nobody holds, and nobody takes back, is told of with the workers that are there', async () => {
+  const made = queue()
+  const now = vi.spyOn(performance, 'now').mockReturnValue(0)
+  made.counts = { active: 2 }
+  made.atWork = ['2', '1']
+  made.locked = ['2']
+  made.workers = 0
+  expect(await check()).toMatchObject({ status: 'pass' })
+  now.mockReturnValue(74_000)
+  expect(await check()).toMatchObject({ status: 'pass' })
+  now.mockReturnValue(76_000)
+  expect(await check()).toMatchObject({
+    status: 'warn',
+    code: 'jobs_stalled',
+    observed: { stalled: { value: 1 }, workers: { value: 0 }, active: { value: 2 } },
+  })
+  expect(made.asked).toEqual(['counts', 'counts', 'counts', 'workers'])
+  made.locked = ['1', '2']
+  expect(await check()).toMatchObject({ status: 'pass' })
+  made.locked = ['2']
+  expect(await check()).toMatchObject({ status: 'pass' })
+  now.mockRestore()
+})
+
 test('a server that is silent has one question on its way, not one for each round', async () => {
   const made = queue()
   made.answer = () => new Promise(() => {})
@@ -102,6 +137,7 @@ test.for<[string, Partial<QueueAnswer>, Partial<QueueThresholds>, string, string
   ['an old job of an app that does not mind', { waiting: 1, oldestMs: 900_001 }, { oldestMs: 0 }, 'pass', undefined],
   ['a paused queue', { waiting: 1, isPaused: true }, {}, 'warn', 'queue_paused'],
   ['a paused queue in which nothing waits', { isPaused: true }, {}, 'pass', undefined],
+  ['jobs whose worker is gone', { active: 1, stalled: 1, workers: 0 }, {}, 'warn', 'jobs_stalled'],
   ['nobody to run them', { waiting: 1, workers: 0 }, {}, 'warn', 'no_worker'],
   ['nobody to run them, which is to be a fail', { waiting: 1, workers: 0 }, { status: 'fail' }, 'fail', 'no_worker'],
 ])('%s', ([, answer, thresholds, status, code]) => {
