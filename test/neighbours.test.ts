@@ -93,25 +93,22 @@ test('what was loaded before the preload is named, and shown in the metrics', as
   expect(service.stderr).toMatch(/^\[afterspan\] AFS_LOADED_TOO_EARLY express, .*: loaded before Afterspan.*\n$/)
 })
 
-test.each(['cjs', 'mjs'])(
-  'a version that the official instrumentation does not know is said with the range (%s)',
-  async (format) => {
-    const folder = tempDir('old-pg')
-    mkdirSync(join(folder, 'node_modules/pg'), { recursive: true })
-    writeFileSync(
-      join(folder, 'node_modules/pg/package.json'),
-      '{ "name": "pg", "version": "5.1.0", "main": "index.js" }',
-    )
-    writeFileSync(join(folder, 'node_modules/pg/index.js'), 'exports.Client = class Client {}')
-    writeFileSync(join(folder, 'app.cjs'), `require('pg')`)
-    writeFileSync(join(folder, 'app.mjs'), `import 'pg'`)
-    const service = startPreloaded({ app: join(folder, `app.${format}`) })
-    expect(await service.exit).toEqual({ code: 0, signal: null })
-    expect(service.stderr).toMatch(
-      /^\[afterspan\] AFS_HOOK_UNSUPPORTED pg 5\.1\.0 is outside of what was tested \(>=8\S* <9\) and is left alone by pg\.\n/,
-    )
-  },
-)
+test.each(['cjs', 'mjs'])('a version that nobody has tested is said with the range (%s)', async (format) => {
+  const folder = tempDir('old-pg')
+  mkdirSync(join(folder, 'node_modules/pg'), { recursive: true })
+  writeFileSync(
+    join(folder, 'node_modules/pg/package.json'),
+    '{ "name": "pg", "version": "5.1.0", "main": "index.js" }',
+  )
+  writeFileSync(join(folder, 'node_modules/pg/index.js'), 'exports.Client = class Client {}')
+  writeFileSync(join(folder, 'app.cjs'), `require('pg')`)
+  writeFileSync(join(folder, 'app.mjs'), `import 'pg'`)
+  const service = startPreloaded({ app: join(folder, `app.${format}`) })
+  expect(await service.exit).toEqual({ code: 0, signal: null })
+  expect(service.stderr).toMatch(
+    /^\[afterspan\] AFS_HOOK_UNSUPPORTED pg 5\.1\.0 is outside of what was tested \(>=8\S* <9\) and is left alone by pg\.\n/,
+  )
+})
 
 /** An app with another preload before ours. */
 function before(register: string): {

@@ -15,6 +15,7 @@ import type { FlightLog } from './contracts/flight-log.ts'
 import type { HealthLog } from './contracts/health-log.ts'
 import type { ResourceAttributes } from './contracts/task.ts'
 import type { Core } from './core.ts'
+import { databaseHooks } from './databases/clients.ts'
 import { say } from './diag.ts'
 import { globalState } from './global-state.ts'
 import { createDrain, type Drain } from './guard/drain.ts'
@@ -42,6 +43,7 @@ import { addRuntimeMetrics } from './metrics/runtime.ts'
 import { targetInfo } from './metrics/target-info.ts'
 import { createReports, type Reports } from './reporters/reports.ts'
 import { sentryHook } from './reporters/sentry.ts'
+import { callIn } from './sdk/call-in.ts'
 import { AsyncContextManager } from './sdk/context-manager.ts'
 import { createExporter, type Exporter } from './sdk/exporter.ts'
 import { createOpenSpans } from './sdk/open-spans.ts'
@@ -93,6 +95,7 @@ function assemble(bundleDir: string, config: CoreConfig): Core {
   const tracer = (): Tracer => provider.getTracer(SCOPE.name, SCOPE.version)
   const { endpoint, sideThread } = publishing(bundleDir, config, resource, metrics)
   const hooks = moduleHooks(bundleDir, config)
+  for (const hook of databaseHooks(bundleDir, () => ({ tracer: tracer(), metrics, callIn }))) hooks.add(hook)
   const kitDeps = { tracer, now: systemClock.now, onError, overdueMs: config.overdueMs }
   const kit = createKit(kitDeps)
   const parts: Parts = {

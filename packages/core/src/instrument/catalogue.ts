@@ -11,8 +11,6 @@ export const CATALOGUE: readonly {
   readonly export: string
   readonly config: Readonly<Record<string, unknown>>
 }[] = [
-  { module: 'pg', instrumentation: 'pg', export: 'PgInstrumentation', config: { requireParentSpan: true } },
-  { module: 'pg-pool', instrumentation: 'pg', export: 'PgInstrumentation', config: { requireParentSpan: true } },
   {
     module: 'ioredis',
     instrumentation: 'ioredis',

@@ -100,3 +100,45 @@ test('a counter that begins again is told as what it has come to since', () => {
   expect(again[0]!.dataPoints).toMatchObject([{ value: { sum: 0.25, count: 2 } }])
   expect(again[1]!.dataPoints).toMatchObject([{ value: 2 }])
 })
+
+test('what is measured of databases has the names of the semantic conventions, and connections go up and down', () => {
+  const pool = { db_client_connection_pool_name: 'db:5432/shop' }
+  const gauge = (name: string, labels: Readonly<Record<string, string>> = pool): MetricFamily => ({
+    name,
+    type: 'gauge',
+    across: 'sum',
+    help: 'Some.',
+    samples: [{ labels, value: 2 }],
+  })
+  const asked = { db_system_name: 'postgresql', db_namespace: 'shop', db_operation_name: 'SELECT', server_port: '5432' }
+  const metrics = createOwnMetrics('delta', 1_000)(
+    [
+      {
+        name: 'db_client_operation_duration_seconds',
+        type: 'histogram',
+        help: 'Duration.',
+        unit: 'seconds',
+        samples: [{ labels: asked, bounds: [1], counts: [1, 0], sum: 0.5, count: 1 }],
+      },
+      gauge('db_client_connection_count', { ...pool, db_client_connection_state: 'used' }),
+      gauge('db_client_connection_pending_requests'),
+      gauge('db_client_connection_max'),
+    ],
+    61_000,
+  )
+  expect(metrics.map(({ descriptor: { name, unit }, dataPoints }) => [name, unit, dataPoints[0]!.attributes])).toEqual([
+    [
+      'db.client.operation.duration',
+      's',
+      { 'db.system.name': 'postgresql', 'db.namespace': 'shop', 'db.operation.name': 'SELECT', 'server.port': 5432 },
+    ],
+    [
+      'db.client.connection.count',
+      '{connection}',
+      { 'db.client.connection.pool.name': 'db:5432/shop', 'db.client.connection.state': 'used' },
+    ],
+    ['db.client.connection.pending_requests', '{connection}', { 'db.client.connection.pool.name': 'db:5432/shop' }],
+    ['db.client.connection.max', '{connection}', { 'db.client.connection.pool.name': 'db:5432/shop' }],
+  ])
+  expect(metrics.slice(1)).toMatchObject(Array.from({ length: 3 }, () => ({ dataPointType: 3, isMonotonic: false })))
+})

@@ -12,6 +12,7 @@ export interface OtelName {
 const UNITS: Readonly<Record<string, string>> = { seconds: 's', bytes: 'By', ratio: '1' }
 
 const NAMES: Readonly<Record<string, string>> = {
+  db_client_connection_pending_requests: 'db.client.connection.pending_requests',
   http_client_request_duration: 'http.client.request.duration',
   http_server_active_requests: 'http.server.active_requests',
   http_server_request_duration: 'http.server.request.duration',
@@ -22,13 +23,16 @@ const NAMES: Readonly<Record<string, string>> = {
   v8js_memory_heap_space_physical_size: 'v8js.memory.heap.space.physical_size',
 }
 const NOUNS: Readonly<Record<string, string>> = {
+  'db.client.connection.count': '{connection}',
+  'db.client.connection.max': '{connection}',
+  'db.client.connection.pending_requests': '{connection}',
   'http.server.active_requests': '{request}',
   'process.unix.file_descriptor.count': '{file_descriptor}',
   'process.unix.file_descriptor.limit': '{file_descriptor}',
   'v8js.resource.active': '{resource}',
 }
 const UP_DOWN =
-  /^(?:http\.server\.active_requests|process\.memory\.usage|process\.unix\.file_descriptor\.\w+|v8js\.memory\.heap\..*)$/
+  /^(?:db\.client\.connection\.\w+|http\.server\.active_requests|process\.memory\.usage|process\.unix\.file_descriptor\.\w+|v8js\.memory\.heap\..*)$/
 
 /** Said a second time, for Prometheus alone; or said by the resource. */
 const LEFT_OUT = new Set(['nodejs_version_info', 'process_cpu', 'process_resident_memory', 'target'])
@@ -45,6 +49,11 @@ export function otelName({ name, type, unit }: MetricFamily): OtelName | undefin
 const ATTRIBUTES: Readonly<Record<string, string>> = {
   afterspan_http_inferred_route: 'afterspan.http.inferred_route',
   cpu_mode: 'cpu.mode',
+  db_client_connection_pool_name: 'db.client.connection.pool.name',
+  db_client_connection_state: 'db.client.connection.state',
+  db_namespace: 'db.namespace',
+  db_operation_name: 'db.operation.name',
+  db_system_name: 'db.system.name',
   error_type: 'error.type',
   http_request_method: 'http.request.method',
   http_response_status_code: 'http.response.status_code',

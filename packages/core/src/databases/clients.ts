@@ -1,0 +1,33 @@
+// The clients of databases whose questions are told. What does it is a bundle of its own for each, loaded when the app loads the client.
+import { join } from 'node:path'
+import { requireKept } from '../code-cache.ts'
+import type { ModuleHook } from '../contracts/module-hook.ts'
+import type { Teller } from './teller.ts'
+
+interface DatabaseClient extends Omit<ModuleHook, 'patch'> {
+  /** databases/<file>.ts, and the export of it that patches the module. */
+  readonly file: string
+  readonly patchedBy: string
+}
+
+const PG = { name: 'pg', versions: '>=8.0.3 <9', file: 'pg' }
+
+export const DATABASE_CLIENTS: readonly DatabaseClient[] = [
+  { ...PG, module: 'pg', patchedBy: 'patchPg' },
+  // Also where somebody asks for them without the package's main file; the native one is loaded late.
+  { ...PG, module: 'pg', files: ['lib/client.js', 'lib/native/client.js'], patchedBy: 'patchPgClient' },
+  { ...PG, module: 'pg-pool', versions: '>=2.0.0 <4', patchedBy: 'patchPgPool' },
+]
+
+type Patch = (exports: unknown, teller: Teller) => void
+
+export function databaseHooks(bundleDir: string, makeTeller: () => Teller): readonly ModuleHook[] {
+  let teller: Teller | undefined
+  return DATABASE_CLIENTS.map(({ file, patchedBy, ...said }) => ({
+    ...said,
+    patch(exports) {
+      const bundle = requireKept(join(bundleDir, `database-${file}.js`)) as Record<string, Patch>
+      bundle[patchedBy]!(exports, (teller ??= makeTeller()))
+    },
+  }))
+}

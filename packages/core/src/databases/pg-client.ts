@@ -1,0 +1,129 @@
+import { context, SpanKind, trace, type Context } from '@opentelemetry/api'
+import { replaceMethod } from '../http/routes/framework.ts'
+import { tellConnect } from './pg-connect.ts'
+import { Durations } from './pg-durations.ts'
+import { attributesOf, Question } from './pg-question.ts'
+import { asker, type Teller } from './teller.ts'
+
+export interface ConnectionParameters {
+  readonly database?: unknown
+  readonly host?: unknown
+  readonly port?: unknown
+}
+interface PgClient extends ConnectionParameters {
+  readonly connectionParameters?: ConnectionParameters
+}
+type Callback = (...args: never[]) => unknown
+/** An object that pg hands the protocol to: its own Query, cursors, streams, COPY. */
+interface Submittable {
+  callback?: Callback
+  handleError?: (...args: unknown[]) => unknown
+  handleReadyForQuery?: (...args: unknown[]) => unknown
+  once?: (event: string, listener: () => void) => unknown
+  readonly submit: Callback
+}
+
+/** Tells of each question, in each of its forms, and of each connection. */
+export function watchPgClient(prototype: object, teller: Teller): void {
+  const { tracer, callIn, metrics } = teller
+  let durations: Durations | undefined
+  replaceMethod(
+    prototype,
+    'query',
+    (original) =>
+      function (this: PgClient, ...args: unknown[]) {
+        const caller = asker()
+        const to = caller && this.connectionParameters
+        if (!to) return original.apply(this, args)
+        const question = new Question(tracer, (durations ??= new Durations(metrics)), to, args[0], caller)
+        try {
+          followCallback(args, question, { caller, callIn })
+          return followPromise(original.apply(this, args), question)
+        } catch (error) {
+          question.refuse(error)
+          throw error
+        }
+      },
+  )
+  replaceMethod(
+    prototype,
+    'connect',
+    (original) =>
+      function (this: PgClient, ...args: unknown[]) {
+        const caller = asker()
+        if (!caller) return original.apply(this, args)
+        const span = tracer.startSpan('pg.connect', { kind: SpanKind.CLIENT, attributes: attributesOf(this) }, caller)
+        const within = trace.setSpan(caller, span)
+        return tellConnect(span, args, { caller, callIn }, () =>
+          context.with(within, Reflect.apply, undefined, original, this, args),
+        )
+      },
+  )
+}
+
+/** Whatever of the app's is to be called with the answer: it hears of it after the span, and in the context of who asked. */
+function followCallback(
+  args: unknown[],
+  question: Question,
+  { caller, callIn }: { readonly caller: Context; readonly callIn: Teller['callIn'] },
+): void {
+  const answered = (callback: Callback): Callback =>
+    function (this: unknown, ...given: unknown[]) {
+      question.settle(given[0])
+      return callIn(caller, callback, this, given)
+    }
+  const asked = args[0] as { readonly callback?: unknown; readonly submit?: unknown } | string | null | undefined
+  const own = typeof asked === 'object' && asked !== null ? asked.callback : undefined
+  const isSubmittable = typeof asked === 'object' && typeof asked?.submit === 'function'
+  if (isSubmittable) followSubmittable(asked as Submittable, question)
+  if (isSubmittable && typeof own === 'function') {
+    ;(asked as Submittable).callback = answered(own as Callback)
+    return
+  }
+  for (let i = Math.min(args.length, 3) - 1; i > 0; i--)
+    if (typeof args[i] === 'function') {
+      args[i] = answered(args[i] as Callback)
+      return
+    }
+  // A config may be used again and again: what the app gave is left as it is.
+  if (typeof own === 'function')
+    args[0] = Object.create(asked as object, { callback: { value: answered(own as Callback), writable: true } })
+}
+
+/** Not each of them has a callback, but each is told by pg when it failed, and when the connection is free for the next. */
+function followSubmittable(query: Submittable, question: Question): void {
+  const { handleError, handleReadyForQuery } = query
+  if (typeof handleError === 'function')
+    query.handleError = function (...args) {
+      question.settle(args[0])
+      return handleError.apply(this, args)
+    }
+  if (typeof handleReadyForQuery !== 'function') {
+    query.once?.('end', () => question.settle())
+    return
+  }
+  query.handleReadyForQuery = function (...args) {
+    try {
+      // It may find only now that a row could not be read.
+      return handleReadyForQuery.apply(this, args)
+    } finally {
+      question.settle()
+    }
+  }
+}
+
+/** The promise that is given back is the one that is followed: a branch would make a rejection look handled. */
+function followPromise(result: unknown, question: Question): unknown {
+  if (typeof (result as PromiseLike<unknown> | undefined)?.then !== 'function' || 'submit' in (result as object))
+    return result
+  return (result as PromiseLike<unknown>).then(
+    (answer) => {
+      question.settle()
+      return answer
+    },
+    (error: unknown) => {
+      question.settle(error ?? new Error('rejected'))
+      throw error
+    },
+  )
+}

@@ -1,0 +1,70 @@
+import type { Histogram, MetricRegistry, Record } from '../metrics/registry.ts'
+import type { ConnectionParameters } from './pg-client.ts'
+
+/** Of the semantic conventions. */
+const BOUNDS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10]
+const LABELS = [
+  'db_system_name',
+  'db_namespace',
+  'db_operation_name',
+  'server_address',
+  'server_port',
+  'error_type',
+] as const
+/** Of one database. Operations are first words of what is asked: an app has few, a console has any. */
+const MOST_OPERATIONS = 100
+
+/** One operation on one database: what its spans are called, and its series. */
+export interface Operation {
+  readonly spanName: string
+  /** Seconds of one that went well. */
+  readonly record: Record
+  recordFailed(seconds: number, errorType: string): void
+}
+
+/** `db_client_operation_duration_seconds`. The series are looked up once for each operation on a connection. */
+export class Durations {
+  readonly #histogram: Histogram
+  readonly #known = new WeakMap<ConnectionParameters, Map<string, Operation>>()
+
+  constructor(metrics: MetricRegistry) {
+    this.#histogram = metrics.histogram(
+      'db_client_operation_duration_seconds',
+      'Duration of database client operations.',
+      'seconds',
+      BOUNDS,
+      LABELS,
+    )
+  }
+
+  /** `name` is '' where nobody can say. */
+  of(to: ConnectionParameters, name: string): Operation {
+    let operations = this.#known.get(to)
+    if (!operations) this.#known.set(to, (operations = new Map()))
+    const known = operations.get(name)
+    if (known) return known
+    const made = this.#make(to, name)
+    if (operations.size < MOST_OPERATIONS) operations.set(name, made)
+    return made
+  }
+
+  #make({ database, host, port }: ConnectionParameters, name: string): Operation {
+    const values = ['postgresql', text(database), name, text(host), text(port)]
+    const histogram = this.#histogram
+    return {
+      spanName: spanNameOf(name, database),
+      record: histogram.bind(...values),
+      recordFailed(seconds, errorType) {
+        histogram.record(seconds, ...values, errorType)
+      },
+    }
+  }
+}
+
+export function spanNameOf(name: string, database: unknown): string {
+  return `pg.query:${name}${database ? ` ${text(database)}` : ''}`
+}
+
+function text(value: unknown): string {
+  return value === undefined || value === null ? '' : String(value as string)
+}

@@ -1,0 +1,86 @@
+import { context, SpanKind, trace, type Attributes } from '@opentelemetry/api'
+import { replaceMethod } from '../http/routes/framework.ts'
+import { tellConnect } from './pg-connect.ts'
+import { PoolConnections, type CountedPool } from './pg-pool-connections.ts'
+import { asker, type Teller } from './teller.ts'
+
+interface PoolOptions {
+  readonly connectionString?: unknown
+  readonly database?: unknown
+  readonly host?: unknown
+  readonly idleTimeoutMillis?: unknown
+  readonly maxClient?: unknown
+  readonly port?: unknown
+}
+interface PgPool extends CountedPool {
+  readonly options: PoolOptions
+  readonly _idle?: readonly unknown[]
+  readonly _isFull?: () => boolean
+}
+
+/** Tells how long a client of the pool was waited for, and how many there are. */
+export function watchPgPool(prototype: object, { tracer, callIn, metrics }: Teller): void {
+  let connections: PoolConnections | undefined
+  replaceMethod(
+    prototype,
+    'connect',
+    (original) =>
+      function (this: PgPool, ...args: unknown[]) {
+        const caller = asker()
+        if (!caller) return original.apply(this, args)
+        connections ??= new PoolConnections(metrics)
+        connections.note(this)
+        const attributes = attributesOf(this.options)
+        const span = tracer.startSpan('pg-pool.connect', { kind: SpanKind.CLIENT, attributes }, caller)
+        // Only a connection that is made now is part of it.
+        const connect = dials(this)
+          ? () => context.with(trace.setSpan(caller, span), Reflect.apply, undefined, original, this, args)
+          : () => original.apply(this, args)
+        return tellConnect(span, args, { caller, callIn }, connect)
+      },
+  )
+}
+
+/** No client is free, and there may be one more. */
+function dials(pool: PgPool): boolean {
+  return !(pool._idle && pool._idle.length > 0) && pool._isFull?.() !== true
+}
+
+function attributesOf(options: PoolOptions = {}): Attributes {
+  const { idleTimeoutMillis, maxClient } = options
+  const { database, host, port } = addressOf(options)
+  return {
+    'db.postgresql.idle.timeout.millis': idleTimeoutMillis as number,
+    'db.postgresql.max.client': maxClient as number,
+    'db.system.name': 'postgresql',
+    'db.namespace': database as string,
+    'server.address': host as string,
+    'server.port': port as number,
+  }
+}
+
+interface Address {
+  readonly database: unknown
+  readonly host: unknown
+  readonly port: unknown
+}
+/** By connection string: apps have few, and each is read once. */
+const addresses = new Map<string, Address>()
+const MOST_ADDRESSES = 100
+
+function addressOf({ connectionString, database, host, port }: PoolOptions): Address {
+  const own = Number.isInteger(port) ? port : undefined
+  if (typeof connectionString !== 'string' || connectionString === '') return { database, host, port: own }
+  const known = addresses.get(connectionString)
+  if (known) return known.port === undefined ? { ...known, port: own } : known
+  let read: Address
+  try {
+    const url = new URL(connectionString)
+    read = { database: url.pathname.slice(1), host: url.hostname, port: Number(url.port) || undefined }
+  } catch {
+    return { database, host, port: own }
+  }
+  if (addresses.size >= MOST_ADDRESSES) addresses.clear()
+  addresses.set(connectionString, read)
+  return read.port === undefined ? { ...read, port: own } : read
+}

@@ -1,0 +1,37 @@
+import { context, SpanStatusCode, trace, type Context, type Span, type Tracer } from '@opentelemetry/api'
+import { isTracingSuppressed } from '@opentelemetry/core'
+import type { MetricRegistry } from '../metrics/registry.ts'
+
+/** What those that tell of databases get from core. */
+export interface Teller {
+  readonly tracer: Tracer
+  readonly metrics: MetricRegistry
+  /** Calls a function in a context, so that an error that it throws is known to be that context's. */
+  readonly callIn: (
+    from: Context,
+    fn: (...args: never[]) => unknown,
+    self: unknown,
+    args: readonly unknown[],
+  ) => unknown
+}
+
+/** The context of who asks now. Undefined where nothing is to be told: nobody's own span is around (a poller would make a trace of each question), or it is work of Afterspan's own. */
+export function asker(): Context | undefined {
+  const active = context.active()
+  return trace.getSpan(active) === undefined || isTracingSuppressed(active) ? undefined : active
+}
+
+/** Whatever was thrown: read without trusting it. */
+export function messageOf(error: unknown): string | undefined {
+  try {
+    return typeof error === 'object' && error !== null && 'message' in error ? String(error.message) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** An ERROR status in the words of what was thrown. */
+export function setFailed(span: Span, error: unknown): void {
+  const message = messageOf(error)
+  span.setStatus({ code: SpanStatusCode.ERROR, ...(message === undefined ? {} : { message }) })
+}

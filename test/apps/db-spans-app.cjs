@@ -1,0 +1,147 @@
+// A service that asks PostgreSQL and Redis in each of the ways that their clients have. Each way says in whose trace its callback ran.
+const { context, createContextKey, trace } = require('@opentelemetry/api')
+
+const SUPPRESSED = createContextKey('OpenTelemetry SDK Context Key SUPPRESS_TRACING')
+const traceHere = () => trace.getActiveSpan()?.spanContext().traceId ?? 'none'
+/** What a callback of Node's form is given, and where it ran. */
+const called = (ask) =>
+  new Promise((resolve) => {
+    ask((error, result) => resolve({ error: error?.message, rows: result?.rows, at: traceHere() }))
+  })
+const said = (asked) =>
+  asked.then(
+    ({ rows }) => ({ rows }),
+    ({ message }) => ({ error: message }),
+  )
+
+exports.start = async function start({ http, open, ways }) {
+  await open?.()
+  const server = http.createServer(async (request, response) => {
+    const own = traceHere()
+    const before = Date.now()
+    try {
+      const answers = await ways[request.url]()
+      const strays = [answers].flat().filter((answer) => answer?.at !== undefined && answer.at !== own).length
+      response.end(JSON.stringify({ answers, strays }, (key, value) => (key === 'at' ? undefined : value)))
+    } catch (error) {
+      response.statusCode = 500
+      response.end(`${Date.now() - before} ms: ${error.stack}`)
+    }
+  })
+  server.listen(0, '127.0.0.1', () => console.log(`listening ${server.address().port}`))
+}
+
+exports.pgWays = function pgWays({ pg, url }) {
+  const pool = new pg.Pool({ connectionString: url, max: 2, idleTimeoutMillis: 60_000 })
+  const refused = { host: '127.0.0.1', port: 1, user: 'nobody', database: 'nowhere' }
+  const nowhere = new pg.Pool(refused)
+  const ONE = 'SELECT $1::int AS one'
+  const withClient = async (use) => {
+    const client = await pool.connect()
+    try {
+      return await use(client)
+    } finally {
+      client.release()
+    }
+  }
+  // What nobody asked for is no trace.
+  setInterval(() => pool.query('SELECT 0'), 50).unref()
+  const events = (client, query) =>
+    new Promise((resolve) => {
+      let rows = 0
+      query.on('row', () => rows++)
+      query.on('end', () => resolve({ rows }))
+      query.on('error', ({ message }) => resolve({ error: message }))
+      if (client.query(query) !== query) resolve({ error: 'another query came back' })
+    })
+  return {
+    // Both of the connections that there may be: none is made later, in somebody's request.
+    open: () => Promise.all([pool.query('SELECT pg_sleep(0.1)'), pool.query('SELECT pg_sleep(0.1)')]),
+    ways: waysOf(),
+  }
+  function waysOf() {
+    return {
+      '/pool': async () => [
+        await said(pool.query(ONE, [1])),
+        await called((then) => pool.query('select 2 as two;', then)),
+      ],
+      '/pool-config': () => said(pool.query({ text: ONE, values: [3] })),
+      '/pool-callback': () =>
+        new Promise((resolve) => {
+          pool.connect((error, client, release) => {
+            const at = traceHere()
+            client.query(ONE, [4], (_, { rows }) => {
+              release()
+              resolve([{ at }, { rows, at: traceHere() }])
+            })
+          })
+        }),
+      '/client': () =>
+        withClient(async (client) => {
+          const config = { text: ONE, values: [7] }
+          const own = (config.callback = () => {})
+          const before = await said(client.query({ text: ONE, name: 'one', values: [5] }))
+          const answers = [
+            before,
+            await said(client.query({ text: '  with x as (select 6) table x' }, [])),
+            await called((then) => client.query({ text: ONE, values: [8] }, then)),
+            await called((callback) => client.query({ text: ONE, values: [9], callback })),
+            await called((then) => client.query('SELECT\n10 AS ten', then)),
+            await called((then) => client.query(new pg.Query(ONE, [11]), then)),
+            await called((then) => client.query(new pg.Query({ text: ONE, values: [12], callback: then }))),
+          ]
+          client.query(config)
+          await client.query('')
+          // What the app gave is as it was: a config is used again and again.
+          return [...answers, { isKept: config.callback === own }]
+        }),
+      '/events': () =>
+        withClient(async (client) => [
+          await events(client, new pg.Query(ONE, [13])),
+          await events(client, new pg.Query('SELECT nonsense')),
+        ]),
+      '/errors': () =>
+        withClient(async (client) => {
+          const thrown = (ask) => {
+            try {
+              return ask()
+            } catch ({ message }) {
+              return { error: message }
+            }
+          }
+          return [
+            await said(client.query('SELECT nonsense')),
+            await said(client.query('SELECT 1/$1::int', [0])),
+            await called((then) => client.query('SELECT 1/$1::int', [0], then)),
+            thrown(() => client.query(null)),
+          ]
+        }),
+      // A question that nobody waits for: its failure is unhandled, once, as it is without us.
+      '/unhandled': () =>
+        withClient((client) => {
+          void client.query('SELECT 1/0')
+          return new Promise((resolve) => {
+            process.once('unhandledRejection', ({ message }) => resolve({ error: message }))
+          })
+        }),
+      '/connect': async () => {
+        const promised = new pg.Client({ connectionString: url })
+        await promised.connect()
+        const first = await said(promised.query('SELECT 14 AS n'))
+        await promised.end()
+        const client = new pg.Client({ connectionString: url })
+        const second = await called((then) => client.connect(then))
+        await client.end()
+        return [
+          first,
+          second,
+          await said(new pg.Client(refused).connect()),
+          await called((then) => new pg.Client(refused).connect(then)),
+          await said(nowhere.query('SELECT 15')),
+        ]
+      },
+      '/suppressed': () =>
+        context.with(context.active().setValue(SUPPRESSED, true), () => said(pool.query('VALUES (16)'))),
+    }
+  }
+}
