@@ -101,7 +101,7 @@ describe('a message', () => {
     expect(await unhandled).toMatchObject({ name: 'InvalidMessageContents' })
     expect(states()).toEqual(['lost never_enqueued ()'])
   })
-  test('without a server was never enqueued; without an answer it may be there', async () => {
+  test('without a server was never enqueued; without an answer it counts as that until somebody runs it', async () => {
     const nowhere = client('http://127.0.0.1:9')
     await expect(real.inRequest(() => ask('SendMessage', { MessageBody: 'one' }, nowhere))).rejects.toThrow(
       'ECONNREFUSED',
@@ -114,7 +114,7 @@ describe('a message', () => {
     )
     leaving.abort()
     await expect(sent).rejects.toThrow('abort')
-    expect(states()).toEqual(['pending ()'])
+    expect(states()).toEqual(['lost never_enqueued ()'])
   })
   test('that a queue has already is no second one', async () => {
     const fifo = { MessageGroupId: 'g', MessageDeduplicationId: 'd' }

@@ -1,12 +1,10 @@
 // SendMessage and SendMessageBatch: each message is a task with a context of its own.
 import { withoutTracing, type SentAs, type TaskKit } from '@afterspan/core/internal'
 import { failureOf } from '../running/failure-of.ts'
-import { createBag, isObject, type Bag, type Fields } from '../sending/bag.ts'
+import { createBag, type Bag, type Fields } from '../sending/bag.ts'
 import { canCarry, withContext } from './attributes.ts'
 import { listOf, queueOf, sendAndLook, SYSTEM, withInput, type Exports, type Step, type StepOf } from './shapes.ts'
 
-/** SQS may have the message all the same: nobody heard the answer. */
-const UNANSWERED: ReadonlySet<unknown> = new Set(['TimeoutError', 'AbortError', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT'])
 /** Of queues that take a message once: ids that this process was told lately. */
 const MOST_IDS = 1_000
 
@@ -94,11 +92,6 @@ function follow(all: readonly Sent[], call: () => unknown): unknown {
 
 function failing(all: readonly Sent[]): (error: unknown) => void {
   return (error) => {
-    const { name, code } = isObject(error) ? error : {}
-    const isUnanswered = UNANSWERED.has(name) || UNANSWERED.has(code)
-    for (const { resolve, reject } of all) {
-      if (isUnanswered) resolve({ instead: 'unanswered' })
-      else reject(error)
-    }
+    for (const { reject } of all) reject(error)
   }
 }

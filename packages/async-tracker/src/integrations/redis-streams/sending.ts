@@ -11,9 +11,6 @@ import { destinationOf, isTrimming, messageId, textOf } from './words.ts'
 
 /** A cluster sends the command again elsewhere, or a little later. */
 const REDIRECTED = /^(?:MOVED|ASK|TRYAGAIN|CLUSTERDOWN) /
-/** The entry may have been added all the same: nobody heard the answer. */
-const UNANSWERED =
-  /^(?:Connection is closed\.|Command timed out|Command aborted due to connection close|Reached the max retries)/
 
 type Ending = { readonly id: string } | Undone | { readonly instead: 'no_reader' }
 
@@ -40,7 +37,7 @@ export function createSending(
             resolve(isRead ? { id } : { instead: 'no_reader' })
           }, reject)
         }
-        observeEnd(command, added, resolve, reject, () => {
+        observeEnd(command, added, reject, () => {
           transactions.wait(unit, resolve)
         })
         try {
@@ -71,7 +68,6 @@ export function createSending(
 function observeEnd(
   command: Command,
   added: (id: string) => void,
-  resolve: (ending: Ending) => void,
   reject: (error: unknown) => void,
   onQueued: () => void,
 ): void {
@@ -84,9 +80,7 @@ function observeEnd(
     (error) => {
       const { message } = error as { readonly message?: unknown }
       const text = typeof message === 'string' ? message : ''
-      if (REDIRECTED.test(text)) return
-      if (UNANSWERED.test(text)) resolve({ instead: 'unanswered' })
-      else reject(error)
+      if (!REDIRECTED.test(text)) reject(error)
     },
     onQueued,
   )
