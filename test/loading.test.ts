@@ -98,6 +98,8 @@ describe.each(nodesUnderTest())('on Node $major', ({ path }) => {
     { app: file('express.ts'), preload: 'require' },
     { app: file('express.mts'), preload: 'import' },
     { app: file('express.cts'), preload: 'NODE_OPTIONS' },
+    { app: file('hono-by-import.cjs'), preload: 'require' },
+    { app: file('hono-by-require.cjs'), preload: 'require' },
   ] as const)('$app is instrumented by $preload', async ({ app, preload }) => {
     const sink = await startOtlpSink()
     const service = startPreloaded({ app, preload, node: path, sink, env: { ...HOLD, NODE_NO_WARNINGS: '1' } })

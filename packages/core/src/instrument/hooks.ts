@@ -7,6 +7,7 @@ import { createHookedPackages, type Patch } from './hooked-packages.ts'
 import { hookLoaders } from './loader-hooks.ts'
 import { createUnseen } from './unseen-imports.ts'
 import { reportLoading } from './loading-report.ts'
+import { packageFile } from './package-file.ts'
 import { Hook, loadedPackages, watchPackages } from './require-hook.ts'
 import { createInstrumentationStatus } from './status.ts'
 import { inRange } from './version-range.ts'
@@ -15,8 +16,10 @@ export interface ModuleHooks {
   /** Before start() only: the ESM hooks take their list of modules then. */
   add(hook: ModuleHook): void
   start(): void
-  /** `run` is called once, when somebody is about to load one of these: for modules that no hook sees, such as Node's own. Before start() only. */
+  /** `run` is called once, when somebody is about to load one of these: for Node's own modules, which no hook sees. Before start() only; it makes each require slower. */
   whenAsked(specifiers: readonly string[], run: () => void): void
+  /** `run` hears of the files of a package as they are loaded: `build/src/register.js`. For packages of which nothing is patched. Before start() only. */
+  whenLoaded(name: string, run: (file: string) => void): void
   /** Named in OTEL_NODE_DISABLED_INSTRUMENTATIONS, or not in the list of those that are enabled. */
   readonly isMuted: (instrumentation: string) => boolean
   readonly status: ReturnType<typeof createInstrumentationStatus>
@@ -29,6 +32,7 @@ export function createModuleHooks(options: {
 }): ModuleHooks {
   const hooks: ModuleHook[] = []
   const asked = new Map<string, () => void>()
+  const loads = new Map<string, (file: string) => void>()
   const status = createInstrumentationStatus()
   const onError =
     (name: string) =>
@@ -48,6 +52,9 @@ export function createModuleHooks(options: {
     whenAsked(specifiers, run) {
       for (const specifier of specifiers) asked.set(specifier, run)
     },
+    whenLoaded(name, run) {
+      loads.set(name, run)
+    },
     start() {
       const active = hooks.filter((hook) => !options.isMuted(hook.name))
       const packages = createHookedPackages(
@@ -61,18 +68,26 @@ export function createModuleHooks(options: {
         report?.(specifier)
         const run = asked.get(specifier)
         if (run) guarded(asked, run, onError(specifier))
-        const entry = waiting.get(specifier)
+        onPackage(specifier)
+      }
+      const onPackage = (name: string): void => {
+        const entry = waiting.get(name)
         if (!entry) return
-        waiting.delete(specifier)
+        waiting.delete(name)
         bringIn(entry, options.bundleDir, status, onError(entry.instrumentation))
       }
       if (!options.isMuted('undici')) watchFetch(options.bundleDir, onError('undici'))
-      watchPackages(modules)
+      watchPackages(modules, onPackage)
       tellTooEarly(status)
       new Hook(null, { internals: true }, packages.loaded)
       hookLoaders([...modules, ...active.flatMap((hook) => hook.imports ?? [])], {
         imported: packages,
         asked: onSpecifier,
+        loads: (url) => {
+          const found = packageFile(url)
+          if (found) loads.get(found.name)?.(found.file)
+        },
+        hearsAll: report !== undefined || asked.size > 0,
         unseen: createUnseen(status),
         failed: onError('module hooks'),
       })

@@ -1,22 +1,24 @@
 import { say } from '../diag.ts'
 import type { ModuleHooks } from './hooks.ts'
 
-/** Agents of others that patch the same modules, by how they are loaded. */
-const AGENTS: Readonly<Record<string, readonly string[]>> = {
-  '@appsignal/nodejs': [''],
-  '@elastic/opentelemetry-node': ['', '/require.js', '/import.mjs'],
-  '@instana/collector': ['', '/src/immediate', '/esm-register.mjs'],
-  '@opentelemetry/auto-instrumentations-node': ['/register'],
-  '@splunk/otel': ['', '/instrument'],
-  applicationinsights: [''],
-  'dd-trace': ['', '/init', '/init.js', '/initialize.mjs', '/register.js'],
-  'elastic-apm-node': ['', '/start', '/start.js'],
-  newrelic: ['', '/esm-loader.mjs'],
-}
+/** Agents of others that patch the same modules. */
+const AGENTS = [
+  '@appsignal/nodejs',
+  '@elastic/opentelemetry-node',
+  '@instana/collector',
+  '@opentelemetry/auto-instrumentations-node',
+  '@splunk/otel',
+  'applicationinsights',
+  'dd-trace',
+  'elastic-apm-node',
+  'newrelic',
+]
+/** Files by which an agent is not begun: a list of names for spans, the instrumentations alone. */
+const PARTS = /^(ext\/|(?!.*register)build\/src\/|package\.json$)/
 
 /** Names an agent that is beside us, or is about to be: both would make spans of the same requests. */
-export function watchNeighbours(hooks: Pick<ModuleHooks, 'whenAsked'>): void {
-  for (const [name, entries] of Object.entries(AGENTS)) {
+export function watchNeighbours(hooks: Pick<ModuleHooks, 'whenLoaded'>): void {
+  for (const name of AGENTS) {
     const tell = (): void => {
       say(
         'AFS_NEIGHBOUR',
@@ -24,10 +26,9 @@ export function watchNeighbours(hooks: Pick<ModuleHooks, 'whenAsked'>): void {
         name,
       )
     }
-    hooks.whenAsked(
-      entries.map((entry) => name + entry),
-      tell,
-    )
+    hooks.whenLoaded(name, (file) => {
+      if (!PARTS.test(file)) tell()
+    })
     if (isLoaded(name)) tell()
   }
 }

@@ -6,6 +6,7 @@ import * as nodeModule from 'node:module'
 import { readFileSync } from 'node:fs'
 import { join, relative, sep } from 'node:path'
 import { say } from '../diag.ts'
+import { packageFile, type PackageFile } from './package-file.ts'
 
 type OnRequire = (exports: unknown, name: string, basedir: string) => unknown
 interface LoadedModule {
@@ -15,12 +16,14 @@ interface LoadedModule {
 }
 
 const watched = new Set<string>()
+let onFirstFile: ((name: string) => void) | undefined
+const seen = new Set<string>()
 const listeners: OnRequire[] = []
-const FOLDER = `${sep}node_modules${sep}`
 
-/** Packages whose files are shown to the hook. Before they are loaded: a file is looked at once. */
-export function watchPackages(names: Iterable<string>): void {
+/** Packages whose files are shown to the hook. Before they are loaded: a file is looked at once. `began` is told of each when the first of its files is about to be loaded. */
+export function watchPackages(names: Iterable<string>, began: (name: string) => void): void {
   for (const name of names) watched.add(name)
+  onFirstFile = began
 }
 
 /** Those of the watched packages whose main file is loaded already, with their versions. */
@@ -52,8 +55,10 @@ export class Hook {
       // Node's constructor sets it to false. A file that nobody wants to see has a plain property from then on.
       set(this: LoadedModule, value: boolean) {
         const found = value ? undefined : locate(this.id)
-        if (found) tellWhenLoaded(this, found)
-        else define(this, value)
+        if (found) {
+          tellFirst(found.name)
+          tellWhenLoaded(this, found)
+        } else define(this, value)
       },
     })
     if (Object.hasOwn(new Module(''), 'loaded')) return
@@ -62,6 +67,12 @@ export class Hook {
       `Node ${process.version} loads CommonJS in another way than is known: what is required is not instrumented.`,
     )
   }
+}
+
+function tellFirst(name: string): void {
+  if (seen.has(name)) return
+  seen.add(name)
+  onFirstFile?.(name)
 }
 
 function tellWhenLoaded(module: LoadedModule, found: PackageFile): void {
@@ -89,22 +100,10 @@ function define(module: LoadedModule, value: boolean): void {
   Object.defineProperty(module, 'loaded', { configurable: true, enumerable: true, value, writable: true })
 }
 
-interface PackageFile {
-  readonly name: string
-  readonly basedir: string
-}
-
-/** The watched package that a file belongs to. */
+/** Its package, where somebody watches that. */
 function locate(filename: string): PackageFile | undefined {
-  const at = filename.lastIndexOf(FOLDER)
-  if (at < 0) return undefined
-  const start = at + FOLDER.length
-  let end = filename.indexOf(sep, start)
-  if (filename[start] === '@' && end > 0) end = filename.indexOf(sep, end + 1)
-  if (end < 0) return undefined
-  const name = filename.slice(start, end)
-  const plain = sep === '/' ? name : name.replaceAll(sep, '/')
-  return watched.has(plain) ? { name: plain, basedir: filename.slice(0, end) } : undefined
+  const found = packageFile(filename, sep)
+  return found && watched.has(found.name) ? found : undefined
 }
 
 /** `pg` for the file that `require('pg')` gives, `pg/lib/client.js` for any other. */
