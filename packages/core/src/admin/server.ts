@@ -7,6 +7,7 @@ import type { AdminHandler } from '../contracts/service.ts'
 import type { ErrorCode } from '../errors.ts'
 import { createAccess, type Access, type AccessSettings } from './access.ts'
 import { giveAnswer, send, text } from './answer.ts'
+import { listenAt } from './listen.ts'
 
 export interface AdminSettings extends AccessSettings {
   readonly port: number
@@ -55,7 +56,6 @@ export class AdminServer {
 
   start(): void {
     if (this.#isStopped) return
-    const { host, port } = this.#settings
     const server = guardedServer((request, response) => {
       this.#answer(request, response)
     })
@@ -63,12 +63,12 @@ export class AdminServer {
       server.close()
       void this.#portIsBusy(error)
     })
-    // Exclusive: cluster would hand each scrape to another worker.
-    server.listen({ port, host, exclusive: true }, () => {
+    server.once('listening', () => {
       this.#server = server
       this.#family?.holdPort()
       announce(this.#settings, server)
     })
+    listenAt(server, this.#settings)
     server.unref()
   }
 
