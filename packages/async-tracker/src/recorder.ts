@@ -1,6 +1,7 @@
 // Writes what the channels say into the journal, in the publisher's turn: an event is on its way to the disk before the work that
 // it announces begins.
 import {
+  isSettling,
   letPatrolTell,
   processChannel,
   requestChannel,
@@ -108,7 +109,7 @@ function isNewsOf(dir: string, event: ProcessEvent): boolean {
 
 function createRecord(core: Core, writer: JournalWriter, tell: boolean): (event: JournalEvent) => void {
   return (event) => {
-    const isKept = writer.append(event)
+    const isKept = writer.append(event, isSettling())
     // While the journal is in trouble, each process tells its own failures.
     letPatrolTell(tell && writer.isOpen)
     if (isKept || !('span' in event) || !event.span) return

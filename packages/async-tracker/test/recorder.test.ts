@@ -15,6 +15,8 @@ import { readFlightFile } from '../src/journal/flight.ts'
 import { startRecorder } from '../src/recorder.ts'
 import { fakeClock } from '../../testing/src/fake-clock.ts'
 import { tempDir } from '../../testing/src/temp-dir.ts'
+import { createBag } from '../src/integrations/sending/bag.ts'
+import { createRealKit } from './integrations/real-kit.ts'
 import { eventsIn, segmentsIn } from './journal/segments.ts'
 import { answered, failed, ms, received, spawned, started, succeeded } from './sample-events.ts'
 
@@ -71,6 +73,26 @@ test('what happens to tasks and requests is in the journal when publish returns,
   requestChannel.publish(answered(5, 1))
   processChannel.publish({ kind: 'exiting', at: ms(6), code: 1 })
   expect(written().slice(3)).toEqual([answered(5, 1), { kind: 'exiting', at: 6, code: 1 }])
+})
+
+test('what several senders are told at once is in the journal before any of them goes on', async () => {
+  const { kit } = createRealKit()
+  const { promise, resolve } = Promise.withResolvers<string>()
+  const draft = { system: 'bullmq', destination: 'mail', name: 'mail' }
+  const kinds = (): string[] => written().map(({ kind }) => kind)
+  const send = (isAwaited: boolean): Promise<string[]> =>
+    kit.enqueue({ ...draft, isAwaited }, createBag(), () => promise, String).then(kinds)
+  const all = [send(true), send(true), send(true)]
+  expect(kinds()).toEqual(['spawned', 'spawned', 'spawned'])
+  const byHand = send(false)
+  // Whoever holds the library's own promise goes on from that: what is not awaited is written at once.
+  const besides = promise.then(kinds)
+  resolve('7')
+  for (const seen of await Promise.all(all))
+    expect(seen.filter((kind) => kind === 'confirmed').length).toBeGreaterThanOrEqual(3)
+  expect((await besides).filter((kind) => kind === 'confirmed')).toHaveLength(4)
+  await byHand
+  expect(kinds().filter((kind) => kind === 'confirmed')).toHaveLength(4)
 })
 
 test('a span that is too large for the journal is exported by the process itself, and the journal has the rest', () => {

@@ -9,22 +9,43 @@ export const HEADER_BYTES = 12
 /** Longer ones are not written, and a length above it is damage, before anything is allocated for it. */
 export const MOST_PAYLOAD_BYTES = 64 * 1024
 
-let buffer = Buffer.allocUnsafe(4096)
+/** Records that go to the disk together, one after the other. */
+export class RecordGroup {
+  bytes: Buffer = Buffer.allocUnsafe(4096)
+  length = 0
+
+  /** False: the event is too large for a record, or is not JSON. Never throws. */
+  add(event: JournalEvent): boolean {
+    let text: string
+    try {
+      text = JSON.stringify(event)
+    } catch {
+      return false
+    }
+    const at = this.length
+    const most = at + HEADER_BYTES + text.length * 3
+    if (most > this.bytes.length) this.#grow(most)
+    const { bytes } = this
+    const length = bytes.write(text, at + HEADER_BYTES)
+    if (length > MOST_PAYLOAD_BYTES) return false
+    bytes.writeUInt32LE(MAGIC, at)
+    bytes.writeUInt32LE(length, at + 4)
+    bytes.writeUInt32LE(crc32(text), at + 8) // of its UTF-8: a view of the bytes costs more than to encode them again
+    this.length = at + HEADER_BYTES + length
+    return true
+  }
+
+  #grow(most: number): void {
+    const bigger = Buffer.allocUnsafe(Math.max(most, this.bytes.length * 2))
+    this.bytes.copy(bigger, 0, 0, this.length)
+    this.bytes = bigger
+  }
+}
+
+const alone = new RecordGroup()
 
 /** The bytes of one record, valid until the next call; undefined where the event is too large for one, or is not JSON. Never throws. */
 export function encodeRecord(event: JournalEvent): Buffer | undefined {
-  let text: string
-  try {
-    text = JSON.stringify(event)
-  } catch {
-    return undefined
-  }
-  const most = HEADER_BYTES + text.length * 3
-  if (most > buffer.length) buffer = Buffer.allocUnsafe(most)
-  const length = buffer.write(text, HEADER_BYTES)
-  if (length > MOST_PAYLOAD_BYTES) return undefined
-  buffer.writeUInt32LE(MAGIC, 0)
-  buffer.writeUInt32LE(length, 4)
-  buffer.writeUInt32LE(crc32(buffer.subarray(HEADER_BYTES, HEADER_BYTES + length)), 8)
-  return buffer.subarray(0, HEADER_BYTES + length)
+  alone.length = 0
+  return alone.add(event) ? alone.bytes.subarray(0, alone.length) : undefined
 }

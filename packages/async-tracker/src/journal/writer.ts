@@ -1,10 +1,11 @@
 // The journal of one process and thread. An event is on its way to the disk when `append` returns: the bytes are with the
-// kernel, so they survive SIGKILL, abort and a full heap; they do not survive a power cut.
+// kernel, so they survive SIGKILL, abort and a full heap; they do not survive a power cut. What may wait for the end of its
+// microtask goes in one write with what comes meanwhile, in the order in which it came.
 import { closeSync, fstatSync, openSync, unlinkSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import type { JournalEvent } from '@afterspan/core/internal'
 import { makeFolder } from '../make-folder.ts'
-import { encodeRecord } from './record.ts'
+import { encodeRecord, RecordGroup } from './record.ts'
 import { journalDir, segmentFile } from './segment.ts'
 
 export interface JournalSettings {
@@ -23,6 +24,8 @@ const LOOK_MS = 2_000
 /** So many writes in a row slower than this open the breaker: a sick disk must not stop the app's event loop. */
 const SLOW_MS = 50
 const MOST_SLOW_WRITES = 2
+const MOST_WAITING_BYTES = 64 * 1024
+const DONE = Promise.resolve()
 
 export class JournalWriter {
   /** Events that could not be kept, since the start. */
@@ -36,6 +39,10 @@ export class JournalWriter {
   #lookedAt = 0
   #retryAt = 0
   #slowWrites = 0
+  /** What the next write brings to the disk, and where each record of it ends. */
+  readonly #group = new RecordGroup()
+  readonly #waiting: { readonly event: JournalEvent; readonly end: number }[] = []
+  #isDue = false
   #held: JournalEvent[] = []
   #flush: NodeJS.Timeout | undefined
 
@@ -62,22 +69,53 @@ export class JournalWriter {
     }
   }
 
-  /** False: the event is not in the journal, and not held in memory for it either. Never throws. */
-  append(event: JournalEvent): boolean {
+  /**
+   * False: the event is not in the journal, and not held in memory for it either. `mayWait`: it is written before the promise
+   * reactions that are queued from now on run, or with the next one that may not wait. Never throws.
+   */
+  append(event: JournalEvent, mayWait = false): boolean {
     const now = performance.now()
     if (this.#fd === undefined && now < this.#retryAt) return this.#hold(event)
-    try {
-      this.#makeReady(now)
-      const isKept = this.#write(event)
-      if (this.#isSlow) this.#trouble(slowDisk())
-      return isKept
-    } catch (error) {
-      this.#trouble(error as NodeJS.ErrnoException)
-      return this.#hold(event)
+    if (!this.#group.add(event)) return false
+    this.#waiting.push({ event, end: this.#group.length })
+    if (!mayWait || this.#group.length > MOST_WAITING_BYTES) return this.#writeWaiting(now)
+    if (!this.#isDue) {
+      this.#isDue = true
+      void DONE.then(() => {
+        this.#isDue = false
+        this.#writeWaiting(performance.now())
+      })
     }
+    return true
   }
 
   close(): void {
+    this.#writeWaiting(performance.now())
+    this.#close()
+  }
+
+  /** Whether the last of them is kept. */
+  #writeWaiting(now: number): boolean {
+    if (this.#waiting.length === 0) return true
+    let written = 0
+    try {
+      const from = this.#makeReady(now)
+      written = this.#put(this.#group, from)
+      if (written < this.#group.length) throw cutShort()
+      if (this.#isSlow) this.#trouble(slowDisk())
+      return true
+    } catch (error) {
+      this.#trouble(error as NodeJS.ErrnoException)
+      let isKept = false
+      for (const { event, end } of this.#waiting) if (end > written) isKept = this.#hold(event)
+      return isKept
+    } finally {
+      this.#waiting.length = 0
+      this.#group.length = 0
+    }
+  }
+
+  #close(): void {
     if (this.#fd === undefined) return
     const closing = this.#fd
     this.#fd = undefined
@@ -88,14 +126,17 @@ export class JournalWriter {
     }
   }
 
-  #makeReady(now: number): void {
-    if (this.#fd !== undefined && (this.#bytes >= SEGMENT_BYTES || this.#isGone(now))) this.close()
+  /** Since when the next write is timed: what is done here does not count. */
+  #makeReady(now: number): number {
+    if (this.#fd !== undefined && (this.#bytes >= SEGMENT_BYTES || this.#isGone(now))) this.#close()
+    if (this.#fd !== undefined && this.#held.length === 0) return now
     if (this.#fd === undefined) this.#open(now)
     while (this.#held.length > 0) {
       this.#write(this.#held[0]!)
       this.#held.shift()
       if (this.#isSlow) throw slowDisk()
     }
+    return performance.now()
   }
 
   #open(now: number): void {
@@ -116,18 +157,18 @@ export class JournalWriter {
     }
   }
 
-  /** False: too large for a record. */
-  #write(event: JournalEvent): boolean {
-    const record = encodeRecord(event)
-    if (!record) return false
-    const from = performance.now()
-    const written = writeSync(this.#fd!, record, 0, record.length)
+  #write(event: JournalEvent): void {
+    const bytes = encodeRecord(event)
+    if (bytes && this.#put({ bytes, length: bytes.length }, performance.now()) < bytes.length) throw cutShort()
+  }
+
+  /** How many bytes were written. */
+  #put({ bytes, length }: Pick<RecordGroup, 'bytes' | 'length'>, from: number): number {
+    const written = writeSync(this.#fd!, bytes, 0, length)
     const tookMs = performance.now() - from
     this.#bytes += written
-    // Without an error: the disk filled up in the middle. The reader finds its way over what is torn.
-    if (written < record.length) throw Object.assign(new Error('a write was cut short'), { code: 'ENOSPC' })
-    this.#slowWrites = tookMs > SLOW_MS ? this.#slowWrites + 1 : 0
-    return true
+    if (written === length) this.#slowWrites = tookMs > SLOW_MS ? this.#slowWrites + 1 : 0
+    return written
   }
 
   get #isSlow(): boolean {
@@ -143,7 +184,7 @@ export class JournalWriter {
 
   #trouble(error: NodeJS.ErrnoException): void {
     this.errors++
-    this.close()
+    this.#close()
     this.#slowWrites = 0
     this.#retryAt = performance.now() + RETRY_MS // from now: the write itself may have taken long
     this.#settings.onTrouble(error)
@@ -173,6 +214,11 @@ export class JournalWriter {
       if (this.#held.length > 0) this.#flushLater()
     }, RETRY_MS).unref()
   }
+}
+
+/** Without an error: the disk filled up in the middle. The reader finds its way over what is torn. */
+function cutShort(): NodeJS.ErrnoException {
+  return Object.assign(new Error('a write was cut short'), { code: 'ENOSPC' })
 }
 
 /** The record is written; the disk is not to be trusted with the next one. */

@@ -52,6 +52,22 @@ test('a write that is cut short without an error is torn, and the event is writt
   expect(eventsIn(dir)).toEqual(upTo(4))
 })
 
+test('of several in one write that is cut short, only those that are not whole on disk are written again', () => {
+  const { dir, writer, troubles } = setUp()
+  writer.append(numbered(1))
+  disk.write = (length) => length / 3 + 7
+  writer.append(numbered(2), true)
+  writer.append(numbered(3), true)
+  writer.append(numbered(4))
+  disk.write = (length) => length
+  disk.now += 1_000
+  writer.append(numbered(5), true)
+  writer.append(numbered(6))
+  expect(troubles).toEqual(['ENOSPC'])
+  expect(segmentsIn(dir).map(({ torn }) => torn)).toEqual([1, 0])
+  expect(eventsIn(dir)).toEqual(upTo(6))
+})
+
 test.for(['ENOSPC', 'EIO', 'EROFS', 'EDQUOT', 'EFBIG'])(
   '%s in the middle: nothing is lost, the order is kept',
   (code) => {

@@ -12,6 +12,8 @@ export interface TaskDraft {
   readonly deadlineMs?: number
   /** The message takes no carrier along: its attempts are found by its id. Read again when the broker has it. */
   readonly isFoundById?: boolean
+  /** Whoever sends goes on only from the promise that `enqueue` returns: 'confirmed' is then written before that, with whatever is confirmed in the same moment. */
+  readonly isAwaited?: boolean
 }
 /** What the broker made of a message: its id, where that is known; null: it took no new message (deduplicated); or what it said instead. */
 export type SentAs = string | null | undefined | NoConfirmation
@@ -35,6 +37,8 @@ export interface AttemptInfo {
   readonly reader?: string
   /** The broker has taken it from whoever had it (idle for too long, not answered in time): a run of it that says no more is over. */
   readonly isTakeover?: boolean
+  /** Whoever runs it goes on only from the promise that `attempt` returns: 'succeeded' is then written before that, with whatever succeeds in the same moment. */
+  readonly isAwaited?: boolean
   /** What a final failure is called where the library knows better than 'threw', 'rejected' or 'retries_exhausted'. */
   readonly failedAs?: TaskReason
   /**

@@ -4,6 +4,7 @@ import type { MetricRegistry } from '../metrics/registry.ts'
 import { encodeSpanField, spanField } from './otlp/encode.ts'
 import { SpanQueue } from './otlp/queue.ts'
 import { OTLP_KIND, type SpanData, type SpanScope } from './span-data.ts'
+import { isSettling } from '../tasks/settling.ts'
 
 /** Where finished spans go: by OTEL_TRACES_EXPORTER to a collector, to stdout, or nowhere. */
 export interface Exporter {
@@ -30,8 +31,12 @@ export function createExporter(
         if (isPrinted) print(scope, span)
         try {
           const isQueued = queue.add(scope, encodeSpanField(span), span.status?.code === 2)
-          // What a worker has done is on disk when its attempt is over, as a request is when it was answered.
-          if (span.kind === OTLP_KIND.consumer) queue.write()
+          // What a worker has done is on disk when its attempt is over, as a request is when it was answered; at the latest before its
+          // broker can answer that it knows.
+          if (span.kind === OTLP_KIND.consumer) {
+            if (isSettling()) queue.writeAfterTurn()
+            else queue.write()
+          }
           return isQueued
         } catch {
           dropped.add(1, 'unencodable') // an app's span may hold anything, and its end() must not throw

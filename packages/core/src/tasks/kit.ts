@@ -8,6 +8,7 @@ import { fail, start, succeed, type Attempt } from './consumer.ts'
 import { observe } from './observe.ts'
 import { redact } from './redact.ts'
 import { confirm, neverEnqueued, spawn, type Spawn } from './producer.ts'
+import { whileSettling } from './settling.ts'
 import { wrapMethod } from './wrap-method.ts'
 
 export interface KitDeps {
@@ -26,8 +27,12 @@ export function createKit(deps: KitDeps): TaskKit {
       if (!spawned) return send()
       // What the library asks of its broker is within the PRODUCER span already: spans of its own commands would only be noise.
       return observe(() => context.with(suppressTracing(spawned.active), send), {
-        onSuccess: (result) => {
-          confirm(deps, spawned, messageIdOf?.(result as never))
+        onSuccess: (result, isSync) => {
+          const tell = (): void => {
+            confirm(deps, spawned, messageIdOf?.(result as never))
+          }
+          if (isSync || !draft.isAwaited) tell()
+          else whileSettling(tell)
         },
         onFailure: (error) => {
           neverEnqueued(deps, spawned, error)
@@ -39,8 +44,12 @@ export function createKit(deps: KitDeps): TaskKit {
       const attempt = attemptTo<Attempt>(() => start(deps, info, carrier), onError)
       if (!attempt) return run()
       const observer = {
-        onSuccess: () => {
-          succeed(deps, attempt)
+        onSuccess: (_result: unknown, isSync: boolean) => {
+          const tell = (): void => {
+            succeed(deps, attempt)
+          }
+          if (isSync || !info.isAwaited) tell()
+          else whileSettling(tell)
         },
         onFailure: (error: unknown, isSync: boolean) => {
           fail(deps, attempt, error, isSync)

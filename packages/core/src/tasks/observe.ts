@@ -1,8 +1,8 @@
 import { types } from 'node:util'
 
-/** What a run came to. `isSync`: the error was thrown, not rejected. */
+/** What a run came to. `isSync`: it returned or threw, and its caller goes on at once. */
 export interface RunObserver {
-  onSuccess(value: unknown): void
+  onSuccess(value: unknown, isSync: boolean): void
   onFailure(error: unknown, isSync: boolean): void
   /** Of the two above, when they throw themselves: nothing of that reaches the app. */
   onError(error: unknown): void
@@ -33,14 +33,14 @@ export function observe<R>(run: () => R, observer: RunObserver, adoptThenables =
   const promise = asPromise(result, adoptThenables)
   if (!promise) {
     quietly(() => {
-      observer.onSuccess(result)
+      observer.onSuccess(result, true)
     })
     return result
   }
   return promise.then(
     (value) => {
       quietly(() => {
-        observer.onSuccess(value)
+        observer.onSuccess(value, false)
       })
       return value
     },

@@ -69,6 +69,7 @@ function infoOf(
     name: job.name,
     attempt,
     maxAttempts,
+    isAwaited: true,
     ...(job.id ? { messageId: job.id } : {}),
     outcomeOf: (error) => outcomeOf(error, attempt >= maxAttempts),
   }

@@ -152,5 +152,5 @@ async function isDuplicate(
 }
 
 function draftOf(queue: string, name: string): TaskDraft {
-  return { system: 'bullmq', destination: queue, name }
+  return { system: 'bullmq', destination: queue, name, isAwaited: true }
 }

@@ -1,5 +1,6 @@
 // Both ways to run a job: work() with a handler, fetch() by hand.
 import { context, ROOT_CONTEXT } from '@opentelemetry/api'
+import { whileSettling } from '@afterspan/core/internal'
 import { failureOf } from '../running/failure-of.ts'
 import { isObject, type Fields } from '../sending/bag.ts'
 import { onCall, type Boss, type Job, type Patch } from './boss.ts'
@@ -35,11 +36,14 @@ export function patchWork(patch: Patch): void {
 export function patchFetch(patch: Patch): void {
   onCall(patch, 'fetch', async (original, self, args) => {
     const jobs = await original.apply(self, args)
-    for (const job of Array.isArray(jobs) ? (jobs as Job[]) : []) {
-      const bag = takeCarrier(job)
-      const { info, ended } = hold(patch, self, job, true)
-      patch.kit.attempt(info, bag, () => ended).catch(ignore)
-    }
+    // The app goes on from what this returns: all that it got is written together before.
+    whileSettling(() => {
+      for (const job of Array.isArray(jobs) ? (jobs as Job[]) : []) {
+        const bag = takeCarrier(job)
+        const { info, ended } = hold(patch, self, job, true)
+        patch.kit.attempt(info, bag, () => ended).catch(ignore)
+      }
+    })
     return jobs
   })
 }
@@ -71,7 +75,12 @@ function runBatch(patch: Patch, self: Boss, batch: Batch): unknown {
   // A batch belongs to no single request: its handler runs in the context that pg-boss gives it.
   if (jobs.length === 1) begin(0, run)
   else {
-    for (const i of jobs.keys()) begin(i)
+    const last = jobs.length - 1
+    // In one write, with the last of them, before the handler runs.
+    whileSettling(() => {
+      for (let i = 0; i < last; i++) begin(i)
+    })
+    begin(last)
     run()
   }
   if (thrown) {

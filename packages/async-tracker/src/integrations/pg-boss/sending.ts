@@ -25,7 +25,7 @@ export function patchSend(patch: Patch): void {
         if (db) await transactions.follow(db, self, [bag])
         return result
       }
-      const draft = draftOf(queue, request ? request['data'] : data)
+      const draft = { ...draftOf(queue, request ? request['data'] : data), isAwaited: true }
       return kit.enqueue(draft, bag, send, (result) => {
         // upsert() tells of jobs.
         const id = isObject(result) && Array.isArray(result['jobs']) ? (result['jobs'][0] as unknown) : result

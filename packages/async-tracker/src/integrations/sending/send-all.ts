@@ -8,7 +8,8 @@ export async function sendAll<R>(
   send: (bags: readonly Bag[]) => PromiseLike<R>,
   idOf: (result: R, index: number) => SentAs,
 ): Promise<R> {
-  const { sent, told } = spawnAll(kit, drafts, send, idOf)
+  const awaited = drafts.map((draft) => ({ ...draft, isAwaited: true }))
+  const { sent, told } = spawnAll(kit, awaited, send, idOf)
   // 'confirmed' is in the journal before the app goes on.
   await told
   return sent

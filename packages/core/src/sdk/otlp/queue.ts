@@ -68,6 +68,7 @@ export class SpanQueue {
   #bytes = 0
   #timer: NodeJS.Timeout | undefined
   #isWriteDue = false
+  #isWriteNext = false
   #backoffMs = 0
   #sending: Promise<void> | undefined
 
@@ -113,6 +114,16 @@ export class SpanQueue {
     // Both, whatever the first one says.
     const isWritten = this.#write(this.#others)
     return this.#write(this.#errors) && isWritten
+  }
+
+  /** The same before anything more is heard from outside: with all that ends in this turn. */
+  writeAfterTurn(): void {
+    if (this.#isWriteNext) return
+    this.#isWriteNext = true
+    process.nextTick(() => {
+      this.#isWriteNext = false
+      this.write()
+    })
   }
 
   /** Everything unsent, also what is under way without an answer; the queue is empty afterwards. For the crash and exit path. */
