@@ -2,7 +2,7 @@ import { context, trace, type Context } from '@opentelemetry/api'
 import type { TaskId, TraceRef } from '../contracts/task.ts'
 import { inFlight } from '../http/in-flight.ts'
 import { recentRequests } from '../http/recent-requests.ts'
-import { activeRequest, activeTask, type RequestRecord } from '../http/request-record.ts'
+import { activeRequest, activeTask, CONNECTION_KEY, type RequestRecord } from '../http/request-record.ts'
 import { takeThrower } from '../sdk/last-thrower.ts'
 import { refOf } from '../tasks/producer.ts'
 
@@ -33,7 +33,9 @@ function culpritOf(from: Context | undefined): Culprit | undefined {
   if (record) return { ref: record.ref, record }
   const span = trace.getSpan(from)
   const task = activeTask(from)
-  return span && task ? { ref: refOf(span), task } : undefined
+  if (span && task) return { ref: refOf(span), task }
+  const handshake = from.getValue(CONNECTION_KEY) as RequestRecord | undefined
+  return handshake && { ref: handshake.ref, record: handshake }
 }
 
 /** Who may have left it behind: what is in flight, and what was answered within the last minute. */

@@ -56,17 +56,7 @@ export function watchClients(tracer: () => Tracer, metrics: MetricRegistry): voi
     const { request, response } = message as { request: ClientRequest & Marked; response: IncomingMessage }
     const open = request[SPAN]
     if (!open) return
-    const { span } = open
-    const status = response.statusCode ?? 0
-    open.status = String(status)
-    open.version = response.httpVersion
-    span.setAttribute('http.response.status_code', status)
-    span.setAttribute('network.protocol.version', response.httpVersion)
-    if (status >= 400) {
-      open.errorType = String(status)
-      span.setAttribute('error.type', open.errorType)
-      span.setStatus({ code: SpanStatusCode.ERROR })
-    }
+    tellStatus(open, response)
     const end = (): void => {
       finish(request)
     }
@@ -81,6 +71,18 @@ export function watchClients(tracer: () => Tracer, metrics: MetricRegistry): voi
     fail(open, error)
     finish(request)
   })
+}
+
+function tellStatus(open: OpenClientSpan, { statusCode: status = 0, httpVersion }: IncomingMessage): void {
+  const { span } = open
+  open.status = String(status)
+  open.version = httpVersion
+  span.setAttribute('http.response.status_code', status)
+  span.setAttribute('network.protocol.version', httpVersion)
+  if (status < 400) return
+  open.errorType = String(status)
+  span.setAttribute('error.type', open.errorType)
+  span.setStatus({ code: SpanStatusCode.ERROR })
 }
 
 function fail(open: OpenClientSpan, error: unknown): void {
@@ -125,6 +127,7 @@ function created(
   request.once('close', () => {
     const { [SPAN]: open, res } = request as typeof request & { readonly res?: IncomingMessage | null }
     if (open && res && isCutOff(res)) fail(open, res.errored)
+    if (open && open.status === undefined && res?.statusCode !== undefined) tellStatus(open, res)
     finish(request)
   })
 }

@@ -25,6 +25,8 @@ export interface RequestRecord {
 
 /** Keys are Symbol.for() underneath: they cross copies of the API. */
 export const REQUEST_KEY: symbol = createContextKey('afterspan.request')
+/** The answered handshake of the connection whose code runs: what is thrown is told of it, and nothing else. */
+export const CONNECTION_KEY: symbol = createContextKey('afterspan.connection')
 /** The task whose attempt is running, as a TaskId. */
 export const TASK_KEY: symbol = createContextKey('afterspan.task')
 

@@ -37,6 +37,7 @@ import { isOfExpress } from './routes/express.ts'
 import type { RequestTeller } from './routes/framework.ts'
 import { watchTakenOver } from './taken-over.ts'
 import { writeTraceHeaders } from './trace-headers.ts'
+import { watchUpgrades } from './upgrades.ts'
 
 export interface ServerSettings {
   readonly manager: AsyncContextManager
@@ -109,20 +110,7 @@ export function watchServers(settings: ServerSettings): RequestTeller {
     endTakenOver()
     return []
   })
-  if (!settings.isMuted)
-    watchHttp2({
-      begin: (head) => {
-        const path = pathOf(head.url ?? '/')
-        if (serving.ignorePaths.has(path)) return undefined
-        const open = begin(serving, head, path, settle)
-        serving.requestStarted()
-        return open
-      },
-      enter: (context) => {
-        serving.manager.enter(context)
-      },
-      traceResponse: serving.traceResponse,
-    })
+  if (!settings.isMuted) watchOthers(serving, settle)
   return {
     recordError(request, error) {
       const open = openOf(request)
@@ -133,6 +121,26 @@ export function watchServers(settings: ServerSettings): RequestTeller {
       if (open) open.route = route
     },
   }
+}
+
+/** Requests that Node tells of in other ways, or not at all. */
+function watchOthers(serving: Serving, settle: Open['settle']): void {
+  const others = {
+    begin: (head: RequestHead) => {
+      // A CONNECT names a host there.
+      const path = head.method === 'CONNECT' && head.httpVersion !== '2' ? '' : pathOf(head.url ?? '/')
+      if (serving.ignorePaths.has(path)) return undefined
+      const open = begin(serving, head, path, settle)
+      serving.requestStarted()
+      return open
+    },
+    enter: (context: Context) => {
+      serving.manager.enter(context)
+    },
+    traceResponse: serving.traceResponse,
+  }
+  watchHttp2(others)
+  watchUpgrades(others)
 }
 
 interface Started {
@@ -277,6 +285,7 @@ function end(serving: Serving, open: Open, outcome: RequestOutcome, status: numb
 
 /** Nobody told of this request: its router is unknown. */
 function infer({ inferredRoutes }: Serving, open: Open, status: number | undefined): void {
+  if (open.path === '') return // a CONNECT has none
   open.inferredRoute = inferredRoutes.of(open.path, status)
   if (open.inferredRoute !== undefined) open.span.setAttribute('afterspan.http.inferred_route', open.inferredRoute)
 }
