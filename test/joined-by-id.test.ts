@@ -1,5 +1,6 @@
 // Queues whose messages take no trace context along: the run finds its task by what the queue calls the message.
 import { node, present, service, type MissingServer, type ServerOf } from '@afterspan/testing'
+import type { StoredSpan } from 'afterspan/internal'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { appFile } from './app.ts'
 import { expectReceipt, toldTrace } from './receipts.ts'
@@ -23,15 +24,25 @@ describe.each([
     const roles = await startRoles({ app: appFile(`${system}.cjs`), node: node(24), env })
     const worker = await roles.startReady('worker')
     const traceIds = { done: await roles.ask('/send/succeeds'), broken: await roles.ask('/send/fails'), killed: '' }
-    await expectReceipt(roles.admin, traceIds.done, {
+    const { tasks } = await expectReceipt(roles.admin, traceIds.done, {
       verdict: 'kept',
       request: { status: 200 },
       tasks: [{ state: 'succeeded', system, confirmed: true, attempts: [{ n: 1, state: 'succeeded' }] }],
     })
+    const [done] = tasks
     const attempts = [{ state: 'retrying' }, { state: 'failed' }]
     await expectReceipt(roles.admin, traceIds.broken, {
       verdict: 'broken',
       tasks: [{ state: 'failed', reason: 'retries_exhausted', system, attempts }],
+    })
+    // The trace of the run is not that of the request; asked by it, the receipt said that nothing was known.
+    const isRun = ({ kind, attributes }: StoredSpan): boolean =>
+      kind === 'consumer' && attributes['messaging.message.id'] === done!.messageId
+    await roles.sink.waitFor((spans) => spans.some(isRun))
+    await expectReceipt(roles.admin, roles.sink.spans().find(isRun)!.traceId, {
+      verdict: 'kept',
+      request: { status: 200 },
+      tasks: [{ state: 'succeeded', taskId: done!.taskId, origin: { traceId: traceIds.done } }],
     })
     // Each attempt has a trace of its own, and stands in that of the request.
     const drawing = await toldTrace(roles.sink, traceIds.broken, 'retrying', 'failed')

@@ -1,5 +1,6 @@
 import type { EpochMs, Receipt, TaskRecord } from '@afterspan/core/internal'
 import type { LedgerStore, RequestRow, TaskRow } from './ledger/store.ts'
+import { copiesOf } from './task-copies.ts'
 import { toRecord } from './task-record.ts'
 import { BAD_STATES, OPEN_STATES } from './task-state.ts'
 
@@ -17,8 +18,10 @@ const MOST_TASKS = 10_000
 
 /** Everything that the ledger knows about one trace. */
 export async function makeReceipt(traceId: string, source: RecordSource): Promise<Receipt> {
-  const requests = await source.ledger.requestsOfTrace(traceId)
-  const rows = await tasksOfTrace(traceId, requests, source.ledger)
+  const { ledger } = source
+  const own = await ledger.requestsOfTrace(traceId)
+  const rows = await withJoined(traceId, await tasksOfTrace(traceId, own, ledger), ledger)
+  const requests = await withPromising(own, rows, ledger)
   const tasks = recordsOf(copiesBeside(rows.toReversed()), requests, source)
   const request = describeRequest(requests, rows)
   return { traceId, ...(request ? { request } : {}), verdict: verdictOf(tasks, requests), tasks }
@@ -33,6 +36,28 @@ async function tasksOfTrace(traceId: string, requests: readonly RequestRow[], le
   if (missing.length === 0) return [...rows]
   const others = await ledger.tasks(missing.slice(0, MOST_TASKS - rows.length))
   return [...rows, ...others.values()].sort((a, b) => spawnedAt(b) - spawnedAt(a))
+}
+
+/** Asked by the trace of a run whose message carried no context: the task that it was a run of, wherever that was promised. */
+async function withJoined(traceId: string, rows: TaskRow[], ledger: LedgerStore): Promise<TaskRow[]> {
+  const joined = await ledger.joinedFromTrace(traceId)
+  if (joined.length === 0) return rows
+  const known = new Map(rows.map((row) => [row.facts.taskId, row]))
+  const tasks = await ledger.tasks(joined.slice(0, MOST_TASKS))
+  const copies = [...tasks.values()].flatMap(({ facts }) => copiesOf(facts))
+  for (const found of [tasks, await ledger.tasks(copies)]) for (const [taskId, row] of found) known.set(taskId, row)
+  return [...known.values()].sort((a, b) => spawnedAt(b) - spawnedAt(a))
+}
+
+/** With the requests that promised what is there. */
+async function withPromising(
+  own: readonly RequestRow[],
+  rows: readonly TaskRow[],
+  ledger: LedgerStore,
+): Promise<readonly RequestRow[]> {
+  const known = new Set(own.map(({ key }) => key))
+  const keys = new Set(rows.map(({ requestKey }) => requestKey).filter((key) => key !== undefined && !known.has(key)))
+  return keys.size === 0 ? own : [...own, ...(await ledger.requests([...keys] as string[])).values()]
 }
 
 function spawnedAt({ facts }: TaskRow): number {

@@ -16,7 +16,7 @@ import type {
   TaskRow,
   TaskStanding,
 } from './store.ts'
-import { MOST_WAIT_MS } from './store.ts'
+import { afterTrace, MOST_WAIT_MS } from './store.ts'
 
 const MOST_LOOKED_AT = 5_000
 
@@ -48,6 +48,14 @@ export class PostgresRows {
     if (ids.length === 0) return new Map()
     const rows = await this.#query('SELECT stray, task_id FROM afterspan.joined WHERE stray = ANY($1)', [ids])
     return new Map(rows.map((row) => [row['stray'] as TaskId, row['task_id'] as TaskId]))
+  }
+
+  async joinedFromTrace(traceId: string): Promise<readonly TaskId[]> {
+    const rows = await this.#query('SELECT DISTINCT task_id FROM afterspan.joined WHERE stray >= $1 AND stray < $2', [
+      traceId,
+      afterTrace(traceId),
+    ])
+    return rows.map((row) => row['task_id'] as TaskId)
   }
 
   async openTasksOf(keys: readonly string[]): Promise<readonly TaskRow[]> {

@@ -21,7 +21,7 @@ import type {
   TaskRow,
   TaskStanding,
 } from './store.ts'
-import { MOST_WAIT_MS } from './store.ts'
+import { afterTrace, MOST_WAIT_MS } from './store.ts'
 
 type Row = Record<string, unknown>
 
@@ -97,6 +97,11 @@ class SqliteLedger implements LedgerStore {
   async joined(ids: readonly TaskId[]): Promise<ReadonlyMap<TaskId, TaskId>> {
     const rows = this.#allOf((marks) => `SELECT stray, task_id FROM joined WHERE stray IN (${marks})`, ids)
     return new Map(rows.map((row) => [row['stray'] as TaskId, row['task_id'] as TaskId]))
+  }
+
+  async joinedFromTrace(traceId: string): Promise<readonly TaskId[]> {
+    const rows = this.#all('SELECT task_id FROM joined WHERE stray >= ? AND stray < ?', traceId, afterTrace(traceId))
+    return [...new Set(rows.map((row) => row['task_id'] as TaskId))]
   }
 
   async openTasksOf(keys: readonly string[]): Promise<readonly TaskRow[]> {

@@ -91,6 +91,11 @@ export function isDue(nextAt: number, now: number): boolean {
   return nextAt <= now || nextAt > now + MOST_WAIT_MS
 }
 
+/** The first of all ids that come after those of a trace: behind its id they have hex digits. */
+export function afterTrace(traceId: string): string {
+  return `${traceId}g`
+}
+
 /** A span on its way to the collector: always the same bytes, so that a second delivery is the same span. */
 export interface OutboxRow {
   readonly spanId: string
@@ -155,6 +160,8 @@ export interface LedgerStore {
   tasksOfMessages(keys: readonly string[]): Promise<readonly TaskRow[]>
   /** The tasks that these are attempts of; without those that are none. */
   joined(ids: readonly TaskId[]): Promise<ReadonlyMap<TaskId, TaskId>>
+  /** The tasks that have a run in this trace, which is not their own: its message carried no context. */
+  joinedFromTrace(traceId: string): Promise<readonly TaskId[]>
   /** Open tasks whose attempt, or whose sending, is in the hands of one of these writers. */
   openTasksOf(keys: readonly string[]): Promise<readonly TaskRow[]>
   /** How each stands, and no more: a request may have promised ten thousand. */

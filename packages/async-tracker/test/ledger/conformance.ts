@@ -198,6 +198,8 @@ export function aLedgerAnswers(create: CreateLedger): void {
     expect(await named(key)).toEqual([taskIdOf(1)])
     expect(await store.joined([strayIdOf(4), taskIdOf(1)])).toEqual(new Map([[strayIdOf(4), taskIdOf(1)]]))
     expect(await store.joined([])).toEqual(new Map())
+    expect(await store.joinedFromTrace(strayIdOf(4).slice(0, 32))).toEqual([taskIdOf(1)])
+    expect(await store.joinedFromTrace(taskIdOf(1).slice(0, 32))).toEqual([])
     await store.commit({ joined: [{ stray: strayIdOf(4), taskId: taskIdOf(2) }] })
     expect(await store.joined([strayIdOf(4)])).toEqual(new Map([[strayIdOf(4), taskIdOf(2)]]))
     await store.close()

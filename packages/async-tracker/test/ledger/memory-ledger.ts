@@ -66,6 +66,10 @@ export class MemoryLedger implements LedgerStore {
   async tasksOfMessages(keys: readonly string[]): Promise<readonly TaskRow[]> {
     return this.#tasksWhere(({ facts }) => keys.includes(messageOfFacts(facts) ?? ''))
   }
+  async joinedFromTrace(traceId: string): Promise<readonly TaskId[]> {
+    const found = [...this.#tables.joined].filter(([stray]) => stray.startsWith(traceId))
+    return [...new Set(found.map(([, taskId]) => taskId))]
+  }
   async joined(ids: readonly TaskId[]): Promise<ReadonlyMap<TaskId, TaskId>> {
     return picked(this.#tables.joined, ids)
   }

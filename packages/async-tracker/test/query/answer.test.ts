@@ -15,6 +15,7 @@ import {
   ms,
   requestRef,
   started,
+  strayIdOf,
   succeeded,
   taskIdOf,
   tell,
@@ -61,6 +62,20 @@ async function rows(address: string): Promise<FlatTask[]> {
   expect(status).toBe(200)
   return (body as { tasks: FlatTask[] }).tasks
 }
+
+test('a receipt by the trace of a run whose message carried no context has the task that it was a run of', async () => {
+  const joining = createSqliteLedger(tempDir('answer'))
+  await joining.open()
+  await joining.commit({ tasks: [taskOf(1, 0, 10, ...done)], requests: [requestRow(1, 16)] })
+  await joining.commit({ joined: [{ stray: strayIdOf(9), taskId: taskIdOf(0) }] })
+  const by = async (traceId: string): Promise<unknown> =>
+    (await answer(`/receipt/${traceId}`, new URLSearchParams(), { ...source, ledger: joining })).body
+  const task = { taskId: taskIdOf(0), state: 'succeeded', route: '/orders', origin: { traceId: TRACE } }
+  const run = strayIdOf(9).slice(0, 32)
+  expect(await by(run)).toMatchObject({ traceId: run, verdict: 'kept', request: { status: 202 }, tasks: [task] })
+  expect(await by(hex(0x99, 32))).toMatchObject({ verdict: 'unknown', tasks: [] })
+  await joining.close()
+})
 
 describe('tasks', () => {
   test.for<[string, string[]]>([
