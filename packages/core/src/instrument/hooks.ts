@@ -34,15 +34,6 @@ export function createModuleHooks(options: {
   const asked = new Map<string, () => void>()
   const loads = new Map<string, (file: string) => void>()
   const status = createInstrumentationStatus()
-  const onError =
-    (name: string) =>
-    (error: unknown): void => {
-      say(
-        'AFS_HOOK_FAILED',
-        `${name}: ${error instanceof Error ? error.message : String(error)}. The app goes on without it.`,
-        name,
-      )
-    }
   return {
     status,
     isMuted: options.isMuted,
@@ -57,9 +48,8 @@ export function createModuleHooks(options: {
     },
     start() {
       const active = hooks.filter((hook) => !options.isMuted(hook.name))
-      const packages = createHookedPackages(
-        active.map((hook) => [hook, patchOf(hook, status, onError(hook.name))] as const),
-      )
+      const patched = active.map((hook) => [hook, patchOf(hook, status, onError(hook.name))] as const)
+      const packages = createHookedPackages(patched)
       const wanted = CATALOGUE.filter((entry) => !options.isMuted(entry.instrumentation))
       const waiting = new Map(wanted.map((entry) => [entry.module, entry]))
       const modules = [...new Set([...packages.modules, ...wanted.map((entry) => entry.module)])]
@@ -92,6 +82,13 @@ export function createModuleHooks(options: {
         failed: onError('module hooks'),
       })
     },
+  }
+}
+
+function onError(name: string): (error: unknown) => void {
+  return (error) => {
+    const said = error instanceof Error ? error.message : String(error)
+    say('AFS_HOOK_FAILED', `${name}: ${said}. The app goes on without it.`, name)
   }
 }
 
