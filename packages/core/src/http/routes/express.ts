@@ -2,9 +2,10 @@
 // of a mounted router is found by walking the tree once for each Route object, and remembered.
 import type { ModuleHook } from '../../contracts/module-hook.ts'
 import { pathOf } from '../request-attributes.ts'
+import { mountOf, type RegexpLayer } from './express-mount.ts'
 import type { RequestTeller } from './framework.ts'
 
-interface Layer {
+interface Layer extends RegexpLayer {
   readonly route?: Route
   readonly handle?: unknown
   readonly name?: string
@@ -33,12 +34,16 @@ interface ExpressRequest {
 const MOUNT: unique symbol = Symbol.for('afterspan.mount') as never
 /** All templates of a route: its router may be mounted more than once, and each path may be one of a list. */
 const templates = new WeakMap<Route, readonly string[]>()
+/** Those of a route whose router was reached by a function, by the root. */
+const behind = new WeakMap<Router, WeakMap<Route, readonly string[]>>()
 const patterns = new Map<string, RegExp | undefined>()
 const MOST_LAYERS = 10_000
 const MOST_TEMPLATES = 64
 const MOST_DEPTH = 10
 /** The apps that were mounted on an app. */
 const mounted = new WeakMap<App, App[]>()
+/** Once Express is looked for: patches the router of an app whose Express was not seen as it was loaded. */
+let adopt: ((router: Router) => void) | undefined
 
 /** Whether Express served it, routed or not. */
 export function isOfExpress(request: unknown): boolean {
@@ -51,9 +56,15 @@ export function expressRoute(request: unknown): string | undefined {
   if (!route || !app) return undefined
   const known = templates.get(route) ?? findAll(app, route)
   if (known.length === 1) return known[0]
-  if (known.length === 0) return clean((baseUrl ?? '') + texts(route.path)[0]!)
   const path = pathOf(originalUrl ?? '').slice(0, 1_024)
-  return known.find((template) => patternOf(template)?.test(path)) ?? known[0]
+  if (known.length === 0) return baseUrl ? behindMount(app, route, path) : clean(texts(route.path)[0]!)
+  // A path that is a regular expression of the app's own cannot be tried: it is what is left.
+  return (
+    known.find((template) => patternOf(template)?.test(path)) ??
+    behindMount(app, route, path) ??
+    known.find((template) => /\/\^|\\/.test(template)) ??
+    known[0]
+  )
 }
 
 function findAll(app: App, route: Route): readonly string[] {
@@ -64,10 +75,26 @@ function findAll(app: App, route: Route): readonly string[] {
   return all
 }
 
+/** The route is not in the tree: its router was handed the request by a function, which is mounted somewhere. */
+function behindMount(app: App, route: Route, path: string): string | undefined {
+  const root = rootRouter(app)
+  let found = root && behind.get(root)?.get(route)
+  if (root && !found) {
+    const mounts: string[] = []
+    findMounts(root, appPrefixes(app), { left: MOST_LAYERS, found: mounts })
+    found = joined([...new Set(mounts)], route.path).map(clean)
+    behind.set(root, (behind.get(root) ?? new WeakMap<Route, readonly string[]>()).set(route, found))
+  }
+  return found?.find((template) => patternOf(template)?.test(path))
+}
+
 /** Express gives the request back to the outer app before an error goes on there: the route may be of an app that is mounted on this one. */
 function findIn(app: App, route: Route, search: Search, depth: number): void {
   const root = rootRouter(app)
-  if (root) find(root, route, appPrefixes(app), search)
+  if (root) {
+    adopt?.(root)
+    find(root, route, appPrefixes(app), search)
+  }
   if (search.found.length === 0 && depth < MOST_DEPTH)
     for (const inner of mounted.get(app) ?? []) findIn(inner, route, search, depth + 1)
 }
@@ -111,9 +138,24 @@ function find(router: Router, route: Route, prefixes: readonly string[], search:
     if (search.left-- <= 0 || search.found.length >= MOST_TEMPLATES) return
     if (layer.route === route) search.found.push(...joined(prefixes, route.path))
     const handle = layer.handle as Router | undefined
-    if (!layer.route && handle && Array.isArray(handle.stack))
-      find(handle, route, joined(prefixes, layer[MOUNT] ?? layer.rawPath ?? ''), search)
+    if (!layer.route && handle && Array.isArray(handle.stack)) find(handle, route, prefixesAt(layer, prefixes), search)
   }
+}
+
+function findMounts(router: Router, prefixes: readonly string[], search: Search): void {
+  for (const layer of router.stack ?? []) {
+    if (layer.route || search.left-- <= 0 || search.found.length >= MOST_TEMPLATES) continue
+    const paths = prefixesAt(layer, prefixes)
+    search.found.push(...paths)
+    const handle = layer.handle as Router | undefined
+    if (handle && Array.isArray(handle.stack)) findMounts(handle, paths, search)
+  }
+}
+
+/** None where nobody knows: routers before 2.3 that were not seen as they were mounted. */
+function prefixesAt(layer: Layer, prefixes: readonly string[]): readonly string[] {
+  const path = layer[MOUNT] ?? layer.rawPath ?? mountOf(layer)
+  return path === undefined ? [] : joined(prefixes, path)
 }
 
 function joined(prefixes: readonly string[], path: unknown): string[] {
@@ -145,6 +187,15 @@ function clean(path: string): string {
 /** Remembers mount paths (Express 4 and routers before 2.3 do not) and sees errors, which reach either an error-handling layer or the end of the root router. */
 export function expressHook({ recordError: onError }: RequestTeller): ModuleHook {
   const patchedLayers = new WeakSet<object>()
+  const adopted = new WeakSet<object>()
+  adopt = (router) => {
+    const proto = Object.getPrototypeOf(router) as object | null
+    if (!proto || adopted.has(proto)) return
+    adopted.add(proto)
+    // Where it is no router's, nothing of it is ours.
+    if (typeof (proto as { handle?: unknown }).handle === 'function') patchRouter(proto)
+    watchErrors(router)
+  }
   return {
     name: 'express',
     module: 'express',
@@ -152,36 +203,39 @@ export function expressHook({ recordError: onError }: RequestTeller): ModuleHook
     patch(exports) {
       watchMounts(exports.application)
       const Router = exports.Router
-      const proto = typeof Router.use === 'function' ? Router : Router.prototype
-      wrap(
-        proto,
-        'use',
-        (original) =>
-          function (this: Router, ...args: unknown[]) {
-            const before = this.stack?.length ?? 0
-            const result = original.apply(this, args)
-            const path = typeof args[0] === 'function' ? '/' : args[0]
-            for (const layer of (this.stack ?? []).slice(before)) layer[MOUNT] = path
-            watchErrors(this)
-            return result
-          },
-      )
-      // Named parameters, not `...args`: with an array of arguments that is written to, V8 kept every request until the next
-      // full collection, and the young generation grew to 128 MB.
-      wrap(
-        proto,
-        'handle',
-        (original) =>
-          function (this: Router, request: unknown, response: unknown, out: unknown) {
-            watchErrors(this)
-            if (typeof out !== 'function') return original.call(this, request, response, out)
-            return original.call(this, request, response, function (this: unknown, error: unknown) {
-              if (error && error !== 'route' && error !== 'router') onError(request, error)
-              return out.call(this, error) as unknown
-            })
-          },
-      )
+      patchRouter(typeof Router.use === 'function' ? Router : Router.prototype)
     },
+  }
+
+  function patchRouter(proto: object): void {
+    wrap(
+      proto,
+      'use',
+      (original) =>
+        function (this: Router, ...args: unknown[]) {
+          const before = this.stack?.length ?? 0
+          const result = original.apply(this, args)
+          const path = typeof args[0] === 'function' ? '/' : args[0]
+          for (const layer of (this.stack ?? []).slice(before)) layer[MOUNT] = path
+          watchErrors(this)
+          return result
+        },
+    )
+    // Named parameters, not `...args`: with an array of arguments that is written to, V8 kept every request until the next
+    // full collection, and the young generation grew to 128 MB.
+    wrap(
+      proto,
+      'handle',
+      (original) =>
+        function (this: Router, request: unknown, response: unknown, out: unknown) {
+          watchErrors(this)
+          if (typeof out !== 'function') return original.call(this, request, response, out)
+          return original.call(this, request, response, function (this: unknown, error: unknown) {
+            if (error && error !== 'route' && error !== 'router') onError(request, error)
+            return out.call(this, error) as unknown
+          })
+        },
+    )
   }
 
   function watchErrors(router: Router): void {

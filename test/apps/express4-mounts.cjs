@@ -1,0 +1,1 @@
+require('./express-mounts-app.cjs')(require('express4'))
