@@ -185,16 +185,16 @@ function clean(path: string): string {
 }
 
 /** Remembers mount paths (Express 4 and routers before 2.3 do not) and sees errors, which reach either an error-handling layer or the end of the root router. */
-export function expressHook({ recordError: onError }: RequestTeller): ModuleHook {
-  const patchedLayers = new WeakSet<object>()
+export function expressHook(teller: RequestTeller): ModuleHook {
+  const patch = routerPatch(teller)
   const adopted = new WeakSet<object>()
   adopt = (router) => {
     const proto = Object.getPrototypeOf(router) as object | null
     if (!proto || adopted.has(proto)) return
     adopted.add(proto)
     // Where it is no router's, nothing of it is ours.
-    if (typeof (proto as { handle?: unknown }).handle === 'function') patchRouter(proto)
-    watchErrors(router)
+    if (typeof (proto as { handle?: unknown }).handle === 'function') patch.router(proto)
+    patch.layers(router)
   }
   return {
     name: 'express',
@@ -203,42 +203,55 @@ export function expressHook({ recordError: onError }: RequestTeller): ModuleHook
     patch(exports) {
       watchMounts(exports.application)
       const Router = exports.Router
-      patchRouter(typeof Router.use === 'function' ? Router : Router.prototype)
+      patch.router(typeof Router.use === 'function' ? Router : Router.prototype)
     },
   }
+}
 
-  function patchRouter(proto: object): void {
-    wrap(
-      proto,
-      'use',
-      (original) =>
-        function (this: Router, ...args: unknown[]) {
-          const before = this.stack?.length ?? 0
-          const result = original.apply(this, args)
-          const path = typeof args[0] === 'function' ? '/' : args[0]
-          for (const layer of (this.stack ?? []).slice(before)) layer[MOUNT] = path
-          watchErrors(this)
-          return result
-        },
-    )
-    // Named parameters, not `...args`: with an array of arguments that is written to, V8 kept every request until the next
-    // full collection, and the young generation grew to 128 MB.
-    wrap(
-      proto,
-      'handle',
-      (original) =>
-        function (this: Router, request: unknown, response: unknown, out: unknown) {
-          watchErrors(this)
-          if (typeof out !== 'function') return original.call(this, request, response, out)
-          return original.call(this, request, response, function (this: unknown, error: unknown) {
-            if (error && error !== 'route' && error !== 'router') onError(request, error)
-            return out.call(this, error) as unknown
-          })
-        },
-    )
+function routerPatch({ recordError: onError }: RequestTeller): {
+  router(proto: object): void
+  layers(of: Router): void
+} {
+  const watchErrors = layerPatch(onError)
+  return {
+    layers: watchErrors,
+    router(proto) {
+      wrap(
+        proto,
+        'use',
+        (original) =>
+          function (this: Router, ...args: unknown[]) {
+            const before = this.stack?.length ?? 0
+            const result = original.apply(this, args)
+            const path = typeof args[0] === 'function' ? '/' : args[0]
+            for (const layer of (this.stack ?? []).slice(before)) layer[MOUNT] = path
+            watchErrors(this)
+            return result
+          },
+      )
+      // Named parameters, not `...args`: with an array of arguments that is written to, V8 kept every request until the next
+      // full collection, and the young generation grew to 128 MB.
+      wrap(
+        proto,
+        'handle',
+        (original) =>
+          function (this: Router, request: unknown, response: unknown, out: unknown) {
+            watchErrors(this)
+            if (typeof out !== 'function') return original.call(this, request, response, out)
+            return original.call(this, request, response, function (this: unknown, error: unknown) {
+              if (error && error !== 'route' && error !== 'router') onError(request, error)
+              return out.call(this, error) as unknown
+            })
+          },
+      )
+    },
   }
+}
 
-  function watchErrors(router: Router): void {
+/** The class of a router's layers, once. */
+function layerPatch(onError: RequestTeller['recordError']): (router: Router) => void {
+  const patchedLayers = new WeakSet<object>()
+  return (router) => {
     const first = router.stack?.[0]
     const layerProto = first && Object.getPrototypeOf(first)
     if (!layerProto || patchedLayers.has(layerProto)) return
