@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
-import { integrationsIn, integrationsOutside, internalFromPreload, probesIn } from './integration-bundles.mjs'
+import { filesNamedIn, integrationsIn, integrationsOutside, internalFromPreload } from './integration-bundles.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const packages = join(root, 'packages')
@@ -65,6 +65,8 @@ async function bundle() {
       jobs.push(one(join(core, `src/databases/${name}.ts`), into(`database-${name}.js`), [sharedModules]))
     const official = (name, file) => one(`@opentelemetry/${name}`, into(file), [sharedModules], { resolveDir: core })
     jobs.push(official('instrumentation', 'otel-instrumentation.js'))
+    for (const name of filesNamedIn(join(core, 'src/queues/queue-hooks.ts')))
+      jobs.push(one(join(core, `src/queues/${name}.ts`), into(`queue-${name}.js`), [sharedModules]))
     for (const name of instrumentations()) jobs.push(official(`instrumentation-${name}`, `instrumentation-${name}.js`))
   }
   jobs.push(one(join(tracker, 'side.ts'), join(all, 'dist/bundle/side-patrol.js'), []))
@@ -72,7 +74,7 @@ async function bundle() {
   jobs.push(one(join(packages, 'health/src/side.ts'), join(all, 'dist/bundle/side-health.js'), []))
   const health = join(packages, 'health/src')
   jobs.push(one(join(health, 'grpc-server.ts'), join(bundleDir, 'grpc-server.js'), [sharedModules]))
-  for (const name of probesIn(join(health, 'client-hooks.ts')))
+  for (const name of filesNamedIn(join(health, 'client-hooks.ts')))
     jobs.push(one(join(health, `probes/${name}.ts`), join(bundleDir, `probe-${name}.js`), [sharedModules]))
   await Promise.all(jobs)
 }

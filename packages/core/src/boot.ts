@@ -32,6 +32,7 @@ import { apiHook, setGlobals } from './instrument/api-check.ts'
 import { createModuleHooks, type ModuleHooks } from './instrument/hooks.ts'
 import { mutedBy } from './instrument/muted.ts'
 import { watchNeighbours } from './instrument/neighbours.ts'
+import { watchQueues } from './queues/queue-hooks.ts'
 import * as requireHook from './instrument/require-hook.ts'
 import { integrationHook } from './instrument/integration-hook.ts'
 import { exportLogs } from './logs/export/start-logs.ts'
@@ -165,7 +166,9 @@ function keeping(kept: Kept, exporter: Exporter): Keeping {
 }
 
 function moduleHooks(bundleDir: string, { instrumentations, doctorDir }: CoreConfig): ModuleHooks {
-  return createModuleHooks({ bundleDir, isMuted: mutedBy(instrumentations), reportDir: doctorDir })
+  const hooks = createModuleHooks({ bundleDir, isMuted: mutedBy(instrumentations), reportDir: doctorDir })
+  watchQueues(bundleDir, hooks)
+  return hooks
 }
 
 /** The two threads' ways to the outside. */

@@ -12,6 +12,8 @@ export interface ModuleHook {
   readonly imports?: readonly string[]
   /** Semver range of what is supported; outside it: said once, left alone. '*' for builtins. */
   readonly versions: string
+  /** A version outside of the range is left alone without a word: of what the app's own dependencies bring along nobody wants to hear. */
+  readonly isQuiet?: true
   /** May mutate the exports, or return a replacement. A throw is counted and said; the app gets the exports as they were. */
   patch(
     exports: any,

@@ -3,8 +3,9 @@ import type { TaskId, TraceRef } from '../contracts/task.ts'
 import { inFlight } from '../http/in-flight.ts'
 import { recentRequests } from '../http/recent-requests.ts'
 import { activeRequest, activeTask, CONNECTION_KEY, type RequestRecord } from '../http/request-record.ts'
-import { takeThrower } from '../sdk/last-thrower.ts'
+import { lateThrowers, takeThrowers } from '../sdk/last-thrower.ts'
 import { refOf } from '../tasks/producer.ts'
+import { hasLeftScope } from './left-scope.ts'
 
 /** Whose code threw. */
 export interface Culprit {
@@ -16,19 +17,35 @@ export interface Culprit {
 const RECENT_MS = 60_000
 
 /**
- * The bound function that threw a moment ago says whose it is, also where somebody else's callback called it; else the context
- * that is still active in Node's handlers. Without either nobody is named: a request that happens to be in flight alone may have
- * nothing to do with it. Only a stack that ran over has lost its context for certain: then the one that is there alone has it.
+ * The bound function that threw a moment ago says whose it is, also where somebody else's callback called it, and also that it is
+ * nobody's; else the context that is still active in Node's handlers. Without either nobody is named: a request that happens to be
+ * in flight alone may have nothing to do with it. Only a stack that ran over has lost its context for certain: then the one that is
+ * there alone has it.
  */
-export function findCulprit(error: unknown): Culprit | undefined {
-  const found = culpritOf(takeThrower()) ?? culpritOf(context.active())
+export function findCulprit(error: unknown, origin: string): Culprit | undefined {
+  const found = origin === 'unhandledRejection' ? rejecter() : thrower(error)
   if (found || !isOverflow(error)) return found
   const [only] = inFlight
   return only && findCandidates().length === 1 ? { ref: only.ref, record: only.record } : undefined
 }
 
-function culpritOf(from: Context | undefined): Culprit | undefined {
-  if (!from) return undefined
+function thrower(error: unknown): Culprit | undefined {
+  const noted = takeThrowers()
+  if (noted.length > 0) return agreed(noted.map(culpritOf))
+  return hasLeftScope(error) ? undefined : culpritOf(context.active())
+}
+
+/** Whose promise it is; but a bound function of somebody else's that threw just before may have been called within that one's. */
+function rejecter(): Culprit | undefined {
+  return agreed([context.active(), ...lateThrowers()].map(culpritOf))
+}
+
+/** The one that all of them name. */
+function agreed([first, ...others]: readonly (Culprit | undefined)[]): Culprit | undefined {
+  return others.every((other) => other?.ref.spanId === first?.ref.spanId) ? first : undefined
+}
+
+function culpritOf(from: Context): Culprit | undefined {
   const record = activeRequest(from)
   if (record) return { ref: record.ref, record }
   const span = trace.getSpan(from)

@@ -30,7 +30,7 @@ export function watchCrashes(deps: CrashDeps): (exitCode: number) => boolean {
     try {
       if (isOfDomain()) return
       const isCrash = isFatal()
-      const uncaught = { error, culprit: findCulprit(error), candidates: findCandidates(), origin, isCrash }
+      const uncaught = { error, culprit: findCulprit(error, origin), candidates: findCandidates(), origin, isCrash }
       if (isCrash) {
         endInFlight(deps, uncaught)
         deps.sendLastWords()

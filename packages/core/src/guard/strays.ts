@@ -54,8 +54,9 @@ export function createStrays(
       if (uncaught.origin !== 'unhandledRejection') announce(uncaught)?.fail()
     },
     rejected(error) {
-      const who = { culprit: findCulprit(error), candidates: findCandidates() }
-      return announce({ error, origin: 'unhandledRejection', ...who, isCrash: false })
+      const origin = 'unhandledRejection'
+      const who = { culprit: findCulprit(error, origin), candidates: findCandidates() }
+      return announce({ error, origin, ...who, isCrash: false })
     },
   }
 }

@@ -182,7 +182,7 @@ function patchOf(
     const isEsm = namespace[Symbol.toStringTag] === 'Module'
     if (version && !inRange(version, hook.versions)) {
       status.set(hook.name, hook.module, version, 'unsupported', hook.versions)
-      sayUnsupportedVersion(hook.name, hook.module, version, hook.versions)
+      if (!hook.isQuiet) sayUnsupportedVersion(hook.name, hook.module, version, hook.versions)
       return exports
     }
     try {

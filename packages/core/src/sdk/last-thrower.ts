@@ -2,23 +2,33 @@
 // It leaves a note. An error cannot be caught and thrown again for it: Node would show another line of code above the stack.
 import type { Context } from '@opentelemetry/api'
 
-let thrower: Context | undefined
-/** Two threw before anybody asked: the first was caught, and which the error is from cannot be said. */
-let isAmbiguous = false
+const MOST = 8
+let throwers: Context[] = []
+let lately: Context[] = []
 
 export function noteThrower(context: Context): void {
-  if (thrower === undefined) queueMicrotask(forget) // an error that ends the turn is asked for before that
-  else if (thrower !== context) isAmbiguous = true
-  thrower = context
+  if (throwers.length === 0) queueMicrotask(forget) // an error that ends the turn is asked for before that
+  // What a promise was rejected with comes when all microtasks are over.
+  if (lately.length === 0) setImmediate(forgetLately).unref()
+  for (const those of [throwers, lately]) if (those.length < MOST && !those.includes(context)) those.push(context)
 }
 
-export function takeThrower(): Context | undefined {
-  const found = isAmbiguous ? undefined : thrower
+/** Several threw, or one threw through several, before anybody asked: which of them the error is from cannot be said. */
+export function takeThrowers(): readonly Context[] {
+  const found = throwers
   forget()
   return found
 }
 
+/** Those that a promise may have been rejected by which is somebody else's. */
+export function lateThrowers(): readonly Context[] {
+  return lately
+}
+
 function forget(): void {
-  thrower = undefined
-  isAmbiguous = false
+  throwers = []
+}
+
+function forgetLately(): void {
+  lately = []
 }

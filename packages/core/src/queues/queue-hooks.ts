@@ -1,0 +1,76 @@
+// Queues and limits within the process that all requests share. Their libraries run what waits in the context of whoever made room for
+// it, and an error that nobody catches there would be told of the wrong request: docs/decisions/stray-errors.md. Each is looked at
+// when the app loads it; what follows it is a bundle of its own, but for fastq, which is in every Fastify app.
+import { join } from 'node:path'
+import { requireKept } from '../code-cache.ts'
+import type { ModuleHook } from '../contracts/module-hook.ts'
+import type { ModuleHooks } from '../instrument/hooks.ts'
+import type * as AsyncLock from './async-lock.ts'
+import type * as Async from './async.ts'
+import type * as Bottleneck from './bottleneck.ts'
+import type * as DataLoader from './dataloader.ts'
+import { fastqHook } from './fastq.ts'
+
+interface SharedQueue extends Omit<ModuleHook, 'patch'> {
+  /** queues/<file>.ts, a bundle of its own. */
+  readonly file: string
+  patch(file: any, exports: any): unknown
+}
+
+export const SHARED_QUEUES: readonly SharedQueue[] = [
+  {
+    name: 'async',
+    module: 'async',
+    versions: '>=3.0.0 <4',
+    file: 'async',
+    patch: ({ patchAll }: typeof Async, exports) => patchAll(exports),
+  },
+  {
+    name: 'async (queue)',
+    module: 'async',
+    files: ['internal/queue.js'],
+    versions: '>=3.0.0 <4',
+    file: 'async',
+    patch: ({ patchQueue }: typeof Async, exports) => patchQueue(exports),
+  },
+  {
+    name: 'async (memoize)',
+    module: 'async',
+    files: ['memoize.js'],
+    versions: '>=3.0.0 <4',
+    file: 'async',
+    patch: ({ patchMemoize }: typeof Async, exports) => patchMemoize(exports),
+  },
+  {
+    name: 'async-lock',
+    module: 'async-lock',
+    versions: '>=1.1.0 <2',
+    file: 'async-lock',
+    patch: ({ patch }: typeof AsyncLock, exports) => patch(exports),
+  },
+  {
+    name: 'bottleneck',
+    module: 'bottleneck',
+    files: ['lib/Bottleneck.js', 'light.js', 'es5.js'],
+    versions: '>=2.0.0 <3',
+    file: 'bottleneck',
+    patch: ({ patch }: typeof Bottleneck, exports) => patch(exports),
+  },
+  {
+    name: 'dataloader',
+    module: 'dataloader',
+    versions: '>=2.0.0 <3',
+    file: 'dataloader',
+    patch: ({ patch }: typeof DataLoader, exports) => patch(exports),
+  },
+]
+
+export function watchQueues(bundleDir: string, hooks: Pick<ModuleHooks, 'add'>): void {
+  hooks.add(fastqHook)
+  for (const { file, patch, ...said } of SHARED_QUEUES)
+    hooks.add({
+      ...said,
+      isQuiet: true,
+      patch: (exports) => patch(requireKept(join(bundleDir, `queue-${file}.js`)), exports),
+    })
+}

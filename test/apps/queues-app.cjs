@@ -1,0 +1,92 @@
+// Two requests that meet in a queue of the app's. The first one's work holds it until the second one's waits there too, which then fails.
+const { AsyncResource } = require('node:async_hooks')
+const { createServer } = require('node:http')
+
+module.exports = ({ fastq, async, asyncQueue, Bottleneck, AsyncLock, DataLoader }) => {
+  const failing = (act) => () => {
+    throw new RangeError(`of the second of ${act}`)
+  }
+  const rethrow = (error) => {
+    if (error) throw error
+  }
+  /** A worker for work that is a function, and calls back from a timer: what is thrown there is caught by nobody. */
+  const worker = (work, done) => {
+    work().then(
+      () => setTimeout(() => done(), 1),
+      (error) => setTimeout(() => done(error), 1),
+    )
+  }
+  const bare = (work, done) => void work(done)
+  const limiter = new Bottleneck({ maxConcurrent: 1 })
+  const lock = new AsyncLock()
+  const queues = {
+    fastq: fastq(worker, 1),
+    throwing: fastq(bare, 1),
+    rejecting: fastq(bare, 1),
+    promised: fastq.promise((work) => work(), 1),
+    async: async.queue(worker, 1),
+    asyncOfPromises: async.queue((work) => work(), 1),
+    priority: async.priorityQueue(async (work) => work(), 1),
+    cargo: async.cargo(([work], done) => worker(work, done), 1),
+    file: asyncQueue(worker, 1),
+  }
+  const memoized = async.memoize((key, callback) => held.memoize.promise.then(() => setTimeout(() => callback(), 1)))
+  let batch
+  const loader = new DataLoader(
+    async (keys) => keys.map((key) => (key === 'second' ? new RangeError('of the second') : key)),
+    {
+      batchScheduleFn: (dispatch) => (batch = dispatch),
+    },
+  )
+  const pool = []
+
+  /** Each gives its work to a queue, and waits for nothing. */
+  const acts = {
+    fastq: (work) => queues.fastq.push(work, rethrow),
+    // Thrown within the call that the first one's work makes when it is done.
+    fastqThrows: (work, isFirst, fail) =>
+      queues.throwing.push(isFirst ? (done) => held.fastqThrows.promise.then(() => setTimeout(() => done(), 1)) : fail),
+    // The same in its promise: whose it is, nobody can say.
+    fastqRejects: (work, isFirst, fail) =>
+      queues.rejecting.push(
+        isFirst
+          ? async (done) => {
+              await held.fastqRejects.promise
+              done()
+            }
+          : fail,
+      ),
+    fastqPromise: (work) => void queues.promised.push(work).finally(() => {}),
+    asyncQueue: (work) => queues.async.push(work, rethrow),
+    asyncPromise: (work) => void queues.priority.pushAsync(work),
+    asyncCargo: (work) => queues.cargo.push(work, rethrow),
+    asyncFile: (work) => queues.file.push(work, rethrow),
+    asyncMemoize: (work, isFirst, fail) => memoized('key', isFirst ? () => {} : fail),
+    bottleneck: (work) => void limiter.schedule(work),
+    asyncLock: (work) => void lock.acquire('key', work),
+    dataloader: (_work, isFirst) => {
+      void loader.load(isFirst ? 'first' : 'second')
+      if (!isFirst) batch()
+    },
+    // As Node advises; but the first one's timer is what its error is thrown through.
+    resource: (work, isFirst, fail) => {
+      if (isFirst) held.resource.promise.then(() => setTimeout(() => pool.splice(0).forEach((call) => call()), 1))
+      else pool.push(AsyncResource.bind(fail))
+    },
+  }
+  const held = Object.fromEntries(Object.keys(acts).map((act) => [act, Promise.withResolvers()]))
+  held.memoize = held.asyncMemoize
+
+  process.on('uncaughtException', () => {})
+  process.on('unhandledRejection', () => {})
+  const server = createServer((req, res) => {
+    const [, act, which] = req.url.split('/')
+    const isFirst = which === 'first'
+    if (act in acts) {
+      const fail = failing(act)
+      acts[act](isFirst ? () => held[act].promise : async () => fail(), isFirst, fail)
+    }
+    if (!isFirst) res.on('close', () => held[act].resolve())
+    res.end('ok')
+  }).listen(0, '127.0.0.1', () => console.log(`listening ${server.address().port}`))
+}

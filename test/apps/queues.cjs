@@ -1,0 +1,8 @@
+require('./queues-app.cjs')({
+  fastq: require('fastq'),
+  async: require('async'),
+  asyncQueue: require('async/queue'),
+  Bottleneck: require('bottleneck'),
+  AsyncLock: require('async-lock'),
+  DataLoader: require('dataloader'),
+})

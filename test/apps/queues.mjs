@@ -1,0 +1,9 @@
+import AsyncLock from 'async-lock'
+import * as async from 'async'
+import asyncQueue from 'async/queue.js'
+import Bottleneck from 'bottleneck'
+import DataLoader from 'dataloader'
+import fastq from 'fastq'
+import run from './queues-app.cjs'
+
+run({ fastq, async, asyncQueue, Bottleneck, AsyncLock, DataLoader })

@@ -1,0 +1,57 @@
+import { bothFormats, get, pollUntil, startPreloaded } from '@afterspan/testing'
+import { startOtlpSink } from 'afterspan/internal'
+import { expect } from 'vitest'
+import { appFile, listening, traceIdOf } from './app.ts'
+import { expectReceipt } from './receipts.ts'
+
+const ACTS = [
+  'fastq',
+  'fastqThrows',
+  'fastqPromise',
+  'asyncQueue',
+  'asyncPromise',
+  'asyncCargo',
+  'asyncFile',
+  'asyncMemoize',
+  'bottleneck',
+  'asyncLock',
+  'dataloader',
+]
+/** Whose it is cannot be said: it is nobody's, and not the first one's. */
+const NOBODYS = ['fastqRejects', 'resource']
+
+bothFormats(
+  'what one request had put into a queue was told of the request whose work ran before it',
+  { cjs: appFile('queues.cjs'), mjs: appFile('queues.mjs') },
+  async ({ app: file, node }) => {
+    const sink = await startOtlpSink()
+    const app = startPreloaded({ app: file, node: node.path, sink, env: { OTEL_SERVICE_NAME: 'web' } })
+    const url = await listening(app)
+    const ask = async (act: string, which: string) => traceIdOf(await get(`${url}/${act}/${which}`))
+    const pairs: [act: string, first: string, second: string][] = []
+    for (const act of [...ACTS, ...NOBODYS]) pairs.push([act, await ask(act, 'first'), await ask(act, 'second')])
+    const admin = await app.adminUrl()
+    for (const [act, , second] of pairs.filter((pair) => ACTS.includes(pair[0]))) {
+      const { tasks } = await expectReceipt(admin, second, { verdict: 'broken' })
+      expect([act, tasks]).toMatchObject([act, [{ state: 'failed', name: 'RangeError' }]])
+    }
+    const nobodys = await pollUntil(
+      async () => {
+        const { tasks = [] } = JSON.parse((await get(`${admin}/tasks`)).text) as { tasks?: Record<string, unknown>[] }
+        const found = tasks.filter(({ unattributed, state }) => unattributed && state === 'failed')
+        return found.length === NOBODYS.length ? found : undefined
+      },
+      { timeoutMs: 20_000 },
+    )
+    for (const row of nobodys) expect(row).toMatchObject({ state: 'failed', error_type: 'RangeError' })
+    const candidates = pairs.filter(([act]) => act === 'resource').map(([, ...traces]) => traces)[0]!
+    expect(nobodys.find(({ reason }) => reason === 'threw')?.['candidates']).toEqual(expect.arrayContaining(candidates))
+    for (const [act, first] of pairs) {
+      const { tasks } = await expectReceipt(admin, first, {})
+      expect([act, tasks]).toEqual([act, []])
+    }
+    expect(app.stderr).toBe('')
+    await app.stop()
+    await sink.close()
+  },
+)
