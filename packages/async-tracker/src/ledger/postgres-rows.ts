@@ -58,9 +58,13 @@ export class PostgresRows {
     return rows.map((row) => row['task_id'] as TaskId)
   }
 
-  async openTasksOf(keys: readonly string[]): Promise<readonly TaskRow[]> {
+  async openTasksOf(keys: readonly string[]): Promise<readonly TaskId[]> {
     if (keys.length === 0) return []
-    return this.#rows('SELECT row FROM afterspan.task WHERE owner = ANY($1) OR other_owner = ANY($1)', [keys])
+    const rows = await this.#query(
+      'SELECT task_id FROM afterspan.task WHERE owner = ANY($1) OR other_owner = ANY($1)',
+      [keys],
+    )
+    return rows.map((row) => row['task_id'] as TaskId)
   }
 
   async tasksOfRequests(keys: readonly string[]): Promise<readonly TaskStanding[]> {

@@ -112,7 +112,7 @@ class PostgresLedger implements LedgerStore {
   tasksOfMessages: LedgerStore['tasksOfMessages'] = (keys) => this.#rows().tasksOfMessages(keys)
   joined: LedgerStore['joined'] = (ids) => this.#rows().joined(ids)
   joinedFromTrace: LedgerStore['joinedFromTrace'] = (traceId) => this.#rows().joinedFromTrace(traceId)
-  openTasksOf = (keys: readonly string[]): Promise<readonly TaskRow[]> => this.#rows().openTasksOf(keys)
+  openTasksOf = (keys: readonly string[]): Promise<readonly TaskId[]> => this.#rows().openTasksOf(keys)
   tasksOfRequests: LedgerStore['tasksOfRequests'] = (keys) => this.#rows().tasksOfRequests(keys)
   orphans = (): Promise<ReadonlyMap<TaskId, readonly TaskId[]>> => this.#rows().orphans()
   find = (query: TaskQuery): Promise<readonly TaskRow[]> => this.#rows().find(query)

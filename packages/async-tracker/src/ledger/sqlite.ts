@@ -104,11 +104,10 @@ class SqliteLedger implements LedgerStore {
     return [...new Set(rows.map((row) => row['task_id'] as TaskId))]
   }
 
-  async openTasksOf(keys: readonly string[]): Promise<readonly TaskRow[]> {
-    const owned = this.#allOf((marks) => `SELECT row FROM task WHERE owner IN (${marks})`, keys)
-    const shared = this.#allOf((marks) => `SELECT row FROM task WHERE other_owner IN (${marks})`, keys)
-    const rows = [...owned, ...shared].map(parse<TaskRow>)
-    return [...new Map(rows.map((row) => [row.facts.taskId, row])).values()]
+  async openTasksOf(keys: readonly string[]): Promise<readonly TaskId[]> {
+    const owned = this.#allOf((marks) => `SELECT task_id FROM task WHERE owner IN (${marks})`, keys)
+    const shared = this.#allOf((marks) => `SELECT task_id FROM task WHERE other_owner IN (${marks})`, keys)
+    return [...new Set([...owned, ...shared].map((row) => row['task_id'] as TaskId))]
   }
 
   async tasksOfRequests(keys: readonly string[]): Promise<readonly TaskStanding[]> {

@@ -162,8 +162,8 @@ export interface LedgerStore {
   joined(ids: readonly TaskId[]): Promise<ReadonlyMap<TaskId, TaskId>>
   /** The tasks that have a run in this trace, which is not their own: its message carried no context. */
   joinedFromTrace(traceId: string): Promise<readonly TaskId[]>
-  /** Open tasks whose attempt, or whose sending, is in the hands of one of these writers. */
-  openTasksOf(keys: readonly string[]): Promise<readonly TaskRow[]>
+  /** Open tasks whose attempt, or whose sending, is in the hands of one of these writers. Their ids: there may be very many. */
+  openTasksOf(keys: readonly string[]): Promise<readonly TaskId[]>
   /** How each stands, and no more: a request may have promised ten thousand. */
   tasksOfRequests(keys: readonly RequestKey[]): Promise<readonly TaskStanding[]>
   /** Tasks whose parent task had not been seen when they were written, by the parent. */

@@ -4,33 +4,30 @@ import {
   postOtlp,
   type Clock,
   type EpochMs,
-  type Evidence,
   type Incident,
   type OtlpReply,
   type OtlpSettings,
-  type RequestReceived,
   type TaskId,
 } from '@afterspan/core/internal'
-import { listDoors, removeDoor, type Knocked } from '../door.ts'
-import { listFlightFiles, readFlightFile, removeFlightFile } from '../journal/flight.ts'
+import type { Knocked } from '../door.ts'
 import type { LedgerChange, LedgerStore, OutboxRow, ProcessRow, TaskRow } from '../ledger/store.ts'
 import { incidentsOf } from '../report/incidents.ts'
 import { copiesOf } from '../task-copies.ts'
-import { requestSpan } from '../told-span.ts'
 import { createCourier, type Courier } from './courier.ts'
+import { Deaths, inFlightOf, isReadFor, isWaitedFor, type Death } from './deaths.ts'
 import { descendants } from './descendants.ts'
-import { digest, requestKeyOf, touchedBy, type Batch, type Known } from './digest.ts'
+import { digest, touchedBy, type Batch, type Known } from './digest.ts'
 import { endedThread } from './ended-threads.ts'
-import { adoptLeftSpans, leftSpanIds } from './left-spans.ts'
 import type { Liveness } from './liveness.ts'
-import { deathOf, lossesOf } from './losses.ts'
+import { lossesOf } from './losses.ts'
 import { toldBefore } from './joining.ts'
 import { isNameless } from './nameless.ts'
 import type { DropReason } from './outbox.ts'
 import { createSettled } from './settled.ts'
 import { contestedBy } from './successors.ts'
-import { hasSegment, isReadTo, listSegments, removeSegment, tail } from './tail.ts'
-import { request } from './telling.ts'
+import { removeRead } from './remove-read.ts'
+import { listSegments, tail, type Reading } from './tail.ts'
+import { crashedRequest } from './telling.ts'
 
 export interface SweepSummary {
   /** Events read from journals. */
@@ -78,6 +75,8 @@ const KNOCK_MS = 1_000
 const MOST_DETECTIONS = 1_000
 /** In one sweep: where more is written than can be read, the dead are still looked for. */
 const READING_MS = 1_000
+/** Of the tasks that the dead left open, in one change. */
+const MOST_BURIED = 1_000
 const NONE: ReadonlyMap<TaskId, TaskId> = new Map()
 
 export class Patrol {
@@ -99,6 +98,7 @@ export class Patrol {
   /** Of whom the last look said neither that they live nor that they are dead, or not who they are. */
   #unseen: ProcessRow[] = []
   #knockedAt = -Infinity
+  readonly #deaths: Deaths
   #offsets = new Map<string, number>()
   /** A commit was begun and its answer has not come: it may be there or not, and the ledger has to say how far it is. */
   #isUnsure = false
@@ -110,6 +110,7 @@ export class Patrol {
   constructor(settings: PatrolSettings) {
     this.#settings = settings
     this.#ledger = settings.ledger
+    this.#deaths = new Deaths(settings.dir)
   }
 
   async open(): Promise<void> {
@@ -144,18 +145,18 @@ export class Patrol {
   async sweepOnce(patienceMs = Infinity): Promise<SweepSummary> {
     const { clock } = this.#settings
     const until = patienceMs === Infinity ? Infinity : clock.monotonicMs() + READING_MS
-    const ingested = await this.#ingest(() => false, until)
-    const more = clock.monotonicMs() > until ? { hasMore: true as const } : {}
-    const dead = this.#findDead()
-    let lost = dead.length > 0 ? await this.#bury(dead) : 0
-    const lapsed = await this.#ledger.lapsed()
-    if (lapsed.length > 0) lost += await this.#bury(lapsed, 'lease')
-    const gone = await this.#findGone()
-    if (gone.length > 0) lost += await this.#bury(gone, 'lock_free')
+    const ingested = await this.#ingest({ isEnough: () => clock.monotonicMs() > until })
+    const isLate = clock.monotonicMs() > until
+    this.#deaths.add(this.#findDead(), 'process_gone', this.#offsets)
+    let lost = await this.#buryAll(patienceMs)
+    this.#deaths.add(await this.#ledger.lapsed(), 'lease', this.#offsets)
+    this.#deaths.add(await this.#findGone(), 'lock_free', this.#offsets)
+    lost += await this.#buryAll(patienceMs)
     await this.#forgetRead()
     const reported = (await this.#courier?.deliver(this.#settings.clock.now(), patienceMs)) ?? 0
     this.totals.lastRunAt = this.#settings.clock.now()
     this.totals.sweptAtMs = this.#settings.clock.monotonicMs()
+    const more = isLate || this.#deaths.first() ? { hasMore: true as const } : {}
     return { ingested, ...more, examined: this.#processes.size, lost, reported }
   }
 
@@ -186,20 +187,21 @@ export class Patrol {
     return turn
   }
 
-  async #ingest(isFinal: (key: string) => boolean, untilMs = Infinity): Promise<number> {
-    const { dir, clock } = this.#settings
+  async #ingest({ isWanted = () => true, isFinal = () => false, isEnough }: Reading): Promise<number> {
+    const { dir } = this.#settings
     let ingested = 0
     if (this.#isUnsure) await this.#recall()
     for (;;) {
-      const { batches, segments, torn, strange, hasMore } = tail(dir, listSegments(dir), this.#offsets, isFinal)
+      const wanted = listSegments(dir).filter(({ key }) => isWanted(key))
+      const { batches, segments, torn, strange, hasMore } = tail(dir, wanted, this.#offsets, isFinal)
       if (segments.length === 0) return ingested
       await this.#apply(batches, { segments })
       for (const { file, offset } of segments) this.#offsets.set(file, offset)
       this.totals.torn += torn
       this.totals.strange += strange
       for (const { events } of batches) ingested += events.length
-      if (!hasMore || clock.monotonicMs() > untilMs) return ingested
-      await new Promise(setImmediate) // a backlog may take long, and whoever asks this thread has a turn meanwhile
+      if (!hasMore || isEnough()) return ingested
+      await othersTurn()
     }
   }
 
@@ -282,7 +284,7 @@ export class Patrol {
     const now = this.#settings.clock.monotonicMs()
     const isContested = contestedBy(this.#processes.values())
     for (const row of this.#processes.values()) {
-      if (row.deadAt !== undefined) continue
+      if (row.deadAt !== undefined || this.#deaths.has(row.key)) continue
       const ended = endedThread(row, this.#processes.values())
       if (ended) {
         dead.push(ended)
@@ -312,38 +314,58 @@ export class Patrol {
     return this.#unseen.filter(({ exiting }, i) => answers[i] === 'shut' || (exiting && answers[i] === 'none'))
   }
 
-  /** Settles what the dead left open. Everything that they wrote comes first: what looks open may have been closed with their last breath. */
-  async #bury(dead: readonly ProcessRow[], evidence: Evidence = 'process_gone'): Promise<number> {
-    const rows = new Map(dead.map((row) => [row.key, row]))
-    const keys = new Set(rows.keys())
-    await this.#ingest((key) => keys.has(key))
-    const tasks = await this.#ledger.openTasksOf([...keys])
-    const now = this.#settings.clock.now()
-    const batches: Batch[] = []
-    const processes: ProcessRow[] = []
-    const outbox: OutboxRow[] = []
-    for (const key of keys) {
-      const row = { ...rows.get(key)!, ...this.#processes.get(key) }
-      const open = await this.#inFlightOf(key)
-      const events = lossesOf(row, { tasks, requests: open }, evidence, now, this.#aliveAt(key))
-      if (events.length > 0) batches.push({ by: key, events })
-      outbox.push(...open.map((lost) => crashedRequest(lost, row, now, evidence)))
-      processes.push({ ...row, deadAt: now })
+  /** Those of whom all is read that may speak for them; the others wait for the next sweep. */
+  async #buryAll(patienceMs: number): Promise<number> {
+    let lost = 0
+    for (let death = this.#deaths.first(); death; death = this.#deaths.first()) {
+      if (!(await this.#hasReadFor(death, patienceMs))) break
+      lost += await this.#bury(death)
+      this.#deaths.removeFirst()
     }
-    await this.#apply(batches, { processes, outbox }, true)
-    for (const key of keys) {
+    return lost
+  }
+
+  /** Everything that was written when they were found dead comes first: what looks open may have been closed with their last breath. */
+  async #hasReadFor(death: Death, patienceMs: number): Promise<boolean> {
+    const { clock } = this.#settings
+    const until = patienceMs === Infinity ? Infinity : clock.monotonicMs() + READING_MS
+    let isLate = false
+    await this.#ingest({
+      isFinal: (key) => death.rows.has(key),
+      isWanted: (key) => death.rows.has(key) || isWaitedFor(death, key),
+      isEnough: () => isReadFor(death, this.#offsets) || (isLate = clock.monotonicMs() > until),
+    })
+    return !isLate
+  }
+
+  /** Settles what the dead left open: a part at a time, and they themselves with the last. */
+  async #bury({ rows, evidence }: Death): Promise<number> {
+    const ids = await this.#ledger.openTasksOf([...rows.keys()])
+    const now = this.#settings.clock.now()
+    let lost = 0
+    for (let i = 0; i === 0 || i < ids.length; i += MOST_BURIED) {
+      const tasks = [...(await this.#ledger.tasks(ids.slice(i, i + MOST_BURIED))).values()]
+      const isLast = i + MOST_BURIED >= ids.length
+      const batches: Batch[] = []
+      const processes: ProcessRow[] = []
+      const outbox: OutboxRow[] = []
+      for (const key of rows.keys()) {
+        const row = { ...rows.get(key)!, ...this.#processes.get(key) }
+        const requests = isLast ? await inFlightOf(this.#settings.dir, this.#ledger, key) : []
+        const events = lossesOf(row, { tasks, requests }, evidence, now, this.#aliveAt(key))
+        if (events.length > 0) batches.push({ by: key, events })
+        outbox.push(...requests.map((request) => crashedRequest(request, row, now, evidence)))
+        if (isLast) processes.push({ ...row, deadAt: now })
+        lost += events.length
+      }
+      await this.#apply(batches, { processes, outbox }, true)
+      if (!isLast) await othersTurn()
+    }
+    for (const key of rows.keys()) {
       this.#stalled.delete(key)
       this.#noteDetection(key)
     }
-    return batches.reduce((n, { events }) => n + events.length, 0)
-  }
-
-  /** What a dead process had in flight, but for what it had answered with its last breath. */
-  async #inFlightOf(key: string): Promise<RequestReceived[]> {
-    const requests = readFlightFile(this.#settings.dir, key)
-    const known = await this.#ledger.requests(requests.map(({ origin }) => requestKeyOf(origin)))
-    const ended = leftSpanIds(this.#settings.dir, key)
-    return requests.filter(({ origin }) => !ended.has(origin.spanId) && !known.get(requestKeyOf(origin))?.answered)
+    return lost
   }
 
   #aliveAt(key: string): number | undefined {
@@ -360,32 +382,19 @@ export class Patrol {
     detectionSeconds.push((this.#settings.clock.monotonicMs() - seen) / 1000)
   }
 
-  /**
-   * Removes what the dead have left, also those whom an earlier patrol buried, and the segments of the living that are read to
-   * the end and have a successor. The file goes first: the place in one that is gone is forgotten later, a file whose place is
-   * forgotten would be read again.
-   */
   async #forgetRead(): Promise<void> {
-    const { dir } = this.#settings
-    const isDead = (key: string): boolean => this.#processes.get(key)?.deadAt !== undefined
-    adoptLeftSpans(dir, isDead)
-    for (const key of listFlightFiles(dir)) if (isDead(key)) removeFlightFile(dir, key)
-    for (const key of listDoors(dir)) if (isDead(key)) removeDoor(dir, key)
-    const segments = listSegments(dir)
-    const there = new Set(segments.map(({ file }) => file))
-    for (const [i, { key, file }] of segments.entries())
-      if (isDead(key) || (segments[i + 1]?.key === key && isReadTo(dir, file, this.#offsets.get(file)))) {
-        removeSegment(dir, file)
-        there.delete(file)
-      }
-    const forgotten = [...this.#offsets.keys()].filter((file) => !there.has(file) && !hasSegment(dir, file))
+    const forgotten = removeRead(
+      this.#settings.dir,
+      this.#offsets,
+      (key) => this.#processes.get(key)?.deadAt !== undefined,
+    )
     if (forgotten.length === 0) return
     await this.#ledger.commit({ forgottenSegments: forgotten })
     for (const file of forgotten) this.#offsets.delete(file)
   }
 }
 
-function crashedRequest(received: RequestReceived, row: ProcessRow, now: EpochMs, evidence: Evidence): OutboxRow {
-  const span = requestSpan(received, { at: now, ...deathOf(row, evidence) })
-  return { spanId: span.spanId, body: request(span, row), tries: 0, nextAt: now }
+/** What takes long is done in parts: whoever asks this thread has a turn in between. */
+function othersTurn(): Promise<unknown> {
+  return new Promise(setImmediate)
 }

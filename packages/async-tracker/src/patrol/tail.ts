@@ -32,6 +32,14 @@ export interface Tailed {
   /** More is there than one round takes. */
   readonly hasMore: boolean
 }
+/** What is read, and how much. */
+export interface Reading {
+  /** Of which writers; absent: of all. */
+  readonly isWanted?: (key: string) => boolean
+  readonly isFinal?: (key: string) => boolean
+  /** Asked after each round, where more is there. */
+  readonly isEnough: () => boolean
+}
 export interface Segment {
   readonly file: string
   readonly key: string

@@ -3,6 +3,8 @@ import {
   encodeTraceRequest,
   type EncodedSpan,
   type EpochMs,
+  type Evidence,
+  type RequestReceived,
   type SpanData,
   type TaskEvent,
   type TaskFailed,
@@ -10,7 +12,8 @@ import {
 } from '@afterspan/core/internal'
 import type { OutboxRow, ProcessRow } from '../ledger/store.ts'
 import type { TaskFacts } from '../task-facts.ts'
-import { attemptSpan, joinedSpan, outcomeSpan, producerSpan } from '../told-span.ts'
+import { attemptSpan, joinedSpan, outcomeSpan, producerSpan, requestSpan } from '../told-span.ts'
+import { deathOf } from './losses.ts'
 
 const SCOPE = { name: 'afterspan' }
 
@@ -76,6 +79,17 @@ function spanOf(facts: TaskFacts, event: TaskFailed | TaskLost, process: Process
 /** A span of the patrol's making, in the name of the process that it is about. */
 export function request(span: SpanData, process: ProcessRow | undefined): Uint8Array {
   return encodeTraceRequest(process?.resource ?? {}, [{ scope: SCOPE, spans: [encodeSpan(span)] }])
+}
+
+/** A request that its process had in flight when it died. */
+export function crashedRequest(
+  received: RequestReceived,
+  process: ProcessRow,
+  now: EpochMs,
+  evidence: Evidence,
+): OutboxRow {
+  const span = requestSpan(received, { at: now, ...deathOf(process, evidence) })
+  return { spanId: span.spanId, body: request(span, process), tries: 0, nextAt: now }
 }
 
 function encoded({ scope, bytes }: EncodedSpan, process: ProcessRow | undefined): Uint8Array {

@@ -147,7 +147,7 @@ export function aLedgerAnswers(create: CreateLedger): void {
         taskOf(1, 7, 1, ...run, ...tell('patrol', lost(22, 1)), ...tell(OTHER_WORKER, started(23, 2))),
       ],
     })
-    const openOf = async (...keys: string[]): Promise<string[]> => idsOf(await store.openTasksOf(keys)).sort()
+    const openOf = async (...keys: string[]): Promise<string[]> => [...(await store.openTasksOf(keys))].sort()
     const ids = (...tasks: number[]): string[] => tasks.map((task) => taskIdOf(task))
     expect(await openOf(WEB)).toEqual(ids(0))
     expect(await openOf(WORKER)).toEqual(ids(2, 3))

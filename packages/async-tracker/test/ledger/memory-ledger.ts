@@ -73,8 +73,10 @@ export class MemoryLedger implements LedgerStore {
   async joined(ids: readonly TaskId[]): Promise<ReadonlyMap<TaskId, TaskId>> {
     return picked(this.#tables.joined, ids)
   }
-  async openTasksOf(keys: readonly string[]): Promise<readonly TaskRow[]> {
-    return this.#tasksWhere(({ facts, derived }) => ownersOf(facts, derived.state).some((key) => keys.includes(key)))
+  async openTasksOf(keys: readonly string[]): Promise<readonly TaskId[]> {
+    const isOwned = ({ facts, derived }: TaskRow): boolean =>
+      ownersOf(facts, derived.state).some((key) => keys.includes(key))
+    return this.#tasksWhere(isOwned).map(({ facts }) => facts.taskId)
   }
   async tasksOfRequests(keys: readonly string[]): Promise<readonly TaskStanding[]> {
     const wanted = new Set(keys)

@@ -1,0 +1,27 @@
+import { listDoors, removeDoor } from '../door.ts'
+import { listFlightFiles, removeFlightFile } from '../journal/flight.ts'
+import { adoptLeftSpans } from './left-spans.ts'
+import { hasSegment, isReadTo, listSegments, removeSegment } from './tail.ts'
+
+/**
+ * Removes what the dead have left, also those whom an earlier patrol buried, and the segments of the living that are read to the end
+ * and have a successor. Returns the files whose place may be forgotten. The file goes first: the place in one that is gone is
+ * forgotten later, a file whose place is forgotten would be read again.
+ */
+export function removeRead(
+  dir: string,
+  offsets: ReadonlyMap<string, number>,
+  isDead: (key: string) => boolean,
+): string[] {
+  adoptLeftSpans(dir, isDead)
+  for (const key of listFlightFiles(dir)) if (isDead(key)) removeFlightFile(dir, key)
+  for (const key of listDoors(dir)) if (isDead(key)) removeDoor(dir, key)
+  const segments = listSegments(dir)
+  const there = new Set(segments.map(({ file }) => file))
+  for (const [i, { key, file }] of segments.entries())
+    if (isDead(key) || (segments[i + 1]?.key === key && isReadTo(dir, file, offsets.get(file)))) {
+      removeSegment(dir, file)
+      there.delete(file)
+    }
+  return [...offsets.keys()].filter((file) => !there.has(file) && !hasSegment(dir, file))
+}
