@@ -105,6 +105,25 @@ describe('a service whose work goes to JetStream', () => {
     },
   )
 
+  test('a callback that rejects ended the process with a line of Node’s own in place of the app’s', async (context) => {
+    const QUEUE = `mail${++count}`
+    const env = { NATS_URL: present(nats, context).url, QUEUE }
+    const roles = await startRoles({ app: appFile('nats.cjs'), node: nodesUnderTest().at(-1)!, env })
+    const worker = await roles.startReady('worker')
+    const traceId = await roles.ask('/send/rejected')
+    expect(await worker.exit).toMatchObject({ code: 1 })
+    const thrown = "if (how === 'rejected') throw new TypeError('the mail server said no')"
+    expect(worker.stderr).toMatch(/^\S+nats-app\.cjs:\d+\n/)
+    expect(worker.stderr.split('\n')[1]!.trim()).toBe(thrown)
+    const failure = {
+      type: 'TypeError',
+      message: 'the mail server said no',
+      stack: expect.stringContaining('nats-app'),
+    }
+    await expectReceipt(roles.admin, traceId, { tasks: [{ attempts: [{ state: 'retrying', failure }] }] })
+    await roles.stop()
+  })
+
   test('the oldest version that is followed is followed as well', async (context) => {
     const QUEUE = `mail${++count}`
     const roles = await startRoles({

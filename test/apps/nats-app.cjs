@@ -18,6 +18,7 @@ async function work(client) {
     console.log(`message ${how} ${message.info.deliveryCount} ${[...message.headers].map(([name]) => name).join()}`)
     if (how === 'refused') return message.term()
     if (how === 'fails') return message.nak()
+    if (how === 'rejected') throw new TypeError('the mail server said no')
     if (how === 'acked') message.ack()
     if (how === 'hangs') loops.late.stop() // it is not to get its own message again
     if (how === 'hangs' || how === 'acked') await hang()

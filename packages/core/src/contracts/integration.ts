@@ -39,6 +39,8 @@ export interface AttemptInfo {
   readonly isTakeover?: boolean
   /** Whoever runs it goes on only from the promise that `attempt` returns: 'succeeded' is then written before that, with whatever succeeds in the same moment. */
   readonly isAwaited?: boolean
+  /** Nobody looks at what the handler returns: its rejection is the process's, and most often its end. */
+  readonly isResultIgnored?: true
   /** What a final failure is called where the library knows better than 'threw', 'rejected' or 'retries_exhausted'. */
   readonly failedAs?: TaskReason
   /**

@@ -3,6 +3,7 @@ import { context, type Tracer } from '@opentelemetry/api'
 import { suppressTracing } from '@opentelemetry/core'
 import type { TaskKit } from '../contracts/integration.ts'
 import type { EpochMs } from '../contracts/task.ts'
+import { afterRejections } from './after-rejections.ts'
 import { taskChannel } from './channel.ts'
 import { fail, start, succeed, type Attempt } from './consumer.ts'
 import { observe } from './observe.ts'
@@ -52,7 +53,11 @@ export function createKit(deps: KitDeps): TaskKit {
           else whileSettling(tell)
         },
         onFailure: (error: unknown, isSync: boolean) => {
-          fail(deps, attempt, error, isSync)
+          const tell = (): void => {
+            fail(deps, attempt, error, isSync)
+          }
+          if (isSync || !info.isResultIgnored) tell()
+          else afterRejections(tell, onError)
         },
         onError,
       }

@@ -85,11 +85,11 @@ function runHandler(
     // the handler's own, thrown again below
   }
   if (thrown) throw thrown.error
-  return follow(delivery, result)
+  return follow(delivery, info, result)
 }
 
 /** Nobody looks at what a handler returns: a rejection has to stay one that nobody handled. */
-function follow(delivery: Delivery, result: unknown): unknown {
+function follow(delivery: Delivery, info: Info, result: unknown): unknown {
   if (!types.isPromise(result)) {
     delivery.handlerReturned()
     return result
@@ -100,6 +100,7 @@ function follow(delivery: Delivery, result: unknown): unknown {
       return value
     },
     (error: unknown) => {
+      info.isResultIgnored = true
       delivery.handlerFailed(error)
       throw error
     },

@@ -134,11 +134,11 @@ function runHandler(kit: TaskKit, { delivery, info, carrier }: Received, run: ()
     // the handler's own, thrown again below
   }
   if (thrown) throw thrown.error
-  return follow(delivery, result)
+  return follow(delivery, info, result)
 }
 
 /** Nobody looks at what a handler returns: a rejection has to stay one that nobody handled. */
-function follow(delivery: Delivery, result: unknown): unknown {
+function follow(delivery: Delivery, info: Info, result: unknown): unknown {
   if (!types.isPromise(result)) {
     delivery.handlerReturned()
     return result
@@ -149,6 +149,7 @@ function follow(delivery: Delivery, result: unknown): unknown {
       return value
     },
     (error: unknown) => {
+      info.isResultIgnored = true
       delivery.handlerFailed(error)
       throw error
     },
