@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util'
 import { benchHealth } from './health.mjs'
 import { benchJournal } from './journal.mjs'
 import { benchPatrol } from './patrol.mjs'
+import { installOthers, OTHER_NAMES } from './others.mjs'
 import { benchQueues } from './queues.mjs'
 import { benchRequests } from './requests.mjs'
 import { benchStack } from './stack.mjs'
@@ -23,11 +24,12 @@ const PARTS = {
 const NAMES = Object.keys(PARTS).join(', ')
 const HELP = `Usage: pnpm bench [options]
 
-  --short         what CI runs: 3 rounds, fewer requests
-  --only <parts>  some of ${NAMES}; more than one by commas
-  --rounds <n>    from 1 to 100; 9 where nothing is said
-  --json          figures and verdicts as JSON
-  --strict        exit code 1 where a budget is not kept
+  --short             what CI runs: 3 rounds, fewer requests
+  --only <parts>      some of ${NAMES}; more than one by commas
+  --rounds <n>        from 1 to 100; 9 where nothing is said
+  --against <others>  beside them in startup, http, express and stack: some of ${OTHER_NAMES.join(', ')}; they are installed by npm's registry first
+  --json              figures and verdicts as JSON
+  --strict            exit code 1 where a budget is not kept
 `
 
 const { values } = parsed()
@@ -37,12 +39,16 @@ if (values.help) {
 }
 for (const name of values.only?.split(',') ?? [])
   if (!Object.hasOwn(PARTS, name)) refuse(`--only ${JSON.stringify(name)}: allowed are ${NAMES}`)
+const against = values.against?.split(',') ?? []
+for (const name of against)
+  if (!OTHER_NAMES.includes(name)) refuse(`--against ${JSON.stringify(name)}: allowed are ${OTHER_NAMES.join(', ')}`)
 const rounds = Number(values.rounds ?? (values.short ? 3 : 9))
 if (!Number.isInteger(rounds) || rounds < 1 || rounds > 100)
   refuse(`--rounds ${JSON.stringify(values.rounds)}: allowed is a whole number from 1 to 100`)
 const requests = values.short ? 6_000 : 20_000
 const wanted = (name) => !values.only || values.only.split(',').includes(name)
 
+installOthers(against)
 const collector = createServer((req, res) => {
   req.resume()
   req.on('end', () => {
@@ -112,6 +118,7 @@ function parsed() {
         short: { type: 'boolean' },
         json: { type: 'boolean' },
         only: { type: 'string' },
+        against: { type: 'string' },
         strict: { type: 'boolean' },
         rounds: { type: 'string' },
       },

@@ -1,7 +1,7 @@
 import * as postgres from '../test/services/postgres.mjs'
 import * as redis from '../test/services/redis.mjs'
 import { startApp } from './child.mjs'
-import { contestants } from './contestants.mjs'
+import { contestants, telemetryOfQueue } from './contestants.mjs'
 import { interleaved, median, spread } from './statistics.mjs'
 
 const LIBRARIES = {
@@ -25,9 +25,8 @@ export async function benchQueues(collectorUrl, rounds, isShort) {
       for (const { job, suffix, env: more, jobs } of isShort ? JOBS.slice(0, 1) : JOBS) {
         const settings = { ...env(server), ...more, BENCH_JOBS: String(jobs[library]) }
         const names = ['bare', 'afterspan', ...others]
-        const results = await interleaved(names, rounds, (name) =>
-          runOnce(library, contestants(collectorUrl)[name], settings),
-        )
+        const all = { ...contestants(collectorUrl), 'bullmq-otel': telemetryOfQueue(collectorUrl) }
+        const results = await interleaved(names, rounds, (name) => runOnce(library, all[name], settings))
         const ratios = (name, of) => results[name].map((r, i) => r.perSecond / results[of][i].perSecond)
         for (const name of names) rows.push(row({ library, job, name }, results[name], ratios(name, 'bare')))
         figures[`${library}${suffix}OfBare`] = median(ratios('afterspan', 'bare'))
