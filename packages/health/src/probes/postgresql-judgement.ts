@@ -4,6 +4,8 @@ import { networkCode, SQLSTATE } from '../codes.ts'
 import { scrub } from '../scrub.ts'
 import { NOT_UNDERSTOOD, PLAIN_QUESTION, QUESTION, type Row } from './postgresql-questions.ts'
 
+const BROKEN_TRANSACTION = '25P02'
+
 export type Observed = NonNullable<ProbeResult['observed']>
 
 /** What is known of one server. */
@@ -48,17 +50,27 @@ export function judgeRefusal(
   server: { question: string },
   given: { readonly observed: Observed; readonly isFull: boolean },
 ): ProbeResult {
-  const { observed, isFull } = given
+  const { observed } = given
   if (server.question === QUESTION && NOT_UNDERSTOOD.has((error as { code?: unknown } | null)?.code)) {
     server.question = PLAIN_QUESTION
     return { status: 'pass', observed }
   }
-  const message = error instanceof Error ? error.message : String(error)
-  return sick(refusalCode(error, message, isFull), scrub(message), observed)
+  return refusal(error, given)
 }
 
-/** What the server or the network said, as a code of the table. */
-export function refusalCode(error: unknown, message: string, isFull: boolean): string {
+/** What the server or the network said, as a code of the table and in scrubbed words. */
+export function refusal(
+  error: unknown,
+  { observed, isFull }: { readonly observed: Observed; readonly isFull: boolean },
+): ProbeResult {
+  const message = error instanceof Error ? error.message : String(error)
+  const code = refusalCode(error, message, isFull)
+  const result = sick(code, scrub(message), observed)
+  // An app that put a client back in the middle of a broken transaction: the next user suffers, the database is well.
+  return code === BROKEN_TRANSACTION ? { ...result, status: 'warn', cause: 'self_recoverable' } : result
+}
+
+function refusalCode(error: unknown, message: string, isFull: boolean): string {
   const code = (error as { code?: unknown } | null | undefined)?.code
   if (typeof code === 'string' && SQLSTATE.test(code)) return code
   const network = networkCode(error)

@@ -3,9 +3,8 @@ import { KnownClients } from '../known-clients.ts'
 import { madeBy } from '../made-at.ts'
 import type { FoundProbe } from '../registry.ts'
 import { namesReplica } from '../replica.ts'
-import { scrub } from '../scrub.ts'
 import { untilAborted } from '../until-aborted.ts'
-import { judgeServer, refusalCode, sick, type Observed } from './postgresql-judgement.ts'
+import { judgeServer, refusal, sick, type Observed } from './postgresql-judgement.ts'
 import { PoolWatch, type PgClient, type PgPool } from './postgresql-pool.ts'
 import {
   areSlotsScarce,
@@ -148,7 +147,7 @@ async function checkPool(given: Check): Promise<ProbeResult> {
   const { pool, watch, signal } = given
   const observed = counters(pool, watch)
   const borrowed = await watch.borrow(signal)
-  if (borrowed.kind === 'refused') return refusal(borrowed.error, observed, pool)
+  if (borrowed.kind === 'refused') return refusal(borrowed.error, { observed, isFull: isFull(pool) })
   if (borrowed.kind === 'late')
     return borrowed.exhausted
       ? sick('pool_exhausted', exhaustion(pool), counters(pool, watch), 'self_recoverable')
@@ -181,7 +180,7 @@ function judge(answers: readonly Answer[], given: Check, observed: Observed): Pr
   if (first?.kind !== 'rows') {
     const error = first?.kind === 'error' ? first.error : undefined
     if (state.question !== QUESTION || !NOT_UNDERSTOOD.has((error as { code?: unknown } | null | undefined)?.code))
-      return refusal(error, observed, pool)
+      return refusal(error, { observed, isFull: isFull(pool) })
     state.question = PLAIN_QUESTION
     return { status: 'pass', observed }
   }
@@ -193,7 +192,7 @@ function judge(answers: readonly Answer[], given: Check, observed: Observed): Pr
   const sentinel = state.sentinel ? others.shift() : undefined
   // A replica is not asked to do what only its primary can.
   if (sentinel?.kind === 'error' && ofServer.status === 'pass' && !ofServer.observed?.['role'])
-    return refusal(sentinel.error, observed, pool)
+    return refusal(sentinel.error, { observed, isFull: isFull(pool) })
   const slots = others.shift()
   if (slots) {
     state.slots = slots.kind === 'rows' ? slotsIn(slots.row) : state.slots
@@ -270,20 +269,6 @@ function holder(watch: PoolWatch): Observed {
 
 function exhaustion(pool: PgPool): string {
   return `no client became free within the deadline: ${pool.totalCount} of ${pool.options?.max ?? '?'} are busy, ${pool.waitingCount} others wait`
-}
-
-/** What the server or the network said, as a code of the table and in scrubbed words. */
-function refusal(error: unknown, observed: Observed, pool: PgPool): ProbeResult {
-  const message = error instanceof Error ? error.message : String(error)
-  const code = refusalCode(error, message, isFull(pool))
-  return {
-    // An app that put a client back in the middle of a broken transaction: the next user suffers, the database is well.
-    status: code === '25P02' ? 'warn' : 'fail',
-    code,
-    cause: code === '25P02' ? 'self_recoverable' : 'dependency',
-    reason: scrub(message),
-    observed,
-  }
 }
 
 function isFull(pool: PgPool): boolean {

@@ -198,6 +198,16 @@ test('where the pool would have to dial, a connection beside it is asked: what t
   expect([pool.pending.length, dialled.map(({ isOpen }) => isOpen)]).toEqual([0, [false, false, false]])
 })
 
+test('a connection that the app left in a broken transaction is a warning, and does not go back', async () => {
+  const { pool, check } = used()
+  const { resource } = pool.free[0]!
+  reply = async () => {
+    throw Object.assign(new Error('current transaction is aborted'), { code: '25P02' })
+  }
+  expect(await check()).toMatchObject({ status: 'warn', code: '25P02', cause: 'self_recoverable' })
+  expect(resource.isOpen).toBe(false)
+})
+
 probeConformance('knex', {
   well: () => (used(), found.at(-1)!),
   sick() {

@@ -109,6 +109,14 @@ test('a server that is not PostgreSQL is asked a simpler question from then on',
   expect(queries.at(-1)!.text).toBe('select 1 as answer')
 })
 
+test('a connection that the app left in a broken transaction is a warning', async () => {
+  const { probe } = probeOf(async () => {
+    throw Object.assign(new Error('current transaction is aborted'), { code: '25P02' })
+  })
+  const { signal } = new AbortController()
+  expect(await probe.check(signal)).toMatchObject({ status: 'warn', code: '25P02', cause: 'self_recoverable' })
+})
+
 probeConformance('postgres.js', {
   well: () => probeOf(writable).probe,
   sick: () =>
