@@ -7,6 +7,7 @@ import {
   type MissingServer,
   type ServerOf,
 } from '@afterspan/testing'
+import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
 import { appFile, listening } from './app.ts'
 import { untilAnswer } from './until-answer.ts'
@@ -52,10 +53,22 @@ describe('a queue of BullMQ', () => {
         const worker = start('worker')
         await worker.waitForLine(/^job \{"succeeds":true\}$/)
         await until('[+]bullmq ok')
-        await worker.stop()
+        // A job whose only worker was killed is seen at once, and told of when nobody has taken it back.
+        await get(`${url}/send/hangs`)
+        await worker.waitForLine(/^job \{"hangs":true\}$/)
+        worker.signal('SIGKILL')
+        await untilAnswer(`${admin}/health`, 200, '"bullmq:unlocked":[{"observedValue":1')
       } finally {
         await web.stop()
+        await empty(server.port)
       }
     },
   )
 })
+
+/** The next one begins with queues of its own. */
+async function empty(port: number): Promise<void> {
+  const redis = new Redis(port, '127.0.0.1')
+  await redis.flushall()
+  redis.disconnect()
+}

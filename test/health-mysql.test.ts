@@ -3,6 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { appFile, listening } from './app.ts'
 import { untilAnswer } from './until-answer.ts'
 
+const FOREIGN = { headers: { 'x-forwarded-for': '203.0.113.9' } }
+
 let server: Server | MissingServer
 beforeAll(async () => {
   server = await service('mariadb')
@@ -17,7 +19,12 @@ describe.each([
 ])('a pool of $api', ({ file }) => {
   test('is found, and judged by what its server and the pool itself refuse', async (context) => {
     const found = present(server, context)
-    const env = { DATABASE_URL: found.url, AFTERSPAN_HEALTH_INTERVAL: '500', AFTERSPAN_HEALTH_TIMEOUT: '500' }
+    const env = {
+      DATABASE_URL: found.url,
+      AFTERSPAN_HEALTH_INTERVAL: '500',
+      AFTERSPAN_HEALTH_TIMEOUT: '500',
+      AFTERSPAN_HEALTH_DEAD_POOL: '1000',
+    }
     const child = startPreloaded({ app: appFile(file), env })
     const url = await listening(child)
     const admin = await child.adminUrl()
@@ -41,13 +48,20 @@ describe.each([
 
     await ask('/hold')
     await until(503, '[-]mysql failed: pool_exhausted')
+    // Who holds them is said; and that a restart would help, once somebody wants one and the server has shown that it is well.
+    const waiting = ask('/')
+    await untilAnswer(`${admin}/livez?verbose`, 503, '[-]mysql failed: pool_dead: the pool has given nothing for ')
+    expect((await get(`${admin}/health`)).text).toMatch(/"mysql:heldAt":\[\{"observedValue":"[^"]*mysql-app\.cjs:\d+"/)
+    expect((await get(`${admin}/health`, FOREIGN)).text).not.toContain('mysql-app.cjs')
     await ask('/free')
+    await waiting
+    await untilAnswer(`${admin}/livez`, 200, '')
     await until(200, '[+]mysql ok')
 
     await found.freeze()
     await until(503, '[-]mysql failed: timeout')
     expect((await get(`${admin}/livez`)).status).toBe(200)
-    const seenByOthers = await get(`${admin}/health`, { headers: { 'x-forwarded-for': '203.0.113.9' } })
+    const seenByOthers = await get(`${admin}/health`, FOREIGN)
     expect(seenByOthers.text).toContain('timeout')
     expect(seenByOthers.text).not.toMatch(/127\.0\.0\.1|root|:\d{4,5}/)
     await found.thaw()

@@ -89,7 +89,9 @@ export const CLIENT_PROBES: readonly ClientProbe[] = [
     versions: '>=2.0.0 <4',
     file: 'mysql',
     channel: 'tracing:mysql2:pool:connect:start', // of mysql2/promise, which does not load the main file
-    hooks: ({ mysqlHook }: typeof MySql, { add, onRejected }) => [mysqlHook(add, onRejected)],
+    hooks: ({ mysqlHook }: typeof MySql, { add, clock, onRejected, settings }) => [
+      mysqlHook(add, clock, onRejected, settings.deadPoolMs),
+    ],
   },
   {
     name: '@grpc/grpc-js (health)',

@@ -15,12 +15,16 @@ export interface Queue {
   getJobs(types: string[], start: number, end: number, asc: boolean): Promise<readonly (Job | undefined)[]>
   getWorkersCount(): Promise<number>
   isPaused(): Promise<boolean>
-  /** Of ioredis, or what is like it. */
-  readonly client?: PromiseLike<{
-    exists(key: string): PromiseLike<number>
-    lrange(key: string, from: number, to: number): PromiseLike<readonly string[]>
-  }>
+  /** Of BullMQ 5. */
+  readonly client?: PromiseLike<RedisClient>
+  /** Of BullMQ 6, where it is Redis. */
+  readonly backend?: { readonly client?: PromiseLike<RedisClient> }
   toKey?(type: string): string
+}
+/** Of ioredis, and whatever BullMQ puts before other clients. */
+interface RedisClient {
+  exists?(key: string): PromiseLike<number>
+  lrange?(key: string, from: number, to: number): PromiseLike<readonly string[]>
 }
 interface Job {
   readonly timestamp?: number
@@ -129,12 +133,12 @@ async function ask(queue: Queue, unlocked: State['unlocked']): Promise<QueueAnsw
   const { paused = 0, prioritized = 0, active = 0, delayed = 0 } = counts
   const waiting = (counts['waiting'] ?? 0) + paused + prioritized
   const stalled = active === 0 ? unlocked.clear() : await countStalled(queue, unlocked)
-  const answer = { waiting, active, delayed, isPaused, ...(stalled ? { stalled } : {}) }
+  const answer = { waiting, active, delayed, isPaused, unlocked: unlocked.size, ...(stalled ? { stalled } : {}) }
   if (waiting === 0 && !stalled) return answer
   const [[oldest], workers] = await Promise.all([
     waiting === 0 ? [] : queue.getJobs(['waiting'], 0, 0, true),
     // The server lists all of its clients for that.
-    active === 0 || stalled ? queue.getWorkersCount() : undefined,
+    active <= unlocked.size || stalled ? queue.getWorkersCount() : undefined,
   ])
   const since = oldest?.timestamp === undefined ? undefined : oldest.timestamp + (oldest.delay ?? 0)
   return {
@@ -146,11 +150,11 @@ async function ask(queue: Queue, unlocked: State['unlocked']): Promise<QueueAnsw
 
 /** A worker that lives keeps a lock on each job that it has; one that it has lost goes back to who waits, if any worker lives. */
 async function countStalled(queue: Queue, unlocked: State['unlocked']): Promise<number> {
-  const client = await queue.client
+  const client = await (queue.backend?.client ?? queue.client)
   const keyOf = (type: string): string => queue.toKey!(type)
-  if (!client || typeof queue.toKey !== 'function') return 0
+  if (!client?.lrange || !client.exists || typeof queue.toKey !== 'function') return 0
   const ids = await client.lrange(keyOf('active'), -MOST_LOOKED_AT, -1)
-  const locks = await Promise.all(ids.map((id) => client.exists(keyOf(`${id}:lock`))))
+  const locks = await Promise.all(ids.map((id) => client.exists!(keyOf(`${id}:lock`))))
   const now = performance.now()
   const without = new Set(ids.filter((_, i) => !locks[i]))
   for (const id of unlocked.keys()) if (!without.has(id)) unlocked.delete(id)

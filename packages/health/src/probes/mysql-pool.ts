@@ -8,6 +8,11 @@ export interface MysqlConnection {
   release(): void
   destroy(): void
   readonly stream?: { destroy?(): void }
+  /** Of the server, for this connection. */
+  readonly threadId?: number | null
+  /** A statement that was sent and has not ended, and those that wait for it. */
+  readonly _command?: unknown
+  readonly _commands?: { readonly length: number }
 }
 export type Done = (error: unknown, connection?: MysqlConnection) => void
 interface Queue {
@@ -17,6 +22,7 @@ interface Queue {
 }
 export interface MysqlPool {
   getConnection(done: Done): unknown
+  on?(event: 'release', listener: () => void): unknown
   readonly _closed?: boolean
   readonly _allConnections?: Queue
   readonly _freeConnections?: Queue
@@ -26,8 +32,12 @@ export interface MysqlPool {
     readonly connectionConfig?: { readonly host?: string }
   }
 }
-/** Rejects as the pool does. A connection that comes late goes back as it came. */
-export function borrow(pool: MysqlPool, signal: AbortSignal): Promise<MysqlConnection | 'late'> {
+/** Rejects as the pool does. A connection that comes late goes back as it came. `unwatched`: around what is not the app's wish. */
+export function borrow(
+  pool: MysqlPool,
+  signal: AbortSignal,
+  unwatched: <T>(ask: () => T) => T,
+): Promise<MysqlConnection | 'late'> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) {
       resolve('late')
@@ -47,7 +57,7 @@ export function borrow(pool: MysqlPool, signal: AbortSignal): Promise<MysqlConne
       withdraw()
     }
     signal.addEventListener('abort', onAbort, { once: true })
-    withdraw = connect(pool, done)
+    withdraw = unwatched(() => connect(pool, done))
   })
 }
 

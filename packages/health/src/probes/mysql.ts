@@ -1,12 +1,14 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import type { ModuleHook, ProbeResult } from '@afterspan/core/internal'
+import type { Clock, ModuleHook, ProbeResult } from '@afterspan/core/internal'
 import { networkCode } from '../codes.ts'
 import { KnownClients } from '../known-clients.ts'
 import { madeBy } from '../made-at.ts'
 import type { FoundProbe } from '../registry.ts'
 import { namesReplica } from '../replica.ts'
 import { scrub } from '../scrub.ts'
+import { experiment, MysqlHolders, type FindConnection } from './mysql-holders.ts'
 import { ask, borrow, isFull, type Done, type MysqlPool } from './mysql-pool.ts'
+import { heldObserved } from './pool-tickets.ts'
 
 type GetConnection = ((this: MysqlPool, done: Done) => unknown) & { [SEEN]?: true }
 interface PoolPrototype {
@@ -15,6 +17,8 @@ interface PoolPrototype {
 type Add = (probe: FoundProbe, madeAt: string | undefined) => unknown
 
 const SEEN = Symbol('afterspan.health')
+/** A request that waits this long for a connection while the probe gets one is no emergency, and no good sign. */
+const LONG_WAIT_MS = 1000
 const QUESTION = 'SELECT @@global.read_only AS read_only'
 const OWN_FRAMES = /[\\/]node_modules[\\/]mysql2[\\/]/
 const BORROWED = 'tracing:mysql2:pool:connect:start'
@@ -24,7 +28,12 @@ const BORROWED = 'tracing:mysql2:pool:connect:start'
  * and the promise API share. `mysql2/promise` does not load the main file; there its first use of any pool, told by mysql2's own channel, leads
  * to the prototype.
  */
-export function mysqlHook(add: Add, onRejected: (why: string) => void): ModuleHook & { seek(): void } {
+export function mysqlHook(
+  add: Add,
+  clock: Pick<Clock, 'monotonicMs'>,
+  onRejected: (why: string) => void,
+  deadMs = 60_000,
+): ModuleHook & { seek(): void } {
   const known = new KnownClients<PoolState>('pools of mysql2', isGone, onRejected)
   const seen = new WeakSet<MysqlPool>()
   const found = (pool: MysqlPool, boundary: GetConnection): void => {
@@ -34,6 +43,7 @@ export function mysqlHook(add: Add, onRejected: (why: string) => void): ModuleHo
     const hint = namesReplica(pool.config?.connectionConfig?.host ?? '')
     const state: PoolState = { ref: new WeakRef(pool), hint, wasWritable: false }
     if (!known.add(state)) return
+    holders.set(pool, new MysqlHolders(pool, () => clock.monotonicMs(), deadMs))
     const anotherIsWritable = (): boolean => known.isAnother(state, ({ wasWritable }) => wasWritable)
     add(mysqlProbe(state, anotherIsWritable), by.kind === 'app' ? by.at : undefined)
   }
@@ -62,11 +72,17 @@ function watchPromiseApi(onUse: () => void): void {
 }
 
 function seekPools(onPrototype: (prototype: object) => void): void {
-  for (const [file, module] of Object.entries(require.cache))
-    if (/[\\/]mysql2[\\/]lib[\\/]base[\\/]pool\.js$/.test(file)) {
-      const Pool = module?.exports as { readonly prototype?: object } | undefined
-      if (Pool?.prototype) onPrototype(Pool.prototype)
-    }
+  for (const Pool of loaded<{ readonly prototype?: object }>(/[\\/]mysql2[\\/]lib[\\/]base[\\/]pool\.js$/))
+    if (Pool.prototype) onPrototype(Pool.prototype)
+}
+
+/** What makes a single connection: a pool has its own class, whose connections it counts. */
+const findConnection: FindConnection = () =>
+  loaded<NonNullable<ReturnType<FindConnection>>>(/[\\/]mysql2[\\/]lib[\\/]connection\.js$/)[0]
+
+function loaded<Exports>(file: RegExp): Exports[] {
+  const modules = Object.entries(require.cache).filter(([path]) => file.test(path))
+  return modules.map(([, module]) => module?.exports as Exports | undefined).filter((exports) => exports !== undefined)
 }
 
 /** On whichever prototype has the method: that of the base class, in version 3. */
@@ -81,11 +97,14 @@ function watchPools(prototype: object, found: (pool: MysqlPool, boundary: GetCon
     } catch {
       // the app gets its connection, whatever becomes of the probe
     }
-    return original.call(this, done)
+    return original.call(this, holders.get(this)?.asks(done, getConnection) ?? done)
   }
   getConnection[SEEN] = true
   ;(owner as PoolPrototype).getConnection = getConnection
 }
+
+/** By pool, and held by it alone: a pool that the app drops must go. */
+const holders = new WeakMap<MysqlPool, MysqlHolders>()
 
 interface PoolState {
   readonly ref: WeakRef<MysqlPool>
@@ -107,33 +126,44 @@ function mysqlProbe(state: PoolState, anotherIsWritable: () => boolean): FoundPr
     isGone: () => isGone(state),
     async check(signal) {
       const pool = state.ref.deref()
-      return pool ? checkPool(pool, state, signal, anotherIsWritable) : { status: 'pass' }
+      const its = pool && holders.get(pool)
+      if (!its) return { status: 'pass' }
+      const result = await checkPool({ pool, its, state, signal, anotherIsWritable })
+      return its.control.judge(result, () => experiment(pool, findConnection))
     },
   }
 }
 
 type Observed = NonNullable<ProbeResult['observed']>
 
+interface Check {
+  readonly pool: MysqlPool
+  readonly its: MysqlHolders
+  readonly state: PoolState
+  readonly signal: AbortSignal
+  readonly anotherIsWritable: () => boolean
+}
+
 /** One connection of the app's own pool and one statement, both within the deadline that the signal is. */
-async function checkPool(
-  pool: MysqlPool,
-  state: PoolState,
-  signal: AbortSignal,
-  anotherIsWritable: () => boolean,
-): Promise<ProbeResult> {
-  const observed = counters(pool)
+async function checkPool({ pool, its, state, signal, anotherIsWritable }: Check): Promise<ProbeResult> {
+  const observed = counters(pool, its)
   const wasFull = isFull(pool)
   try {
-    const connection = await borrow(pool, signal)
+    const connection = await borrow(pool, signal, (wish) => its.tickets.unwatched(wish))
     if (connection === 'late')
       return wasFull
-        ? sick('pool_exhausted', 'no connection became free within the deadline', observed, 'self_recoverable')
+        ? sick(
+            'pool_exhausted',
+            'no connection became free within the deadline',
+            counters(pool, its),
+            'self_recoverable',
+          )
         : sick('timeout', 'no connection within the deadline', observed)
     const row = await ask(connection, QUESTION, signal)
     if (row === 'late') return sick('timeout', 'connected, but the server did not answer within the deadline', observed)
     if (Number(row['read_only']) === 0) {
       state.wasWritable = true
-      return { status: 'pass', observed }
+      return withWaiters({ status: 'pass', observed }, its)
     }
     // A pool that never could write, in an app that writes elsewhere or that asked for a replica, is as it is meant to be.
     if (!state.wasWritable && (state.hint || anotherIsWritable()))
@@ -145,14 +175,25 @@ async function checkPool(
   }
 }
 
-function counters(pool: MysqlPool): Observed {
+/** What goes on, and will not for long. */
+function withWaiters(result: ProbeResult, { tickets }: MysqlHolders): ProbeResult {
+  const waitedMs = tickets.oldestWaiterMs()
+  if (waitedMs < LONG_WAIT_MS) return result
+  const reason = `requests wait ${Math.round(waitedMs)} ms for a connection of the pool`
+  return { ...result, status: 'warn', code: 'pool_saturated', cause: 'self_recoverable', reason }
+}
+
+function counters(pool: MysqlPool, its: MysqlHolders): Observed {
   const count = (value: number): { value: number; unit: string } => ({ value, unit: 'count' })
   const limit = pool.config?.connectionLimit
+  const waitedMs = its.tickets.oldestWaiterMs()
   return {
     connections: count(pool._allConnections?.length ?? 0),
     idle: count(pool._freeConnections?.length ?? 0),
     waiting: count(pool._connectionQueue?.length ?? 0),
     ...(limit ? { max: count(limit) } : {}),
+    ...(waitedMs > 0 ? { oldestWaiter: { value: Math.round(waitedMs), unit: 'ms' } } : {}),
+    ...heldObserved(its.longestHeld()),
   }
 }
 

@@ -1,7 +1,7 @@
 // The few things of a pg pool that a probe needs, and how to borrow one of its clients without harm: no wedged client goes back, none is
 // kept, a borrowed one keeps no process alive, and no error of a connection that only the probe keeps open reaches the app.
 
-import { PoolControl } from './postgresql-control.ts'
+import { PoolControl } from './pool-control.ts'
 import { PoolHolders } from './postgresql-holders.ts'
 
 /** The part of pg's Client that is used. */
@@ -69,7 +69,7 @@ export class PoolWatch {
     this.#pool = pool
     this.#now = now
     this.holders = new PoolHolders(pool, now)
-    this.control = new PoolControl(this.holders, now, deadMs)
+    this.control = new PoolControl(this.holders.tickets, now, deadMs)
     pool.on('acquire', (client) => {
       this.#useBefore = this.#lastAppUseAt
       this.#lastAppUseAt = now()
@@ -121,7 +121,7 @@ export class PoolWatch {
       isCalled = true
       then(error, client, release)
     }
-    const returned = this.holders.unwatched(() => pool.connect(once))
+    const returned = this.holders.tickets.unwatched(() => pool.connect(once))
     // A subclass with a connect() of its own may know promises only.
     if (isPromise(returned))
       returned.then(

@@ -4,6 +4,8 @@ import { madeBy } from '../made-at.ts'
 import type { FoundProbe } from '../registry.ts'
 import { namesReplica } from '../replica.ts'
 import { untilAborted } from '../until-aborted.ts'
+import { heldObserved } from './pool-tickets.ts'
+import { experiment } from './postgresql-control.ts'
 import { judgeServer, refusal, sick, type Observed } from './postgresql-judgement.ts'
 import { PoolWatch, type PgClient, type PgPool } from './postgresql-pool.ts'
 import {
@@ -128,7 +130,8 @@ function poolProbe(state: PoolState, clock: Pick<Clock, 'monotonicMs'>, anotherI
       const watch = pool && watches.get(pool)
       if (!watch) return { status: 'pass' }
       const now = (): number => clock.monotonicMs()
-      return watch.control.judge(await checkPool({ pool, watch, state, signal, anotherIsWritable, now }), pool)
+      const result = await checkPool({ pool, watch, state, signal, anotherIsWritable, now })
+      return watch.control.judge(result, () => experiment(pool))
     },
   }
 }
@@ -204,7 +207,7 @@ function judge(answers: readonly Answer[], given: Check, observed: Observed): Pr
 /** What goes on, and will not for long. */
 function withWarnings(result: ProbeResult, { state, watch }: Check): ProbeResult {
   const observed: Observed = { ...result.observed, ...slotsObserved(state.slots) }
-  const waitedMs = watch.holders.oldestWaiterMs()
+  const waitedMs = watch.holders.tickets.oldestWaiterMs()
   if (waitedMs >= LONG_WAIT_MS)
     return {
       status: 'warn',
@@ -245,25 +248,14 @@ async function ask(client: PgClient, question: string, signal: AbortSignal): Pro
 
 function counters(pool: PgPool, watch: PoolWatch): Observed {
   const count = (value: number): { value: number; unit: string } => ({ value, unit: 'count' })
-  const oldest = watch.holders.oldestWaiterMs()
+  const oldest = watch.holders.tickets.oldestWaiterMs()
   return {
     connections: count(pool.totalCount),
     idle: count(pool.idleCount),
     waiting: count(pool.waitingCount),
     ...(pool.options?.max === undefined ? {} : { max: count(pool.options.max) }),
     ...(oldest > 0 ? { oldestWaiter: { value: Math.round(oldest), unit: 'ms' } } : {}),
-    ...holder(watch),
-  }
-}
-
-/** Who has had a client for the longest time. */
-function holder(watch: PoolWatch): Observed {
-  const held = watch.holders.longestHeld()
-  if (!held) return {}
-  return {
-    longestHeld: { value: Math.round(held.ms), unit: 'ms' },
-    ...(held.at ? { heldAt: { value: held.at, unit: 'file:line' } } : {}),
-    ...(held.traceId ? { heldTrace: { value: held.traceId } } : {}),
+    ...heldObserved(watch.holders.longestHeld()),
   }
 }
 

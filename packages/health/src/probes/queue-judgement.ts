@@ -18,6 +18,8 @@ export interface QueueAnswer {
   readonly oldestMs?: number
   /** Known where jobs wait and none is at work, or some are stalled. */
   readonly workers?: number
+  /** Jobs at work that nobody holds a lock of: since a moment ago, they are not worth a word. */
+  readonly unlocked?: number
   /** Jobs that stand as being at work, whose worker has not said so for longer than it may, and that nobody has taken back since. */
   readonly stalled?: number
 }
@@ -56,7 +58,7 @@ export function worstQueue(answers: ReadonlyMap<string, QueueAnswer>, thresholds
 }
 
 function observedOf(answer: QueueAnswer, name: string): NonNullable<ProbeResult['observed']> {
-  const { waiting, active, delayed, oldestMs, workers, stalled } = answer
+  const { waiting, active, delayed, oldestMs, workers, stalled, unlocked } = answer
   const count = (value: number): { value: number; unit: string } => ({ value, unit: 'count' })
   return {
     queue: { value: name, unit: 'queue' },
@@ -65,6 +67,7 @@ function observedOf(answer: QueueAnswer, name: string): NonNullable<ProbeResult[
     ...(delayed === undefined ? {} : { delayed: count(delayed) }),
     ...(oldestMs === undefined ? {} : { oldest: { value: Math.round(oldestMs), unit: 'ms' } }),
     ...(workers === undefined ? {} : { workers: count(workers) }),
+    ...(unlocked ? { unlocked: count(unlocked) } : {}),
     ...(stalled ? { stalled: count(stalled) } : {}),
   }
 }

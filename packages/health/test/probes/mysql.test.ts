@@ -81,9 +81,11 @@ type FakePool = FakeBasePool
 
 let found: { readonly probe: FoundProbe; readonly madeAt: string | undefined }[]
 let rejected: string[]
+let now: number
 let Pool: typeof FakeBasePool
 
 beforeEach(() => {
+  now = 0
   found = []
   rejected = []
   // A class of its own for each test: the hook touches its prototype.
@@ -95,6 +97,7 @@ beforeEach(() => {
   Pool = class extends OwnBase {}
   const hook = mysqlHook(
     (probe, madeAt) => found.push({ probe, madeAt }),
+    { monotonicMs: () => now },
     (why) => rejected.push(why),
   )
   hook.patch({ Pool }, { version: '3.24.6', format: 'commonjs' })

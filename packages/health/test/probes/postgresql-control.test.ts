@@ -1,7 +1,8 @@
 import { EventEmitter } from 'node:events'
 import type { ProbeResult } from '@afterspan/core/internal'
 import { expect, test } from 'vitest'
-import { isWedged, PoolControl } from '../../src/probes/postgresql-control.ts'
+import { isWedged, PoolControl } from '../../src/probes/pool-control.ts'
+import { experiment } from '../../src/probes/postgresql-control.ts'
 import { fakeTime, settled } from '../fake-time.ts'
 
 const DIRECT = { pid: 900, own: 900 }
@@ -46,9 +47,9 @@ function setUp({ isDown = false, stillMs = 60_000, unaskedMs = 0 } = {}) {
     }
   }
   const clients: Client[] = []
-  const control = new PoolControl({ stillMs, unaskedMs } as never, () => time.clock.monotonicMs(), 60_000)
+  const control = new PoolControl({ stillMs, unaskedMs }, () => time.clock.monotonicMs(), 60_000)
   const round = async (result: ProbeResult = EXHAUSTED): Promise<string | undefined> => {
-    const judged = control.judge(result, { Client, _clients: [], _idle: [] } as never)
+    const judged = control.judge(result, () => experiment({ Client, _clients: [], _idle: [] } as never))
     await settled()
     await time.advance(2000)
     return judged.cause

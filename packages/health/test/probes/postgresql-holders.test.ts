@@ -71,10 +71,10 @@ describe('who waits, and who holds', () => {
     const first = (await pool.connect()) as Client
     const second = pool.connect() as Promise<Client>
     await time.advance(2000)
-    expect(holders.oldestWaiterMs()).toBe(2000)
+    expect(holders.tickets.oldestWaiterMs()).toBe(2000)
     pool.giveBack(first)
     pool.giveBack(await second)
-    expect([holders.oldestWaiterMs(), holders.longestHeld()]).toEqual([0, undefined])
+    expect([holders.tickets.oldestWaiterMs(), holders.longestHeld()]).toEqual([0, undefined])
   })
 
   test('the longest held client is told with the place that took it, where the pool was tight', async () => {
@@ -110,8 +110,8 @@ describe('who waits, and who holds', () => {
   test('what the probe itself asks for is neither', () => {
     const pool = new Pool({ max: 1 })
     const holders = watched(pool)
-    holders.unwatched(() => pool.connect(() => {}))
-    expect([holders.oldestWaiterMs(), holders.longestHeld()]).toEqual([0, undefined])
+    holders.tickets.unwatched(() => pool.connect(() => {}))
+    expect([holders.tickets.oldestWaiterMs(), holders.longestHeld()]).toEqual([0, undefined])
   })
 
   test('a connect that fails fails for the app as ever, and waits no longer', async () => {
@@ -126,7 +126,7 @@ describe('who waits, and who holds', () => {
     await expect(pool.connect()).rejects.toThrow('no')
     pool.connect((error) => expect(error).toEqual(new Error('no')))
     await time.advance(1000)
-    expect([holders.oldestWaiterMs(), holders.longestHeld()]).toEqual([0, undefined])
+    expect([holders.tickets.oldestWaiterMs(), holders.longestHeld()]).toEqual([0, undefined])
   })
 })
 

@@ -1,0 +1,96 @@
+// Would a restart help? A pool that has given nothing for long is asked about at the server, over one connection beside it: only where the
+// server takes a new connection, and none of the pool's own does anything, is the fault this process's. See docs/decisions/health-liveness.md.
+import type { ProbeResult } from '@afterspan/core/internal'
+
+/** Fails of a pool, or of the way to its server; what the server itself refuses is no sign of either. */
+const DEAD: ReadonlySet<string | undefined> = new Set(['pool_exhausted', 'timeout', 'connection_lost'])
+const LEAST_PAUSE_MS = 2000
+/** Experiments in a row that must agree. */
+const AGREE = 2
+
+/** What is known of how an app uses a pool. */
+export interface PoolUse {
+  /** How long ago a client was last handed to the app, or came back from it. */
+  readonly stillMs: number
+  /** How long ago the app last wanted one; 0 while it waits for one. */
+  readonly unaskedMs: number
+}
+/** What is known of a client of the pool that the app holds, before the server is asked. */
+export interface HeldClient {
+  /** As the server told it at the start of the connection. */
+  readonly pid: number | undefined
+  /** A statement was sent and has not ended, or waits to be sent. */
+  readonly isBusy: boolean
+}
+
+/** Follows the results of one pool's checks, and makes the experiment when they have been bad for long. */
+export class PoolControl {
+  readonly #use: PoolUse
+  readonly #now: () => number
+  readonly #deadMs: number
+  #badSince: number | undefined
+  #agreed = 0
+  #isRunning = false
+  #lastAt = Number.NEGATIVE_INFINITY
+
+  /** `deadMs`: how long a pool must have given nothing to an app that wants something. */
+  constructor(use: PoolUse, now: () => number, deadMs: number) {
+    this.#use = use
+    this.#now = now
+    this.#deadMs = deadMs
+  }
+
+  /** The result, with what the experiments have shown so far. `experiment` rejects where the server is not well, and says else whether the pool is wedged. */
+  judge(result: ProbeResult, experiment: () => Promise<boolean>): ProbeResult {
+    const now = this.#now()
+    if (result.status !== 'fail' || !DEAD.has(result.code)) {
+      this.#badSince = undefined
+      this.#agreed = 0
+      return result
+    }
+    this.#badSince ??= now
+    if (!this.#isDead(now)) {
+      this.#agreed = 0
+      return result
+    }
+    if (!this.#isRunning && now - this.#lastAt >= LEAST_PAUSE_MS) void this.#run(experiment)
+    if (this.#agreed < AGREE) return result
+    return {
+      ...result,
+      code: 'pool_dead',
+      cause: 'self_wedged',
+      reason: `the pool has given nothing for ${Math.round(this.#use.stillMs)} ms; a connection beside it works, and none of its own does anything`,
+    }
+  }
+
+  /** Bad in every round, nothing handed out or back, and somebody wants something. */
+  #isDead(now: number): boolean {
+    const { stillMs, unaskedMs } = this.#use
+    return now - this.#badSince! >= this.#deadMs && stillMs >= this.#deadMs && unaskedMs < this.#deadMs
+  }
+
+  async #run(experiment: () => Promise<boolean>): Promise<void> {
+    this.#isRunning = true
+    this.#lastAt = this.#now()
+    try {
+      const isWedged = await experiment()
+      this.#agreed = isWedged ? this.#agreed + 1 : 0
+    } catch {
+      this.#agreed = 0
+    }
+    this.#isRunning = false
+  }
+}
+
+/** What the server's answer means: true where no held client does anything. Pure. */
+export function isWedged(
+  held: readonly HeldClient[],
+  server: { readonly pid: number | undefined; readonly own: number; readonly active: readonly number[] },
+): boolean {
+  // One without a number has never been connected.
+  const sent = held.filter((client) => client.isBusy && client.pid !== undefined)
+  // A pooler between us has numbers of its own: nobody can say what becomes of a statement that was sent through it.
+  if (sent.length > 0 && server.pid !== server.own) return false
+  const active = new Set<number | undefined>(server.active)
+  return !sent.some(({ pid }) => active.has(pid))
+}
