@@ -223,20 +223,27 @@ test('what is not acted on, is not allowed or is a slip is said once, and spans 
     OTEL_EXPORTER_OTLP_CERTIFICATE: '/no/such/file.pem',
     OTEL_TRACES_SAMPLER_ARGS: '0.5',
     OTEL_SDK_DISABLED: '1',
+    // A line break, as in a file of secrets, and every export failed; a slip, and nothing made spans.
+    OTEL_EXPORTER_OTLP_HEADERS: 'x-a=1,authorization=Bearer a\nb,x b=2',
+    OTEL_NODE_ENABLED_INSTRUMENTATIONS: 'htttp',
+    OTEL_EXPERIMENTAL_CONFIG_FILE: 'otel.yaml',
     OTEL_PYTHON_LOG_CORRELATION: 'true',
   })
   expect(spans.length).toBeGreaterThan(0)
   expect(app.stderr.trim().split('\n').sort()).toMatchInlineSnapshot(`
     [
       "[afterspan] AFS_CONFIG_INVALID OTEL_EXPORTER_OTLP_CERTIFICATE="/no/such/file.pem" cannot be read (ENOENT): allowed is a PEM file. It is left out.",
+      "[afterspan] AFS_CONFIG_INVALID OTEL_EXPORTER_OTLP_HEADERS="…" is not valid: allowed is key=value pairs that are headers of HTTP. Using ["x-a"].",
       "[afterspan] AFS_CONFIG_INVALID OTEL_EXPORTER_OTLP_PROTOCOL="http/xml" is not valid: allowed is one of http/protobuf, http/json, grpc. Using "http/protobuf".",
       "[afterspan] AFS_CONFIG_INVALID OTEL_LOGS_EXPORTER="syslog" is not valid: allowed is otlp, console with commas between them, or none. Using ["none"].",
       "[afterspan] AFS_CONFIG_INVALID OTEL_METRICS_EXPORTER="prometheus,statsd" is not valid: allowed is prometheus, otlp, console with commas between them, or none. Using ["prometheus"].",
+      "[afterspan] AFS_CONFIG_INVALID OTEL_NODE_ENABLED_INSTRUMENTATIONS="htttp" is not valid: allowed is names of instrumentations, such as http, undici, express, pg. Using [].",
       "[afterspan] AFS_CONFIG_INVALID OTEL_PROPAGATORS="b3,ottrace" is not valid: allowed is tracecontext, baggage, b3, b3multi, jaeger, xray with commas between them, or none. Using ["b3"].",
       "[afterspan] AFS_CONFIG_INVALID OTEL_SDK_DISABLED="1" is not valid: allowed is true or false. Using false.",
       "[afterspan] AFS_CONFIG_INVALID OTEL_TRACES_EXPORTER="zipkin" is not valid: allowed is otlp, console with commas between them, or none. Using ["otlp"].",
       "[afterspan] AFS_CONFIG_INVALID OTEL_TRACES_SAMPLER="jaeger_remote" is not valid: allowed is one of always_on, always_off, traceidratio, parentbased_always_on, parentbased_always_off, parentbased_traceidratio. Using "parentbased_always_on".",
       "[afterspan] AFS_CONFIG_UNKNOWN OTEL_TRACES_SAMPLER_ARGS is not a variable of OpenTelemetry; did you mean OTEL_TRACES_SAMPLER_ARG?",
+      "[afterspan] AFS_CONFIG_UNSUPPORTED OTEL_EXPERIMENTAL_CONFIG_FILE: the name is OTEL_CONFIG_FILE now.",
       "[afterspan] AFS_CONFIG_UNSUPPORTED OTEL_METRICS_EXEMPLAR_FILTER: exemplars are those of sampled traces.",
     ]
   `)

@@ -37,7 +37,9 @@ export function loadSection<S extends Section>(section: S, env: Env = environmen
 
 function sayInvalid(env: string, raw: string, error: unknown, used: unknown): void {
   const allowed = error instanceof NotAllowed ? error.message : 'another value'
-  const instead = used === undefined ? 'It is left out.' : `Using ${JSON.stringify(used)}.`
+  // Of headers only the names: a value may be a secret.
+  const using = env.endsWith('HEADERS') ? Object.keys(used as object) : used
+  const instead = used === undefined ? 'It is left out.' : `Using ${JSON.stringify(using)}.`
   const value = JSON.stringify(shown(env, raw))
   say('AFS_CONFIG_INVALID', `${env}=${value} is not valid: allowed is ${allowed}. ${instead}`, env)
 }

@@ -170,6 +170,20 @@ export function list(env: string, doc: string, fallback: readonly string[] = [])
         .filter((part) => part !== ''),
   }
 }
+/** Some of these names. Others are said, and left out. */
+export function names(env: string, doc: string, known: readonly string[]): Option<readonly string[]> {
+  const { parse, ...row } = list(env, doc)
+  return {
+    ...row,
+    parse(raw) {
+      const asked = parse(raw)
+      const unknown = asked.filter((name) => !known.includes(name))
+      if (unknown.length === 0) return asked
+      const rest = asked.filter((name) => known.includes(name))
+      throw new NotAllowed('names of instrumentations, such as http, undici, express, pg', rest)
+    },
+  }
+}
 /** `key=value,key=value`, percent-decoded, as OTEL_RESOURCE_ATTRIBUTES and OTEL_EXPORTER_OTLP_HEADERS are. */
 export function keyValues(env: string, doc: string): Option<Readonly<Record<string, string>>> {
   return {
@@ -192,6 +206,22 @@ export function keyValues(env: string, doc: string): Option<Readonly<Record<stri
     },
   }
 }
+/** The same, of headers. One that HTTP does not allow is left out: with it no export would leave the process. */
+export function headers(env: string, doc: string): Option<Readonly<Record<string, string>>> {
+  const { parse, ...row } = keyValues(env, doc)
+  return {
+    ...row,
+    parse(raw) {
+      const all = Object.entries(parse(raw))
+      const good = all.filter(([name, value]) => TOKEN.test(name) && FIELD.test(value))
+      if (good.length === all.length) return Object.fromEntries(all)
+      throw new NotAllowed('key=value pairs that are headers of HTTP', Object.fromEntries(good))
+    },
+  }
+}
+const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/
+const FIELD = /^[\t\x20-\x7E\x80-\xFF]*$/
+
 export function httpUrl(env: string, doc: string, fallback = ''): Option<string> {
   return {
     env,

@@ -1,11 +1,14 @@
 import { parseInboundRules } from '../http/inbound.ts'
+import { INSTRUMENTATION_NAMES } from './instrumentation-names.ts'
 import {
   checked,
   collectorAddress,
   flag,
+  headers,
   integer,
   keyValues,
   list,
+  names,
   oneOf,
   optional,
   optionalInteger,
@@ -52,8 +55,8 @@ export const otelOptions = {
     'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT',
     'Full address for traces; goes before OTEL_EXPORTER_OTLP_ENDPOINT.',
   ),
-  otlpHeaders: keyValues('OTEL_EXPORTER_OTLP_HEADERS', 'Headers of each export: key=value,key=value.'),
-  otlpTracesHeaders: keyValues('OTEL_EXPORTER_OTLP_TRACES_HEADERS', 'Headers of each export of traces.'),
+  otlpHeaders: headers('OTEL_EXPORTER_OTLP_HEADERS', 'Headers of each export: key=value,key=value.'),
+  otlpTracesHeaders: headers('OTEL_EXPORTER_OTLP_TRACES_HEADERS', 'Headers of each export of traces.'),
   otlpTimeout: integer('OTEL_EXPORTER_OTLP_TIMEOUT', 'Milliseconds that one export may take.', 10_000, {
     min: 1,
     max: 600_000,
@@ -158,13 +161,15 @@ export const otelOptions = {
     "The official SDK's name for OTEL_LINK_ATTRIBUTE_COUNT_LIMIT; goes before it.",
     COUNTS,
   ),
-  enabledInstrumentations: list(
+  enabledInstrumentations: names(
     'OTEL_NODE_ENABLED_INSTRUMENTATIONS',
     'Only these of the instrumentations that make spans: http, undici, express, pg, ioredis and alike. Work behind requests is followed all the same.',
+    INSTRUMENTATION_NAMES,
   ),
-  disabledInstrumentations: list(
+  disabledInstrumentations: names(
     'OTEL_NODE_DISABLED_INSTRUMENTATIONS',
     'None of these: names as above, and those of what follows work, such as bullmq.',
+    INSTRUMENTATION_NAMES,
   ),
   resourceDetectors: someOf(
     'OTEL_NODE_RESOURCE_DETECTORS',

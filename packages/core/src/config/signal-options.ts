@@ -2,7 +2,7 @@
 import {
   collectorAddress,
   integer,
-  keyValues,
+  headers,
   oneOf,
   optional,
   optionalInteger,
@@ -25,7 +25,7 @@ function ofSignal(signal: 'LOGS' | 'METRICS') {
       env('ENDPOINT'),
       `Full address for ${word}; goes before OTEL_EXPORTER_OTLP_ENDPOINT, to which /v1/${word} is added.`,
     ),
-    headers: keyValues(env('HEADERS'), `Headers of each export of ${word}.`),
+    headers: headers(env('HEADERS'), `Headers of each export of ${word}.`),
     timeout: optionalInteger(env('TIMEOUT'), same, TIMES),
     compression: oneOf(env('COMPRESSION'), same, COMPRESSIONS, undefined),
     protocol: oneOf(env('PROTOCOL'), same, PROTOCOLS, undefined),

@@ -17,6 +17,10 @@ export const UNSUPPORTED: readonly Unsupported[] = [
     why: 'exemplars are those of sampled traces',
   },
   {
+    names: ['OTEL_EXPERIMENTAL_CONFIG_FILE'],
+    why: 'the name is OTEL_CONFIG_FILE now',
+  },
+  {
     names: ['OTEL_EXPORTER_JAEGER_', 'OTEL_EXPORTER_ZIPKIN_'],
     why: 'spans go by OTLP, which Jaeger takes itself and Zipkin by a collector',
   },

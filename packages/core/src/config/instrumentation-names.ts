@@ -1,0 +1,8 @@
+/** What may be named in OTEL_NODE_ENABLED_INSTRUMENTATIONS and OTEL_NODE_DISABLED_INSTRUMENTATIONS: those of the official set, whether or not something here goes by that name, and ours. */
+export const INSTRUMENTATION_NAMES: readonly string[] = [
+  'amqplib aws-lambda aws-sdk bunyan cassandra-driver connect cucumber dataloader dns express fastify fs generic-pool graphql grpc',
+  'hapi http ioredis kafkajs knex koa lru-memoizer memcached mongodb mongoose mysql mysql2 nestjs-core net openai oracledb pg pino',
+  'redis redis-4 restify router runtime-node sequelize socket.io tedious typeorm undici winston',
+  '@hapi/hapi @koa/router @nestjs/core aws-sqs bullmq croner graphile-worker hono koa-router nats nats-jetstream node-cron pg-boss',
+  'platformatic-kafka redis-streams',
+].flatMap((line) => line.split(' '))
