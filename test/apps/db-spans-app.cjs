@@ -145,3 +145,79 @@ exports.pgWays = function pgWays({ pg, url }) {
     }
   }
 }
+
+exports.redisWays = function redisWays({ Redis, port }) {
+  const redis = new Redis(port, '127.0.0.1')
+  redis.defineCommand('twice', { numberOfKeys: 1, lua: 'return redis.call("incrby", KEYS[1], ARGV[1] * 2)' })
+  // What nobody asked for is no trace.
+  setInterval(() => redis.get('poll'), 50).unref()
+  const heard = (asked) =>
+    asked.then(
+      (result) => ({ result }),
+      ({ message }) => ({ error: message }),
+    )
+  const calledWith = (ask) =>
+    new Promise((resolve) => {
+      ask((error, result) => resolve({ ...(error ? { error: error.message } : { result }), at: traceHere() }))
+    })
+  const lost = { host: '127.0.0.1', port: 1, lazyConnect: true, retryStrategy: null }
+  return {
+    open: async () => {
+      await redis.flushall()
+      await redis.set('number', 1)
+    },
+    ways: {
+      '/commands': async () => [
+        await heard(redis.set('key', 'secret', 'EX', 100)),
+        await heard(redis.get('key')),
+        await heard(redis.hset('hash', 'field', 'secret', 'other', 'secret')),
+        await heard(redis.mget('key', Buffer.from('none'))),
+        await heard(redis.ping()),
+        await heard(redis.call('GETRANGE', 'key', 0, 2)),
+        await calledWith((then) => redis.strlen('key', then)),
+        { result: (await redis.getBuffer('key')).toString() },
+      ],
+      '/errors': async () => [
+        await heard(redis.incr('key')),
+        await calledWith((then) => redis.lpush('key', 'secret', then)),
+        await heard(redis.call('NONSENSE', 'secret')),
+      ],
+      '/together': async () => [
+        {
+          results: await redis
+            .pipeline()
+            .set('a', 1)
+            .incr('key')
+            .exec()
+            .then((all) => all.map(([error, result]) => error?.message ?? result)),
+        },
+        { results: await redis.multi().set('b', 2).get('b').exec() },
+      ],
+      '/script': async () => [await heard(redis.twice('number', 3)), await heard(redis.twice('number', 4))],
+      '/connect': async () => {
+        const client = new Redis({ host: '127.0.0.1', port, lazyConnect: true })
+        await client.connect()
+        const lazy = new Redis({ host: '127.0.0.1', port, lazyConnect: true })
+        const answers = [await heard(client.get('key')), await heard(lazy.get('key')), await heard(client.quit())]
+        lazy.disconnect()
+        const refused = new Redis(lost)
+        refused.on('error', () => {})
+        return [...answers, await heard(refused.get('key'))]
+      },
+      '/closed': async () => {
+        const client = new Redis({ host: '127.0.0.1', port })
+        await client.quit()
+        await new Promise((resolve) => (client.status === 'end' ? resolve() : client.once('end', resolve)))
+        return heard(client.get('key'))
+      },
+      // A command that nobody waits for: its failure is unhandled, once, as it is without us.
+      '/unhandled': () => {
+        void redis.incr('key')
+        return new Promise((resolve) => {
+          process.once('unhandledRejection', ({ message }) => resolve({ error: message }))
+        })
+      },
+      '/suppressed': () => context.with(context.active().setValue(SUPPRESSED, true), () => heard(redis.get('key'))),
+    },
+  }
+}

@@ -13,6 +13,7 @@ import { keepCode, requireKept } from './code-cache.ts'
 import { loadConfig, otlpSettings, type CoreConfig } from './config/config.ts'
 import type { FlightLog } from './contracts/flight-log.ts'
 import type { HealthLog } from './contracts/health-log.ts'
+import type { ModuleHook } from './contracts/module-hook.ts'
 import type { ResourceAttributes } from './contracts/task.ts'
 import type { Core } from './core.ts'
 import { databaseHooks } from './databases/clients.ts'
@@ -44,7 +45,6 @@ import { addRuntimeMetrics } from './metrics/runtime.ts'
 import { targetInfo } from './metrics/target-info.ts'
 import { createReports, type Reports } from './reporters/reports.ts'
 import { sentryHook } from './reporters/sentry.ts'
-import { callIn } from './sdk/call-in.ts'
 import { AsyncContextManager } from './sdk/context-manager.ts'
 import { createExporter, type Exporter } from './sdk/exporter.ts'
 import { createOpenSpans } from './sdk/open-spans.ts'
@@ -96,7 +96,6 @@ function assemble(bundleDir: string, config: CoreConfig): Core {
   const tracer = (): Tracer => provider.getTracer(SCOPE.name, SCOPE.version)
   const { endpoint, sideThread } = publishing(bundleDir, config, resource, metrics)
   const hooks = moduleHooks(bundleDir, config)
-  for (const hook of databaseHooks(bundleDir, () => ({ tracer: tracer(), metrics, callIn }))) hooks.add(hook)
   const kitDeps = { tracer, now: systemClock.now, onError, overdueMs: config.overdueMs }
   const kit = createKit(kitDeps)
   const parts: Parts = {
@@ -112,6 +111,7 @@ function assemble(bundleDir: string, config: CoreConfig): Core {
     sideThread,
     endpoint,
     hooks,
+    databases: databaseHooks(bundleDir, { tracer, metrics, longest: config.limits.valueLength }),
     drain: createDrain(config.drainMs, onError),
     lastSources: sending({ bundleDir, config, resource, metrics, meters, sideThread, exporter, hooks }),
   }
@@ -204,6 +204,7 @@ interface Parts {
   readonly sideThread: SideThread
   readonly endpoint: MetricsEndpoint
   readonly hooks: ModuleHooks
+  readonly databases: readonly ModuleHook[]
   readonly drain: Drain
   /** What is left of each signal at the end. */
   readonly lastSources: readonly LastSource[]
@@ -250,7 +251,8 @@ function start(parts: Parts, kept: Kept): void {
   if (!hooks.isMuted('http')) watchClients(tracer, metrics)
   watchFrameworks(servers, hooks, onError)
   watchNeighbours(hooks)
-  hooks.add(apiHook())
+  // Databases behind the packages above: theirs are around what a client asks.
+  for (const hook of [...parts.databases, apiHook()]) hooks.add(hook)
   correlateLogs(config.logTrace, hooks)
   const { tellAll: tellReports, watch } = (kept.reports = startReports(metrics))
   if (config.sentry) hooks.add(sentryHook(watch))

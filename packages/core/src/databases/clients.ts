@@ -1,7 +1,9 @@
 // The clients of databases whose questions are told. What does it is a bundle of its own for each, loaded when the app loads the client.
+import type { Tracer } from '@opentelemetry/api'
 import { join } from 'node:path'
 import { requireKept } from '../code-cache.ts'
 import type { ModuleHook } from '../contracts/module-hook.ts'
+import { callIn } from '../sdk/call-in.ts'
 import type { Teller } from './teller.ts'
 
 interface DatabaseClient extends Omit<ModuleHook, 'patch'> {
@@ -17,17 +19,22 @@ export const DATABASE_CLIENTS: readonly DatabaseClient[] = [
   // Also where somebody asks for them without the package's main file; the native one is loaded late.
   { ...PG, module: 'pg', files: ['lib/client.js', 'lib/native/client.js'], patchedBy: 'patchPgClient' },
   { ...PG, module: 'pg-pool', versions: '>=2.0.0 <4', patchedBy: 'patchPgPool' },
+  { name: 'ioredis', module: 'ioredis', versions: '>=2.0.0 <7', file: 'ioredis', patchedBy: 'patchIoredis' },
 ]
 
 type Patch = (exports: unknown, teller: Teller) => void
 
-export function databaseHooks(bundleDir: string, makeTeller: () => Teller): readonly ModuleHook[] {
+export function databaseHooks(
+  bundleDir: string,
+  { tracer, ...given }: Omit<Teller, 'callIn' | 'tracer'> & { readonly tracer: () => Tracer },
+): readonly ModuleHook[] {
   let teller: Teller | undefined
   return DATABASE_CLIENTS.map(({ file, patchedBy, ...said }) => ({
     ...said,
     patch(exports) {
       const bundle = requireKept(join(bundleDir, `database-${file}.js`)) as Record<string, Patch>
-      bundle[patchedBy]!(exports, (teller ??= makeTeller()))
+      teller ??= { ...given, tracer: tracer(), callIn }
+      bundle[patchedBy]!(exports, teller)
     },
   }))
 }

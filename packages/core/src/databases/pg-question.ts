@@ -4,9 +4,11 @@ import { spanNameOf, type Durations, type Operation } from './pg-durations.ts'
 import { setFailed } from './teller.ts'
 
 /** What pg is asked, in the forms in which it says what it is: a text, a config, or an object that submits itself. */
-export interface Asked {
+interface Asked {
   readonly text?: unknown
   readonly name?: unknown
+  /** Of a stream of rows. */
+  readonly cursor?: Asked
 }
 
 /** One question, from when it is asked to its answer. */
@@ -17,7 +19,7 @@ export class Question {
   #isSettled = false
 
   constructor(tracer: Tracer, durations: Durations, to: ConnectionParameters, asked: unknown, caller: Context) {
-    const { text, name } = typeof asked === 'string' ? { text: asked } : ((asked ?? {}) as Asked)
+    const { cursor, name, text = cursor?.text }: Asked = typeof asked === 'string' ? { text: asked } : (asked ?? {})
     const isKnown = typeof text === 'string'
     this.#operation = durations.of(to, isKnown ? operationIn(text) : '')
     const attributes = attributesOf(to)

@@ -6,6 +6,8 @@ import type { MetricRegistry } from '../metrics/registry.ts'
 export interface Teller {
   readonly tracer: Tracer
   readonly metrics: MetricRegistry
+  /** Of the text of an attribute: what is beyond it is cut off. */
+  readonly longest: number
   /** Calls a function in a context, so that an error that it throws is known to be that context's. */
   readonly callIn: (
     from: Context,

@@ -1,8 +1,8 @@
 // One mechanism for CommonJS and ESM from one preload. CommonJS goes through what stands in for require-in-the-middle, ESM through
-// import-in-the-middle's in-thread hooks; ours and the official instrumentations see the same loads.
+// import-in-the-middle's in-thread hooks.
 import type { ModuleHook } from '../contracts/module-hook.ts'
 import { say } from '../diag.ts'
-import { CATALOGUE, loadInstrumentation, watchFetch } from './catalogue.ts'
+import { watchFetch } from './fetch-instrumentation.ts'
 import { createHookedPackages, type Patch } from './hooked-packages.ts'
 import { hookLoaders } from './loader-hooks.ts'
 import { createUnseen } from './unseen-imports.ts'
@@ -50,24 +50,15 @@ export function createModuleHooks(options: {
       const active = hooks.filter((hook) => !options.isMuted(hook.name))
       const patched = active.map((hook) => [hook, patchOf(hook, status, onError(hook.name))] as const)
       const packages = createHookedPackages(patched)
-      const wanted = CATALOGUE.filter((entry) => !options.isMuted(entry.instrumentation))
-      const waiting = new Map(wanted.map((entry) => [entry.module, entry]))
-      const modules = [...new Set([...packages.modules, ...wanted.map((entry) => entry.module)])]
+      const { modules } = packages
       const report = options.reportDir === '' ? undefined : reportLoading(options.reportDir, modules, status)
       const onSpecifier = (specifier: string): void => {
         report?.(specifier)
         const run = asked.get(specifier)
         if (run) guarded(asked, run, onError(specifier))
-        onPackage(specifier)
-      }
-      const onPackage = (name: string): void => {
-        const entry = waiting.get(name)
-        if (!entry) return
-        waiting.delete(name)
-        bringIn(entry, options.bundleDir, status, onError(entry.instrumentation))
       }
       if (!options.isMuted('undici')) watchFetch(options.bundleDir, onError('undici'))
-      watchPackages(modules, onPackage)
+      watchPackages(modules)
       tellTooEarly(status)
       new Hook(null, { internals: true }, packages.loaded)
       hookLoaders([...modules, ...active.flatMap((hook) => hook.imports ?? [])], {
@@ -113,53 +104,6 @@ function guarded(asked: Map<string, () => void>, run: () => void, onError: (erro
     run()
   } catch (error) {
     onError(error)
-  }
-}
-
-/** An official instrumentation, when its module is about to be loaded for the first time. */
-function bringIn(
-  { module, instrumentation, export: exported, config }: (typeof CATALOGUE)[number],
-  bundleDir: string,
-  status: ReturnType<typeof createInstrumentationStatus>,
-  onError: (error: unknown) => void,
-): void {
-  try {
-    const made = loadInstrumentation(bundleDir, instrumentation, exported, config)
-    if (made) watchVersions(made, instrumentation, status)
-    else status.set(instrumentation, module, '', 'failed')
-  } catch (error) {
-    status.set(instrumentation, module, '', 'failed')
-    onError(error)
-  }
-}
-
-interface Definition {
-  readonly name: string
-  readonly supportedVersions: readonly string[]
-  readonly moduleVersion?: string
-  readonly moduleExports?: unknown
-}
-type OnRequire = (module: Definition, exports: unknown, name: string, baseDir?: string) => unknown
-
-/** An official instrumentation leaves a version that it does not know alone, and says nothing. */
-function watchVersions(
-  made: object,
-  instrumentation: string,
-  status: ReturnType<typeof createInstrumentationStatus>,
-): void {
-  const watched = made as { _onRequire?: OnRequire; isWatched?: true }
-  const original = watched._onRequire
-  if (!original || watched.isWatched) return
-  watched.isWatched = true
-  watched._onRequire = function (module, exports, name, baseDir) {
-    const result = original.call(this, module, exports, name, baseDir)
-    const { moduleVersion: version } = module
-    if (name !== module.name || !version) return result
-    const isSupported = module.moduleExports === exports
-    const range = module.supportedVersions.join(' || ')
-    status.set(instrumentation, name, version, isSupported ? 'active' : 'unsupported', isSupported ? undefined : range)
-    if (!isSupported) sayUnsupportedVersion(instrumentation, name, version, range)
-    return result
   }
 }
 

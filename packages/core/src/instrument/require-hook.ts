@@ -16,14 +16,11 @@ interface LoadedModule {
 }
 
 const watched = new Set<string>()
-let onFirstFile: ((name: string) => void) | undefined
-const seen = new Set<string>()
 const listeners: OnRequire[] = []
 
-/** Packages whose files are shown to the hook. Before they are loaded: a file is looked at once. `began` is told of each when the first of its files is about to be loaded. */
-export function watchPackages(names: Iterable<string>, began: (name: string) => void): void {
+/** Packages whose files are shown to the hook. Before they are loaded: a file is looked at once. */
+export function watchPackages(names: Iterable<string>): void {
   for (const name of names) watched.add(name)
-  onFirstFile = began
 }
 
 /** Those of the watched packages whose main file is loaded already, with their versions. */
@@ -55,10 +52,8 @@ export class Hook {
       // Node's constructor sets it to false. A file that nobody wants to see has a plain property from then on.
       set(this: LoadedModule, value: boolean) {
         const found = value ? undefined : locate(this.id)
-        if (found) {
-          tellFirst(found.name)
-          tellWhenLoaded(this, found)
-        } else define(this, value)
+        if (found) tellWhenLoaded(this, found)
+        else define(this, value)
       },
     })
     if (Object.hasOwn(new Module(''), 'loaded')) return
@@ -67,12 +62,6 @@ export class Hook {
       `Node ${process.version} loads CommonJS in another way than is known: what is required is not instrumented.`,
     )
   }
-}
-
-function tellFirst(name: string): void {
-  if (seen.has(name)) return
-  seen.add(name)
-  onFirstFile?.(name)
 }
 
 function tellWhenLoaded(module: LoadedModule, found: PackageFile): void {

@@ -1,0 +1,106 @@
+// Redis by ioredis, through the one method that every command goes through. Why not its own channels, and not the official
+// instrumentation: docs/decisions/own-database-spans.md
+import { SpanKind, type Attributes, type Context, type Span } from '@opentelemetry/api'
+import { replaceMethod } from '../http/routes/framework.ts'
+import { redisStatement } from './redis-statement.ts'
+import { asker, setFailed, type Teller } from './teller.ts'
+
+/** Its command is on its way: one that waits for a connection comes through the same method again when there is one. */
+const OPEN: unique symbol = Symbol('afterspan.open')
+interface Command {
+  readonly args?: unknown
+  readonly inTransaction?: boolean
+  readonly name: string
+  readonly pipelineIndex?: number | null
+  reject: (error: unknown) => unknown
+  resolve: (result: unknown) => unknown
+  [OPEN]?: boolean
+}
+interface RedisClient {
+  readonly options?: { readonly host?: unknown; readonly port?: unknown }
+}
+
+export function patchIoredis(exports: any, teller: Teller): void {
+  const { prototype } = (typeof exports === 'function' ? exports : (exports.default ?? exports.Redis)) as {
+    readonly prototype: object
+  }
+  replaceMethod(
+    prototype,
+    'sendCommand',
+    (original) =>
+      function (this: RedisClient, ...args: unknown[]) {
+        const command = args[0] as Command | null | undefined
+        const caller = typeof command === 'object' && command !== null && !command[OPEN] ? asker() : undefined
+        if (!caller) return original.apply(this, args)
+        const span = tellCommand(command!, this, teller, caller)
+        try {
+          return original.apply(this, args)
+        } catch (error) {
+          fail(span, error)
+          throw error
+        }
+      },
+  )
+  // That a connection is wanted: when it is there nobody can say, since ioredis tries again and again.
+  replaceMethod(
+    prototype,
+    'connect',
+    (original) =>
+      function (this: RedisClient, ...args: unknown[]) {
+        const caller = asker()
+        if (!caller) return original.apply(this, args)
+        const attributes = { 'db.system.name': 'redis', 'db.query.text': 'connect', ...addressOf(this) }
+        const span = teller.tracer.startSpan('connect', { kind: SpanKind.CLIENT, attributes }, caller)
+        try {
+          const result = original.apply(this, args)
+          span.end()
+          return result
+        } catch (error) {
+          fail(span, error)
+          throw error
+        }
+      },
+  )
+}
+
+/** Begins its span, which ends when the command settles: that may be at once, in the call that sends it. */
+function tellCommand(command: Command, client: RedisClient, { tracer, longest }: Teller, caller: Context): Span {
+  const { name, resolve, reject } = command
+  const attributes = {
+    'db.operation.name': operationOf(command),
+    'db.system.name': 'redis',
+    'db.query.text': redisStatement(name, command.args, longest),
+    ...addressOf(client),
+  }
+  const span = tracer.startSpan(name, { kind: SpanKind.CLIENT, attributes }, caller)
+  command[OPEN] = true
+  command.resolve = (result) => {
+    command[OPEN] = false
+    span.end()
+    return resolve(result)
+  }
+  command.reject = (error) => {
+    command[OPEN] = false
+    fail(span, error)
+    return reject(error)
+  }
+  return span
+}
+
+function operationOf({ name, inTransaction, pipelineIndex }: Command): string {
+  if (name === 'multi' || name === 'exec') return name
+  if (inTransaction) return `MULTI ${name}`
+  return pipelineIndex === undefined || pipelineIndex === null ? name : `PIPELINE ${name}`
+}
+
+function addressOf({ options }: RedisClient): Attributes {
+  return { 'server.address': options?.host as string, 'server.port': options?.port as number }
+}
+
+function fail(span: Span, error: unknown): void {
+  if (error) {
+    span.recordException(error as Error)
+    setFailed(span, error)
+  }
+  span.end()
+}
