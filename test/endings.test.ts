@@ -53,6 +53,17 @@ describe.each(nodesUnderTest())('on Node $major', (node) => {
     })
   })
 
+  test('a worker of BullMQ that a request closed left the request open for a QUIT without an answer', async (context) => {
+    const { port } = present(redis, context)
+    const app = start({ REDIS_PORT: String(port) })
+    const [url, admin] = [await listening(app), await app.adminUrl()]
+    const closed = traceIdOf(await get(`${url}/end/closeWorker`))
+    // What comes later in the journal is known: so is what it left.
+    await expectReceipt(admin, traceIdOf(await get(`${url}/send/drain`)), { tasks: [WAITING] })
+    await expectReceipt(admin, closed, { tasks: [] })
+    await app.stop()
+  })
+
   test('a job of pg-boss whose queue was deleted or emptied stayed enqueued for ever', async (context) => {
     const app = start({ DATABASE_URL: present(postgres, context).url })
     await expectEnds(app, { deleteStoredJobs: LEFT, deleteQueue: GONE, deleteQueuedJobs: GONE, deleteAllJobs: GONE })

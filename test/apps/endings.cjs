@@ -17,7 +17,7 @@ void ends.then((ways) => {
 })
 
 async function bullmq() {
-  const { FlowProducer, Queue } = require('bullmq')
+  const { FlowProducer, Queue, Worker } = require('bullmq')
   const connection = { host: '127.0.0.1', port: Number(process.env.REDIS_PORT), maxRetriesPerRequest: null }
   const queues = {}
   const queue = (name) => queues[name]
@@ -49,6 +49,10 @@ async function bullmq() {
     queues[name] = new Queue(name, { connection })
     await queues[name].waitUntilReady()
   }
+  // Nobody adds to its queue.
+  const worker = new Worker('none', async () => {}, { connection })
+  await worker.waitUntilReady()
+  ways.closeWorker = { end: () => worker.close() }
   return ways
 }
 

@@ -44,7 +44,7 @@ export function watchLeftovers(now: () => EpochMs, overdueMs: number): Leftovers
   }
   return {
     onStart(span: RecordedSpan, parent: Context) {
-      if (span.kind !== SpanKind.CLIENT && span.kind !== SpanKind.INTERNAL) return
+      if ((span.kind !== SpanKind.CLIENT && span.kind !== SpanKind.INTERNAL) || isGoodbye(span)) return
       const record = activeRequest(parent)
       if (!record) return
       const parentSpan = trace.getSpan(parent)
@@ -106,6 +106,14 @@ function publishEnd(taskId: TaskId, span: SpanData, scope: SpanScope, at: EpochM
   const isTold = patrolTells()
   taskChannel.publish(isTold ? { ...event, span: encodeForJournal(span, scope) } : { ...event, isTold: true })
   return isTold
+}
+
+/**
+ * A Redis client says QUIT when the app closes it: no work that a request promised. Where the client closes the connection itself
+ * before the answer, as BullMQ has ioredis do for each worker that it closes, nobody ever ends the span.
+ */
+function isGoodbye({ attributes, name }: RecordedSpan): boolean {
+  return /^quit$/i.test(name) && (attributes['db.system.name'] ?? attributes['db.system']) === 'redis'
 }
 
 /** The app's own wish: by its error, or a call that ended without an answer and without an error, as an aborted fetch does. */
