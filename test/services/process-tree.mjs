@@ -38,6 +38,17 @@ export function killTree(pid) {
   for (const p of processTree(pid)) send(p, 'SIGKILL')
 }
 
+/** The same, and resolves when none of them holds anything any more. */
+export async function endTree(pid, timeoutMs = 5_000) {
+  const tree = processTree(pid)
+  for (const p of tree) send(p, 'SIGKILL')
+  const deadline = performance.now() + timeoutMs
+  while (tree.some((p) => (statOf(p)?.state ?? 'Z') !== 'Z')) {
+    if (performance.now() > deadline) throw new Error(`still there after SIGKILL: some of ${tree.join(', ')}`)
+    await delay(2)
+  }
+}
+
 function send(pid, signal) {
   try {
     process.kill(pid, signal)

@@ -28,6 +28,7 @@ export async function start() {
     ...servers[0],
     nodes: servers,
     freeze: async () => void (await Promise.all(servers.map((s) => s.freeze()))),
+    kill: async () => void (await Promise.all(servers.map((s) => s.kill()))),
     stop: () => stopAll(nodes),
     thaw: async () => void (await Promise.all(servers.map((s) => s.thaw()))),
   }

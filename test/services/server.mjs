@@ -18,7 +18,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { freezeTree, killTree, thawTree } from './process-tree.mjs'
+import { endTree, freezeTree, killTree, thawTree } from './process-tree.mjs'
 
 export const HOST = '127.0.0.1'
 const READY_MS = 60_000
@@ -96,6 +96,7 @@ async function launch(plan, server, port) {
     port,
     url: plan.url(port),
     freeze: () => freezeTree(child.pid),
+    kill: () => endTree(child.pid),
     stop: () => stop(server, plan.stopSignal ?? 'SIGTERM'),
     thaw: async () => thawTree(child.pid),
   }

@@ -12,7 +12,9 @@ export interface Server {
   readonly url: string
   /** SIGSTOP to it and to all its children: the port stays open and nothing answers. Resolves when they stand still. */
   freeze(): Promise<void>
-  /** Ends it and removes its files; harmless when called twice, or frozen. */
+  /** SIGKILL to it and to all its children; resolves when they are gone. Its files stay until `stop`. */
+  kill(): Promise<void>
+  /** Ends it and removes its files; harmless when called twice, frozen or killed. */
   stop(): Promise<void>
   /** SIGCONT: takes `freeze` back. */
   thaw(): Promise<void>
@@ -37,7 +39,8 @@ export interface ServerOptionsOf {
   mariadb: { readonly args?: readonly string[]; readonly port?: number }
   kafka: { readonly port?: number; readonly properties?: Readonly<Record<string, number | string>> }
   nats: { readonly args?: readonly string[]; readonly port?: number }
-  postgres: { readonly args?: readonly string[]; readonly port?: number }
+  /** `data`: a folder that outlives the server, so that the next one can go on there; made where it is not there. */
+  postgres: { readonly args?: readonly string[]; readonly port?: number; readonly data?: string }
   prometheus: {
     readonly port?: number
     readonly ruleFiles?: readonly string[]

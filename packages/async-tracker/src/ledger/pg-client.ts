@@ -22,13 +22,13 @@ const QUERY_MS = 10_000
  * A pool of two connections: one writes, one answers. `pg` is the app's: next to us, or found from where the app was started;
  * who keeps the ledger in SQLite needs none. Throws AFS_LEDGER_FAILED where there is no `pg`.
  */
-export function connectPg(url: string): PgPool {
+export function connectPg(url: string, queryMs = QUERY_MS): PgPool {
   const { Pool } = loadPg()
   const pool = new Pool({
     connectionString: url,
     max: 2,
     connectionTimeoutMillis: CONNECT_MS,
-    query_timeout: QUERY_MS,
+    query_timeout: queryMs,
     idle_in_transaction_session_timeout: QUERY_MS,
     application_name: 'afterspan',
     allowExitOnIdle: true,

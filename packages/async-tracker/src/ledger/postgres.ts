@@ -29,6 +29,8 @@ export interface PostgresLedgerSettings {
   readonly folder: string
   readonly renewMs?: number
   readonly leaseMs?: number
+  /** How long an answer is waited for. */
+  readonly queryMs?: number
 }
 
 export function createPostgresLedger(settings: PostgresLedgerSettings): LedgerStore {
@@ -53,7 +55,7 @@ class PostgresLedger implements LedgerStore {
 
   async open(): Promise<void> {
     if (this.#pool) return
-    const pool = connectPg(this.#settings.url)
+    const pool = connectPg(this.#settings.url, this.#settings.queryMs)
     try {
       await migrate(pool)
       this.#pool = pool
@@ -168,10 +170,14 @@ class PostgresLedger implements LedgerStore {
       return result
     } catch (error) {
       this.#day = '' // its table may have been rolled back with the rest
-      isBroken = await query('ROLLBACK').then(
-        () => false,
-        () => true,
-      )
+      // Who does not answer one question would be waited for again with the next.
+      const isMute = (error as Error).message === PG_TIMEOUT
+      isBroken =
+        isMute ||
+        (await query('ROLLBACK').then(
+          () => false,
+          () => true,
+        ))
       throw this.#noted(error)
     } finally {
       client.release(isBroken)
@@ -189,6 +195,8 @@ class PostgresLedger implements LedgerStore {
   }
 }
 
+/** What `pg` says when an answer has not come in time; it has no code. */
+const PG_TIMEOUT = 'Query read timeout'
 const NO_SUCH_TABLE: ReadonlySet<string> = new Set(['42P01', '3F000'])
 
 /** The ledger inside of one turn: it reads and writes in the turn's own transaction. */

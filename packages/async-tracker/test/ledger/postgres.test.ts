@@ -13,6 +13,7 @@ import {
   aLedgerPrunes,
   type CreateLedger,
 } from './conformance.ts'
+import { startCuttingProxy } from '../patrol/cutting-proxy.ts'
 import { idsOf, NEVER, outboxRow, processRow, taskOf } from './rows.ts'
 
 const { Client } = createRequire(import.meta.url)('pg') as typeof pg
@@ -205,4 +206,22 @@ test('a database that ends the connection in between is found again by the next 
   await ask(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'afterspan'`)
   await expect.poll(() => store.find({ limit: 9 }).catch(() => []), { timeout: 10_000 }).toHaveLength(1)
   await store.close()
+})
+
+test('a database that stands still in the middle of a change was waited for twice', async () => {
+  const queryMs = 2_000
+  const proxy = await startCuttingProxy((found as { port: number }).port)
+  const address = new URL(url)
+  address.port = String(proxy.port)
+  const store = await ledger({ url: address.href, queryMs })
+  // Timers come in the order in which they are due, however busy the machine is.
+  const waitedTwice = new Promise<string>((resolve) => {
+    proxy.silenceAfter('INSERT INTO afterspan.task', () => setTimeout(resolve, 1.9 * queryMs, 'waited twice'))
+  })
+  const change = store.commit({ tasks: [taskOf(1, 0, 10)] }).catch((error: Error) => error.message)
+  expect(await Promise.race([change, waitedTwice])).toBe('Query read timeout')
+  await store.commit({ tasks: [taskOf(1, 0, 10)] })
+  expect(await store.find({ limit: 9 })).toHaveLength(1)
+  await store.close()
+  await proxy.close()
 })

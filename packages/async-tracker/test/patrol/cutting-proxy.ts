@@ -3,16 +3,23 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 
 export interface CuttingProxy {
   readonly port: number
-  /** The next message of a client that has this in it reaches the server, and its answer does not come back: the connection ends. */
-  cutAfter(text: string): void
+  /** The next message of a client that has this in it reaches the server, and its answer does not come back: the connection ends. Then `act` is called. */
+  cutAfter(text: string, act?: () => void): void
+  /** Connections from now on are made to this port. */
+  leadTo(port: number): void
   readonly cuts: number
+  /** The same, but the connection stays, and nothing comes back on it any more. */
+  silenceAfter(text: string, act: () => void): void
   close(): Promise<void>
 }
 
 /** Stands between a client and a server, and cuts connections at a chosen word. */
-export async function startCuttingProxy(to: number): Promise<CuttingProxy> {
+export async function startCuttingProxy(port: number): Promise<CuttingProxy> {
+  let to = port
   let word: string | undefined
+  let then = (): void => {}
   let cuts = 0
+  let isToStay = false
   const sockets = new Set<Socket>()
   const server = createServer((client) => {
     const upstream = connect(to, '127.0.0.1')
@@ -22,16 +29,17 @@ export async function startCuttingProxy(to: number): Promise<CuttingProxy> {
       socket.on('error', () => {})
     }
     client.on('data', (bytes) => {
-      if (word !== undefined && bytes.includes(word)) {
-        word = undefined
-        isCut = true
-        cuts++
-      }
+      const isWord = word !== undefined && bytes.includes(word)
       upstream.write(bytes)
+      if (!isWord) return
+      word = undefined
+      isCut = true
+      cuts++
+      then()
     })
     upstream.on('data', (bytes) => {
-      if (isCut) client.destroy()
-      else client.write(bytes)
+      if (!isCut) client.write(bytes)
+      else if (!isToStay) client.destroy()
     })
     client.on('close', () => upstream.end())
     upstream.on('close', () => client.destroy())
@@ -43,8 +51,18 @@ export async function startCuttingProxy(to: number): Promise<CuttingProxy> {
     get cuts() {
       return cuts
     },
-    cutAfter(text) {
+    cutAfter(text, act = () => {}) {
       word = text
+      then = act
+      isToStay = false
+    },
+    silenceAfter(text, act) {
+      word = text
+      then = act
+      isToStay = true
+    },
+    leadTo(next) {
+      to = next
     },
     async close() {
       for (const socket of sockets) socket.destroy()

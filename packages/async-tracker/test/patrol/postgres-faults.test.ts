@@ -60,8 +60,12 @@ function addressOf(server: string, user: string, password = '', port?: number): 
 }
 
 /** In the ledger's own database, as its superuser. */
-async function inside(text: string): Promise<pg.QueryResult> {
-  const client = new Client({ connectionString: addressOf((found as ServerOf['postgres']).url, 'postgres') })
+async function inside(
+  text: string,
+  connectionString = addressOf((found as ServerOf['postgres']).url, 'postgres'),
+): Promise<pg.QueryResult> {
+  const client = new Client({ connectionString })
+  client.on('error', () => {})
   await client.connect()
   try {
     return await client.query(text)
@@ -116,20 +120,21 @@ class Host {
 }
 
 /** So many tasks, and of all hosts together as many that were counted as having succeeded. */
-async function expectOnce(tasks: number): Promise<void> {
-  const { rows } = await inside('SELECT count(*)::int AS n FROM afterspan.task')
+async function expectOnce(tasks: number, address?: string): Promise<void> {
+  const { rows } = await inside('SELECT count(*)::int AS n FROM afterspan.task', address)
   expect(rows).toEqual([{ n: tasks }])
   const { rows: counted } = await inside(
     `SELECT sum(value)::int AS n FROM afterspan.counter WHERE name = '${TASKS_COUNTER}' AND labels LIKE '%succeeded%'`,
+    address,
   )
   expect(counted).toEqual([{ n: tasks }])
 }
 
 /** All that was written is in the ledger; then it is there once, and counted once. */
-async function expectCaughtUp(here: Host): Promise<void> {
+async function expectCaughtUp(here: Host, address?: string): Promise<void> {
   await expect.poll(() => here.kept(), { timeout: 20_000, interval: 100 }).toBe(here.written)
   await here.tick()
-  await expectOnce(here.written)
+  await expectOnce(here.written, address)
 }
 
 const hosts: Host[] = []
@@ -283,3 +288,46 @@ test('a server that is not there yet is waited for', async () => {
   expect(await here.tick()).toBe(false)
   expect(here.said).toEqual([expect.stringMatching(/^AFS_PATROL_FAILED: .*ECONNREFUSED/)])
 })
+
+test(
+  'a server that is killed in the middle of a batch, or one of its processes, and goes on elsewhere loses and doubles nothing',
+  { timeout: 90_000 },
+  async (context) => {
+    const data = join(tempDir('pg-data'), 'data')
+    chmodSync(join(data, '..'), 0o755)
+    let server = present(await service('postgres', { data }), context)
+    const proxy = await startCuttingProxy(server.port)
+    proxies.push(proxy)
+    const address = server.url.replace(`:${server.port}/`, `:${proxy.port}/`)
+    const here = host(address)
+    here.work()
+    await expectCaughtUp(here, address)
+    const atWord = async (word: string, act: () => Promise<unknown>): Promise<void> => {
+      here.work()
+      let acted: Promise<unknown> | undefined
+      proxy.cutAfter(word, () => {
+        acted = act()
+      })
+      await expect.poll(async () => (await here.tick()) || acted !== undefined, { timeout: 10_000 }).toBe(true)
+      await acted
+      here.work()
+    }
+
+    for (const word of ['INSERT INTO afterspan.task', 'COMMIT']) {
+      await atWord(word, () => server.kill())
+      expect(await here.tick()).toBe(false)
+      await server.stop()
+      server = present(await service('postgres', { data }), context)
+      proxy.leadTo(server.port)
+      await expectCaughtUp(here, address)
+    }
+    // As by the kernel, for want of memory: the server ends all its other connections, and recovers.
+    const { rows } = await inside("SELECT pid FROM pg_stat_activity WHERE application_name = 'afterspan'", address)
+    await atWord('INSERT INTO afterspan.counter', async () => {
+      for (const { pid } of rows as { pid: number }[]) process.kill(pid, 'SIGKILL')
+    })
+    await expectCaughtUp(here, address)
+    expect(here.said.filter((line) => !line.startsWith('AFS_PATROL_FAILED: '))).toEqual([])
+    await server.stop()
+  },
+)
