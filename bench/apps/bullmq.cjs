@@ -1,8 +1,9 @@
-// Producer and worker of BullMQ in one process: so many jobs through one queue, timed from the first add to the last end.
+// Producer and worker of BullMQ in one process: so many jobs through one queue, timed from the first add to the last end, when others have gone before.
 const { Queue, Worker } = require('bullmq')
 const { work } = require('./work.cjs')
 const connection = { host: '127.0.0.1', port: Number(process.env.BENCH_PORT), maxRetriesPerRequest: null }
 const JOBS = Number(process.env.BENCH_JOBS)
+const WARM_UP = Number(process.env.BENCH_WARM_UP)
 const IN_FLIGHT = 50
 
 async function main() {
@@ -14,25 +15,24 @@ async function main() {
   const finished = new Promise((resolve) => (finish = resolve))
   const worker = new Worker(name, async () => work(), { connection, telemetry, concurrency: 20 })
   worker.on('completed', () => {
-    if (++done === JOBS * 2) finish(performance.now())
-    if (done === JOBS) startedSecond?.()
+    if (++done === WARM_UP) isWarm()
+    else if (done === WARM_UP + JOBS) finish(performance.now())
   })
-  let startedSecond
-  const run = async () => {
+  let isWarm
+  const run = async (jobs) => {
     let sent = 0
     await Promise.all(
       Array.from({ length: IN_FLIGHT }, async () => {
-        while (sent++ < JOBS) await queue.add('mail', { order: 7 })
+        while (sent++ < jobs) await queue.add('mail', { order: 7 })
       }),
     )
   }
-  // The first half warms up.
-  const warm = new Promise((resolve) => (startedSecond = resolve))
-  await run()
+  const warm = new Promise((resolve) => (isWarm = resolve))
+  await run(WARM_UP)
   await warm
   const from = performance.now()
   const cpu = process.cpuUsage()
-  await run()
+  await run(JOBS)
   const until = await finished
   const { user, system } = process.cpuUsage(cpu)
   process.send({ kind: 'listening', perSecond: (JOBS * 1000) / (until - from), cpuUs: (user + system) / JOBS })

@@ -1,7 +1,8 @@
-// Producer and worker of pg-boss in one process: so many jobs through one queue, timed from the first send to the last end.
+// Producer and worker of pg-boss in one process: so many jobs through one queue, timed from the first send to the last end, when others have gone before.
 const { PgBoss } = require('pg-boss')
 const { work } = require('./work.cjs')
 const JOBS = Number(process.env.BENCH_JOBS)
+const WARM_UP = Number(process.env.BENCH_WARM_UP)
 const IN_FLIGHT = 10
 
 async function main() {
@@ -10,15 +11,15 @@ async function main() {
   await boss.start()
   const name = `bench${process.pid}`
   await boss.createQueue(name)
-  const run = async () => {
+  const run = async (count) => {
     let sent = 0
     await Promise.all(
       Array.from({ length: IN_FLIGHT }, async () => {
-        while (sent++ < JOBS) await boss.send(name, { order: 7 })
+        while (sent++ < count) await boss.send(name, { order: 7 })
       }),
     )
     let done = 0
-    while (done < JOBS) {
+    while (done < count) {
       const jobs = await boss.fetch(name, { batchSize: 20 })
       await Promise.all(
         jobs.map((job) => {
@@ -29,10 +30,10 @@ async function main() {
       done += jobs.length
     }
   }
-  await run() // warms up
+  await run(WARM_UP)
   const from = performance.now()
   const cpu = process.cpuUsage()
-  await run()
+  await run(JOBS)
   const until = performance.now()
   const { user, system } = process.cpuUsage(cpu)
   process.send({ kind: 'listening', perSecond: (JOBS * 1000) / (until - from), cpuUs: (user + system) / JOBS })
