@@ -93,7 +93,8 @@ function assemble(bundleDir: string, config: CoreConfig): Core {
   const provider = createTracerProvider({ sampler, limits: config.limits, deliver, unsampled })
   const { provider: meterProvider, meters } = createMeterProvider(bundleDir, resource, metrics, config.push)
   setGlobals({ manager, meterProvider, propagator: createPropagator(config.propagators), tracerProvider: provider })
-  const tracer = (): Tracer => provider.getTracer(SCOPE.name, SCOPE.version)
+  const own = provider.getTracer(SCOPE.name, SCOPE.version)
+  const tracer = (): Tracer => own
   const { endpoint, sideThread } = publishing(bundleDir, config, resource, metrics)
   const hooks = moduleHooks(bundleDir, config)
   const kitDeps = { tracer, now: systemClock.now, onError, overdueMs: config.overdueMs }

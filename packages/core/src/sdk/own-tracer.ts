@@ -18,7 +18,7 @@ import { SamplingDecision, type Sampler } from '@opentelemetry/sdk-trace'
 import { cleanValue } from './attribute-value.ts'
 import { spanId, traceId } from './ids.ts'
 import { RecordedSpan } from './recorded-span.ts'
-import type { SpanInit, SpanLimits } from './request-span.ts'
+import { RequestSpan, type SpanInit, type SpanLimits } from './request-span.ts'
 import type { SpanScope } from './span-data.ts'
 import { toEpochMs } from './time.ts'
 
@@ -43,8 +43,10 @@ export class OwnTracer implements Tracer {
     if (isTracingSuppressed(active)) return trace.wrapSpanContext(INVALID_SPAN_CONTEXT)
     const { sampler, limits, onStart, onEnd } = this.#settings
     const around = options.root ? trace.deleteSpan(active) : active
-    const given = trace.getSpanContext(around)
-    const parent = given && isSpanContextValid(given) ? given : undefined
+    const above = trace.getSpan(around)
+    const given = above?.spanContext()
+    // Those of our own are valid.
+    const parent = given && (above instanceof RequestSpan || isSpanContextValid(given)) ? given : undefined
     const id = parent?.traceId ?? traceId()
     const kind = options.kind ?? SpanKind.INTERNAL
     const attributes = cleanAttributes(options.attributes, limits.valueLength)

@@ -2,7 +2,7 @@ import { createContextKey, type Context, type Span } from '@opentelemetry/api'
 import { REQUEST_KEY, type RequestRecord } from '../http/request-record.ts'
 
 /** The key under which the API itself keeps the active span; keys are Symbol.for() underneath. */
-const SPAN_KEY = createContextKey('OpenTelemetry Context Key SPAN')
+export const SPAN_KEY = createContextKey('OpenTelemetry Context Key SPAN')
 
 /** The context of a request: what the API's `setSpan` and `setValue` make, without copying a Map twice for every request. */
 export class RequestContext implements Context {
@@ -27,8 +27,8 @@ export class RequestContext implements Context {
   }
 }
 
-/** One value over another context. */
-class OverlayContext implements Context {
+/** One value over another context, without a copy of what that holds. */
+export class OverlayContext implements Context {
   readonly #below: Context
   readonly #key: symbol
   readonly #value: unknown

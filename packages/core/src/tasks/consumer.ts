@@ -1,6 +1,6 @@
 // The running half of the kit: a CONSUMER span in the producer's trace, 'started' before the handler runs, then how it ended.
 import {
-  isSpanContextValid,
+  INVALID_TRACEID,
   propagation,
   ROOT_CONTEXT,
   SpanKind,
@@ -10,7 +10,7 @@ import {
 } from '@opentelemetry/api'
 import type { AttemptInfo, Carrier } from '../contracts/integration.ts'
 import type { TaskId, TaskReason } from '../contracts/task.ts'
-import { REQUEST_KEY, TASK_KEY } from '../http/request-record.ts'
+import { AttemptContext } from './attempt-context.ts'
 import { taskChannel } from './channel.ts'
 import type { KitDeps } from './kit.ts'
 import { messaging } from './messaging.ts'
@@ -43,11 +43,11 @@ export function start(deps: KitDeps, info: AttemptInfo, carrier: Carrier): Attem
     extracted,
   )
   const own = span.spanContext()
-  if (!isSpanContextValid(own)) return undefined
+  if (own.traceId === INVALID_TRACEID) return undefined
   const origin = refOf(producer ?? span)
   const taskId = `${origin.traceId}${origin.spanId}` as TaskId
   span.setAttribute('afterspan.task.id', taskId)
-  const active = trace.setSpan(extracted, span).setValue(TASK_KEY, taskId).deleteValue(REQUEST_KEY)
+  const active = new AttemptContext(extracted, span, taskId)
   const { system, destination, name, attempt, maxAttempts, messageId, reader = info.consumerGroup } = info
   taskChannel.publish({
     kind: 'started',

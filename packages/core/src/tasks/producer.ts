@@ -1,7 +1,7 @@
 // The sending half of the kit: a PRODUCER span, the carrier, 'spawned' before the message leaves, 'confirmed' when the broker has it.
 import {
   context,
-  isSpanContextValid,
+  INVALID_TRACEID,
   propagation,
   SpanKind,
   trace,
@@ -13,6 +13,7 @@ import type { Carrier, SentAs, TaskDraft } from '../contracts/integration.ts'
 import type { EpochMs, LateSpawn, TaskId, TraceRef } from '../contracts/task.ts'
 import { withdraw } from '../http/effective.ts'
 import { activeRequest, activeTask, type RequestRecord } from '../http/request-record.ts'
+import { OverlayContext, SPAN_KEY } from '../sdk/request-context.ts'
 import { taskChannel } from './channel.ts'
 import type { KitDeps } from './kit.ts'
 import { messaging } from './messaging.ts'
@@ -38,10 +39,10 @@ export function spawn(deps: KitDeps, draft: TaskDraft, carrier: Carrier): Spawn 
   const attributes = { ...messaging(draft, 'send'), 'afterspan.task.name': draft.name }
   const span = deps.tracer().startSpan(`send ${draft.destination}`, { kind: SpanKind.PRODUCER, attributes }, before)
   const spanContext = span.spanContext()
-  if (!isSpanContextValid(spanContext)) return undefined
+  if (spanContext.traceId === INVALID_TRACEID) return undefined
   const taskId = `${spanContext.traceId}${spanContext.spanId}` as TaskId
   span.setAttribute('afterspan.task.id', taskId)
-  const active = trace.setSpan(before, span)
+  const active = new OverlayContext(before, SPAN_KEY, span)
   propagation.inject(active, carrier, setter)
   publishSpawned(activePromiser(before, span), taskId, draft, deps.now())
   return { taskId, span, active, draft }
