@@ -89,8 +89,7 @@ function assemble(bundleDir: string, config: CoreConfig): Core {
   const exporter = createExporter(config, resource, metrics)
   const manager = new AsyncContextManager()
   const unsampled = createHeldChildren(exporter)
-  const { deliver } = exporter
-  const provider = createTracerProvider({ sampler, limits: config.limits, deliver, unsampled })
+  const provider = createTracerProvider({ sampler, limits: config.limits, deliver: exporter.deliver, unsampled })
   const { provider: meterProvider, meters } = createMeterProvider(bundleDir, resource, metrics, config.push)
   setGlobals({ manager, meterProvider, propagator: createPropagator(config.propagators), tracerProvider: provider })
   const own = provider.getTracer(SCOPE.name, SCOPE.version)
