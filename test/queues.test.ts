@@ -16,6 +16,7 @@ const ACTS = [
   'bottleneck',
   'asyncLock',
   'dataloader',
+  'mysql2',
 ]
 /** Whose it is cannot be said: it is nobody's, and not the first one's. */
 const NOBODYS = ['fastqRejects', 'resource']
@@ -25,7 +26,12 @@ bothFormats(
   { cjs: appFile('queues.cjs'), mjs: appFile('queues.mjs') },
   async ({ app: file, node }) => {
     const sink = await startOtlpSink()
-    const app = startPreloaded({ app: file, node: node.path, sink, env: { OTEL_SERVICE_NAME: 'web' } })
+    const app = startPreloaded({
+      app: file,
+      node: node.path,
+      sink,
+      env: { OTEL_SERVICE_NAME: 'web' },
+    })
     const url = await listening(app)
     const ask = async (act: string, which: string) => traceIdOf(await get(`${url}/${act}/${which}`))
     const pairs: [act: string, first: string, second: string][] = []

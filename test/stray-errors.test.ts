@@ -29,6 +29,17 @@ const OWN: readonly (readonly [act: string, reason: 'rejected' | 'threw'])[] = [
   ['timeout', 'threw'],
   ['zlib', 'threw'],
   ['dns', 'threw'],
+  ['abandoned', 'rejected'],
+  ['disposed', 'rejected'],
+  ['subclass', 'rejected'],
+  ['twice', 'rejected'],
+  ['piped', 'threw'],
+  ['web', 'rejected'],
+  ['captured', 'threw'],
+  ['target', 'threw'],
+  ['imported', 'rejected'],
+  ['cycle', 'rejected'],
+  ['getters', 'threw'],
 ]
 const NOBODYS = ['pool', 'listener', 'bound']
 

@@ -2,7 +2,7 @@
 const { AsyncResource } = require('node:async_hooks')
 const { createServer } = require('node:http')
 
-module.exports = ({ fastq, async, asyncQueue, Bottleneck, AsyncLock, DataLoader }) => {
+module.exports = ({ fastq, async, asyncQueue, Bottleneck, AsyncLock, DataLoader, mysql2 }) => {
   const failing = (act) => () => {
     throw new RangeError(`of the second of ${act}`)
   }
@@ -39,6 +39,32 @@ module.exports = ({ fastq, async, asyncQueue, Bottleneck, AsyncLock, DataLoader 
     },
   )
   const pool = []
+  // One connection for both, and a server that answers the first one's question when the second one's waits.
+  const readOnly = { name: 'read_only', orgName: 'read_only', characterSet: 33, columnLength: 1, columnType: 3 }
+  Object.assign(readOnly, { catalog: 'def', schema: '', table: '', orgTable: '', flags: 0, decimals: 0 })
+  const database = mysql2.createServer((client) => {
+    client.serverHandshake({
+      protocolVersion: 10,
+      serverVersion: 'a fake',
+      connectionId: 1,
+      statusFlags: 2,
+      characterSet: 8,
+      capabilityFlags: 0x00_ff_f7_df,
+      authCallback: (_given, done) => {
+        done(null)
+        client.sequenceId = 0
+      },
+    })
+    client.on('query', async (sql) => {
+      if (sql === 'first') await held.mysql2.promise
+      client.sequenceId = 1
+      // What health asks it by itself.
+      if (sql.includes('read_only')) client.writeTextResult([{ read_only: 0 }], [readOnly])
+      else client.writeOk()
+      client.sequenceId = 0
+    })
+  })
+  let connections
 
   /** Each gives its work to a queue, and waits for nothing. */
   const acts = {
@@ -68,6 +94,14 @@ module.exports = ({ fastq, async, asyncQueue, Bottleneck, AsyncLock, DataLoader 
       void loader.load(isFirst ? 'first' : 'second')
       if (!isFirst) batch()
     },
+    mysql2: (_work, isFirst, fail) => {
+      connections ??= mysql2.createPool({
+        port: database._server.address().port,
+        host: '127.0.0.1',
+        connectionLimit: 1,
+      })
+      connections.query(isFirst ? 'first' : 'second', isFirst ? () => {} : fail)
+    },
     // As Node advises; but the first one's timer is what its error is thrown through.
     resource: (work, isFirst, fail) => {
       if (isFirst) held.resource.promise.then(() => setTimeout(() => pool.splice(0).forEach((call) => call()), 1))
@@ -77,6 +111,7 @@ module.exports = ({ fastq, async, asyncQueue, Bottleneck, AsyncLock, DataLoader 
   const held = Object.fromEntries(Object.keys(acts).map((act) => [act, Promise.withResolvers()]))
   held.memoize = held.asyncMemoize
 
+  database.listen(0, '127.0.0.1')
   process.on('uncaughtException', () => {})
   process.on('unhandledRejection', () => {})
   const server = createServer((req, res) => {

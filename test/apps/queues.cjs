@@ -5,4 +5,5 @@ require('./queues-app.cjs')({
   Bottleneck: require('bottleneck'),
   AsyncLock: require('async-lock'),
   DataLoader: require('dataloader'),
+  mysql2: require('mysql2'),
 })

@@ -4,7 +4,7 @@ const { exec, spawn } = require('node:child_process')
 const { create } = require('node:domain')
 const { EventEmitter } = require('node:events')
 const { createServer, get } = require('node:http')
-const { Readable } = require('node:stream')
+const { PassThrough, Readable, Writable } = require('node:stream')
 const { setTimeout: sleep } = require('node:timers/promises')
 const { promisify } = require('node:util')
 
@@ -69,6 +69,58 @@ const acts = {
   timeout: () => AbortSignal.timeout(5).addEventListener('abort', () => fail('at a timeout')),
   zlib: () => require('node:zlib').gzip('text', () => fail('in a compression')),
   dns: () => require('node:dns').lookup('127.0.0.1', () => fail('in a look-up')),
+  abandoned: async () => {
+    const left = lines()
+    await left.next()
+    void left.throw(new RangeError('into a generator that nobody reads to its end'))
+  },
+  disposed: async () => {
+    const resource = { [Symbol.asyncDispose]: async () => fail('at the end of a resource') }
+    await resource[Symbol.asyncDispose]()
+  },
+  subclass: () => void class extends Promise {}.resolve().then(() => fail('in a promise of its own kind')),
+  // One error is told once, however many promises it has come to.
+  twice: () => {
+    const error = new RangeError('met twice')
+    void Promise.all([Promise.reject(error), sleep(1)])
+    void Promise.reject(error)
+  },
+  piped: () => {
+    const from = new PassThrough()
+    from.pipe(new Writable({ write: (chunk, encoding, done) => done(new RangeError('of a pipe')) }))
+    setTimeout(() => from.write('text'), 5)
+  },
+  web: () => void new ReadableStream({ pull: async () => fail('of a web stream') }).getReader().read(),
+  captured: () => {
+    const capturing = new EventEmitter({ captureRejections: true })
+    // oxlint-disable-next-line typescript/no-misused-promises -- what it does then is the question
+    capturing.on('event', async () => fail('in a listener that is asynchronous'))
+    setTimeout(() => capturing.emit('event'), 5)
+  },
+  target: () => {
+    const target = new EventTarget()
+    // oxlint-disable-next-line typescript/no-misused-promises -- as above
+    target.addEventListener('event', async () => fail('in a listener of a target'))
+    target.dispatchEvent(new Event('event'))
+  },
+  imported: () => void import('data:text/javascript,await 0; throw new RangeError("while it is imported")'),
+  cycle: () => {
+    const error = new RangeError('caused by what it has caused')
+    error.cause = new Error('between', { cause: error })
+    void Promise.reject(error)
+  },
+  getters: () => {
+    const error = new RangeError('unreadable')
+    for (const key of ['message', 'stack', 'cause'])
+      Object.defineProperty(error, key, {
+        get() {
+          throw new Error('a getter of the app')
+        },
+      })
+    setTimeout(() => {
+      throw error
+    }, 5)
+  },
   pool: () => pool.push(() => fail('in a pool')),
   listener: () => emitter.once('tick', () => fail('in a listener')),
   bound: () => pool.push(AsyncResource.bind(() => fail('bound by the app'))),
@@ -96,8 +148,15 @@ const acts = {
     void Promise.reject(AbortSignal.abort().reason)
   },
 }
+const wordsOf = (error) => {
+  try {
+    return error.message
+  } catch {
+    return 'what cannot be read'
+  }
+}
 if (process.argv[2] !== 'bare') {
-  process.on('uncaughtException', ({ message }) => console.log(`caught ${message}`))
+  process.on('uncaughtException', (error) => console.log(`caught ${wordsOf(error)}`))
   process.on('unhandledRejection', ({ message }) => console.log(`caught ${message}`))
 }
 const server = createServer((req, res) => {

@@ -10,6 +10,7 @@ import type * as Async from './async.ts'
 import type * as Bottleneck from './bottleneck.ts'
 import type * as DataLoader from './dataloader.ts'
 import { fastqHook } from './fastq.ts'
+import type * as MySql2 from './mysql2.ts'
 
 interface SharedQueue extends Omit<ModuleHook, 'patch'> {
   /** queues/<file>.ts, a bundle of its own. */
@@ -62,6 +63,30 @@ export const SHARED_QUEUES: readonly SharedQueue[] = [
     versions: '>=2.0.0 <3',
     file: 'dataloader',
     patch: ({ patch }: typeof DataLoader, exports) => patch(exports),
+  },
+  {
+    name: 'mysql2 (command)',
+    module: 'mysql2',
+    files: ['lib/commands/command.js'],
+    versions: '>=2.0.0 <4',
+    file: 'mysql2',
+    patch: ({ patchCommand }: typeof MySql2, exports) => patchCommand(exports),
+  },
+  {
+    name: 'mysql2 (connection)',
+    module: 'mysql2',
+    files: ['lib/base/connection.js', 'lib/connection.js'],
+    versions: '>=2.0.0 <4',
+    file: 'mysql2',
+    patch: ({ patchConnection }: typeof MySql2, exports) => patchConnection(exports),
+  },
+  {
+    name: 'mysql2 (pool)',
+    module: 'mysql2',
+    files: ['lib/base/pool.js', 'lib/pool.js'],
+    versions: '>=2.0.0 <4',
+    file: 'mysql2',
+    patch: ({ patchPool }: typeof MySql2, exports) => patchPool(exports),
   },
 ]
 

@@ -34,6 +34,11 @@ test('what a request calls at its own end, or with its own body, is still its ow
     expect(hasLeftScope(thrown((fn) => resource.runInAsyncScope(fn), library))).toBe(false)
 })
 
+test('a microtask is in the context that it was made in', () => {
+  const own = 'AsyncResource.runMicrotask (node:internal/process/task_queues:1:1)'
+  expect(hasLeftScope(thrown((fn) => resource.runInAsyncScope(fn), own))).toBe(false)
+})
+
 test('whatever was thrown, nothing of ours throws', () => {
   const throwing = Object.defineProperty({}, 'stack', {
     get() {
