@@ -81,7 +81,9 @@ export const CLIENT_PROBES: readonly ClientProbe[] = [
     module: 'ioredis',
     versions: '>=4.0.0 <7',
     file: 'redis',
-    hooks: ({ redisHook }: typeof Redis, { add, onRejected }) => [redisHook(add, onRejected)],
+    hooks: ({ redisHook }: typeof Redis, { add, clock, onRejected, settings }) => [
+      redisHook(add, clock, onRejected, settings.deadPoolMs),
+    ],
   },
   {
     name: 'mysql2 (health)',

@@ -28,6 +28,8 @@ export interface RedisClient {
   /** Of a cluster: by slot the addresses of its nodes, the master first. */
   readonly slots?: readonly (readonly string[] | undefined)[]
   nodes?(role: 'all' | 'master'): readonly RedisClient[]
+  /** A client like it, with other options. */
+  duplicate?(options: object): unknown
   set(key: string, value: string, unit: 'PX', ttlMs: number): Promise<unknown>
   get(key: string): Promise<unknown>
   del(key: string): Promise<unknown>

@@ -1,11 +1,21 @@
 import { randomBytes } from 'node:crypto'
-import type { ModuleHook, ProbeResult } from '@afterspan/core/internal'
+import type { Clock, ModuleHook, ProbeResult } from '@afterspan/core/internal'
 import { madeBy } from '../made-at.ts'
 import type { FoundProbe } from '../registry.ts'
 import { namesReplica } from '../replica.ts'
+import { untilAborted } from '../until-aborted.ts'
+import { experiment, FreshClients, RedisControl } from './redis-control.ts'
 import { RedisMasters } from './redis-masters.ts'
 import { notConnected } from './redis-refusal.ts'
-import { judgeTrip, roundTrip, sick, type Observed, type RedisDoor, type RedisServer } from './redis-round-trip.ts'
+import {
+  judgeTrip,
+  roundTrip,
+  sick,
+  type Observed,
+  type RedisDoor,
+  type RedisServer,
+  type Trip,
+} from './redis-round-trip.ts'
 import { tagsOfMasters } from './redis-slots.ts'
 import { identityOf, isBlocked, isClosed, isUsable, type RedisClient } from './redis-client.ts'
 
@@ -29,14 +39,20 @@ const OWN_FRAMES = /[\\/](?:ioredis|redis-parser|standard-as-callback|redis-erro
  * imports, `duplicate()`, subclasses. A constructor that is stood in for would miss the named imports of ES modules. Connections that ioredis
  * makes for itself (nodes of a cluster, sentinels) have no caller outside of it and are left alone.
  */
-export function redisHook(add: Add, onRejected: (why: string) => void): ModuleHook {
+export function redisHook(
+  add: Add,
+  clock: Pick<Clock, 'monotonicMs'>,
+  onRejected: (why: string) => void,
+  deadMs = 60_000,
+): ModuleHook {
+  const fresh = new FreshClients()
   const groups = new Map<string, Group>()
   const members = new WeakMap<RedisClient, Member | 'not ours'>()
 
   const onStatus = (client: RedisClient, status: string, boundary: SetStatus): void => {
     let member = members.get(client)
     if (member === undefined) {
-      member = join(client, boundary) ?? 'not ours'
+      member = fresh.isMaking ? 'not ours' : (join(client, boundary) ?? 'not ours')
       members.set(client, member)
     }
     if (member !== 'not ours') follow(member, client, status)
@@ -56,11 +72,11 @@ export function redisHook(add: Add, onRejected: (why: string) => void): ModuleHo
         onRejected(`there are clients of ${MOST_GROUPS} Redis servers already`)
         return undefined
       }
-      group = newGroup(client)
+      group = newGroup(client, new RedisControl(() => clock.monotonicMs(), deadMs))
       groups.set(key, group)
       const own = group
       add(
-        redisProbe(own, () => [...groups.values()].some((other) => other !== own && other.wasWritable)),
+        redisProbe(own, fresh, () => [...groups.values()].some((other) => other !== own && other.wasWritable)),
         by.kind === 'app' ? by.at : undefined,
       )
     }
@@ -123,6 +139,9 @@ interface Group extends RedisServer {
   readonly tag: string
   readonly masters: RedisMasters
   readonly members: Set<Member>
+  readonly control: RedisControl
+  /** What is on its way: it is not asked a second time. */
+  flight: Promise<Trip> | undefined
 }
 interface Member {
   readonly ref: WeakRef<RedisClient>
@@ -137,11 +156,13 @@ function newMember(client: RedisClient, group: Group): Member {
   return { ref: new WeakRef(client), group, closedByApp: false, hasBlocked: false, lastError: undefined }
 }
 
-function newGroup({ options }: RedisClient): Group {
+function newGroup({ options }: RedisClient, control: RedisControl): Group {
   return {
     tag: randomBytes(6).toString('hex'),
     masters: new RedisMasters(),
     members: new Set(),
+    control,
+    flight: undefined,
     wasWritable: false,
     hint: options?.readOnly === true || options?.role === 'slave' || namesReplica(options?.host ?? ''),
   }
@@ -163,13 +184,19 @@ function isGone(group: Group): boolean {
   return living(group).length === 0
 }
 
-function redisProbe(group: Group, anotherIsWritable: () => boolean): FoundProbe {
+function redisProbe(group: Group, fresh: FreshClients, anotherIsWritable: () => boolean): FoundProbe {
   return {
     name: 'redis',
     component: 'redis',
     criticality: 'required',
     isGone: () => isGone(group),
-    check: (signal) => checkGroup(group, signal, anotherIsWritable),
+    async check(signal) {
+      const result = await checkGroup(group, signal, anotherIsWritable)
+      const [client] = living(group)
+      if (!client || client.isCluster) return result
+      const key = keyOf(`${group.tag}:control`)
+      return group.control.judge(result, () => experiment(() => fresh.make(client), key))
+    },
   }
 }
 
@@ -241,8 +268,18 @@ async function ask(
   }
   const keys = client.isCluster ? keysOfMasters(client, group.tag) : undefined
   if (keys && keys.size > 0) return group.masters.check(door, keys, group, given)
-  const trip = await roundTrip(door, keyOf(group.tag))
+  const trip = await untilAborted(onlyTrip(group, door), given.signal)
+  if (trip === 'late') return sick('timeout', 'the server did not answer within the deadline', given.observed)
   return judgeTrip(trip, group, { ...given, mayBeBehind: client.isCluster === true })
+}
+
+/** A client that does not answer is not asked a second time meanwhile. */
+function onlyTrip(group: Group, door: RedisDoor): Promise<Trip> {
+  if (group.flight) return group.flight
+  const flight = roundTrip(door, keyOf(group.tag))
+  group.flight = flight
+  void flight.then(() => (group.flight = undefined))
+  return flight
 }
 
 /** By the master's address. Where the app's own prefix has a hash tag, every key of this client goes to one master. */

@@ -12,6 +12,7 @@ const { Redis, Cluster } = createRequire(import.meta.url)('ioredis') as {
   Cluster: new (nodes: readonly { readonly host: string; readonly port: number }[]) => ClusterType
 }
 const QUICK = { intervalMs: 300, timeoutMs: 400 }
+const DEAD_MS = 1500
 const SEEN_WITHIN_MS = 2000 + 1500 + 1000
 
 let health: LiveHealth
@@ -22,7 +23,9 @@ let server: ServerOf['redis']
 // Once for this file: the hook changes the prototypes, and what it finds goes to the engine of the test that runs.
 redisHook(
   (probe: FoundProbe, madeAt) => health.registry.register(probe, madeAt),
+  { monotonicMs: () => performance.now() },
   () => {},
+  DEAD_MS,
 ).patch(createRequire(import.meta.url)('ioredis'), { version: '6.0.0', format: 'commonjs' })
 
 beforeAll(async () => {
@@ -41,7 +44,8 @@ afterEach(async () => {
   await Promise.all(
     made.map(async (each) => {
       const isOpen = !['end', 'reconnecting'].includes(each.status)
-      const ended = isOpen ? once(each, 'end') : undefined
+      // Of its errors it may still tell: they are not what is waited for.
+      const ended = isOpen ? new Promise<void>((resolve) => each.once('end', () => resolve())) : undefined
       each.disconnect()
       await ended
     }),
@@ -102,7 +106,7 @@ test('a frozen server is a timeout within seconds, at most one check waits in it
     await server.thaw()
   }
   const thawedAt = performance.now()
-  expect(await health.until('redis', passes)).toMatchObject({ abandoned: 1 })
+  expect(await health.until('redis', passes)).toMatchObject({ abandoned: 0 })
   expect(performance.now() - thawedAt).toBeLessThan(4000)
 }, 30_000)
 
@@ -206,5 +210,41 @@ test('a cluster is one check; the connections that it makes for itself are none'
     await app.quit()
   } finally {
     await cluster.stop()
+  }
+}, 60_000)
+
+test('a client that has given up is one that only a restart brings back, once a new one has worked for as long; its server gone it is not', async (context) => {
+  const other = present(await service('redis'), context)
+  try {
+    const app = client({ port: other.port, retryStrategy: () => null })
+    await health.until('redis', passes)
+    await other.stop()
+    expect(await health.until('redis', (check) => check?.code === 'client_ended')).toMatchObject({
+      cause: 'dependency',
+    })
+    for (let i = 0; i < 6; i++)
+      expect(await health.nextRound('redis')).toMatchObject({ status: 'fail', cause: 'dependency' })
+    const back = present(await service('redis', { port: other.port }), context)
+    try {
+      const wedged = await health.until('redis', (check) => check?.cause === 'self_wedged', 20_000)
+      expect(wedged).toMatchObject({
+        code: 'client_ended',
+        reason: expect.stringMatching(/^a new client has been answered/),
+      })
+      await app.connect()
+      expect(await health.until('redis', passes)).toBeDefined()
+      // Nothing is left of the new ones.
+      expect(
+        String(await app.client('LIST'))
+          .trim()
+          .split('\n'),
+      ).toHaveLength(1)
+      expect(await app.keys('afterspan:*control*')).toEqual([])
+    } finally {
+      app.disconnect()
+      await back.stop()
+    }
+  } finally {
+    await other.stop()
   }
 }, 60_000)

@@ -11,6 +11,7 @@ type Reply = () => Promise<unknown>
 
 let found: { readonly probe: FoundProbe; readonly madeAt: string | undefined }[]
 let rejected: string[]
+let now = 0
 let Redis: ReturnType<typeof redisClass>
 
 /** A class as ioredis has it: the constructor sets the first status. */
@@ -66,6 +67,7 @@ beforeEach(() => {
 function hook(): ReturnType<typeof redisHook> {
   return redisHook(
     (probe, madeAt) => found.push({ probe, madeAt }),
+    { monotonicMs: () => now },
     (why) => rejected.push(why),
   )
 }
