@@ -92,21 +92,23 @@ export function redisHook(
     name: 'ioredis (health)',
     module: 'ioredis',
     versions: '>=4.0.0 <7',
-    patch(exports: RedisConstructor) {
-      const Redis = typeof exports === 'function' ? exports : (exports.default ?? exports.Redis)
-      const constructors = [Redis, exports.Redis, Redis?.Cluster, exports.Cluster]
-      for (const constructor of new Set(constructors.filter((c) => c !== undefined))) {
-        watchStatus(constructor, onStatus)
-        watchErrors(constructor, onError)
-      }
-    },
+    patch: (exports: RedisConstructor) => watchClients(exports, onStatus, onError),
   }
 }
 
-function watchStatus(
-  { prototype }: RedisConstructor,
-  onStatus: (client: RedisClient, status: string, boundary: SetStatus) => void,
-): void {
+type OnStatus = (client: RedisClient, status: string, boundary: SetStatus) => void
+type OnError = (client: RedisClient, error: unknown) => void
+
+function watchClients(exports: RedisConstructor, onStatus: OnStatus, onError: OnError): void {
+  const Redis = typeof exports === 'function' ? exports : (exports.default ?? exports.Redis)
+  const constructors = [Redis, exports.Redis, Redis?.Cluster, exports.Cluster]
+  for (const constructor of new Set(constructors.filter((c) => c !== undefined))) {
+    watchStatus(constructor, onStatus)
+    watchErrors(constructor, onError)
+  }
+}
+
+function watchStatus({ prototype }: RedisConstructor, onStatus: OnStatus): void {
   const original = prototype.setStatus
   if (typeof original !== 'function') throw new TypeError('this ioredis has no setStatus')
   if (original[SEEN]) return
@@ -123,7 +125,7 @@ function watchStatus(
 }
 
 /** By the method through which ioredis tells all of its errors: a listener would take the place of the app's, and of its absence. */
-function watchErrors({ prototype }: RedisConstructor, onError: (client: RedisClient, error: unknown) => void): void {
+function watchErrors({ prototype }: RedisConstructor, onError: OnError): void {
   const original = prototype.silentEmit
   if (typeof original !== 'function' || original[SEEN]) return
   const silentEmit: SilentEmit & { [SEEN]?: true } = function (event, ...rest) {
