@@ -1,5 +1,6 @@
 import type { ModuleHooks } from '../instrument/hooks.ts'
 import { canSeeHttp2, sayHttp2Unseen } from './http2-server.ts'
+import { connectHook } from './routes/connect.ts'
 import { expressHook } from './routes/express.ts'
 import { watchFastify } from './routes/fastify.ts'
 import type { RequestTeller } from './routes/framework.ts'
@@ -8,6 +9,8 @@ import { honoHooks } from './routes/hono.ts'
 import { koaRouterHook } from './routes/koa-router.ts'
 import { koaHook } from './routes/koa.ts'
 import { nestHook } from './routes/nest.ts'
+import { polkaHook } from './routes/polka.ts'
+import { restifyHook } from './routes/restify.ts'
 
 /** The frameworks whose routes and errors are known. Each is looked at when the app loads it. */
 export function watchFrameworks(
@@ -23,6 +26,9 @@ export function watchFrameworks(
     ...honoHooks(teller),
     hapiHook(teller),
     nestHook(teller),
+    connectHook(teller),
+    polkaHook(teller),
+    restifyHook(teller),
   ])
     hooks.add(hook)
   if (!canSeeHttp2(process.versions.node)) hooks.whenAsked(['http2', 'node:http2'], sayHttp2Unseen)
