@@ -50,6 +50,8 @@ export function requestKeyOf({ traceId, spanId }: { readonly traceId: string; re
 export function touchedBy(batches: readonly Batch[]): {
   readonly tasks: readonly TaskId[]
   readonly requests: readonly RequestKey[]
+  /** Of the requests, those of which a batch itself says how they were answered. They are judged, and those that the ledger has. */
+  readonly answered: ReadonlySet<RequestKey>
   readonly messages: readonly MessageKey[]
   /** Of the tasks, those that a batch itself announces: they are nobody's attempts. */
   readonly announced: ReadonlySet<TaskId>
@@ -58,6 +60,7 @@ export function touchedBy(batches: readonly Batch[]): {
   const announced = new Set<TaskId>()
   const messages = new Set<MessageKey>()
   const requests = new Set<RequestKey>()
+  const answered = new Set<RequestKey>()
   for (const { events } of batches)
     for (const event of events) {
       if ('taskId' in event) tasks.add(event.taskId)
@@ -65,9 +68,13 @@ export function touchedBy(batches: readonly Batch[]): {
       const message = messageOf(event)
       if (message !== undefined) messages.add(message)
       if (event.kind === 'spawned' && event.parent) tasks.add(event.parent)
-      if ('origin' in event && event.origin) requests.add(requestKeyOf(event.origin))
+      if (!('origin' in event) || !event.origin) continue
+      const key = requestKeyOf(event.origin)
+      // A message that no request sent has its own span for an origin, and each attempt names that of its message.
+      if (!('taskId' in event) || key !== event.taskId) requests.add(key)
+      if (event.kind === 'answered' || (event.kind === 'spawned' && event.late)) answered.add(key)
     }
-  return { tasks: [...tasks], requests: [...requests], messages: [...messages], announced }
+  return { tasks: [...tasks], requests: [...requests], answered, messages: [...messages], announced }
 }
 
 export function digest(batches: readonly Batch[], known: Known): LedgerChange {

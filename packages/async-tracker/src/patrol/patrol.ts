@@ -248,16 +248,16 @@ export class Patrol {
     const unknown = touched.tasks.filter((id) => !tasks.has(id) && !touched.announced.has(id))
     const joined = unknown.length > 0 ? await ledger.joined(unknown) : NONE
     if (joined.size > 0) for (const [id, row] of await ledger.tasks([...joined.values()])) tasks.set(id, row)
-    const copies: TaskId[] = []
-    for (const { facts } of tasks.values()) if (facts.copies) copies.push(...copiesOf(facts))
+    const copies = [...tasks.values()].flatMap(({ facts }) => (facts.copies ? copiesOf(facts) : []))
     if (copies.length > 0) for (const [id, row] of await ledger.tasks(copies)) tasks.set(id, row)
-    const keys = new Set(touched.requests)
-    for (const { requestKey } of tasks.values()) if (requestKey) keys.add(requestKey)
+    const own = [...tasks].flatMap(([id, { requestKey = id }]) => (requestKey === id ? [] : requestKey))
+    const keys = [...new Set([...touched.requests, ...own])]
+    const requests = await ledger.requests(keys)
     return {
       now: this.#settings.clock.now(),
       tasks,
-      requests: await ledger.requests([...keys]),
-      tasksOfRequests: await ledger.tasksOfRequests([...keys]),
+      requests,
+      tasksOfRequests: await ledger.tasksOfRequests(keys.filter((k) => requests.has(k) || touched.answered.has(k))),
       processes: this.#processes,
       orphans,
       joined,

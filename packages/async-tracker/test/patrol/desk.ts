@@ -33,11 +33,14 @@ export class Desk {
     const copies = await this.ledger.tasks([...tasks.values()].flatMap(({ facts }) => copiesOf(facts)))
     for (const [id, row] of copies) tasks.set(id, row)
     const keys = [...touched.requests, ...[...tasks.values()].flatMap(({ requestKey }) => requestKey ?? [])]
+    const requests = await this.ledger.requests(keys)
     return {
       now: ms(this.now),
       tasks,
-      requests: await this.ledger.requests(keys),
-      tasksOfRequests: await this.ledger.tasksOfRequests(keys),
+      requests,
+      tasksOfRequests: await this.ledger.tasksOfRequests(
+        keys.filter((key) => requests.has(key) || touched.answered.has(key)),
+      ),
       processes: new Map((await this.ledger.processes()).map((row) => [row.key, row])),
       orphans,
       joined,
