@@ -1,9 +1,10 @@
 // The clients of databases whose questions are told. What does it is a bundle of its own for each, loaded when the app loads the client.
-import type { Tracer } from '@opentelemetry/api'
+import { SpanKind, type Tracer } from '@opentelemetry/api'
 import { join } from 'node:path'
 import { requireKept } from '../code-cache.ts'
 import type { ModuleHook } from '../contracts/module-hook.ts'
 import { callIn } from '../sdk/call-in.ts'
+import { OwnTracer } from '../sdk/own-tracer.ts'
 import type { Teller } from './teller.ts'
 
 interface DatabaseClient extends Omit<ModuleHook, 'patch'> {
@@ -26,15 +27,21 @@ type Patch = (exports: unknown, teller: Teller) => void
 
 export function databaseHooks(
   bundleDir: string,
-  { tracer, ...given }: Omit<Teller, 'callIn' | 'tracer'> & { readonly tracer: () => Tracer },
+  { tracer, ...given }: Omit<Teller, 'callIn' | 'startSpan'> & { readonly tracer: () => Tracer },
 ): readonly ModuleHook[] {
   let teller: Teller | undefined
   return DATABASE_CLIENTS.map(({ file, patchedBy, ...said }) => ({
     ...said,
     patch(exports) {
       const bundle = requireKept(join(bundleDir, `database-${file}.js`)) as Record<string, Patch>
-      teller ??= { ...given, tracer: tracer(), callIn }
+      teller ??= { ...given, startSpan: startingWith(tracer()), callIn }
       bundle[patchedBy]!(exports, teller)
     },
   }))
+}
+
+function startingWith(tracer: Tracer): Teller['startSpan'] {
+  return tracer instanceof OwnTracer
+    ? (name, attributes, caller) => tracer.startClient(name, attributes, caller)
+    : (name, attributes, caller) => tracer.startSpan(name, { kind: SpanKind.CLIENT, attributes }, caller)
 }

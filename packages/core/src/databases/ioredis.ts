@@ -1,6 +1,6 @@
 // Redis by ioredis, through the one method that every command goes through. Why not its own channels, and not the official
 // instrumentation: docs/decisions/own-database-spans.md
-import { SpanKind, type Attributes, type Context, type Span } from '@opentelemetry/api'
+import type { Attributes, Context, Span } from '@opentelemetry/api'
 import { replaceMethod } from '../http/routes/framework.ts'
 import { redisStatement } from './redis-statement.ts'
 import { asker, setFailed, type Teller } from './teller.ts'
@@ -49,8 +49,8 @@ export function patchIoredis(exports: any, teller: Teller): void {
       function (this: RedisClient, ...args: unknown[]) {
         const caller = asker()
         if (!caller) return original.apply(this, args)
-        const attributes = { 'db.system.name': 'redis', 'db.query.text': 'connect', ...addressOf(this) }
-        const span = teller.tracer.startSpan('connect', { kind: SpanKind.CLIENT, attributes }, caller)
+        const attributes = withAddress({ 'db.system.name': 'redis', 'db.query.text': 'connect' }, this)
+        const span = teller.startSpan('connect', attributes, caller)
         try {
           const result = original.apply(this, args)
           span.end()
@@ -64,15 +64,14 @@ export function patchIoredis(exports: any, teller: Teller): void {
 }
 
 /** Begins its span, which ends when the command settles: that may be at once, in the call that sends it. */
-function tellCommand(command: Command, client: RedisClient, { tracer, longest }: Teller, caller: Context): Span {
+function tellCommand(command: Command, client: RedisClient, { startSpan, longest }: Teller, caller: Context): Span {
   const { name, resolve, reject } = command
   const attributes = {
     'db.operation.name': operationOf(command),
     'db.system.name': 'redis',
     'db.query.text': redisStatement(name, command.args, longest),
-    ...addressOf(client),
   }
-  const span = tracer.startSpan(name, { kind: SpanKind.CLIENT, attributes }, caller)
+  const span = startSpan(name, withAddress(attributes, client), caller)
   command[OPEN] = true
   command.resolve = (result) => {
     command[OPEN] = false
@@ -93,8 +92,11 @@ function operationOf({ name, inTransaction, pipelineIndex }: Command): string {
   return pipelineIndex === undefined || pipelineIndex === null ? name : `PIPELINE ${name}`
 }
 
-function addressOf({ options }: RedisClient): Attributes {
-  return { 'server.address': options?.host as string, 'server.port': options?.port as number }
+function withAddress(attributes: Attributes, { options }: RedisClient): Attributes {
+  const { host, port } = options ?? {}
+  if (typeof host === 'string') attributes['server.address'] = host
+  if (typeof port === 'number' || typeof port === 'string') attributes['server.port'] = port
+  return attributes
 }
 
 function fail(span: Span, error: unknown): void {

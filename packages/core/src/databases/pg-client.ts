@@ -1,4 +1,4 @@
-import { context, SpanKind, trace, type Context } from '@opentelemetry/api'
+import { context, trace, type Context } from '@opentelemetry/api'
 import { replaceMethod } from '../http/routes/framework.ts'
 import { tellConnect } from './pg-connect.ts'
 import { Durations } from './pg-durations.ts'
@@ -25,7 +25,7 @@ interface Submittable {
 
 /** Tells of each question, in each of its forms, and of each connection. */
 export function watchPgClient(prototype: object, teller: Teller): void {
-  const { tracer, callIn, metrics } = teller
+  const { startSpan, callIn, metrics } = teller
   let durations: Durations | undefined
   replaceMethod(
     prototype,
@@ -35,7 +35,7 @@ export function watchPgClient(prototype: object, teller: Teller): void {
         const caller = asker()
         const to = caller && this.connectionParameters
         if (!to) return original.apply(this, args)
-        const question = new Question(tracer, (durations ??= new Durations(metrics)), to, args[0], caller)
+        const question = new Question(startSpan, (durations ??= new Durations(metrics)), to, args[0], caller)
         try {
           followCallback(args, question, { caller, callIn })
           return followPromise(original.apply(this, args), question)
@@ -52,7 +52,7 @@ export function watchPgClient(prototype: object, teller: Teller): void {
       function (this: PgClient, ...args: unknown[]) {
         const caller = asker()
         if (!caller) return original.apply(this, args)
-        const span = tracer.startSpan('pg.connect', { kind: SpanKind.CLIENT, attributes: attributesOf(this) }, caller)
+        const span = startSpan('pg.connect', attributesOf(this), caller)
         const within = trace.setSpan(caller, span)
         return tellConnect(span, args, { caller, callIn }, () =>
           context.with(within, Reflect.apply, undefined, original, this, args),

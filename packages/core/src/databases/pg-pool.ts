@@ -1,4 +1,4 @@
-import { context, SpanKind, trace, type Attributes } from '@opentelemetry/api'
+import { context, trace, type Attributes } from '@opentelemetry/api'
 import { replaceMethod } from '../http/routes/framework.ts'
 import { tellConnect } from './pg-connect.ts'
 import { PoolConnections, type CountedPool } from './pg-pool-connections.ts'
@@ -19,7 +19,7 @@ interface PgPool extends CountedPool {
 }
 
 /** Tells how long a client of the pool was waited for, and how many there are. */
-export function watchPgPool(prototype: object, { tracer, callIn, metrics }: Teller): void {
+export function watchPgPool(prototype: object, { startSpan, callIn, metrics }: Teller): void {
   let connections: PoolConnections | undefined
   replaceMethod(
     prototype,
@@ -30,8 +30,7 @@ export function watchPgPool(prototype: object, { tracer, callIn, metrics }: Tell
         if (!caller) return original.apply(this, args)
         connections ??= new PoolConnections(metrics)
         connections.note(this)
-        const attributes = attributesOf(this.options)
-        const span = tracer.startSpan('pg-pool.connect', { kind: SpanKind.CLIENT, attributes }, caller)
+        const span = startSpan('pg-pool.connect', attributesOf(this.options), caller)
         // Only a connection that is made now is part of it.
         const connect = dials(this)
           ? () => context.with(trace.setSpan(caller, span), Reflect.apply, undefined, original, this, args)
@@ -49,14 +48,14 @@ function dials(pool: PgPool): boolean {
 function attributesOf(options: PoolOptions = {}): Attributes {
   const { idleTimeoutMillis, maxClient } = options
   const { database, host, port } = addressOf(options)
-  return {
-    'db.postgresql.idle.timeout.millis': idleTimeoutMillis as number,
-    'db.postgresql.max.client': maxClient as number,
-    'db.system.name': 'postgresql',
-    'db.namespace': database as string,
-    'server.address': host as string,
-    'server.port': port as number,
-  }
+  const attributes: Attributes = {}
+  if (typeof idleTimeoutMillis === 'number') attributes['db.postgresql.idle.timeout.millis'] = idleTimeoutMillis
+  if (typeof maxClient === 'number') attributes['db.postgresql.max.client'] = maxClient
+  attributes['db.system.name'] = 'postgresql'
+  if (typeof database === 'string') attributes['db.namespace'] = database
+  if (typeof host === 'string') attributes['server.address'] = host
+  if (typeof port === 'number') attributes['server.port'] = port
+  return attributes
 }
 
 interface Address {

@@ -1,7 +1,7 @@
-import { SpanKind, type Attributes, type Context, type Span, type Tracer } from '@opentelemetry/api'
+import type { Attributes, Context, Span } from '@opentelemetry/api'
 import type { ConnectionParameters } from './pg-client.ts'
 import { spanNameOf, type Durations, type Operation } from './pg-durations.ts'
-import { setFailed } from './teller.ts'
+import { setFailed, type Teller } from './teller.ts'
 
 /** What pg is asked, in the forms in which it says what it is: a text, a config, or an object that submits itself. */
 interface Asked {
@@ -18,7 +18,13 @@ export class Question {
   readonly #startedAt = performance.now()
   #isSettled = false
 
-  constructor(tracer: Tracer, durations: Durations, to: ConnectionParameters, asked: unknown, caller: Context) {
+  constructor(
+    startSpan: Teller['startSpan'],
+    durations: Durations,
+    to: ConnectionParameters,
+    asked: unknown,
+    caller: Context,
+  ) {
     const { cursor, name, text = cursor?.text }: Asked = typeof asked === 'string' ? { text: asked } : (asked ?? {})
     const isKnown = typeof text === 'string'
     this.#operation = durations.of(to, isKnown ? operationIn(text) : '')
@@ -32,7 +38,7 @@ export class Question {
       : typeof name === 'string' && name !== ''
         ? spanNameOf(name, to.database)
         : this.#operation.spanName
-    this.#span = tracer.startSpan(spanName, { kind: SpanKind.CLIENT, attributes }, caller)
+    this.#span = startSpan(spanName, attributes, caller)
   }
 
   /** It was answered; harmless when it is told again. `error`: how it failed. */
@@ -59,8 +65,8 @@ export class Question {
 /** Of a connection, as spans have them. */
 export function attributesOf({ database, host, port }: ConnectionParameters): Attributes {
   const attributes: Attributes = { 'db.system.name': 'postgresql' }
-  if (database !== undefined) attributes['db.namespace'] = database as string
-  if (host !== undefined) attributes['server.address'] = host as string
+  if (typeof database === 'string') attributes['db.namespace'] = database
+  if (typeof host === 'string') attributes['server.address'] = host
   if (Number.isInteger(port)) attributes['server.port'] = port as number
   return attributes
 }

@@ -1,10 +1,11 @@
-import { context, SpanStatusCode, trace, type Context, type Span, type Tracer } from '@opentelemetry/api'
+import { context, SpanStatusCode, trace, type Attributes, type Context, type Span } from '@opentelemetry/api'
 import { isTracingSuppressed } from '@opentelemetry/core'
 import type { MetricRegistry } from '../metrics/registry.ts'
 
 /** What those that tell of databases get from core. */
 export interface Teller {
-  readonly tracer: Tracer
+  /** Begins a CLIENT span for `asker()`. The attributes are texts and numbers, none is undefined, and nobody else has the object. */
+  readonly startSpan: (name: string, attributes: Attributes, caller: Context) => Span
   readonly metrics: MetricRegistry
   /** Of the text of an attribute: what is beyond it is cut off. */
   readonly longest: number

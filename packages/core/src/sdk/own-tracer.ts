@@ -29,6 +29,12 @@ export interface TracerSettings {
   readonly onEnd: SpanInit['onEnd']
 }
 
+interface Asked {
+  readonly kind: SpanKind
+  readonly attributes: Attributes
+  readonly options: Pick<SpanOptions, 'links' | 'startTime'>
+}
+
 /** The tracer of one scope, by the rules of the API: https://opentelemetry.io/docs/specs/otel/trace/api/#span-creation */
 export class OwnTracer implements Tracer {
   readonly #scope: SpanScope
@@ -41,15 +47,23 @@ export class OwnTracer implements Tracer {
 
   startSpan(name: string, options: SpanOptions = {}, active: Context = context.active()): Span {
     if (isTracingSuppressed(active)) return trace.wrapSpanContext(INVALID_SPAN_CONTEXT)
+    const { attributes, kind = SpanKind.INTERNAL, root } = options
+    const cleaned = cleanAttributes(attributes, this.#settings.limits.valueLength)
+    return this.#start(name, { kind, attributes: cleaned, options }, root ? trace.deleteSpan(active) : active)
+  }
+
+  /** The same for those who know that tracing is not suppressed, and whose attributes are texts and numbers in an object that is nobody else's: it is kept as it is. */
+  startClient(name: string, attributes: Attributes, active: Context): Span {
+    return this.#start(name, { kind: SpanKind.CLIENT, attributes, options: {} }, active)
+  }
+
+  #start(name: string, { kind, attributes, options }: Asked, around: Context): Span {
     const { sampler, limits, onStart, onEnd } = this.#settings
-    const around = options.root ? trace.deleteSpan(active) : active
     const above = trace.getSpan(around)
     const given = above?.spanContext()
     // Those of our own are valid.
     const parent = given && (above instanceof RequestSpan || isSpanContextValid(given)) ? given : undefined
     const id = parent?.traceId ?? traceId()
-    const kind = options.kind ?? SpanKind.INTERNAL
-    const attributes = cleanAttributes(options.attributes, limits.valueLength)
     const links = options.links ?? []
     const sampled = sampler.shouldSample(around, id, name, kind, attributes, links)
     const own: SpanContext = {

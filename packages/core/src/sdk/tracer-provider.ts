@@ -17,6 +17,7 @@ import {
   SamplingDecision,
   TraceIdRatioBasedSampler,
   type Sampler,
+  type SamplingResult,
 } from '@opentelemetry/sdk-trace'
 import type { HeldChildren } from '../http/held-children.ts'
 import { activeRequest } from '../http/request-record.ts'
@@ -26,7 +27,7 @@ import { namePlatformErrors } from './platform-errors.ts'
 import { ownedScopes } from './owned-scopes.ts'
 import type { RecordedSpan } from './recorded-span.ts'
 import { spanObservers } from './span-observers.ts'
-import type { SpanLimits } from './request-span.ts'
+import { RequestSpan, type SpanLimits } from './request-span.ts'
 import type { SpanData, SpanScope } from './span-data.ts'
 
 export type SamplerName =
@@ -43,7 +44,22 @@ export function createSampler(name: SamplerName, argument: number): Sampler {
     : name.endsWith('traceidratio')
       ? new TraceIdRatioBasedSampler(argument)
       : new AlwaysOnSampler()
-  return name.startsWith('parentbased_') ? new ParentBasedSampler({ root }) : root
+  return name.startsWith('parentbased_') ? byOwnParent(new ParentBasedSampler({ root })) : root
+}
+
+const SAMPLED: SamplingResult = { decision: SamplingDecision.RECORD_AND_SAMPLED }
+const NOT_SAMPLED: SamplingResult = { decision: SamplingDecision.NOT_RECORD }
+
+/** What a sampler that follows its parent says below a span of our own, which is valid and of this process: without reading its ids again for each span. */
+function byOwnParent(sampler: Sampler): Sampler {
+  return {
+    shouldSample(parent, traceId, name, kind, attributes, links) {
+      const above = trace.getSpan(parent)
+      if (!(above instanceof RequestSpan)) return sampler.shouldSample(parent, traceId, name, kind, attributes, links)
+      return above.spanContext().traceFlags & TraceFlags.SAMPLED ? SAMPLED : NOT_SAMPLED
+    },
+    toString: () => sampler.toString(),
+  }
 }
 
 /** Makes every span that apps and instrumentations ask for; each is encoded and let go when it ends. */

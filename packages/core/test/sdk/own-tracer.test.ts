@@ -12,7 +12,7 @@ import {
 import { suppressTracing } from '@opentelemetry/core'
 import { AlwaysOnSampler, SamplingDecision, type Sampler } from '@opentelemetry/sdk-trace'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { createTracerProvider } from '../../src/sdk/tracer-provider.ts'
+import { createSampler, createTracerProvider } from '../../src/sdk/tracer-provider.ts'
 import type { SpanData, SpanScope } from '../../src/sdk/span-data.ts'
 
 const PARENT = {
@@ -222,4 +222,23 @@ test('startActiveSpan takes its function first, second or third, and gives back 
   expect(own.startActiveSpan('b', { kind: SpanKind.SERVER }, (span) => ended(span).kind)).toBe(2)
   expect(own.startActiveSpan('c', {}, inParent, (span) => ended(span).parentSpanId)).toBe(PARENT.spanId)
   expect(context.active()).toBe(ROOT_CONTEXT)
+})
+
+describe('below a span of our own', () => {
+  test.for([
+    ['parentbased_always_on', 1, 1],
+    ['parentbased_always_on', 0, 0],
+    ['parentbased_always_off', 1, 1],
+    ['parentbased_always_off', 0, 0],
+    ['parentbased_traceidratio', 1, 1],
+    ['parentbased_traceidratio', 0, 0],
+    ['always_off', 1, 0],
+    ['always_on', 0, 1],
+  ] as const)('%s with the flag %i says %i, as below any other', ([name, flag, expected]) => {
+    const above = tracer(sampled(flag ? {} : { decision: SamplingDecision.RECORD })).startSpan('GET', {}, inParent)
+    const flagOf = (parent: Context): number =>
+      tracer(createSampler(name, 0.5)).startSpan('SELECT', {}, parent).spanContext().traceFlags
+    expect(flagOf(trace.setSpan(ROOT_CONTEXT, above))).toBe(expected)
+    expect(flagOf(trace.setSpanContext(ROOT_CONTEXT, above.spanContext()))).toBe(expected)
+  })
 })
