@@ -281,7 +281,9 @@ describe('a message that the consumer rejects', () => {
     const [copy] = await take(channel, dead)
     expect(copy.properties.headers['x-death']).toMatchObject([{ queue, reason: 'rejected' }])
     channel.ack(copy)
-    await states('failed dead_lettered', 'succeeded')
+    // What was told as final stays so.
+    await states('failed dead_lettered conflict', 'succeeded')
+    expect(toldAttempts(events, 1)).toEqual(['1 retrying rejected', '2 succeeded'])
   })
 
   test('is retried where the way of dead letters leads back', async () => {
@@ -298,6 +300,29 @@ describe('a message that the consumer rejects', () => {
     })
     await states('succeeded')
     expect(toldAttempts(events)).toEqual(['1 retrying rejected', '2 retrying rejected', '3 succeeded'])
+  })
+
+  test('is retried where a message that died before has shown that the way leads back, whoever declared it', async () => {
+    const queue = `work${++count}`
+    for (const exchange of [`dead-${queue}`, `wait-${queue}`]) await channel.assertExchange(exchange, 'fanout')
+    // The way goes by a binding of exchanges, which is not looked at.
+    await channel.bindExchange(`wait-${queue}`, `dead-${queue}`, '')
+    const waiting = await queueOf({ messageTtl: 20, deadLetterExchange: '', deadLetterRoutingKey: queue })
+    await channel.bindQueue(waiting, `wait-${queue}`, '')
+    await channel.assertQueue(queue, { deadLetterExchange: `dead-${queue}` })
+    channel.sendToQueue(queue, body)
+    const second = Promise.withResolvers<void>()
+    await channel.consume(queue, (message: any) => {
+      if (message.properties.headers['x-death']) {
+        channel.ack(message)
+        second.resolve()
+      } else channel.nack(message, false, false)
+    })
+    await second.promise
+    channel.sendToQueue(queue, body)
+    // What was told as final stays so.
+    await states('failed dead_lettered conflict', 'succeeded')
+    expect(toldAttempts(events, 1)).toEqual(['1 retrying rejected', '2 succeeded'])
   })
 
   test('too often for its quorum queue has its attempts exhausted', async () => {

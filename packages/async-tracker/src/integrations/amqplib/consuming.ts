@@ -6,7 +6,7 @@ import { fateOf } from './deaths.ts'
 import { hold, type Delivery, type Info } from './deliveries.ts'
 import { bagOf, deathsOf, deliveriesBefore, readerOf } from './headers.ts'
 import { nameOf, onCall, SYSTEM, type Channel, type Message, type Patch } from './shapes.ts'
-import { afterReject } from './topology.ts'
+import { afterReject, noteDeaths } from './topology.ts'
 
 type Handler = (message: Message | null) => unknown
 interface Reading {
@@ -112,7 +112,9 @@ function receive(patch: Patch, channel: Channel, { queue, isNoAck }: Reading, me
   const { kit, topology } = patch
   const carried = bagOf(message)
   const taskId = taskOf(carried)
-  const { isSameWork, ended } = fateOf(deathsOf(message), queue)
+  const deaths = deathsOf(message)
+  const { isSameWork, ended } = fateOf(deaths, queue)
+  noteDeaths(topology, queue, deaths)
   const reader = readerOf(message, queue)
   if (ended && taskId) kit.settle(taskId, 'failed', ended, 'broker', { reader })
   const info = infoOf(patch, queue, message)

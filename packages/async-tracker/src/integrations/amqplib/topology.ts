@@ -1,6 +1,7 @@
 // What this process itself declared of its queues: where a rejected message goes, and how often one is delivered. What others
 // declared, and policies, are not known here.
 import { isObject, type Fields } from '../sending/bag.ts'
+import type { Death } from './headers.ts'
 import { onCall, type Patch } from './shapes.ts'
 
 const MOST_QUEUES = 1_000
@@ -16,10 +17,12 @@ export interface Topology {
   readonly queues: Map<string, Queue>
   /** Queues by exchange. */
   readonly bindings: Map<string, Set<string>>
+  /** Queues into which messages that had died there came back: whoever declared it, their way of dead letters leads to them. */
+  readonly returning: Set<string>
 }
 
 export function createTopology(): Topology {
-  return { queues: new Map(), bindings: new Map() }
+  return { queues: new Map(), bindings: new Map(), returning: new Set() }
 }
 
 export function patchTopology(patch: Patch): void {
@@ -42,6 +45,12 @@ export function patchTopology(patch: Patch): void {
   })
 }
 
+/** What a message shows that comes out of a queue. */
+export function noteDeaths({ returning }: Topology, queue: string, deaths: readonly Death[]): void {
+  const isBack = deaths.some((death) => death.queue === queue && death.reason === 'rejected')
+  if (isBack && returning.size < MOST_QUEUES) returning.add(queue)
+}
+
 function describe(options: unknown): Queue {
   const given = isObject(options) ? options : {}
   const args = isObject(given['arguments']) ? given['arguments'] : {}
@@ -59,10 +68,11 @@ function describe(options: unknown): Queue {
 
 /** What rejecting a message without requeue means: it is tried again when the way of dead letters leads back to its queue. */
 export function afterReject(
-  { queues, bindings }: Topology,
+  { queues, bindings, returning }: Topology,
   queue: string,
   routingKey: string,
 ): 'discarded' | 'dead_lettered' | 'retried' {
+  if (returning.has(queue)) return 'retried'
   let at: readonly string[] = [queue]
   const seen = new Set<string>()
   for (let hop = 0; hop < MOST_HOPS; hop++) {
