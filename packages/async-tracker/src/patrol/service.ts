@@ -1,5 +1,6 @@
 // The patrol as a service: takes the lock when it is free, then sweeps four times a second and answers on its socket. Beside the
 // app on the side thread, or as `afterspan patrol`.
+import { existsSync } from 'node:fs'
 import type { Server } from 'node:http'
 import type { Clock, EpochMs, ErrorCode, Incident, OtlpSettings } from '@afterspan/core/internal'
 import { folderId } from '../ledger/folder-id.ts'
@@ -121,6 +122,8 @@ export class PatrolService {
   async tick(patienceMs = PATIENCE_MS): Promise<SweepSummary | undefined> {
     this.#isStopped = false
     try {
+      // Its folder was removed: what it would write is nowhere, and another may patrol what is there now.
+      if (this.#patrol && !this.#lock.isGood()) await this.#letGo()
       if (!this.#patrol && !(await this.#takeOver())) return undefined
       await this.#prune()
       const summary = await this.#patrol?.sweepOnce(patienceMs)
@@ -164,8 +167,9 @@ export class PatrolService {
     const now = this.#clock.monotonicMs()
     if (now - this.#lastLockTry < LOCK_MS) return false
     this.#lastLockTry = now
-    if (!this.#lock.tryTake()) return false
     const { dir, otlp, serviceName } = this.#settings
+    if (this.#ledger && !existsSync(dir)) return false // removed: the next journal makes it again
+    if (!this.#lock.tryTake()) return false
     // One for good: SQLite's lock is this process's, and a second one would find it taken.
     const ledger = (this.#ledger ??= this.#createLedger())
     const vantage = ownVantage(ownWorkerRef(serviceName).bootId)
