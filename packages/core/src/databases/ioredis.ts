@@ -30,7 +30,10 @@ export function patchIoredis(exports: any, teller: Teller): void {
     (original) =>
       function (this: RedisClient, ...args: unknown[]) {
         const command = args[0] as Command | null | undefined
-        const caller = typeof command === 'object' && command !== null && !command[OPEN] ? asker() : undefined
+        const caller =
+          typeof command === 'object' && command !== null && !command[OPEN] && !isGreeting(command)
+            ? asker()
+            : undefined
         if (!caller) return original.apply(this, args)
         const span = tellCommand(command!, this, teller, caller)
         try {
@@ -64,7 +67,8 @@ export function patchIoredis(exports: any, teller: Teller): void {
 }
 
 /** Begins its span, which ends when the command settles: that may be at once, in the call that sends it. */
-function tellCommand(command: Command, client: RedisClient, { startSpan, longest }: Teller, caller: Context): Span {
+function tellCommand(command: Command, client: RedisClient, teller: Teller, caller: Context): Span {
+  const { startSpan, longest } = teller
   const { name, resolve, reject } = command
   const attributes = {
     'db.operation.name': operationOf(command),
@@ -81,9 +85,18 @@ function tellCommand(command: Command, client: RedisClient, { startSpan, longest
   command.reject = (error) => {
     command[OPEN] = false
     fail(span, error)
-    return reject(error)
+    // The socket is read in the context of whoever opened it, and nobody may await this.
+    return teller.callIn(caller, reject, undefined, [error])
   }
   return span
+}
+
+/** What ioredis says of itself to each new connection, whoever opened it. Old servers refuse it, and ioredis does not mind. */
+function isGreeting({ name, args }: Command): boolean {
+  return (
+    name === 'hello' ||
+    (name === 'client' && String((args as readonly unknown[] | undefined)?.[0]).toUpperCase() === 'SETINFO')
+  )
 }
 
 function operationOf({ name, inTransaction, pipelineIndex }: Command): string {
