@@ -62,6 +62,11 @@ describe('our encoder and the official one', () => {
     expect(found).toMatchObject({ startMs: ms, endMs: ms + 1 })
   })
 
+  test('an id is read in capital digits too, and one that is not of digits is all zero', () => {
+    const [found] = decodeOwn([{ ...span({}), traceId: TRACE_ID.toUpperCase(), spanId: `${PARENT_ID.slice(1)}ž` }])
+    expect(found).toMatchObject({ traceId: TRACE_ID, spanId: '0'.repeat(16) })
+  })
+
   test('many spans and scopes in one request come back in order', () => {
     const spans = Array.from({ length: 1_000 }, (_, n) => ({ ...span({ n }), name: `span ${n}` }))
     expect(decodeOwn(spans).map(({ name, attributes }) => [name, attributes])).toStrictEqual(

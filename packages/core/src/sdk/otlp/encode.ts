@@ -218,10 +218,23 @@ function bytesHex(tag: number, hex: string, length: number): void {
     return
   }
   buffer[at++] = length
-  const written = buffer.write(hex, at, length, 'hex')
-  if (written < length) buffer.fill(0, at + written, at + length) // not hex
+  let wrong = 0
+  for (let i = 0; i < length; i++) {
+    const high = DIGITS[hex.charCodeAt(2 * i)] ?? NO_DIGIT
+    const low = DIGITS[hex.charCodeAt(2 * i + 1)] ?? NO_DIGIT
+    wrong |= high | low
+    buffer[at + i] = (high << 4) | low
+  }
+  if (wrong >= NO_DIGIT) buffer.fill(0, at, at + length) // not hex
   at += length
 }
+
+/** What a character is as a digit of a hexadecimal number. By hand, as short texts are: the call of a native function costs more. */
+const NO_DIGIT = 16
+const DIGITS = Uint8Array.from({ length: 128 }, (_, code) => {
+  const digit = '0123456789abcdef'.indexOf(String.fromCharCode(code).toLowerCase())
+  return digit < 0 ? NO_DIGIT : digit
+})
 
 function string(tag: number, text: string): void {
   const most = text.length * 3
@@ -229,13 +242,24 @@ function string(tag: number, text: string): void {
   buffer[at++] = tag
   if (text.length < 42) {
     // its length in bytes fits in one byte, so it can be written after the text
-    const written = buffer.write(text, at + 1)
+    const written = ascii(text, at + 1) || buffer.write(text, at + 1)
     buffer[at] = written
     at += written + 1
     return
   }
   varint(Buffer.byteLength(text))
   at += buffer.write(text, at)
+}
+
+/** How many bytes were written; 0 where the text is not ASCII, and has to be encoded. */
+function ascii(text: string, start: number): number {
+  const { length } = text
+  for (let i = 0; i < length; i++) {
+    const code = text.charCodeAt(i)
+    if (code > 127) return 0
+    buffer[start + i] = code
+  }
+  return length
 }
 
 /** Nanoseconds do not fit a double: seconds and the rest are written apart. */
