@@ -1,5 +1,5 @@
 import {
-  bothFormats,
+  formatsInTurn,
   get,
   present,
   service,
@@ -21,7 +21,7 @@ afterAll(async () => {
 })
 
 describe('a queue of BullMQ', () => {
-  bothFormats(
+  formatsInTurn(
     'in which jobs wait and nobody is there to run them is a warning, until somebody comes',
     { cjs: appFile('bullmq.cjs'), mjs: appFile('bullmq.mjs') },
     async ({ app, node, context }) => {

@@ -1,5 +1,5 @@
 import * as grpc from '@grpc/grpc-js'
-import { bothFormats, faultyProxy, get, pollUntil, startPreloaded, type PreloadedApp } from '@afterspan/testing'
+import { formatsInTurn, faultyProxy, get, pollUntil, startPreloaded, type PreloadedApp } from '@afterspan/testing'
 import { startOtlpSink } from 'afterspan/internal'
 import { describe, expect, test } from 'vitest'
 import { appFile, listening } from './app.ts'
@@ -110,7 +110,7 @@ async function grpcPort(child: PreloadedApp): Promise<number> {
   return Number((await child.waitForLine(/^grpc (\d+)$/))[1])
 }
 
-bothFormats(
+formatsInTurn(
   'a gRPC client is asked over its channel, a gRPC server tells what /readyz says',
   apps,
   async (scenario) => {

@@ -1,5 +1,5 @@
 import {
-  bothFormats,
+  formatsInTurn,
   get,
   present,
   service,
@@ -24,7 +24,7 @@ describe.each([
   { library: 'kafkajs', line: /kafkajs-app\.cjs:\d+$/, topicOf: 'web' },
   { library: 'platformatic-kafka', line: /platformatic-kafka-app\.cjs:\d+$/, topicOf: 'each' },
 ])('clients of $library', ({ library, line, topicOf }) => {
-  bothFormats(
+  formatsInTurn(
     'are found, and judged by a round trip and by their work; frozen brokers turn /readyz and not /livez',
     { cjs: appFile(`${library}.cjs`), mjs: appFile(`${library}.mjs`) },
     async ({ app, node, context }) => {

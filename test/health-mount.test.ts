@@ -1,4 +1,4 @@
-import { bothFormats, get, pollUntil, startPreloaded } from '@afterspan/testing'
+import { formatsInTurn, get, pollUntil, startPreloaded } from '@afterspan/testing'
 import { startOtlpSink } from 'afterspan/internal'
 import { expect, test } from 'vitest'
 import { appFile, listening } from './app.ts'
@@ -6,7 +6,7 @@ import { appFile, listening } from './app.ts'
 const apps = { cjs: appFile('health-mount.cjs'), mjs: appFile('health-mount.mjs') }
 const TOKEN = 'a-token-of-the-tests'
 
-bothFormats('AFTERSPAN_HEALTH_MOUNT=app serves health on the port of the app', apps, async ({ app, node }) => {
+formatsInTurn('AFTERSPAN_HEALTH_MOUNT=app serves health on the port of the app', apps, async ({ app, node }) => {
   const sink = await startOtlpSink()
   const child = startPreloaded({
     app,

@@ -1,4 +1,12 @@
-import { bothFormats, get, present, service, startPreloaded, type MissingServer, type Server } from '@afterspan/testing'
+import {
+  formatsInTurn,
+  get,
+  present,
+  service,
+  startPreloaded,
+  type MissingServer,
+  type Server,
+} from '@afterspan/testing'
 import { afterAll, beforeAll, expect } from 'vitest'
 import { appFile, listening } from './app.ts'
 import { untilAnswer } from './until-answer.ts'
@@ -14,7 +22,7 @@ afterAll(async () => {
   if (!('missing' in server)) await server.stop()
 })
 
-bothFormats('a client of node-redis is found, and unready while every write is refused', apps, async (scenario) => {
+formatsInTurn('a client of node-redis is found, and unready while every write is refused', apps, async (scenario) => {
   const found = present(server, scenario.context)
   const env = { REDIS_URL: found.url, AFTERSPAN_HEALTH_INTERVAL: '300' }
   const child = startPreloaded({ app: scenario.app, node: scenario.node.path, env })

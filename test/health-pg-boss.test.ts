@@ -1,5 +1,5 @@
 import {
-  bothFormats,
+  formatsInTurn,
   get,
   present,
   service,
@@ -21,7 +21,7 @@ afterAll(async () => {
 })
 
 describe('queues of pg-boss', () => {
-  bothFormats(
+  formatsInTurn(
     'in which a job waits for too long, or is at work for longer than it may, are a warning until somebody comes',
     { cjs: appFile('pg-boss.cjs'), mjs: appFile('pg-boss.mjs') },
     async ({ app, node, context }) => {

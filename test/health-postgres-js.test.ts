@@ -1,5 +1,5 @@
 import {
-  bothFormats,
+  formatsInTurn,
   get,
   present,
   service,
@@ -22,7 +22,7 @@ afterAll(async () => {
   if (!('missing' in server)) await server.stop()
 })
 
-bothFormats('a pool of postgres.js is found, and judged by what its server refuses', apps, async (scenario) => {
+formatsInTurn('a pool of postgres.js is found, and judged by what its server refuses', apps, async (scenario) => {
   const found = present(server, scenario.context)
   const env = { DATABASE_URL: found.url, AFTERSPAN_HEALTH_INTERVAL: '300' }
   const child = startPreloaded({ app: scenario.app, node: scenario.node.path, env })

@@ -1,5 +1,5 @@
 import {
-  bothFormats,
+  formatsInTurn,
   get,
   present,
   service,
@@ -21,7 +21,7 @@ afterAll(async () => {
 })
 
 describe('a connection to RabbitMQ', () => {
-  bothFormats(
+  formatsInTurn(
     'is found, and judged by a round trip; a frozen broker turns /readyz and not /livez',
     // the one by the library's callbacks, the other by its promises
     { cjs: appFile('rabbitmq.cjs'), mjs: appFile('rabbitmq.mjs') },

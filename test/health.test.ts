@@ -1,5 +1,5 @@
 import {
-  bothFormats,
+  formatsInTurn,
   get,
   pollUntil,
   present,
@@ -36,7 +36,7 @@ describe.each([
     if (!('missing' in server)) await server.stop()
   })
 
-  bothFormats('is unready while it is frozen, and alive all the time', apps, async ({ app, node, context }) => {
+  formatsInTurn('is unready while it is frozen, and alive all the time', apps, async ({ app, node, context }) => {
     const found = present(server, context)
     const sink = await startOtlpSink()
     const child = startPreloaded({ app, node: node.path, sink, env: { [variable]: value(found) } })

@@ -9,19 +9,30 @@ export interface FormatCase {
   readonly app: string
   /** vitest's own, for skip(reason) and what else it has. */
   readonly context: TestContext
-  readonly format: 'cjs' | 'mjs'
+  readonly format: Format
   readonly node: NodeUnderTest
 }
 
 /** Tells the same scenario as tests: for CommonJS and for ESM, on each Node under test. One fails without the others. */
-export function bothFormats(
-  name: string,
-  apps: { readonly cjs: string; readonly mjs: string },
-  run: (scenario: FormatCase) => Promise<void>,
-): void {
+export function bothFormats(name: string, apps: Apps, run: Scenario): void {
+  tell(name, apps, run, () => FORMATS)
+}
+
+/** The same for what neither loads nor patches modules in a way of its own: on each Node under test in one format, in turn. In both where AFTERSPAN_TEST_LONG=1. */
+export function formatsInTurn(name: string, apps: Apps, run: Scenario): void {
+  tell(name, apps, run, (i) => (process.env['AFTERSPAN_TEST_LONG'] === '1' ? FORMATS : [FORMATS[i % 2]!]))
+}
+
+type Format = 'cjs' | 'mjs'
+type Apps = Readonly<Record<Format, string>>
+type Scenario = (scenario: FormatCase) => Promise<void>
+
+const FORMATS: readonly Format[] = ['cjs', 'mjs']
+
+function tell(name: string, apps: Apps, run: Scenario, formatsOf: (i: number) => readonly Format[]): void {
   describe(name, () => {
-    for (const node of nodesUnderTest())
-      for (const format of ['cjs', 'mjs'] as const)
+    for (const [i, node] of nodesUnderTest().entries())
+      for (const format of formatsOf(i))
         test(`${format === 'cjs' ? 'CommonJS' : 'ESM'} on Node ${node.major}`, (context) =>
           run({ app: apps[format], context, format, node }))
   })

@@ -1,5 +1,5 @@
 // What the tests are written with. Run by vitest these are the sources (vitest.config.mts): `bothFormats` needs the runner's own vitest.
-export { bothFormats } from './both-formats.ts'
+export { bothFormats, formatsInTurn } from './both-formats.ts'
 export { fakeClock } from './fake-clock.ts'
 export { faultyProxy } from './faulty-proxy.ts'
 export { get } from './http.ts'
