@@ -46,19 +46,20 @@ export interface ClientProbe extends Omit<ModuleHook, 'patch'> {
 }
 
 export const CLIENT_PROBES: readonly ClientProbe[] = [
-  {
-    name: 'pg-pool (health)',
-    module: 'pg-pool',
-    versions: '>=2.0.0 <4',
+  ...[
+    { module: 'pg-pool', versions: '>=2.0.0 <4' },
+    { module: 'pg', versions: '>=8.0.0 <9' },
+  ].map((said) => ({
+    ...said,
+    name: `${said.module} (health)`,
     file: 'postgresql',
-    hooks: ({ postgresqlHook }: typeof Postgresql, { add, clock, onRejected, settings }) => [
-      postgresqlHook(add, clock, onRejected, {
+    hooks: ({ postgresqlHooks }: typeof Postgresql, { add, clock, onRejected, settings }: Given) =>
+      postgresqlHooks(add, clock, onRejected, {
         deadMs: settings.deadPoolMs,
         timeoutMs: settings.timeoutMs,
         statement: settings.postgresqlStatement,
       }),
-    ],
-  },
+  })),
   {
     name: 'postgres (health)',
     module: 'postgres',

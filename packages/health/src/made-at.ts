@@ -1,3 +1,6 @@
+/** What of Node calls on at once, in a context of its own: instrumentations go through it. */
+const PASSING = /^node:(?:async_hooks|diagnostics_channel|internal\/async_local_storage\/)/
+
 /** Where a client was made: by the app (or a library that it uses), inside of the client's own library, or nobody knows. */
 export type MadeBy =
   | { readonly kind: 'app'; readonly at: string }
@@ -26,6 +29,7 @@ function firstCaller(frames: readonly string[], own: RegExp): MadeBy {
     const at = /^\s*at (?:async )?(?:.*\()?(.+?):(\d+):\d+\)?$/.exec(frame)
     if (!at) continue
     const [, file, line] = at as unknown as [string, string, string]
+    if (PASSING.test(file)) continue
     if (file.startsWith('node:')) return { kind: 'library' }
     return { kind: 'app', at: `${relative(file)}:${line}` }
   }

@@ -1,3 +1,5 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { tracingChannel } from 'node:diagnostics_channel'
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { madeBy } from '../src/made-at.ts'
@@ -23,6 +25,17 @@ test('a stack that leads from the library into Node is the library alone', async
     setImmediate(() => resolve(boundary(/made-at\.test/)))
   })
   expect(made).toEqual({ kind: 'library' })
+})
+
+test('a library that is called in a context of its own is still called by the app', () => {
+  const store = new AsyncLocalStorage<object>()
+  const ask = (): ReturnType<typeof madeBy> => boundary(/at ask /)
+  expect(tracingChannel('afterspan:test').traceSync(() => store.run({}, ask), {})).toMatchObject({
+    kind: 'app',
+    at: expect.stringMatching(/made-at\.test\.ts:\d+$/),
+  })
+  const inLibrary = store.run({}, () => boundary(/made-at\.test/))
+  expect(inLibrary.kind === 'app' ? inLibrary.at : '').not.toMatch(/^node:/)
 })
 
 test('what an instrumentation puts between a constructor and its methods is passed over', () => {

@@ -5,6 +5,7 @@ import type { FoundProbe } from '../registry.ts'
 import { namesReplica } from '../replica.ts'
 import { untilAborted } from '../until-aborted.ts'
 import { heldObserved } from './pool-tickets.ts'
+import { postgresqlClientHook } from './postgresql-client.ts'
 import { experiment } from './postgresql-control.ts'
 import { judgeServer, refusal, sick, type Observed } from './postgresql-judgement.ts'
 import { PoolWatch, type PgClient, type PgPool } from './postgresql-pool.ts'
@@ -36,6 +37,16 @@ const SLOTS_EVERY_MS = 10_000
 /** A request that waits this long for a client while the probe gets one is no emergency, and no good sign. */
 const LONG_WAIT_MS = 1000
 const OWN_FRAMES = /[\\/]node_modules[\\/](?:pg|pg-pool|pg-native|pg-cursor)[\\/]/
+
+/** Of the pools, and of the clients that no pool has. */
+export function postgresqlHooks(
+  add: Add,
+  clock: Pick<Clock, 'monotonicMs'>,
+  onRejected: (why: string) => void,
+  settings: PostgresqlSettings,
+): readonly ModuleHook[] {
+  return [postgresqlHook(add, clock, onRejected, settings), postgresqlClientHook(add, onRejected)]
+}
 
 /**
  * Makes each pg pool a probe of its own as it is made. The exported constructor is stood in for by a Proxy: statics, prototype, instanceof and

@@ -1,0 +1,187 @@
+// Clients of pg that no pool has: those that the app makes itself, and those of libraries with a pool of their own (Sequelize).
+import type { ModuleHook, ProbeResult } from '@afterspan/core/internal'
+import { KnownClients } from '../known-clients.ts'
+import { madeBy } from '../made-at.ts'
+import type { FoundProbe } from '../registry.ts'
+import { namesReplica } from '../replica.ts'
+import { untilAborted } from '../until-aborted.ts'
+import { judgeRefusal, judgeServer, sick, type Observed, type PostgresqlServer } from './postgresql-judgement.ts'
+import { QUESTION, type Row } from './postgresql-questions.ts'
+
+/** Of pg 8; what starts with an underscore only where it is there. */
+export interface BareClient {
+  query(text: string): Promise<{ readonly rows: readonly Row[] }>
+  readonly connectionParameters?: Readonly<Record<'database' | 'host' | 'port' | 'user', unknown>>
+  readonly connection?: {
+    on?(event: 'readyForQuery', listener: (told?: { readonly status?: unknown }) => void): unknown
+  }
+  /** No statement is on its way. */
+  readonly readyForQuery?: boolean
+  readonly _queryQueue?: readonly unknown[]
+  readonly queryQueue?: readonly unknown[]
+  readonly _connected?: boolean
+  readonly _connectionError?: boolean
+  readonly _ending?: boolean
+  readonly _queryable?: boolean
+  /** From 8.17 on: 'I' where the app has no transaction open. */
+  getTransactionStatus?(): unknown
+}
+type Connect = (this: BareClient, ...args: unknown[]) => unknown
+interface Exports {
+  readonly Client?: { readonly prototype: { connect?: Connect } }
+}
+interface Member {
+  readonly ref: WeakRef<BareClient>
+  /** 'I', 'T' or 'E', as the server said it with its last answer. */
+  transaction: unknown
+}
+interface Group extends PostgresqlServer {
+  readonly members: Set<Member>
+  question: string
+  /** What is on its way: it is not asked a second time. */
+  flight: Promise<Row> | undefined
+}
+
+const MOST_CLIENTS = 100
+const OWN_FRAMES = /[\\/]node_modules[\\/](?:pg|@opentelemetry[\\/][^\\/]+)[\\/]|[\\/](?:afterspan|core)[\\/]dist[\\/]/
+/** Their pools have probes of their own. */
+const OF_A_POOL = /^(?:pg-pool|knex)[\\/]/
+/** import and require may both bring the class. */
+const watched = new WeakSet<object>()
+
+/** Finds each client as it connects. Clients of one server, database and user are asked through one of them. */
+export function postgresqlClientHook(
+  add: (probe: FoundProbe, madeAt: string | undefined) => unknown,
+  onRejected: (why: string) => void,
+): ModuleHook {
+  const groups = new Map<string, Group>()
+  const known = new KnownClients<Group>('databases of single clients of pg', isGone, onRejected)
+  const found = (client: BareClient, boundary: (...args: never[]) => unknown): void => {
+    const by = madeBy(boundary, OWN_FRAMES)
+    if (by.kind === 'library' || (by.kind === 'app' && OF_A_POOL.test(by.at))) return
+    for (const [key, old] of groups) if (isGone(old)) groups.delete(key)
+    const key = identityOf(client)
+    let group = groups.get(key)
+    if (!group) {
+      group = newGroup(client)
+      const own = group
+      if (!known.add(own)) return
+      groups.set(key, own)
+      const probe = bareProbe(own, () => known.isAnother(own, ({ wasWritable }) => wasWritable))
+      add(probe, by.kind === 'app' ? by.at : undefined)
+    }
+    if (group.members.size < MOST_CLIENTS) group.members.add(newMember(client))
+  }
+  return {
+    name: 'pg (health)',
+    module: 'pg',
+    versions: '>=8.0.0 <9',
+    patch({ Client }: Exports) {
+      const prototype = Client?.prototype
+      if (typeof prototype?.connect !== 'function') throw new TypeError('pg exports no client that connects')
+      if (watched.has(prototype)) return
+      watched.add(prototype)
+      const original = prototype.connect
+      const connect: Connect = function (...args) {
+        try {
+          found(this, connect)
+        } catch {
+          // the app gets its connection, whatever becomes of the probe
+        }
+        return original.apply(this, args)
+      }
+      prototype.connect = connect
+    },
+  }
+}
+
+function identityOf({ connectionParameters: given }: BareClient): string {
+  return JSON.stringify([given?.host, given?.port, given?.database, given?.user])
+}
+
+function newGroup({ connectionParameters }: BareClient): Group {
+  const host = connectionParameters?.host
+  return {
+    members: new Set(),
+    question: QUESTION,
+    flight: undefined,
+    wasWritable: false,
+    hint: namesReplica(typeof host === 'string' ? host : ''),
+  }
+}
+
+function newMember(client: BareClient): Member {
+  const member: Member = { ref: new WeakRef(client), transaction: undefined }
+  if (typeof client.getTransactionStatus !== 'function')
+    client.connection?.on?.('readyForQuery', (told) => (member.transaction = told?.status))
+  return member
+}
+
+/** The app has ended, or let go of, all of them. */
+function isGone(group: Group): boolean {
+  return living(group).length === 0
+}
+
+function living({ members }: Group): { client: BareClient; member: Member }[] {
+  const found: { client: BareClient; member: Member }[] = []
+  for (const member of members) {
+    const client = member.ref.deref()
+    if (!client || client._ending) members.delete(member)
+    else found.push({ client, member })
+  }
+  return found
+}
+
+function bareProbe(group: Group, anotherIsWritable: () => boolean): FoundProbe {
+  return {
+    name: 'postgresql',
+    component: 'postgresql',
+    criticality: 'required',
+    isGone: () => isGone(group),
+    check: (signal) => check(group, signal, anotherIsWritable),
+  }
+}
+
+async function check(group: Group, signal: AbortSignal, anotherIsWritable: () => boolean): Promise<ProbeResult> {
+  const all = living(group)
+  if (all.length === 0) return { status: 'pass' }
+  const open = all.filter(({ client }) => client._connected && client._queryable !== false)
+  const observed: Observed = {
+    clients: { value: all.length, unit: 'count' },
+    open: { value: open.length, unit: 'count' },
+  }
+  if (open.length === 0) return notOpen(all, observed)
+  const idle = open.find(isIdle)
+  // Between the app's own statements nothing is asked: in a transaction ours would be one of its.
+  if (!group.flight && !idle) return { status: 'pass', observed: { ...observed, checked: { value: 'status' } } }
+  try {
+    const row = await untilAborted(group.flight ?? ask(group, idle!.client), signal)
+    if (row === 'late') return sick('timeout', 'connected, but the server did not answer within the deadline', observed)
+    return judgeServer(row, group, { observed, anotherIsWritable, isPlain: group.question !== QUESTION })
+  } catch (error) {
+    return judgeRefusal(error, group, { observed, isFull: false })
+  }
+}
+
+/** A client of pg does not connect a second time: who holds one that is lost has nothing. */
+function notOpen(all: ReturnType<typeof living>, observed: Observed): ProbeResult {
+  const isComing = all.some(({ client }) => !client._connected && !client._connectionError)
+  return isComing
+    ? sick('not_connected', 'the client has not connected yet', observed)
+    : sick('connection_lost', 'the connection has ended or was never made, and the app has no other', observed)
+}
+
+function isIdle({ client, member }: { readonly client: BareClient; readonly member: Member }): boolean {
+  if (client.readyForQuery !== true || ((client._queryQueue ?? client.queryQueue)?.length ?? 0) > 0) return false
+  return (client.getTransactionStatus?.() ?? member.transaction) === 'I'
+}
+
+function ask(group: Group, client: BareClient): Promise<Row> {
+  const flight = client.query(group.question).then(({ rows }) => rows[0] ?? {})
+  const land = (): void => {
+    if (group.flight === flight) group.flight = undefined
+  }
+  group.flight = flight
+  flight.then(land, land)
+  return flight
+}

@@ -1,0 +1,1 @@
+require('./pg-client-app.cjs')(require('pg'))
