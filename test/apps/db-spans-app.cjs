@@ -221,3 +221,44 @@ exports.redisWays = function redisWays({ Redis, port }) {
     },
   }
 }
+
+exports.nodeRedisWays = function nodeRedisWays({ createClient, url }) {
+  const redis = createClient({ url, RESP: 2 })
+  const heard = (asked) =>
+    asked.then(
+      (result) => ({ result }),
+      ({ message }) => ({ error: message }),
+    )
+  return {
+    open: async () => {
+      await redis.connect()
+      await redis.flushAll()
+      setInterval(() => redis.get('poll'), 50).unref()
+    },
+    ways: {
+      '/commands': async () => [
+        await heard(redis.set('key', 'secret', { expiration: { type: 'EX', value: 100 } })),
+        await heard(redis.get('key')),
+        await heard(redis.hSet('hash', 'field', 'secret')),
+        await heard(redis.sendCommand(['GETRANGE', 'key', '0', '2'])),
+        await heard(redis.incr('key')),
+      ],
+      '/together': async () => [
+        await heard(redis.multi().set('a', 'secret').get('a').exec()),
+        await heard(redis.multi().get('a').get('a').execAsPipeline()),
+        await heard(redis.multi().get('a').incr('key').exec()),
+      ],
+      '/closed': async () => {
+        const client = createClient({ url })
+        return heard(client.get('key'))
+      },
+      '/unhandled': () => {
+        void redis.incr('key')
+        return new Promise((resolve) => {
+          process.once('unhandledRejection', ({ message }) => resolve({ error: message }))
+        })
+      },
+      '/suppressed': () => context.with(context.active().setValue(SUPPRESSED, true), () => heard(redis.get('key'))),
+    },
+  }
+}

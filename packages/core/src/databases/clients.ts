@@ -21,6 +21,14 @@ export const DATABASE_CLIENTS: readonly DatabaseClient[] = [
   { ...PG, module: 'pg', files: ['lib/client.js', 'lib/native/client.js'], patchedBy: 'patchPgClient' },
   { ...PG, module: 'pg-pool', versions: '>=2.0.0 <4', patchedBy: 'patchPgPool' },
   { name: 'ioredis', module: 'ioredis', versions: '>=2.0.0 <7', file: 'ioredis', patchedBy: 'patchIoredis' },
+  {
+    name: 'redis',
+    module: '@redis/client',
+    files: ['dist/lib/client/index.js'],
+    versions: '>=5.0.0 <7',
+    file: 'node-redis',
+    patchedBy: 'patchNodeRedis',
+  },
 ]
 
 type Patch = (exports: unknown, teller: Teller) => void

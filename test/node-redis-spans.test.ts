@@ -1,0 +1,110 @@
+// What is told of Redis asked by node-redis: each form of a command, and what of it is shown.
+import { bothFormats, get, present, service, startPreloaded, type MissingServer, type Server } from '@afterspan/testing'
+import { drawTrace, startOtlpSink } from 'afterspan/internal'
+import { afterAll, beforeAll, describe, expect } from 'vitest'
+import { appFile, listening, traceIdOf } from './app.ts'
+
+let redis: Server | MissingServer
+beforeAll(async () => {
+  redis = await service('redis')
+})
+afterAll(async () => {
+  if (!('missing' in redis)) await redis.stop()
+})
+
+const NO_NUMBER = 'ERR value is not an integer or out of range'
+
+/** What the app hears in each way of asking, as it does without us, and what is told of it. */
+const WAYS: Readonly<Record<string, { readonly answers: unknown; readonly trace: string }>> = {
+  '/commands': {
+    answers: [{ result: 'OK' }, { result: 'secret' }, { result: 1 }, { result: 'sec' }, { error: NO_NUMBER }],
+    trace: `
+· GET  SERVER shop
+├─ · redis-SET  CLIENT
+│    db.operation.name=SET db.query.text=SET key [3 other arguments]
+├─ · redis-GET  CLIENT
+│    db.operation.name=GET db.query.text=GET key
+├─ · redis-HSET  CLIENT
+│    db.operation.name=HSET db.query.text=HSET hash field [1 other arguments]
+├─ · redis-GETRANGE  CLIENT
+│    db.operation.name=GETRANGE db.query.text=GETRANGE key 0 2
+└─ ✗ redis-INCR  CLIENT
+     Error: ERR value is not an integer or out of range
+     db.operation.name=INCR db.query.text=INCR key`,
+  },
+  '/together': {
+    answers: [
+      { result: ['OK', 'secret'] },
+      { result: ['secret', 'secret'] },
+      { error: '1 commands failed, see .replies and .errorIndexes for more information' },
+    ],
+    trace: `
+· GET  SERVER shop
+├─ · redis-SET  CLIENT
+│    db.operation.name=MULTI db.query.text=SET a [1 other arguments]
+├─ · redis-GET  CLIENT
+│    db.operation.name=MULTI db.query.text=GET a
+├─ · redis-GET  CLIENT
+│    db.operation.name=PIPELINE GET db.query.text=GET a
+├─ · redis-GET  CLIENT
+│    db.operation.name=PIPELINE GET db.query.text=GET a
+├─ · redis-GET  CLIENT
+│    db.operation.name=MULTI db.query.text=GET a
+└─ ✗ redis-INCR  CLIENT
+     Error: ERR value is not an integer or out of range
+     db.operation.name=MULTI db.query.text=INCR key`,
+  },
+  '/closed': {
+    answers: { error: 'The client is closed' },
+    trace: `
+· GET  SERVER shop
+└─ ✗ redis-GET  CLIENT
+     Error: The client is closed
+     db.operation.name=GET db.query.text=GET key`,
+  },
+  '/unhandled': { answers: { error: NO_NUMBER }, trace: '' },
+  '/suppressed': { answers: { result: 'secret' }, trace: '\n· GET  SERVER shop' },
+}
+const SHOWN = ['db.operation.name', 'db.query.text']
+describe('a service that asks Redis by node-redis', () => {
+  bothFormats(
+    'each command is one span of its request, without what the app stores, and the app hears what it hears without us',
+    { cjs: appFile('node-redis-spans.cjs'), mjs: appFile('node-redis-spans.mjs') },
+    async ({ app, node, context }) => {
+      const { port, url: REDIS_URL } = present(redis, context)
+      const sink = await startOtlpSink()
+      const env = { REDIS_URL, OTEL_SERVICE_NAME: 'shop' }
+      const child = startPreloaded({ app, node: node.path, sink, env })
+      const url = await listening(child)
+      const drawn = (traceId: string): string =>
+        `\n${drawTrace(sink.trace(traceId), { stable: true, attributes: SHOWN })}`
+      const traces = new Map<string, string>()
+      for (const [path, { answers }] of Object.entries(WAYS)) {
+        const reply = await get(url + path)
+        expect({ path, ...(reply.status === 200 ? JSON.parse(reply.text) : { text: reply.text }) }).toEqual({
+          path,
+          answers,
+          strays: 0,
+        })
+        traces.set(path, traceIdOf(reply))
+      }
+      for (const [path, { trace }] of Object.entries(WAYS)) {
+        const traceId = traces.get(path)!
+        if (trace === '') continue
+        await sink.waitFor(() => drawn(traceId) === trace, 20_000).catch(() => {})
+        expect(drawn(traceId)).toBe(trace)
+      }
+      const requests = new Set(traces.values())
+      const ofClients = sink.spans().filter(({ kind }) => kind === 'client')
+      expect(ofClients.filter(({ traceId }) => !requests.has(traceId))).toEqual([])
+      for (const { attributes } of ofClients)
+        expect(attributes).toMatchObject({
+          'db.system.name': 'redis',
+          'server.address': '127.0.0.1',
+          'server.port': port,
+        })
+      await child.stop()
+      await sink.close()
+    },
+  )
+})
