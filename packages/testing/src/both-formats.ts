@@ -3,6 +3,7 @@ import { describe, test } from 'vitest'
 import type { TestContext } from 'vitest'
 import { nodesUnderTest } from './nodes.ts'
 import type { NodeUnderTest } from './nodes.ts'
+import { testOptions } from './options.ts'
 
 export interface FormatCase {
   /** The app's file in this format. */
@@ -20,7 +21,7 @@ export function bothFormats(name: string, apps: Apps, run: Scenario): void {
 
 /** The same for what neither loads nor patches modules in a way of its own: on each Node under test in one format, in turn. In both where AFTERSPAN_TEST_LONG=1. */
 export function formatsInTurn(name: string, apps: Apps, run: Scenario): void {
-  tell(name, apps, run, (i) => (process.env['AFTERSPAN_TEST_LONG'] === '1' ? FORMATS : [FORMATS[i % 2]!]))
+  tell(name, apps, run, (i) => (testOptions().isLong ? FORMATS : [FORMATS[i % 2]!]))
 }
 
 type Format = 'cjs' | 'mjs'

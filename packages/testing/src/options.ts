@@ -11,6 +11,8 @@ export interface TestOptions {
   readonly nodes: readonly NodeMajor[]
   /** AFTERSPAN_TEST_REQUIRE_SERVICES=1: a server that is missing fails its tests; else they are skipped with the reason. */
   readonly isServiceRequired: boolean
+  /** AFTERSPAN_TEST_LONG=1: everything, also what else stands for the rest. */
+  readonly isLong: boolean
 }
 
 /** What the tests themselves can be told; throws on a value that names no Node version here. */
@@ -18,6 +20,7 @@ export function testOptions(env: Env = process.env): TestOptions {
   return {
     nodes: nodesFrom(env['AFTERSPAN_TEST_NODES']),
     isServiceRequired: env['AFTERSPAN_TEST_REQUIRE_SERVICES'] === '1',
+    isLong: env['AFTERSPAN_TEST_LONG'] === '1',
   }
 }
 
