@@ -27,6 +27,7 @@ import { createHeldChildren, type HeldChildren } from './http/held-children.ts'
 import { createInbound } from './http/inbound.ts'
 import { watchClients } from './http/client.ts'
 import { EffectiveCounter } from './http/effective.ts'
+import { grpcHook } from './http/grpc-client.ts'
 import { watchFrameworks } from './http/frameworks.ts'
 import { watchServers } from './http/server.ts'
 import { apiHook, setGlobals } from './instrument/api-check.ts'
@@ -252,7 +253,7 @@ function start(parts: Parts, kept: Kept): void {
   watchFrameworks(servers, hooks, onError)
   watchNeighbours(hooks)
   // Databases behind the packages above: theirs are around what a client asks.
-  for (const hook of [...parts.databases, apiHook()]) hooks.add(hook)
+  for (const hook of [...parts.databases, apiHook(), grpcHook(tracer)]) hooks.add(hook)
   correlateLogs(config.logTrace, hooks)
   const { tellAll: tellReports, watch } = (kept.reports = startReports(metrics))
   if (config.sentry) hooks.add(sentryHook(watch))

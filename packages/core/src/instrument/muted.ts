@@ -1,7 +1,7 @@
 import { DATABASE_CLIENTS } from '../databases/clients.ts'
 
 /** Instrumentations that make spans and nothing else. */
-const SPAN_MAKERS = new Set(['http', 'undici', ...DATABASE_CLIENTS.map(({ name }) => name)])
+const SPAN_MAKERS = new Set(['grpc', 'http', 'undici', ...DATABASE_CLIENTS.map(({ name }) => name)])
 
 /**
  * OTEL_NODE_ENABLED_INSTRUMENTATIONS and OTEL_NODE_DISABLED_INSTRUMENTATIONS. The first is about what makes spans: routes are

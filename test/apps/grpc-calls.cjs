@@ -1,0 +1,1 @@
+require('./grpc-calls-app.cjs')(require('@grpc/grpc-js'))
