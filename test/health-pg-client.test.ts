@@ -1,5 +1,5 @@
 import {
-  bothFormats,
+  formatsInTurn,
   get,
   present,
   service,
@@ -21,7 +21,7 @@ afterAll(async () => {
 })
 
 describe('a client of pg that no pool has', () => {
-  bothFormats(
+  formatsInTurn(
     'is found beside the pool, is not asked within a transaction of the app, and is told of when it is lost',
     { cjs: appFile('pg-client.cjs'), mjs: appFile('pg-client.mjs') },
     async ({ app, node, context }) => {

@@ -37,12 +37,16 @@ interface Member {
 }
 interface Group extends PostgresqlServer {
   readonly members: Set<Member>
+  /** Since when the app has none of them; a library's pool may have let all of them go, and takes one with the next statement. */
+  emptySince: number | undefined
+  readonly now: () => number
   question: string
   /** What is on its way: it is not asked a second time. */
   flight: Promise<Row> | undefined
 }
 
 const MOST_CLIENTS = 100
+const EMPTY_FOR_MS = 60_000
 const OWN_FRAMES = /[\\/]node_modules[\\/](?:pg|@opentelemetry[\\/][^\\/]+)[\\/]|[\\/](?:afterspan|core)[\\/]dist[\\/]/
 /** Their pools have probes of their own. */
 const OF_A_POOL = /^(?:pg-pool|knex)[\\/]/
@@ -52,6 +56,7 @@ const watched = new WeakSet<object>()
 /** Finds each client as it connects. Clients of one server, database and user are asked through one of them. */
 export function postgresqlClientHook(
   add: (probe: FoundProbe, madeAt: string | undefined) => unknown,
+  clock: { monotonicMs(): number },
   onRejected: (why: string) => void,
 ): ModuleHook {
   const groups = new Map<string, Group>()
@@ -63,13 +68,14 @@ export function postgresqlClientHook(
     const key = identityOf(client)
     let group = groups.get(key)
     if (!group) {
-      group = newGroup(client)
+      group = newGroup(client, () => clock.monotonicMs())
       const own = group
       if (!known.add(own)) return
       groups.set(key, own)
       const probe = bareProbe(own, () => known.isAnother(own, ({ wasWritable }) => wasWritable))
       add(probe, by.kind === 'app' ? by.at : undefined)
     }
+    group.emptySince = undefined
     if (group.members.size < MOST_CLIENTS) group.members.add(newMember(client))
   }
   return {
@@ -99,10 +105,12 @@ function identityOf({ connectionParameters: given }: BareClient): string {
   return JSON.stringify([given?.host, given?.port, given?.database, given?.user])
 }
 
-function newGroup({ connectionParameters }: BareClient): Group {
+function newGroup({ connectionParameters }: BareClient, now: () => number): Group {
   const host = connectionParameters?.host
   return {
     members: new Set(),
+    emptySince: undefined,
+    now,
     question: QUESTION,
     flight: undefined,
     wasWritable: false,
@@ -117,9 +125,14 @@ function newMember(client: BareClient): Member {
   return member
 }
 
-/** The app has ended, or let go of, all of them. */
+/** The app has ended, or let go of, all of them, and made no other since. */
 function isGone(group: Group): boolean {
-  return living(group).length === 0
+  if (living(group).length > 0) {
+    group.emptySince = undefined
+    return false
+  }
+  group.emptySince ??= group.now()
+  return group.now() - group.emptySince >= EMPTY_FOR_MS
 }
 
 function living({ members }: Group): { client: BareClient; member: Member }[] {
@@ -144,12 +157,12 @@ function bareProbe(group: Group, anotherIsWritable: () => boolean): FoundProbe {
 
 async function check(group: Group, signal: AbortSignal, anotherIsWritable: () => boolean): Promise<ProbeResult> {
   const all = living(group)
-  if (all.length === 0) return { status: 'pass' }
   const open = all.filter(({ client }) => client._connected && client._queryable !== false)
   const observed: Observed = {
     clients: { value: all.length, unit: 'count' },
     open: { value: open.length, unit: 'count' },
   }
+  if (all.length === 0) return { status: 'pass', observed }
   if (open.length === 0) return notOpen(all, observed)
   const idle = open.find(isIdle)
   // Between the app's own statements nothing is asked: in a transaction ours would be one of its.

@@ -45,7 +45,7 @@ export function postgresqlHooks(
   onRejected: (why: string) => void,
   settings: PostgresqlSettings,
 ): readonly ModuleHook[] {
-  return [postgresqlHook(add, clock, onRejected, settings), postgresqlClientHook(add, onRejected)]
+  return [postgresqlHook(add, clock, onRejected, settings), postgresqlClientHook(add, clock, onRejected)]
 }
 
 /**

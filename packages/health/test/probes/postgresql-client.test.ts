@@ -31,6 +31,7 @@ class FakeClient implements BareClient {
 
 let found: { readonly probe: FoundProbe; readonly madeAt: string | undefined }[]
 let rejected: string[]
+let now = 0
 let Client: typeof FakeClient
 const kept: FakeClient[] = []
 
@@ -46,6 +47,7 @@ beforeEach(() => {
   })
   const hook = postgresqlClientHook(
     (probe, madeAt) => found.push({ probe, madeAt }),
+    { monotonicMs: () => now },
     (why) => rejected.push(why),
   )
   for (let i = 0; i < 2; i++) hook.patch({ Client }, { version: '8.23.1', format: 'commonjs' })
@@ -70,7 +72,23 @@ test('clients of one database are found as they connect, where they do, and aske
   await check()
   expect(other.asked).toBe(1)
   other._ending = true
-  expect([found[0]!.probe.isGone(), await check()]).toEqual([true, { status: 'pass' }])
+  expect([found[0]!.probe.isGone(), await check()]).toMatchObject([
+    false,
+    { status: 'pass', observed: { open: { value: 0 } } },
+  ])
+  now += 60_000
+  expect(found[0]!.probe.isGone()).toBe(true)
+})
+
+test('a pool of a library that lets its connections go and makes others is one check, not one after another', async () => {
+  for (let i = 0; i < 3; i++) {
+    const client = await connected()
+    expect(await check()).toMatchObject({ status: 'pass', observed: { clients: { value: 1 } } })
+    client._ending = true
+    expect(found[0]!.probe.isGone()).toBe(false)
+    now += 59_000
+  }
+  expect(found).toHaveLength(1)
 })
 
 describe('nothing is asked', () => {
