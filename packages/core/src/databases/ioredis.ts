@@ -3,7 +3,7 @@
 import type { Attributes, Context, Span } from '@opentelemetry/api'
 import { replaceMethod } from '../http/routes/framework.ts'
 import { redisStatement } from './redis-statement.ts'
-import { asker, setFailed, type Teller } from './teller.ts'
+import { asker, isNew, setFailed, type Teller } from './teller.ts'
 
 /** Its command is on its way: one that waits for a connection comes through the same method again when there is one. */
 const OPEN: unique symbol = Symbol('afterspan.open')
@@ -24,6 +24,7 @@ export function patchIoredis(exports: any, teller: Teller): void {
   const { prototype } = (typeof exports === 'function' ? exports : (exports.default ?? exports.Redis)) as {
     readonly prototype: object
   }
+  if (!isNew(prototype)) return
   replaceMethod(
     prototype,
     'sendCommand',

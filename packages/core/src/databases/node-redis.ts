@@ -2,7 +2,7 @@
 import type { Attributes, Context, Span } from '@opentelemetry/api'
 import { replaceMethod } from '../http/routes/framework.ts'
 import { redisStatement } from './redis-statement.ts'
-import { asker, setFailed, type Teller } from './teller.ts'
+import { asker, isNew, setFailed, type Teller } from './teller.ts'
 
 interface RedisClient {
   readonly options?: { readonly socket?: { readonly host?: unknown; readonly port?: unknown } }
@@ -11,6 +11,7 @@ type Args = readonly unknown[]
 
 export function patchNodeRedis(exports: any, teller: Teller): void {
   const { prototype } = (exports.default ?? exports) as { readonly prototype: object }
+  if (!isNew(prototype)) return
   replaceMethod(
     prototype,
     'sendCommand',

@@ -3,7 +3,7 @@ import { replaceMethod } from '../http/routes/framework.ts'
 import { tellConnect } from './pg-connect.ts'
 import { Durations } from './pg-durations.ts'
 import { attributesOf, Question } from './pg-question.ts'
-import { asker, type Teller } from './teller.ts'
+import { asker, isNew, type Teller } from './teller.ts'
 
 export interface ConnectionParameters {
   readonly database?: unknown
@@ -25,6 +25,7 @@ interface Submittable {
 
 /** Tells of each question, in each of its forms, and of each connection. */
 export function watchPgClient(prototype: object, teller: Teller): void {
+  if (!isNew(prototype)) return
   const { startSpan, callIn, metrics } = teller
   let durations: Durations | undefined
   replaceMethod(

@@ -2,7 +2,7 @@ import { context, trace, type Attributes } from '@opentelemetry/api'
 import { replaceMethod } from '../http/routes/framework.ts'
 import { tellConnect } from './pg-connect.ts'
 import { PoolConnections, type CountedPool } from './pg-pool-connections.ts'
-import { asker, type Teller } from './teller.ts'
+import { asker, isNew, type Teller } from './teller.ts'
 
 interface PoolOptions {
   readonly connectionString?: unknown
@@ -20,6 +20,7 @@ interface PgPool extends CountedPool {
 
 /** Tells how long a client of the pool was waited for, and how many there are. */
 export function watchPgPool(prototype: object, { startSpan, callIn, metrics }: Teller): void {
+  if (!isNew(prototype)) return
   let connections: PoolConnections | undefined
   replaceMethod(
     prototype,

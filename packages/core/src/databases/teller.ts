@@ -18,6 +18,15 @@ export interface Teller {
   ) => unknown
 }
 
+const followed = new WeakSet<object>()
+
+/** Once for each class: it may come by several files and by both module formats, and others may have wrapped its methods in between. */
+export function isNew(prototype: object): boolean {
+  if (followed.has(prototype)) return false
+  followed.add(prototype)
+  return true
+}
+
 /** The context of who asks now. Undefined where nothing is to be told: nobody's own span is around (a poller would make a trace of each question), or it is work of Afterspan's own. */
 export function asker(): Context | undefined {
   const active = context.active()
