@@ -1,1 +1,1 @@
-require('./pg-client-app.cjs')(require('pg'))
+void require('./pg-client-app.cjs')(require('pg'))
