@@ -34,6 +34,10 @@ bothFormats(
       })
       expect(call.attributes['rpc.response.status_code']).toBe(way === 'fails' ? 'INTERNAL' : 'OK')
       expect(served.parentSpanId).toBe(call.spanId)
+      // A failure that only the trailers tell was a good answer: HTTP has 200 for all.
+      expect([served.status.code, served.attributes['rpc.response.status_code']]).toEqual(
+        way === 'fails' ? ['error', 'INTERNAL'] : ['unset', 'OK'],
+      )
       const answer = JSON.parse(reply.text) as Record<string, unknown>
       expect([way, answer['x-own'], answer['failed']]).toEqual([
         way,
@@ -41,6 +45,8 @@ bothFormats(
         way === 'fails' ? 13 : undefined,
       ])
     }
+    const { text } = await get(`${await service.adminUrl()}/metrics`)
+    expect(text).toMatch(/^http_server_request_duration_seconds_count{[^}]*error_type="INTERNAL"[^}]*} 1$/m)
     await service.stop()
     await sink.close()
   },

@@ -61,7 +61,7 @@ export class EffectiveCounter {
     this.#bear(route, method)
     if (promised > 0) return // the patrol counts it
     const pending = this.#current()
-    const word = effectiveOutcome(status, outcome)
+    const word = effectiveOutcome(record.hasFailed ? 500 : status, outcome)
     const key = `${word} ${method} ${route}`
     let entry = pending.entries.get(key)
     if (!entry) pending.entries.set(key, (entry = { route, method, outcome: word, requests: 0, trace: record.ref }))

@@ -4,6 +4,7 @@ import { context, propagation, SpanKind, SpanStatusCode, trace, type Span, type 
 import { isTracingSuppressed } from '@opentelemetry/core'
 import type { ModuleHook } from '../contracts/module-hook.ts'
 import { describeException } from '../sdk/request-span.ts'
+import { GRPC_CODES } from './grpc-codes.ts'
 import { replaceMethod } from './routes/framework.ts'
 
 interface Metadata {
@@ -18,11 +19,6 @@ interface Call {
 }
 /** How many arguments come before the optional ones. */
 const MAKE = { makeUnaryRequest: 4, makeServerStreamRequest: 4, makeClientStreamRequest: 3, makeBidiStreamRequest: 3 }
-const CODES =
-  'OK CANCELLED UNKNOWN INVALID_ARGUMENT DEADLINE_EXCEEDED NOT_FOUND ALREADY_EXISTS PERMISSION_DENIED RESOURCE_EXHAUSTED FAILED_PRECONDITION ABORTED OUT_OF_RANGE UNIMPLEMENTED INTERNAL UNAVAILABLE DATA_LOSS UNAUTHENTICATED'.split(
-    ' ',
-  )
-
 export function grpcHook(tracer: () => Tracer): ModuleHook {
   let Metadata: (new () => Metadata) | undefined
   return {
@@ -101,7 +97,7 @@ function followed(span: Span, make: () => Call): Call {
     throw error
   }
   call.once('status', ({ code, details }) => {
-    const name = CODES[code] ?? String(code)
+    const name = GRPC_CODES[code] ?? String(code)
     span.setAttribute('rpc.response.status_code', name)
     if (code !== 0) {
       span.setAttribute('error.type', name)

@@ -6,6 +6,7 @@ import { ROOT_CONTEXT, type Context } from '@opentelemetry/api'
 import { suppressTracing } from '@opentelemetry/core'
 import { say } from '../diag.ts'
 import { bindLateListeners } from './late-listeners.ts'
+import { GRPC_CODES } from './grpc-codes.ts'
 import { makeRoom } from './listener-room.ts'
 import { OPEN, type Marked, type Open } from './open-request.ts'
 import { streamOutcome } from './outcome.ts'
@@ -95,8 +96,27 @@ function onClose(this: Stream): void {
   const { errored } = this as { errored?: (Error & { code?: string }) | null }
   // Node's own error only says that the stream was reset.
   if (errored && errored.code !== 'ERR_HTTP2_STREAM_ERROR' && outcome === 'aborted_by_server') open.error ??= errored
+  if (outcome === 'sent') tellGrpcStatus(this, open)
   open.settle(open, outcome, status)
 }
+
+/** gRPC answers 200 whatever happens; how it went is said in the trailers, or in the headers where there is nothing else. */
+function tellGrpcStatus(stream: Stream, open: Open): void {
+  if (!open.request.headers['content-type']?.startsWith('application/grpc')) return
+  const { sentHeaders, sentTrailers } = stream as {
+    readonly sentHeaders?: OutgoingHttpHeaders
+    readonly sentTrailers?: OutgoingHttpHeaders
+  }
+  const said = sentTrailers?.['grpc-status'] ?? sentHeaders?.['grpc-status']
+  if (said === undefined) return
+  const code = Number(said)
+  const name = GRPC_CODES[code] ?? String(code)
+  open.span.setAttribute('rpc.system.name', 'grpc')
+  open.span.setAttribute('rpc.response.status_code', name)
+  if (FAILED.has(name)) open.failure = name
+}
+/** Those that the semantic conventions call errors of the server: the others are its answer. */
+const FAILED = new Set(['UNKNOWN', 'DEADLINE_EXCEEDED', 'UNIMPLEMENTED', 'INTERNAL', 'UNAVAILABLE', 'DATA_LOSS'])
 
 /** Once, by the first stream: Node does not export its class. */
 function patch(prototype: object, { traceResponse }: Http2Settings): void {

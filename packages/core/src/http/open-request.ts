@@ -37,6 +37,8 @@ export class Open implements OpenRequest {
   route: Route | undefined
   /** Where nobody has told of it. */
   inferredRoute: string | undefined
+  /** What the app has answered was a failure, though the status of HTTP does not say so: its error.type. */
+  failure: string | undefined
   done = false
 
   constructor(init: Pick<Open, 'record' | 'span' | 'context' | 'request' | 'path' | 'settle' | 'slot'>) {

@@ -11,6 +11,8 @@ export interface RequestRecord {
   readonly startedAt: number
   route?: string
   status?: number
+  /** It failed, though its status does not say so. */
+  hasFailed?: true
   /** Tasks spawned so far. */
   promised: number
   /** The response has ended: its SERVER span is closed. */

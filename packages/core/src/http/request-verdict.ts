@@ -18,11 +18,12 @@ export function giveVerdict(open: Open, outcome: RequestOutcome, status: number 
     errorType = outcome
     span.setAttribute('afterspan.http.aborted_by', ABORTED_BY[outcome])
   } else if (status !== undefined && status >= 500) errorType = String(status)
+  else errorType = open.failure
   if (error !== undefined) {
     if (!span.hasException) span.recordException(error as Error)
     if (errorType !== undefined) {
       const described = describeException(error)
-      if (outcome === 'crashed' || status !== undefined) errorType = described.type
+      if (outcome === 'crashed' || (status !== undefined && open.failure === undefined)) errorType = described.type
       span.setStatus({ code: SpanStatusCode.ERROR, message: described.message })
     } // else the app turned it into an answer below 500: seen, and no error of the request
   }

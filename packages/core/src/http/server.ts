@@ -266,6 +266,7 @@ function end(serving: Serving, open: Open, outcome: RequestOutcome, status: numb
     span.setAttribute('http.response.status_code', status)
   }
   const errorType = giveVerdict(open, outcome, status)
+  if (open.failure !== undefined) record.hasFailed = true
   const endMs = nowMs()
   isQueued = false
   span.end(endMs)
