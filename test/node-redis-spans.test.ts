@@ -1,5 +1,13 @@
 // What is told of Redis asked by node-redis: each form of a command, and what of it is shown.
-import { bothFormats, get, present, service, startPreloaded, type MissingServer, type Server } from '@afterspan/testing'
+import {
+  formatsInTurn,
+  get,
+  present,
+  service,
+  startPreloaded,
+  type MissingServer,
+  type Server,
+} from '@afterspan/testing'
 import { drawTrace, startOtlpSink } from 'afterspan/internal'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
 import { appFile, listening, traceIdOf } from './app.ts'
@@ -67,7 +75,7 @@ const WAYS: Readonly<Record<string, { readonly answers: unknown; readonly trace:
 }
 const SHOWN = ['db.operation.name', 'db.query.text']
 describe('a service that asks Redis by node-redis', () => {
-  bothFormats(
+  formatsInTurn(
     'each command is one span of its request, without what the app stores, and the app hears what it hears without us',
     { cjs: appFile('node-redis-spans.cjs'), mjs: appFile('node-redis-spans.mjs') },
     async ({ app, node, context }) => {

@@ -1,5 +1,13 @@
 // What is told of Redis asked by ioredis: each form of a command, and what of it is shown.
-import { bothFormats, get, present, service, startPreloaded, type MissingServer, type Server } from '@afterspan/testing'
+import {
+  formatsInTurn,
+  get,
+  present,
+  service,
+  startPreloaded,
+  type MissingServer,
+  type Server,
+} from '@afterspan/testing'
 import { drawTrace, startOtlpSink } from 'afterspan/internal'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
 import { appFile, listening, traceIdOf } from './app.ts'
@@ -128,7 +136,7 @@ const SHOWN = ['db.operation.name', 'db.query.text']
 const GREETINGS = new Set(['client', 'hello', 'info', 'select'])
 
 describe('a service that asks Redis', () => {
-  bothFormats(
+  formatsInTurn(
     'each command is one span of its request, without what the app stores, and the app hears what it hears without us',
     { cjs: appFile('redis-spans.cjs'), mjs: appFile('redis-spans.mjs') },
     async ({ app, node, context }) => {
