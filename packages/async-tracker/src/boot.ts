@@ -32,7 +32,7 @@ export function bootTracker(core: Core, { bundleDir }: { readonly bundleDir: str
   const env = environment()
   const config = loadSection(trackerOptions, env)
   for (const integration of integrations)
-    if (integration.name !== 'redis-streams' || config.redisStreams)
+    if (config.redisStreams || !integration.systems?.includes('redis-streams'))
       core.addIntegration(integration, carriesInData(integration.name, config))
   const place = findLedgerDir(nameLedgerDir(config.ledgerDir, env))
   if ('trouble' in place) {

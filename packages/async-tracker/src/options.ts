@@ -27,7 +27,7 @@ export const trackerOptions = {
   ),
   redisStreams: flag(
     'AFTERSPAN_REDIS_STREAMS',
-    'Whether what is added to Redis streams by ioredis is work to be followed; off where streams are read as logs, by no group of consumers.',
+    'Whether what is added to Redis streams by ioredis or node-redis is work to be followed; off where streams are read as logs, by no group of consumers.',
     true,
   ),
   retentionDays: integer('AFTERSPAN_LEDGER_DAYS', 'Days that settled tasks are kept.', 14, { min: 1, max: 3650 }),

@@ -9,8 +9,9 @@ import { kafkajs } from './kafkajs.ts'
 import { nats } from './nats.ts'
 import { natsJetstream } from './nats-jetstream.ts'
 import { nodeCron } from './node-cron.ts'
+import { nodeRedisStreams } from './node-redis-streams.ts'
 import { pgBoss } from './pg-boss.ts'
 import { platformaticKafka } from './platformatic-kafka.ts'
 import { redisStreams } from './redis-streams.ts'
 
-export const integrations: readonly Integration[] = [amqplib, awsSqs, bullmq, croner, graphileWorker, kafkajs, nats, natsJetstream, nodeCron, pgBoss, platformaticKafka, redisStreams]
+export const integrations: readonly Integration[] = [amqplib, awsSqs, bullmq, croner, graphileWorker, kafkajs, nats, natsJetstream, nodeCron, nodeRedisStreams, pgBoss, platformaticKafka, redisStreams]

@@ -1,6 +1,5 @@
 // What Redis is asked about a stream, by the app's own client.
-import { withoutTracing } from '@afterspan/core/internal'
-import type { Client, Exports } from './shapes.ts'
+import type { Client } from './shapes.ts'
 import { isBefore, textOf } from './words.ts'
 
 export interface Asking {
@@ -11,12 +10,10 @@ export interface Asking {
   firstEntry(client: Client, stream: string): Promise<string | undefined>
 }
 
-export function createAsking(Command: Exports['Command']): Asking {
-  const ask = async (client: Client, ...words: string[]): Promise<unknown> => {
-    const command = new Command('xinfo', words, { replyEncoding: 'utf8' })
-    withoutTracing(() => client.sendCommand(command))
-    return command.promise
-  }
+/** XINFO with these words, outside of any trace. */
+export type Ask = (client: Client, ...words: string[]) => Promise<unknown>
+
+export function createAsking(ask: Ask): Asking {
   return {
     async hasGroup(client, stream) {
       const groups = await ask(client, 'GROUPS', stream)

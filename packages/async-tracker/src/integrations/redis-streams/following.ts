@@ -1,12 +1,12 @@
 // The one place through which all commands go: single ones, pipelines, transactions, a cluster's. A command may come through it several
 // times, and only the first time it is new.
-import type { TaskKit } from '@afterspan/core/internal'
-import { createAsking } from './asking.ts'
+import { withoutTracing, type TaskKit } from '@afterspan/core/internal'
+import { createAsking, type Ask } from './asking.ts'
 import { Readers } from './readers.ts'
 import { createRemovals } from './removing.ts'
 import { createRunning } from './running.ts'
 import { createSending } from './sending.ts'
-import type { Client, Command, Exports } from './shapes.ts'
+import type { Client, Command, Exports, IoClient } from './shapes.ts'
 
 /** Sends the command, and looks at its reply. `unit`: what it is written with, a pipeline or its client. */
 export type Step = (client: Client, command: Command, send: () => unknown, unit: object) => unknown
@@ -15,18 +15,27 @@ const ours = new WeakSet<object>()
 /** Also where others have wrapped the method between two of our patches, and it is wrapped twice. */
 const seen = new WeakSet<Command>()
 
-export function follow(exports: Exports, kit: TaskKit): void {
-  const asking = createAsking(exports.Command)
+/** What is to be done at which command, by its name in small letters. */
+export function createSteps(kit: TaskKit, ask: Ask): ReadonlyMap<string, Step> {
+  const asking = createAsking(ask)
   const removals = createRemovals(asking, kit)
   const readers = new Readers(asking)
   const sending = createSending(kit, removals, readers)
   const all = { ...createRunning(kit, removals), ...sending, ...removals.steps, xgroup: readers.xgroup }
-  const steps: ReadonlyMap<string, Step> = new Map(Object.entries(all))
+  return new Map(Object.entries(all))
+}
+
+export function follow(exports: Exports, kit: TaskKit): void {
+  const steps = createSteps(kit, async (client, ...words) => {
+    const command = new exports.Command('xinfo', words, { replyEncoding: 'utf8' })
+    withoutTracing(() => (client as IoClient).sendCommand(command))
+    return command.promise
+  })
   for (const Class of [exports.Redis ?? exports.default, exports.Cluster]) {
     // import and require may both bring it: there is one class.
     if (!Class || ours.has(Class.prototype.sendCommand)) continue
     kit.wrap(Class.prototype, 'sendCommand', (original) => {
-      const sendCommand: Client['sendCommand'] = function (this: Client, command, stream, node) {
+      const sendCommand: IoClient['sendCommand'] = function (this: IoClient, command, stream, node) {
         const step = mayBe(command.name) && !seen.has(command) && steps.get(command.name.toLowerCase())
         if (!step) return original.call(this, command, stream, node)
         seen.add(command)
@@ -40,7 +49,7 @@ export function follow(exports: Exports, kit: TaskKit): void {
 }
 
 /** Most commands are others: X…, EXEC and DISCARD. */
-function mayBe(name: string): boolean {
+export function mayBe(name: string): boolean {
   const letter = name.charCodeAt(0) | 32
   return letter === 0x78 || (letter === 0x65 && name.length === 4) || (letter === 0x64 && name.length === 7)
 }
