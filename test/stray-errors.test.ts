@@ -92,7 +92,7 @@ describe.each(nodesUnderTest())('on Node $major', (node) => {
 
   test('a call or child process whose error nobody caught was told as two failed tasks', async () => {
     const { app, sink, url } = await started(node)
-    const acts = ['call', 'fetch', 'child', 'exec']
+    const acts = ['call', 'fetch', 'child', 'exec', 'overlong', 'overfull']
     const traces = await Promise.all(acts.map(async (act) => traceIdOf(await get(`${url}/${act}`))))
     await pollUntil(() => app.stdout.split('caught ').length > acts.length, { what: 'what the app has caught' })
     // A rejection that comes after these, and waits as long for somebody to handle it, is told: so would theirs be.

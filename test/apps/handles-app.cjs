@@ -55,6 +55,8 @@ module.exports = function start({ Worker, spawn, exec, execFile, fork }) {
       const thread = newThread(AT_START.hangs)
       thread.on('online', () => thread.terminate())
     },
+    // Node says that it ended with 0.
+    'thread-never-began': () => newThread(AT_START.hangs).terminate(),
     'thread-answer-terminate': () => {
       const thread = newThread(AT_START.done)
       thread.on('message', () => thread.terminate())
@@ -69,6 +71,13 @@ module.exports = function start({ Worker, spawn, exec, execFile, fork }) {
       const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { env: {} })
       child.on('spawn', () => child.kill())
     },
+    // As `using` does at the end of its block.
+    'child-disposed': () => {
+      const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { env: {} })
+      child.on('spawn', () => child[Symbol.dispose]())
+    },
+    'child-floods': () =>
+      execFile(process.execPath, ['-e', 'setInterval(() => console.log(1), 1)'], { env: {}, maxBuffer: 1 }, ignore),
     'child-missing': () => spawn('/nowhere/no-such-program').on('error', ignore),
     'child-abort': () => {
       const controller = new AbortController()

@@ -137,6 +137,8 @@ const acts = {
   fetch: () => void fetch('http://127.0.0.1:2/'),
   child: () => void spawn('/no/such/program'),
   exec: () => void promisify(exec)('exit 3'),
+  overlong: () => void promisify(exec)('sleep 60', { timeout: 20 }),
+  overfull: () => void promisify(exec)('yes', { maxBuffer: 1 }),
   // Caught by a domain, which is what it is for.
   domain: () => {
     const own = create().on('error', () => {})

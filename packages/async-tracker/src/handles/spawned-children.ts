@@ -49,10 +49,13 @@ function releaseOnceShared(child: Handle, work: OpenWork): void {
   })
 }
 
+/** The app itself; Node, since a time-out or an AbortSignal has run out; Node, since it said more than `maxBuffer`. */
+type Killer = 'app' | 'buffer' | 'time'
+
 interface Seen {
   error?: unknown
   /** Who asked for its end in this process. */
-  killedBy?: 'app' | 'node'
+  killedBy?: Killer
 }
 
 function follow(
@@ -62,7 +65,7 @@ function follow(
 ): void {
   const seen: Seen = {}
   hideOver(child, 'kill', (kill) => (...args: unknown[]) => {
-    if (args[0] !== 0) seen.killedBy ??= isCalledByNode() ? 'node' : 'app'
+    if (args[0] !== 0) seen.killedBy ??= whoKills()
     return kill.apply(child, args)
   })
   // A detached child outlives the process and may do so unseen.
@@ -95,9 +98,14 @@ function end(
     work.succeed({ 'process.exit.code': 0 })
     return
   }
+  if (killedBy === 'buffer') {
+    // By the signal, or since it could write no more.
+    work.fail({ reason: 'exited', failure: SAID_TOO_MUCH })
+    return
+  }
   if (signal !== null) {
     if (isAbort(error) || killedBy === 'app') work.cancel('aborted')
-    else if (killedBy === 'node')
+    else if (killedBy === 'time')
       work.fail({
         reason: 'expired',
         failure: { type: signal, message: 'took longer than the timeout that it was started with' },
@@ -112,14 +120,22 @@ function end(
   else work.fail({ reason: 'exited', failure, exitCode: code! })
 }
 
-/** Its own time-out, or an AbortSignal, both of which Node carries out itself. */
-function isCalledByNode(): boolean {
+/** Named as in the error that Node makes of it, by which that one is known again. */
+const SAID_TOO_MUCH = {
+  type: 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER',
+  message: 'said more than the maxBuffer that it was started with',
+}
+
+/** By who has called `kill`. What an app does by `using` is called by node:internal/child_process. */
+function whoKills(): Killer {
   const before = Error.stackTraceLimit
-  Reflect.set(Error, 'stackTraceLimit', 4) // not where intrinsics are frozen
+  Reflect.set(Error, 'stackTraceLimit', 5) // not where intrinsics are frozen
   const { stack = '' } = new Error('who asks')
   Reflect.set(Error, 'stackTraceLimit', before)
-  // Error, this function, the wrapper, its caller.
-  return /node:(?:internal\/)?child_process/.test(stack.split('\n')[3] ?? '')
+  // Error, this function, the wrapper, its caller, and who called that.
+  const [, , , caller = '', above = ''] = stack.split('\n')
+  if (!caller.includes('(node:child_process:')) return 'app'
+  return /\bonChildStd(?:out|err) \(node:/.test(above) ? 'buffer' : 'time'
 }
 
 /** The program's name, and of a shell's command the first word: never arguments, which may hold what nobody should read. */

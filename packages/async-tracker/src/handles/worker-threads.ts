@@ -32,6 +32,8 @@ class Thread {
   /** Of the request that started it. */
   readonly #own: OpenWork | undefined
   readonly #posts: OpenWork[] = []
+  /** Its code runs. Node says 0 of one that was ended before. */
+  #hasBegun = false
   #answers = 0
   #unanswered = 0
   #error: { readonly thrown: unknown } | undefined
@@ -58,7 +60,8 @@ class Thread {
     })
     hideOver(worker, 'emit', (emit) => (...args: unknown[]) => {
       const [event, first] = args
-      if (event === 'message' || event === 'messageerror') this.#answered()
+      if (event === 'online') this.#hasBegun = true
+      else if (event === 'message' || event === 'messageerror') this.#answered()
       else if (event === 'error') {
         // Now, and not at its exit: without a listener of the app this error ends the process.
         this.#error = { thrown: first }
@@ -127,7 +130,7 @@ class Thread {
     if (this.#own) {
       if (hasThrown) this.#own.fail({ reason: 'threw', failure })
       // Ended by the app once it had answered: what it was started for is done.
-      else if (code === 0 || (!failure && this.#answers > 0)) this.#own.succeed()
+      else if ((code === 0 && this.#hasBegun) || (!failure && this.#answers > 0)) this.#own.succeed()
       else this.#own.lose(lost)
     }
     // With one at work, it is that which threw; of several nobody can say.

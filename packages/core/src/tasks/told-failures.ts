@@ -48,9 +48,11 @@ function wordsOf(error: object): string {
 function typesOf(error: object): readonly string[] {
   const response = read(error, 'response')
   const status = [read(response, 'status'), read(response, 'statusCode')].find((each) => typeof each === 'number')
-  const code = read(error, 'code')
-  const isOfChild = typeof code === 'number' && typeof read(error, 'cmd') === 'string'
-  return [...(typeof status === 'number' ? [String(status)] : []), ...(isOfChild ? [`exit_${code}`] : [])]
+  const ofCall = typeof status === 'number' ? [String(status)] : []
+  if (typeof read(error, 'cmd') !== 'string') return ofCall
+  // Ended with a code, by a signal, or by Node, since it said too much.
+  const [code, signal] = [read(error, 'code'), read(error, 'signal')]
+  return [...ofCall, typeof code === 'number' ? `exit_${code}` : String(code ?? signal)]
 }
 
 /** The app's own getters may throw. */
