@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { createRequire } from 'node:module'
-import { present, service, type ServerOf } from '@afterspan/testing'
+import { faultyProxy, pollUntil, present, service, type ServerOf } from '@afterspan/testing'
 import type { Cluster as ClusterType, Redis as RedisType, RedisOptions } from 'ioredis'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { redisHook } from '../../src/probes/redis.ts'
@@ -246,5 +246,24 @@ test('a client that has given up is one that only a restart brings back, once a 
     }
   } finally {
     await other.stop()
+  }
+}, 60_000)
+
+test('a client whose link swallows for ever is one that only a restart brings back, and no longer when it is made anew', async () => {
+  const proxy = await faultyProxy(server)
+  try {
+    const app = client({ port: proxy.port })
+    await health.until('redis', passes)
+    await proxy.set('swallow')
+    expect(await health.until('redis', fails)).toMatchObject({ code: 'timeout', cause: 'dependency' })
+    // New connections get through; the old one stays dead.
+    await proxy.set('none')
+    const isWedged: Parameters<LiveHealth['until']>[1] = (check) => check?.cause === 'self_wedged'
+    expect(await health.until('redis', isWedged, 20_000)).toMatchObject({ status: 'fail', code: 'timeout' })
+    await pollUntil(() => proxy.connections === 1, { what: 'nothing to be left of the new clients' })
+    app.disconnect(true)
+    expect(await health.until('redis', passes)).toMatchObject({ status: 'pass' })
+  } finally {
+    await proxy.stop()
   }
 }, 60_000)
