@@ -33,8 +33,8 @@ test.each(nodesUnderTest())('the end of a response is told as what it was: Node 
   await expect.poll(async () => (await get(`${admin}/metrics`)).text, POLL).toMatch(NONE_ACTIVE)
   expect(await draw(sink, '/detached')).toBe('· GET  SERVER shop')
 
-  // The error that a response is destroyed with was lost.
-  for (const path of ['/breaks', '/pipeline']) {
+  // The error that a response is destroyed with was lost, and that of its connection.
+  for (const path of ['/breaks', '/pipeline', '/socket']) {
     await expect(get(url + path)).rejects.toThrow(/aborted|hang up|reset/i)
     expect(await draw(sink, path)).toBe(
       `✗ GET  SERVER shop\n  TypeError: no such thing\n  http.response.status_code=200 afterspan.http.aborted_by=server afterspan.http.inferred_route=${path}`,

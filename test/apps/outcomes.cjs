@@ -11,6 +11,10 @@ function answer(req, res) {
     setImmediate(() => res.destroy(new TypeError('no such thing')))
     return
   }
+  if (req.url === '/socket') {
+    res.write('the first half')
+    return setImmediate(() => req.socket.destroy(new TypeError('no such thing')))
+  }
   if (req.url === '/pipeline') {
     const source = new Readable({ read() {} })
     source.push('the first half')

@@ -245,8 +245,9 @@ function onClose(this: ServerResponse & Marked): void {
     return
   }
   const outcome = abortOutcome(open.request, nowMs() - open.span.startMs)
-  // What the app, or its stream.pipeline(), destroyed the response with.
-  if (outcome === 'aborted_by_server' && open.error === undefined) open.error = this.errored ?? undefined
+  // What the app, or its stream.pipeline(), destroyed the response with; or the connection.
+  if (outcome === 'aborted_by_server' && open.error === undefined)
+    open.error = this.errored ?? open.request.socket.errored ?? undefined
   open.settle(open, outcome, this.headersSent ? this.statusCode : undefined)
 }
 
