@@ -1,6 +1,6 @@
-import { bothFormats, get, pollUntil, startPreloaded } from '@afterspan/testing'
+import { bothFormats, get, nodesUnderTest, pollUntil, runApp, startPreloaded } from '@afterspan/testing'
 import { startOtlpSink } from 'afterspan/internal'
-import { expect } from 'vitest'
+import { expect, test } from 'vitest'
 import { appFile, listening, traceIdOf } from './app.ts'
 import { expectReceipt } from './receipts.ts'
 
@@ -61,3 +61,14 @@ bothFormats(
     await sink.close()
   },
 )
+
+test.each(nodesUnderTest())('an app sees of its queues what it sees without us, on Node $major', async (node) => {
+  const app = appFile('queues-seen.cjs')
+  const bare = runApp({ args: [app], node: node.path })
+  const ours = startPreloaded({ app, node: node.path })
+  expect(await bare.exit).toMatchObject({ code: 0 })
+  expect(await ours.exit).toMatchObject({ code: 0 })
+  expect(bare.stdout.split('\n').length).toBeGreaterThan(40)
+  expect(ours.stdout).toBe(bare.stdout)
+  expect(ours.stderr).toBe('')
+})

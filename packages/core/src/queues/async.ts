@@ -37,9 +37,15 @@ export function patchMemoize(memoize: Fn): Fn {
   })
 }
 
+/** One for each: the library has its functions under two names. */
+const made = new WeakMap<object, Fn>()
+
 function replace(exports: Exports, name: string, how: (original: Fn) => Fn): void {
   const original = exports[name]
-  if (typeof original === 'function' && !ours.has(original)) exports[name] = how(original as Fn)
+  if (typeof original !== 'function' || ours.has(original)) return
+  const replacement = made.get(original) ?? how(original as Fn)
+  made.set(original, replacement)
+  exports[name] = replacement
 }
 
 /** `size`: how many of what was pushed a worker gets at once; as many as its first argument has where that is not said. */
