@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import { pathToFileURL } from 'node:url'
 import { pollUntil, present, service, type ServerOf } from '@afterspan/testing'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { platformaticKafkaHook } from '../../src/probes/platformatic-kafka.ts'
 import { liveHealth, type LiveHealth } from '../live-health.ts'
 
@@ -30,6 +30,7 @@ interface Library {
   readonly stringSerializers: object
 }
 
+// That both are found where they are made, and that frozen brokers are a timeout, is tested from outside: test/health-kafka.test.ts.
 const require = createRequire(new URL('../../../../test/package.json', import.meta.url))
 const QUICK = { intervalMs: 300, timeoutMs: 700 }
 
@@ -102,22 +103,6 @@ const send = (of: Producer, ...values: string[]): Promise<unknown> =>
 const until = (name: string, status: string, code?: string, timeoutMs = 20_000): ReturnType<LiveHealth['until']> =>
   health.until(name, (check) => check?.status === status && (code === undefined || check.code === code), timeoutMs)
 
-test('a producer and a consumer are found where they are made, at their first use, and tell of their topics', async () => {
-  await withTopic()
-  const sending = producer()
-  expect(health.registry.snapshot().checks).toEqual([])
-  await send(sending, 'x')
-  void work(await consumer())
-  expect(await health.until('kafka', (check) => check?.observed?.['partitions']?.value === 1)).toMatchObject({
-    status: 'pass',
-    madeAt: expect.stringMatching(/platformatic-kafka\.server\.test\.ts:\d+$/),
-    observed: { roundTrip: { unit: 'ms' } },
-  })
-  const isAtWork: Parameters<LiveHealth['until']>[1] = (check) =>
-    check?.status === 'pass' && check.observed?.['assigned']?.value === 1
-  expect(await health.until('kafka-consumer', isAtWork, 20_000)).toMatchObject({ observed: { lag: { value: 0 } } })
-})
-
 test('a second consumer without a partition is well', async () => {
   await withTopic()
   void work(await consumer())
@@ -176,30 +161,11 @@ test('a topic that was deleted is told of, and not made again by the question', 
   expect(await until('kafka', 'warn', 'topic_gone')).toMatchObject({ cause: 'dependency' })
 }, 40_000)
 
-describe('brokers', () => {
-  test('that are frozen are a timeout, and well again soon after', async () => {
-    await withTopic()
-    await send(producer(), 'x')
-    void work(await consumer())
-    await until('kafka', 'pass')
-    await until('kafka-consumer', 'pass')
-    await server.freeze()
-    try {
-      await until('kafka', 'fail', 'timeout')
-      expect(await until('kafka-consumer', 'fail', 'timeout')).toMatchObject({ cause: 'dependency' })
-    } finally {
-      await server.thaw()
-    }
-    await until('kafka', 'pass', undefined, 40_000)
-    await until('kafka-consumer', 'pass', undefined, 40_000)
-  }, 90_000)
-
-  test('that are gone are refused to a producer that sends nothing', async () => {
-    // the last test of this file
-    await withTopic()
-    await send(producer(), 'x')
-    await until('kafka', 'pass')
-    await server.stop()
-    expect(await until('kafka', 'fail', 'ECONNREFUSED')).toMatchObject({ cause: 'dependency' })
-  }, 40_000)
-})
+test('brokers that are gone are refused to a producer that sends nothing', async () => {
+  // the last test of this file
+  await withTopic()
+  await send(producer(), 'x')
+  await until('kafka', 'pass')
+  await server.stop()
+  expect(await until('kafka', 'fail', 'ECONNREFUSED')).toMatchObject({ cause: 'dependency' })
+}, 40_000)
