@@ -85,12 +85,12 @@ export async function childrenOf(job: Job | undefined): Promise<readonly Doubtfu
   }
 }
 
-/** As they are stored; some by shorter names. */
+/** As they are stored: later versions have shorter names for some. */
 function readOptions(text: string): JobOptions {
   const stored: unknown = JSON.parse(text)
   if (!isObject(stored)) return {}
-  const { tm, omc, ...opts } = stored
-  return { ...opts, telemetry: { metadata: tm as string, omitContext: omc as boolean } }
+  const { tm: metadata } = stored
+  return typeof metadata === 'string' ? { ...stored, telemetry: { metadata } } : stored
 }
 
 export async function cancelGone(kit: TaskKit, jobs: readonly Doubtful[]): Promise<void> {
