@@ -1,12 +1,12 @@
 // A call over gRPC had no span and carried no trace: each service began a trace of its own.
-import { bothFormats, get, startPreloaded } from '@afterspan/testing'
+import { formatsInTurn, get, startPreloaded } from '@afterspan/testing'
 import { startOtlpSink } from 'afterspan/internal'
 import { expect } from 'vitest'
 import { appFile, listening, traceIdOf } from './app.ts'
 
 const WAYS = ['unary', 'unary-own', 'unary-options', 'sends', 'gets', 'talks', 'fails']
 
-bothFormats(
+formatsInTurn(
   'calls over gRPC are CLIENT spans, and the server’s are below them',
   { cjs: appFile('grpc-calls.cjs'), mjs: appFile('grpc-calls.mjs') },
   async ({ app, node }) => {

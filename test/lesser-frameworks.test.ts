@@ -1,5 +1,5 @@
 // connect, polka and restify: a 500 of theirs had no exception, and their routes were guessed.
-import { bothFormats, get, startPreloaded } from '@afterspan/testing'
+import { formatsInTurn, get, startPreloaded } from '@afterspan/testing'
 import { startOtlpSink, type StoredSpan } from 'afterspan/internal'
 import { expect } from 'vitest'
 import { appFile, traceIdOf } from './app.ts'
@@ -31,7 +31,7 @@ const ASKED = {
   },
 }
 
-bothFormats(
+formatsInTurn(
   'connect, polka and restify tell their routes and the one exception of a request',
   { cjs: appFile('frameworks/lesser.cjs'), mjs: appFile('frameworks/lesser.mjs') },
   async ({ app, node }) => {
