@@ -1,16 +1,9 @@
 // What is told of Redis asked by node-redis: each form of a command, and what of it is shown.
-import {
-  formatsInTurn,
-  get,
-  present,
-  service,
-  startPreloaded,
-  type MissingServer,
-  type Server,
-} from '@afterspan/testing'
+import { formatsInTurn, present, service, startPreloaded, type MissingServer, type Server } from '@afterspan/testing'
 import { drawTrace, startOtlpSink } from 'afterspan/internal'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
-import { appFile, listening, traceIdOf } from './app.ts'
+import { appFile, listening } from './app.ts'
+import { askInEachWay, type Way } from './ways.ts'
 
 let redis: Server | MissingServer
 beforeAll(async () => {
@@ -23,7 +16,7 @@ afterAll(async () => {
 const NO_NUMBER = 'ERR value is not an integer or out of range'
 
 /** What the app hears in each way of asking, as it does without us, and what is told of it. */
-const WAYS: Readonly<Record<string, { readonly answers: unknown; readonly trace: string }>> = {
+const WAYS: Readonly<Record<string, Way>> = {
   '/commands': {
     answers: [{ result: 'OK' }, { result: 'secret' }, { result: 1 }, { result: 'sec' }, { error: NO_NUMBER }],
     trace: `
@@ -86,26 +79,8 @@ describe('a service that asks Redis by node-redis', () => {
       const url = await listening(child)
       const drawn = (traceId: string): string =>
         `\n${drawTrace(sink.trace(traceId), { stable: true, attributes: SHOWN })}`
-      const traces = new Map<string, string>()
-      for (const [path, { answers }] of Object.entries(WAYS)) {
-        const reply = await get(url + path)
-        expect({ path, ...(reply.status === 200 ? JSON.parse(reply.text) : { text: reply.text }) }).toEqual({
-          path,
-          answers,
-          strays: 0,
-        })
-        traces.set(path, traceIdOf(reply))
-      }
-      for (const [path, { trace }] of Object.entries(WAYS)) {
-        const traceId = traces.get(path)!
-        if (trace === '') continue
-        await sink.waitFor(() => drawn(traceId) === trace, 20_000).catch(() => {})
-        expect(drawn(traceId)).toBe(trace)
-      }
-      const requests = new Set(traces.values())
-      const ofClients = sink.spans().filter(({ kind }) => kind === 'client')
-      expect(ofClients.filter(({ traceId }) => !requests.has(traceId))).toEqual([])
-      for (const { attributes } of ofClients)
+      await askInEachWay(url, WAYS, sink, drawn)
+      for (const { attributes } of sink.spans().filter(({ kind }) => kind === 'client'))
         expect(attributes).toMatchObject({
           'db.system.name': 'redis',
           'server.address': '127.0.0.1',

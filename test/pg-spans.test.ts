@@ -2,7 +2,8 @@
 import { bothFormats, get, present, service, startPreloaded, type MissingServer, type Server } from '@afterspan/testing'
 import { drawTrace, startOtlpSink } from 'afterspan/internal'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
-import { appFile, listening, traceIdOf } from './app.ts'
+import { appFile, listening } from './app.ts'
+import { askInEachWay, type Way } from './ways.ts'
 
 let postgres: Server | MissingServer
 beforeAll(async () => {
@@ -17,7 +18,7 @@ const BAD = { error: 'column "nonsense" does not exist' }
 const REFUSED = { error: 'connect ECONNREFUSED 127.0.0.1:1' }
 
 /** What the app hears in each way of asking, as it does without us, and what is told of it. */
-const WAYS: Readonly<Record<string, { readonly answers: unknown; readonly trace: string }>> = {
+const WAYS: Readonly<Record<string, Way>> = {
   '/connect': {
     answers: [{ rows: [{ n: 14 }] }, {}, REFUSED, REFUSED, REFUSED],
     trace: `
@@ -165,21 +166,7 @@ describe('a service that asks PostgreSQL', () => {
       const url = await listening(child)
       const drawn = (traceId: string): string =>
         `\n${drawTrace(sink.trace(traceId), { stable: true, attributes: SHOWN })}`
-      const traces = new Map<string, string>()
-      for (const [path, { answers }] of Object.entries(WAYS)) {
-        const reply = await get(url + path)
-        expect({ path, ...JSON.parse(reply.text) }).toEqual({ path, answers, strays: 0 })
-        traces.set(path, traceIdOf(reply))
-      }
-      for (const [path, { trace }] of Object.entries(WAYS)) {
-        const traceId = traces.get(path)!
-        if (trace === '') continue
-        await sink.waitFor(() => drawn(traceId) === trace, 20_000).catch(() => {})
-        expect(drawn(traceId)).toBe(trace)
-      }
-      // What nobody asked for makes no trace.
-      const requests = new Set(traces.values())
-      expect(sink.spans().filter(({ kind, traceId }) => kind === 'client' && !requests.has(traceId))).toEqual([])
+      const traces = await askInEachWay(url, WAYS, sink, drawn)
 
       const ofConnection = { 'db.system.name': 'postgresql', 'server.address': '127.0.0.1' }
       for (const { kind, attributes } of sink.spans())

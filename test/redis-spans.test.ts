@@ -1,16 +1,9 @@
 // What is told of Redis asked by ioredis: each form of a command, and what of it is shown.
-import {
-  formatsInTurn,
-  get,
-  present,
-  service,
-  startPreloaded,
-  type MissingServer,
-  type Server,
-} from '@afterspan/testing'
+import { formatsInTurn, present, service, startPreloaded, type MissingServer, type Server } from '@afterspan/testing'
 import { drawTrace, startOtlpSink } from 'afterspan/internal'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
-import { appFile, listening, traceIdOf } from './app.ts'
+import { appFile, listening } from './app.ts'
+import { askInEachWay, type Way } from './ways.ts'
 
 let redis: Server | MissingServer
 beforeAll(async () => {
@@ -25,7 +18,7 @@ const NO_NUMBER = 'ERR value is not an integer or out of range'
 const WRONG_TYPE = 'WRONGTYPE Operation against a key holding the wrong kind of value'
 
 /** What the app hears in each way of asking, as it does without us, and what is told of it. */
-const WAYS: Readonly<Record<string, { readonly answers: unknown; readonly trace: string }>> = {
+const WAYS: Readonly<Record<string, Way>> = {
   '/commands': {
     answers: ['OK', 'secret', 2, ['secret', null], 'PONG', 'sec', 6, 'secret'].map((result) => ({ result })),
     trace: `
@@ -150,26 +143,8 @@ describe('a service that asks Redis', () => {
         const text = drawTrace(spans, { stable: true, attributes: SHOWN })
         return `\n${text.replace(/(ERR unknown command).*/, '$1 …')}`
       }
-      const traces = new Map<string, string>()
-      for (const [path, { answers }] of Object.entries(WAYS)) {
-        const reply = await get(url + path)
-        expect({ path, ...(reply.status === 200 ? JSON.parse(reply.text) : { text: reply.text }) }).toEqual({
-          path,
-          answers,
-          strays: 0,
-        })
-        traces.set(path, traceIdOf(reply))
-      }
-      for (const [path, { trace }] of Object.entries(WAYS)) {
-        const traceId = traces.get(path)!
-        if (trace === '') continue
-        await sink.waitFor(() => drawn(traceId) === trace, 20_000).catch(() => {})
-        expect(drawn(traceId)).toBe(trace)
-      }
-      const requests = new Set(traces.values())
-      const ofClients = sink.spans().filter(({ kind }) => kind === 'client')
-      expect(ofClients.filter(({ traceId }) => !requests.has(traceId))).toEqual([])
-      for (const { attributes } of ofClients)
+      await askInEachWay(url, WAYS, sink, drawn)
+      for (const { attributes } of sink.spans().filter(({ kind }) => kind === 'client'))
         expect(attributes).toMatchObject({
           'db.system.name': 'redis',
           'server.address': '127.0.0.1',

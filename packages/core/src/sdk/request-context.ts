@@ -4,21 +4,9 @@ import { REQUEST_KEY, type RequestRecord } from '../http/request-record.ts'
 /** The key under which the API itself keeps the active span; keys are Symbol.for() underneath. */
 export const SPAN_KEY = createContextKey('OpenTelemetry Context Key SPAN')
 
-/** The context of a request: what the API's `setSpan` and `setValue` make, without copying a Map twice for every request. */
-export class RequestContext implements Context {
-  readonly #inbound: Context
-  readonly #span: Span
-  readonly #record: RequestRecord
-
-  constructor(inbound: Context, span: Span, record: RequestRecord) {
-    this.#inbound = inbound
-    this.#span = span
-    this.#record = record
-  }
-  getValue(key: symbol): unknown {
-    if (key === SPAN_KEY) return this.#span
-    return key === REQUEST_KEY ? this.#record : this.#inbound.getValue(key)
-  }
+/** A context that knows some values itself and asks another one for the rest. */
+export abstract class LayeredContext implements Context {
+  abstract getValue(key: symbol): unknown
   setValue(key: symbol, value: unknown): Context {
     return new OverlayContext(this, key, value)
   }
@@ -27,24 +15,37 @@ export class RequestContext implements Context {
   }
 }
 
+/** The context of a request: what the API's `setSpan` and `setValue` make, without copying a Map twice for every request. */
+export class RequestContext extends LayeredContext {
+  readonly #inbound: Context
+  readonly #span: Span
+  readonly #record: RequestRecord
+
+  constructor(inbound: Context, span: Span, record: RequestRecord) {
+    super()
+    this.#inbound = inbound
+    this.#span = span
+    this.#record = record
+  }
+  getValue(key: symbol): unknown {
+    if (key === SPAN_KEY) return this.#span
+    return key === REQUEST_KEY ? this.#record : this.#inbound.getValue(key)
+  }
+}
+
 /** One value over another context, without a copy of what that holds. */
-export class OverlayContext implements Context {
+export class OverlayContext extends LayeredContext {
   readonly #below: Context
   readonly #key: symbol
   readonly #value: unknown
 
   constructor(below: Context, key: symbol, value: unknown) {
+    super()
     this.#below = below
     this.#key = key
     this.#value = value
   }
   getValue(key: symbol): unknown {
     return key === this.#key ? this.#value : this.#below.getValue(key)
-  }
-  setValue(key: symbol, value: unknown): Context {
-    return new OverlayContext(this, key, value)
-  }
-  deleteValue(key: symbol): Context {
-    return new OverlayContext(this, key, undefined)
   }
 }

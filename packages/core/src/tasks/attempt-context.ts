@@ -1,15 +1,16 @@
 import type { Context, Span } from '@opentelemetry/api'
 import type { TaskId } from '../contracts/task.ts'
 import { REQUEST_KEY, TASK_KEY } from '../http/request-record.ts'
-import { OverlayContext, SPAN_KEY } from '../sdk/request-context.ts'
+import { LayeredContext, SPAN_KEY } from '../sdk/request-context.ts'
 
 /** The context of an attempt: its span and its task over what the message carried, and no request. One object, where the API makes three Maps for every job. */
-export class AttemptContext implements Context {
+export class AttemptContext extends LayeredContext {
   readonly #carried: Context
   readonly #span: Span
   readonly #taskId: TaskId
 
   constructor(carried: Context, span: Span, taskId: TaskId) {
+    super()
     this.#carried = carried
     this.#span = span
     this.#taskId = taskId
@@ -18,11 +19,5 @@ export class AttemptContext implements Context {
     if (key === SPAN_KEY) return this.#span
     if (key === TASK_KEY) return this.#taskId
     return key === REQUEST_KEY ? undefined : this.#carried.getValue(key)
-  }
-  setValue(key: symbol, value: unknown): Context {
-    return new OverlayContext(this, key, value)
-  }
-  deleteValue(key: symbol): Context {
-    return new OverlayContext(this, key, undefined)
   }
 }
