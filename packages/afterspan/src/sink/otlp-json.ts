@@ -15,7 +15,7 @@ import {
 } from './span-draft.ts'
 import type { SpanValue, SpanValues, StoredEvent, StoredLink, StoredScope, StoredSpan } from './stored-span.ts'
 
-type Json = Readonly<Record<string, unknown>>
+export type Json = Readonly<Record<string, unknown>>
 
 const KIND_NAMES = ['UNSPECIFIED', 'INTERNAL', 'SERVER', 'CLIENT', 'PRODUCER', 'CONSUMER'].map(
   (name) => `SPAN_KIND_${name}`,
@@ -95,13 +95,13 @@ function readStatus(json: Json): StoredSpan['status'] {
   return { code: statusName(enumeration(json['code'], STATUS_NAMES)), ...(message ? { message } : {}) }
 }
 
-function keyValues(json: unknown, budget: Budget, depth: number): SpanValues {
+export function keyValues(json: unknown, budget: Budget, depth: number): SpanValues {
   return Object.fromEntries(
     list(json).map((entry) => [text(entry['key']), anyValue(object(entry['value']), budget, depth + 1)]),
   )
 }
 
-function anyValue(json: Json, budget: Budget, depth: number): SpanValue {
+export function anyValue(json: Json, budget: Budget, depth: number): SpanValue {
   if (depth > MAX_DEPTH) throw new MalformedError('nested too deeply')
   spend(budget, 'messages')
   const { stringValue, boolValue, intValue, doubleValue, arrayValue, kvlistValue, bytesValue } = json
@@ -120,25 +120,25 @@ function isThere(value: unknown): boolean {
 }
 
 /** null and absent are the default, everywhere in protobuf's JSON. */
-function object(value: unknown): Json {
+export function object(value: unknown): Json {
   if (value === undefined || value === null) return {}
   if (typeof value !== 'object' || Array.isArray(value)) throw wrong('an object', value)
   return value as Json
 }
 
-function list(value: unknown): Json[] {
+export function list(value: unknown): Json[] {
   if (value === undefined || value === null) return []
   if (!Array.isArray(value)) throw wrong('an array', value)
   return value.map(object)
 }
 
-function text(value: unknown): string {
+export function text(value: unknown): string {
   if (value === undefined || value === null) return ''
   if (typeof value !== 'string') throw wrong('a string', value)
   return value
 }
 
-function id(value: unknown): string {
+export function id(value: unknown): string {
   return text(value).toLowerCase()
 }
 
@@ -159,7 +159,7 @@ function double(value: unknown): number {
   throw wrong('a number', value)
 }
 
-function time(value: unknown): number {
+export function time(value: unknown): number {
   if (value === undefined || value === null) return 0
   if (typeof value === 'string' && /^\d{1,20}$/.test(value)) return millis(BigInt(value))
   if (typeof value === 'number' && value >= 0 && Number.isFinite(value)) return value / 1e6

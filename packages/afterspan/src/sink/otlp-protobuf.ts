@@ -28,7 +28,7 @@ export function readProtobufRequest(body: Uint8Array): StoredSpan[] {
   return spans
 }
 
-function each(cursor: Cursor, read: (cursor: Cursor) => void): void {
+export function each(cursor: Cursor, read: (cursor: Cursor) => void): void {
   while (nextField(cursor)) read(cursor)
 }
 
@@ -144,7 +144,7 @@ function readStatus(cursor: Cursor): StoredSpan['status'] {
 }
 
 /** A message that is a list of KeyValue under one tag: Resource and KeyValueList. */
-function keyValuesOf(cursor: Cursor, tag: number): SpanValues {
+export function keyValuesOf(cursor: Cursor, tag: number): SpanValues {
   const entries: [string, SpanValue][] = []
   each(cursor, (c) => {
     if (c.tag === tag) entries.push(keyValue(enterMessage(c)))
@@ -164,7 +164,7 @@ function keyValue(cursor: Cursor): [string, SpanValue] {
   return [key, value]
 }
 
-function anyValue(cursor: Cursor): SpanValue {
+export function anyValue(cursor: Cursor): SpanValue {
   let value: SpanValue = null
   each(cursor, (c) => {
     if (c.tag === 0x0a) value = readString(c)

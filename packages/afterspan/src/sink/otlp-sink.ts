@@ -8,6 +8,7 @@ import {
 } from 'node:http'
 import { isIP, type AddressInfo } from 'node:net'
 import { decodeTraces } from './otlp-decode.ts'
+import { readLogs, readMetrics, type ReceivedLog, type ReceivedMetrics } from './received-signals.ts'
 import { readRequestBody } from './request-body.ts'
 import { sinkPage, text, type SinkReply } from './sink-pages.ts'
 import { createSpanStore, type SpanStore } from './span-store.ts'
@@ -21,6 +22,10 @@ export interface OtlpSinkOptions {
   readonly port?: number
   /** For each span that was kept; not for one that was merged. */
   readonly onSpan?: (span: StoredSpan) => void
+  /** For each record of /v1/logs; none is kept. */
+  readonly onLog?: (log: ReceivedLog) => void
+  /** For what /v1/metrics got, once for each service in it; nothing of it is kept. */
+  readonly onMetrics?: (metrics: ReceivedMetrics) => void
   /** Stands in for a collector that is unwell. Asked once for each well-formed request; undefined: as if it were not there. */
   readonly answer?: (request: TraceRequest) => SinkAnswer | undefined
   /** Of a body, before and after unzipping; default 64 MiB. */
@@ -150,7 +155,9 @@ function close(server: Server, sink: Sink): Promise<void> {
 async function handle(sink: Sink, request: IncomingMessage): Promise<SinkReply | undefined> {
   const path = (request.url ?? '/').split('?', 1)[0] ?? '/'
   if (!isAddressedToUs(request.headers.host, sink.host)) return text(421, 'this host name is not served here\n')
-  if (request.method === 'POST' && path === '/v1/traces') return receive(sink, request)
+  if (request.method === 'POST' && path === '/v1/traces') return receiveSpans(sink, request)
+  if (request.method === 'POST' && path === '/v1/logs') return receiveOther(sink, request, tellLogs)
+  if (request.method === 'POST' && path === '/v1/metrics') return receiveOther(sink, request, tellMetrics)
   if (request.method === 'GET' || request.method === 'HEAD') return sinkPage(path, sink.store)
   return text(404, 'not found\n')
 }
@@ -165,8 +172,13 @@ function isAddressedToUs(header: string | undefined, host: string): boolean {
   return name === 'localhost' || name === host || isIP(name) !== 0
 }
 
-async function receive(sink: Sink, request: IncomingMessage): Promise<SinkReply | undefined> {
-  const number = ++sink.requests
+interface Received {
+  readonly format: Format
+  readonly bytes: Uint8Array
+}
+
+/** The body, or the reply to one that cannot be read. */
+async function receive(sink: Sink, request: IncomingMessage): Promise<Received | SinkReply> {
   const type = (request.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
   const format = FORMATS.get(type)
   if (!format) {
@@ -174,8 +186,38 @@ async function receive(sink: Sink, request: IncomingMessage): Promise<SinkReply 
     return text(415, `content-type ${type || 'missing'}: application/x-protobuf and application/json are taken\n`)
   }
   const body = await readRequestBody(request, sink.options.maxBodyBytes ?? MAX_BODY_BYTES)
-  if (!body.ok) return refusal(format, body.status, body.reason)
-  const decoded = decodeTraces(body.bytes, format)
+  return body.ok ? { format, bytes: body.bytes } : refusal(format, body.status, body.reason)
+}
+
+async function receiveOther(
+  sink: Sink,
+  request: IncomingMessage,
+  tell: (sink: Sink, received: Received) => void,
+): Promise<SinkReply> {
+  const received = await receive(sink, request)
+  if ('status' in received) return received
+  try {
+    tell(sink, received)
+  } catch (error) {
+    return refusal(received.format, 400, error instanceof Error ? error.message : String(error))
+  }
+  return taken(received.format)
+}
+
+function tellLogs({ options }: Sink, { bytes, format }: Received): void {
+  for (const log of readLogs(bytes, format)) options.onLog?.(log)
+}
+
+function tellMetrics({ options }: Sink, { bytes, format }: Received): void {
+  for (const metrics of readMetrics(bytes, format)) options.onMetrics?.(metrics)
+}
+
+async function receiveSpans(sink: Sink, request: IncomingMessage): Promise<SinkReply | undefined> {
+  const number = ++sink.requests
+  const received = await receive(sink, request)
+  if ('status' in received) return received
+  const { bytes, format } = received
+  const decoded = decodeTraces(bytes, format)
   if (!decoded.ok) return refusal(format, 400, decoded.error)
   const answer = sink.options.answer?.({ number, headers: request.headers, spans: decoded.spans })
   if (!answer) return keep(sink, decoded.spans, format)
@@ -213,6 +255,10 @@ function keep(sink: Sink, spans: readonly StoredSpan[], format: Format): SinkRep
   } finally {
     sink.waiters.arrived()
   }
+  return taken(format)
+}
+
+function taken(format: Format): SinkReply {
   return { status: 200, headers: headersFor(format), body: format === 'json' ? '{}' : '' }
 }
 

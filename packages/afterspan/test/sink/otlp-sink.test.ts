@@ -308,7 +308,7 @@ describe('pages', () => {
     const sink = await start()
     for (const path of ['/v1/traces', '/traces', '/traces/../etc', `/traces/${TRACE_ID}/x`, '/favicon.ico'])
       expect(await send(sink, path)).toMatchObject({ status: 404 })
-    expect(await send(sink, '/v1/metrics', { method: 'POST', body: 'x' })).toMatchObject({ status: 404 })
+    expect(await send(sink, '/v1/profiles', { method: 'POST', body: 'x' })).toMatchObject({ status: 404 })
     expect(await send(sink, '/', { method: 'DELETE' })).toMatchObject({ status: 404 })
     expect(await send(sink, '/', { method: 'HEAD' })).toMatchObject({ status: 200, text: '' })
     expect(sink.requests()).toBe(0)
