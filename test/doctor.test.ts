@@ -72,8 +72,12 @@ test('what is wrong around the app: collector, port, ledger folder', async () =>
   const { port } = other.address() as AddressInfo
   const open = tempDir('open')
   chmodSync(open, 0o777)
+  const sink = await startOtlpSink()
   const { code, about } = await findings(['-e', ''], {
     OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9',
+    OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: `${sink.url}/v1/logs`,
+    OTEL_LOGS_EXPORTER: 'otlp',
+    OTEL_METRICS_EXPORTER: 'prometheus,otlp',
     OTEL_EXPORTER_PROMETHEUS_PORT: String(port),
     AFTERSPAN_LEDGER_DIR: open,
   })
@@ -83,6 +87,12 @@ test('what is wrong around the app: collector, port, ledger folder', async () =>
     level: 'problem',
     text: 'http://127.0.0.1:9/v1/traces does not take spans: ECONNREFUSED',
   })
+  expect(about('collector of metrics')).toMatchObject({
+    level: 'problem',
+    text: 'http://127.0.0.1:9/v1/metrics does not take metrics: ECONNREFUSED',
+  })
+  expect(about('collector of logs')).toMatchObject({ level: 'well', text: `${sink.url}/v1/logs answers` })
+  await sink.close()
   expect(about('admin listener')).toMatchObject({
     level: 'problem',
     text: `127.0.0.1:${port} cannot be had: EADDRINUSE`,

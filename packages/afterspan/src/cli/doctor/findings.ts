@@ -50,6 +50,7 @@ export function findingsOf(around: Surroundings, trial: Trial, bundledIn: Bundle
     ...ofBundles(trial, bundledIn),
     ...ofApi(trial),
     ofCollector(around, trial),
+    ...ofOthers(around),
     ofLedger(around),
     ofAdmin(around, trial),
     ...ofProbes(trial),
@@ -219,6 +220,16 @@ function ofCollector({ collector }: Surroundings, { spans }: Trial): Finding {
     ? `; it took ${spans.exported} spans of this run${spans.dropped > 0 ? `, and ${spans.dropped} were dropped` : ''}`
     : ''
   return { level: spans && spans.dropped > 0 ? 'problem' : 'well', about: 'collector', text: `${url} answers${took}` }
+}
+
+/** Metrics and logs, where they are pushed. */
+function ofOthers({ others }: Surroundings): Finding[] {
+  return others.map(({ signal, url, isWell, why }) => {
+    const about = `collector of ${signal}`
+    if (isWell) return { level: 'well', about, text: `${url} answers` }
+    const todo = `OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_ENDPOINT is its full address, OTEL_${signal.toUpperCase()}_EXPORTER says whether they are sent`
+    return { level: 'problem', about, text: `${url} does not take ${signal}: ${why}`, todo }
+  })
 }
 
 function ofLedger({ ledger }: Surroundings): Finding {
