@@ -8,7 +8,7 @@ import { PRUNED_AT_ONCE, type PruneLimits } from './store.ts'
 /** Indexes, page headers and dead rows come to about as much again as the rows: an estimate, since no engine tells the size of what is alive. */
 const OVERHEAD = 2
 /** To weigh all takes long: so many may go by each weighing. */
-const MOST_BY_SIZE = 20 * PRUNED_AT_ONCE
+const MOST_BY_SIZE = 80 * PRUNED_AT_ONCE
 /** Rows whose length stands for that of all. */
 const SAMPLE = 10_000
 

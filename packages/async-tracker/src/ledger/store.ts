@@ -74,7 +74,8 @@ export interface SegmentRow {
   readonly offset: number
 }
 
-export const PRUNED_AT_ONCE = 1_000
+/** In one change: a thousand took up to 0.7 s out of a ledger of three million, and the thread that does it answers /livez too. */
+export const PRUNED_AT_ONCE = 250
 
 export interface PruneLimits {
   /** What settled before may go. */
