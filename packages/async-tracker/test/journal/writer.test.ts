@@ -220,27 +220,6 @@ describe('where the journal cannot be written', () => {
     expect(writer.append(numbered(99_999))).toBe(true)
     expect(eventsIn(dir)).toEqual([...kept, 99_999].map((n) => numbered(n)))
   })
-  test('what may wait is written with the next that may not, or before the reactions that are queued after it, in the order of time', async () => {
-    const { dir, writer } = setUp()
-    writer.append(numbered(1))
-    expect(writer.append(numbered(2), true)).toBe(true)
-    expect(writer.append(numbered(3), true)).toBe(true)
-    expect(eventsIn(dir)).toEqual([numbered(1)])
-    writer.append(numbered(4))
-    expect(eventsIn(dir)).toEqual([1, 2, 3, 4].map((n) => numbered(n)))
-    writer.append(numbered(5), true)
-    const seen = await Promise.resolve().then(() => eventsIn(dir))
-    expect(seen).toEqual([1, 2, 3, 4, 5].map((n) => numbered(n)))
-    writer.append(numbered(6), true)
-    writer.close()
-    expect(eventsIn(dir)).toHaveLength(6)
-  })
-
-  test('more than 64 KiB do not wait', () => {
-    const { dir, writer } = setUp()
-    for (let n = 1; n <= 3; n++) writer.append(numbered(n, 'x'.repeat(30_000)), true)
-    expect(eventsIn(dir)).toHaveLength(3)
-  })
 
   test('an event that is too large is refused here too, so that whoever published it can tell it otherwise', () => {
     const { dir, writer, unblock } = setUpBlocked()
