@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import type { EpochMs, HealthChange, HealthLog, WorkerRef } from '@afterspan/core/internal'
+import { once, type EpochMs, type HealthChange, type HealthLog, type WorkerRef } from '@afterspan/core/internal'
 import { makeFolder } from './make-folder.ts'
 import { keyOf } from './worker-ref.ts'
 
@@ -122,9 +122,4 @@ function parse(line: string): HealthChange[] {
   } catch {
     return []
   }
-}
-
-function once<T>(make: () => T): () => T {
-  let made: { readonly value: T } | undefined
-  return () => (made ??= { value: make() }).value
 }

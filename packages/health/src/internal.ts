@@ -5,6 +5,7 @@ import { isMainThread } from 'node:worker_threads'
 import {
   addSpanObserver,
   globalState,
+  once,
   say,
   sayAgain,
   withoutTracing,
@@ -227,13 +228,4 @@ function takeOver(add: (probe: HealthProbe, madeAt: string | undefined) => () =>
   }
   state.registerProbe = register
   for (const probe of state.waitingProbes.splice(0)) safely(probe)
-}
-
-function once(fn: () => void): () => void {
-  let done = false
-  return () => {
-    if (done) return
-    done = true
-    fn()
-  }
 }

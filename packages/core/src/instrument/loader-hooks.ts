@@ -4,6 +4,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import * as nodeModule from 'node:module'
 import { pathToFileURL } from 'node:url'
+import { once } from '../once.ts'
 import { withOwnFramesHidden } from './hidden-frames.ts'
 import type { HookedPackages } from './hooked-packages.ts'
 
@@ -76,15 +77,6 @@ export function hookLoaders(modules: readonly string[], listener: LoadListener):
   nodeModule.registerHooks({ load: load as never })
   if (hearsAll) watchNames()
   else subscribe(IMPORT, watchNames)
-}
-
-function once(run: () => void): () => void {
-  let hasRun = false
-  return () => {
-    if (hasRun) return
-    hasRun = true
-    run()
-  }
 }
 
 /** An ES module that is required imports its parts, and a program its own: those may be the first imports that there are. */
