@@ -1,7 +1,7 @@
 // Builds every package: TypeScript to one CommonJS build, then the preload bundles.
 // Bundles, because resolving 500 small files is half of what a preload costs at start (docs/decisions/bundled-preload.md).
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
@@ -61,7 +61,7 @@ async function bundle() {
     jobs.push(one(join(core, 'src/logs/export/send-logs.ts'), into('logs-export.js'), [sharedModules]))
     jobs.push(one(join(core, 'src/metrics/push/pusher.ts'), into('metrics-push.js'), []))
     jobs.push(one(join(core, 'src/metrics/otel-bridge.ts'), into('otel-metrics.js'), [sharedModules]))
-    for (const name of databases())
+    for (const name of filesNamedIn(join(core, 'src/databases/clients.ts')))
       jobs.push(one(join(core, `src/databases/${name}.ts`), into(`database-${name}.js`), [sharedModules]))
     const official = (name, file) => one(`@opentelemetry/${name}`, into(file), [sharedModules], { resolveDir: core })
     jobs.push(official('instrumentation', 'otel-instrumentation.js'))
@@ -84,12 +84,6 @@ function instrumentations() {
   return readdirSync(join(packages, 'core/node_modules/@opentelemetry'))
     .filter((name) => name.startsWith('instrumentation-'))
     .map((name) => name.slice('instrumentation-'.length))
-}
-
-/** The clients of databases whose questions core tells itself, by the files that its table names. */
-function databases() {
-  const table = readFileSync(join(packages, 'core/src/databases/clients.ts'), 'utf8')
-  return new Set([...table.matchAll(/\bfile: '([\w-]+)'/g)].map(([, name]) => name))
 }
 
 async function one(entry, outfile, plugins, { resolveDir, target = 'node22.15' } = {}) {

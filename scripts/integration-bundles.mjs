@@ -15,9 +15,9 @@ export function integrationsIn(folder) {
     .map((name) => ({ name, exported: name.replace(/-(\w)/g, (_, c) => c.toUpperCase()) }))
 }
 
-/** The files of their own that a list names: the probes of libraries' clients (client-hooks.ts), the queues that requests share (queue-hooks.ts). */
+/** The files of their own that a list names: the probes of libraries' clients (client-hooks.ts), the queues that requests share (queue-hooks.ts), the clients of databases (clients.ts). */
 export function filesNamedIn(list) {
-  return [...new Set([...readFileSync(list, 'utf8').matchAll(/^ {4}file: '([\w-]+)',$/gm)].map(([, name]) => name))]
+  return [...new Set([...readFileSync(list, 'utf8').matchAll(/\bfile: '([\w-]+)'/g)].map(([, name]) => name))]
 }
 
 /** For the bundle of one integration: what it asks of core it gets from the preload bundle, which has it already. */
