@@ -1,14 +1,5 @@
-import {
-  bothFormats,
-  get,
-  nodesUnderTest,
-  present,
-  service,
-  startPreloaded,
-  type MissingServer,
-  type ServerOf,
-} from '@afterspan/testing'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { bothFormats, get, nodesUnderTest, sharedService, startPreloaded } from '@afterspan/testing'
+import { describe, expect, test } from 'vitest'
 import { appFile, listening, traceIdOf } from './app.ts'
 import {
   holdsItsTongue,
@@ -22,20 +13,14 @@ import { startRoles } from './roles.ts'
 
 const QUEUE: QueueUnderTest = { system: 'bullmq', destination: 'mail', hanging: /^job \{"hangs":true\}$/ }
 
-let redis: ServerOf['redis'] | MissingServer
-beforeAll(async () => {
-  redis = await service('redis')
-})
-afterAll(async () => {
-  if (!('missing' in redis)) await redis.stop()
-})
+const redis = sharedService('redis')
 
 describe('a service whose work goes to BullMQ', () => {
   bothFormats(
     'succeeded, failed, lost and recovered work stands in the receipt and in the request’s own trace',
     { cjs: appFile('bullmq.cjs'), mjs: appFile('bullmq.mjs') },
     async ({ app, node, context }) => {
-      const { port } = present(redis, context)
+      const { port } = redis(context)
       const roles = await startRoles({ app, node, env: { REDIS_PORT: String(port) } })
       const worker = await roles.startReady('worker')
       await holdsWhatIsDone(roles, QUEUE)
@@ -64,7 +49,7 @@ describe('a service whose work goes to BullMQ', () => {
 
 describe.each(nodesUnderTest())('a job that runs in a file, on Node $major', (node) => {
   test('left its request open for the process or the thread that BullMQ starts for it and keeps', async (context) => {
-    const { port } = present(redis, context)
+    const { port } = redis(context)
     const env = { OTEL_SERVICE_NAME: 'web', REDIS_PORT: String(port) }
     const app = startPreloaded({ app: appFile('sandbox.cjs'), node: node.path, env })
     const url = await listening(app)

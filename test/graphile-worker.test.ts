@@ -1,15 +1,5 @@
-import {
-  bothFormats,
-  get,
-  nodesUnderTest,
-  present,
-  service,
-  startPreloaded,
-  tempDir,
-  type MissingServer,
-  type ServerOf,
-} from '@afterspan/testing'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { bothFormats, get, nodesUnderTest, sharedService, startPreloaded, tempDir } from '@afterspan/testing'
+import { describe, expect, test } from 'vitest'
 import { appFile, listening, traceIdOf } from './app.ts'
 import {
   holdsAll,
@@ -30,20 +20,14 @@ const QUEUE: QueueUnderTest = {
   comesAgain: false,
 }
 
-let postgres: ServerOf['postgres'] | MissingServer
-beforeAll(async () => {
-  postgres = await service('postgres')
-})
-afterAll(async () => {
-  if (!('missing' in postgres)) await postgres.stop()
-})
+const postgres = sharedService('postgres')
 
 describe('a service whose work goes to Graphile Worker', () => {
   bothFormats(
     'every end of a job stands in the receipt and in the request’s own trace',
     { cjs: appFile('graphile-worker.cjs'), mjs: appFile('graphile-worker.mjs') },
     async ({ app, node, context }) => {
-      const roles = await startRoles({ app, node, env: { DATABASE_URL: present(postgres, context).url } })
+      const roles = await startRoles({ app, node, env: { DATABASE_URL: postgres(context).url } })
       const { admin, sink, start, url } = roles
       const worker = await roles.startReady('worker')
       const send = async (how: string): Promise<{ trace: string; body: unknown }> => {
@@ -144,13 +128,13 @@ describe('a service whose work goes to Graphile Worker', () => {
   )
 
   test('the oldest version that is followed is followed as well', async (context) => {
-    const env = { DATABASE_URL: present(postgres, context).url, LIBRARY: 'graphile-worker-oldest' }
+    const env = { DATABASE_URL: postgres(context).url, LIBRARY: 'graphile-worker-oldest' }
     const roles = await startRoles({ app: appFile('graphile-worker.cjs'), node: nodesUnderTest()[0]!, env })
     expect(await holdsAll(roles, QUEUE, (trace) => runAgain(roles, trace))).toBe('')
   })
 
   test('jobs were not followed where a probe had opened the connection that brings word of them', async (context) => {
-    const { url: DATABASE_URL } = present(postgres, context)
+    const { url: DATABASE_URL } = postgres(context)
     const ledgerDir = tempDir('ledger')
     const start = (role: string, env: Record<string, string> = {}): ReturnType<typeof startPreloaded> =>
       startPreloaded({ app: appFile('graphile-worker.cjs'), ledgerDir, env: { DATABASE_URL, ROLE: role, ...env } })

@@ -1,31 +1,17 @@
-import {
-  formatsInTurn,
-  get,
-  present,
-  service,
-  startPreloaded,
-  type MissingServer,
-  type ServerOf,
-} from '@afterspan/testing'
+import { formatsInTurn, get, sharedService, startPreloaded } from '@afterspan/testing'
 import { Redis } from 'ioredis'
-import { afterAll, beforeAll, describe, expect } from 'vitest'
+import { describe, expect } from 'vitest'
 import { appFile, listening } from './app.ts'
 import { untilAnswer } from './until-answer.ts'
 
-let redis: ServerOf['redis'] | MissingServer
-beforeAll(async () => {
-  redis = await service('redis')
-})
-afterAll(async () => {
-  if (!('missing' in redis)) await redis.stop()
-})
+const redis = sharedService('redis')
 
 describe('a queue of BullMQ', () => {
   formatsInTurn(
     'in which jobs wait and nobody is there to run them is a warning, until somebody comes',
     { cjs: appFile('bullmq.cjs'), mjs: appFile('bullmq.mjs') },
     async ({ app, node, context }) => {
-      const server = present(redis, context)
+      const server = redis(context)
       const start = (role: string): ReturnType<typeof startPreloaded> =>
         startPreloaded({
           app,

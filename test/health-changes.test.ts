@@ -7,24 +7,17 @@ import {
   present,
   repositoryRoot,
   service,
+  sharedService,
   startPreloaded,
-  type MissingServer,
-  type Server,
 } from '@afterspan/testing'
 import { startOtlpSink } from 'afterspan/internal'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { appFile, listening, traceIdOf } from './app.ts'
 
 const app = appFile('health-changes.cjs')
 const CLI = join(repositoryRoot(), 'packages/afterspan/bin/afterspan.js')
 
-let server: Server | MissingServer
-beforeAll(async () => {
-  server = await service('postgres')
-})
-afterAll(async () => {
-  if (!('missing' in server)) await server.stop()
-})
+const server = sharedService('postgres')
 
 function cli(...args: string[]): string {
   return execFileSync(process.execPath, [CLI, ...args], { encoding: 'utf8', env: { PATH: process.env['PATH'] } })
@@ -33,7 +26,7 @@ function cli(...args: string[]): string {
 test.for(nodesUnderTest())(
   'a change of health is one span, one line and one report: Node $major',
   async (node, context) => {
-    const found = present(server, context)
+    const found = server(context)
     const sink = await startOtlpSink()
     const child = startPreloaded({
       app,
@@ -151,7 +144,7 @@ test('a server that is gone is found by the app’s own requests, long before th
 })
 
 test('the last changes survive a kill', async (context) => {
-  const found = present(server, context)
+  const found = server(context)
   const env = { DATABASE_URL: found.url, OTEL_SERVICE_NAME: 'shop', AFTERSPAN_HEALTH_INTERVAL: '500' }
   const child = startPreloaded({ app, env })
   const url = await listening(child)

@@ -1,24 +1,10 @@
-import {
-  formatsInTurn,
-  get,
-  present,
-  service,
-  startPreloaded,
-  type MissingServer,
-  type ServerOf,
-} from '@afterspan/testing'
-import { afterAll, beforeAll, describe, expect } from 'vitest'
+import { formatsInTurn, get, sharedService, startPreloaded } from '@afterspan/testing'
+import { describe, expect } from 'vitest'
 import { appFile, listening } from './app.ts'
 import { untilAnswer } from './until-answer.ts'
 
-let kafka: ServerOf['kafka'] | MissingServer
+const kafka = sharedService('kafka')
 let count = 0
-beforeAll(async () => {
-  kafka = await service('kafka')
-})
-afterAll(async () => {
-  if (!('missing' in kafka)) await kafka.stop()
-})
 
 describe.each([
   { library: 'kafkajs', line: /kafkajs-app\.cjs:\d+$/, topicOf: 'web' },
@@ -28,7 +14,7 @@ describe.each([
     'are found, and judged by a round trip and by their work; frozen brokers turn /readyz and not /livez',
     { cjs: appFile(`${library}.cjs`), mjs: appFile(`${library}.mjs`) },
     async ({ app, node, context }) => {
-      const server = present(kafka, context)
+      const server = kafka(context)
       const TOPIC = `orders.mail-${library}${++count}`
       const start = (role: string): ReturnType<typeof startPreloaded> =>
         startPreloaded({

@@ -1,24 +1,18 @@
-import { get, pollUntil, present, service, startPreloaded, type MissingServer, type Server } from '@afterspan/testing'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { get, pollUntil, sharedService, startPreloaded } from '@afterspan/testing'
+import { describe, expect, test } from 'vitest'
 import { appFile, listening } from './app.ts'
 import { untilAnswer } from './until-answer.ts'
 
 const FOREIGN = { headers: { 'x-forwarded-for': '203.0.113.9' } }
 
-let server: Server | MissingServer
-beforeAll(async () => {
-  server = await service('mariadb')
-})
-afterAll(async () => {
-  if (!('missing' in server)) await server.stop()
-})
+const server = sharedService('mariadb')
 
 describe.each([
   { api: 'mysql2', file: 'mysql.cjs' },
   { api: 'mysql2/promise', file: 'mysql.mjs' },
 ])('a pool of $api', ({ file }) => {
   test('is found, and judged by what its server and the pool itself refuse', async (context) => {
-    const found = present(server, context)
+    const found = server(context)
     const env = {
       DATABASE_URL: found.url,
       AFTERSPAN_HEALTH_INTERVAL: '500',

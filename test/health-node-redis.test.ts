@@ -1,29 +1,15 @@
-import {
-  formatsInTurn,
-  get,
-  present,
-  service,
-  startPreloaded,
-  type MissingServer,
-  type Server,
-} from '@afterspan/testing'
-import { afterAll, beforeAll, expect } from 'vitest'
+import { formatsInTurn, get, sharedService, startPreloaded } from '@afterspan/testing'
+import { expect } from 'vitest'
 import { appFile, listening } from './app.ts'
 import { untilAnswer } from './until-answer.ts'
 
 const apps = { cjs: appFile('node-redis.cjs'), mjs: appFile('node-redis.mjs') }
 const FOREIGN = { headers: { 'x-forwarded-for': '203.0.113.9' } }
 
-let server: Server | MissingServer
-beforeAll(async () => {
-  server = await service('redis')
-})
-afterAll(async () => {
-  if (!('missing' in server)) await server.stop()
-})
+const server = sharedService('redis')
 
 formatsInTurn('a client of node-redis is found, and unready while every write is refused', apps, async (scenario) => {
-  const found = present(server, scenario.context)
+  const found = server(scenario.context)
   const env = { REDIS_URL: found.url, AFTERSPAN_HEALTH_INTERVAL: '300' }
   const child = startPreloaded({ app: scenario.app, node: scenario.node.path, env })
   const url = await listening(child)

@@ -1,31 +1,17 @@
-import {
-  formatsInTurn,
-  get,
-  present,
-  service,
-  startPreloaded,
-  type MissingServer,
-  type ServerOf,
-} from '@afterspan/testing'
+import { formatsInTurn, get, sharedService, startPreloaded } from '@afterspan/testing'
 import { Client } from 'pg'
-import { afterAll, beforeAll, describe, expect } from 'vitest'
+import { describe, expect } from 'vitest'
 import { appFile, listening } from './app.ts'
 import { untilAnswer } from './until-answer.ts'
 
-let postgres: ServerOf['postgres'] | MissingServer
-beforeAll(async () => {
-  postgres = await service('postgres')
-})
-afterAll(async () => {
-  if (!('missing' in postgres)) await postgres.stop()
-})
+const postgres = sharedService('postgres')
 
 describe('queues of pg-boss', () => {
   formatsInTurn(
     'in which a job waits for too long, or is at work for longer than it may, are a warning until somebody comes',
     { cjs: appFile('pg-boss.cjs'), mjs: appFile('pg-boss.mjs') },
     async ({ app, node, context }) => {
-      const { url: DATABASE_URL } = present(postgres, context)
+      const { url: DATABASE_URL } = postgres(context)
       const env = { DATABASE_URL, AFTERSPAN_HEALTH_INTERVAL: '400', AFTERSPAN_HEALTH_QUEUE_OLDEST: '1000' }
       const web = startPreloaded({ app, node: node.path, env: { ...env, ROLE: 'web' } })
       try {

@@ -1,31 +1,17 @@
-import {
-  formatsInTurn,
-  get,
-  present,
-  service,
-  startPreloaded,
-  type MissingServer,
-  type ServerOf,
-} from '@afterspan/testing'
+import { formatsInTurn, get, sharedService, startPreloaded } from '@afterspan/testing'
 import { Client } from 'pg'
-import { afterAll, beforeAll, describe, expect } from 'vitest'
+import { describe, expect } from 'vitest'
 import { appFile, listening } from './app.ts'
 import { untilAnswer } from './until-answer.ts'
 
-let postgres: ServerOf['postgres'] | MissingServer
-beforeAll(async () => {
-  postgres = await service('postgres')
-})
-afterAll(async () => {
-  if (!('missing' in postgres)) await postgres.stop()
-})
+const postgres = sharedService('postgres')
 
 describe('a client of pg that no pool has', () => {
   formatsInTurn(
     'is found beside the pool, is not asked within a transaction of the app, and is told of when it is lost',
     { cjs: appFile('pg-client.cjs'), mjs: appFile('pg-client.mjs') },
     async ({ app, node, context }) => {
-      const { url: DATABASE_URL } = present(postgres, context)
+      const { url: DATABASE_URL } = postgres(context)
       const env = { DATABASE_URL, AFTERSPAN_HEALTH_INTERVAL: '300', AFTERSPAN_HEALTH_PASSIVE: 'off' }
       const child = startPreloaded({ app, node: node.path, env })
       try {

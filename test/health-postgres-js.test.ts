@@ -1,29 +1,15 @@
-import {
-  formatsInTurn,
-  get,
-  present,
-  service,
-  startPreloaded,
-  type MissingServer,
-  type ServerOf,
-} from '@afterspan/testing'
-import { afterAll, beforeAll, expect } from 'vitest'
+import { formatsInTurn, get, sharedService, startPreloaded } from '@afterspan/testing'
+import { expect } from 'vitest'
 import { appFile, listening } from './app.ts'
 import { untilAnswer } from './until-answer.ts'
 
 const apps = { cjs: appFile('postgres-js.cjs'), mjs: appFile('postgres-js.mjs') }
 const FOREIGN = { headers: { 'x-forwarded-for': '203.0.113.9' } }
 
-let server: ServerOf['postgres'] | MissingServer
-beforeAll(async () => {
-  server = await service('postgres')
-})
-afterAll(async () => {
-  if (!('missing' in server)) await server.stop()
-})
+const server = sharedService('postgres')
 
 formatsInTurn('a pool of postgres.js is found, and judged by what its server refuses', apps, async (scenario) => {
-  const found = present(server, scenario.context)
+  const found = server(scenario.context)
   const env = { DATABASE_URL: found.url, AFTERSPAN_HEALTH_INTERVAL: '300' }
   const child = startPreloaded({ app: scenario.app, node: scenario.node.path, env })
   const url = await listening(child)

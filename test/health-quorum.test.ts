@@ -3,27 +3,17 @@ import {
   faultyProxy,
   get,
   pollUntil,
-  present,
-  service,
+  sharedService,
   startPreloaded,
   type FaultyProxy,
-  type MissingServer,
   type PreloadedApp,
-  type ServerOf,
 } from '@afterspan/testing'
 import pg from 'pg'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { appFile, listening } from './app.ts'
 
-let found: ServerOf['postgres'] | MissingServer
-let ledger: ServerOf['postgres'] | MissingServer
-beforeAll(async () => {
-  found = await service('postgres')
-  ledger = await service('postgres')
-})
-afterAll(async () => {
-  for (const server of [found, ledger]) if (!('missing' in server)) await server.stop()
-})
+const found = sharedService('postgres')
+const ledger = sharedService('postgres')
 
 interface Instance {
   readonly admin: string
@@ -32,8 +22,8 @@ interface Instance {
 }
 
 test('what is down for all instances is a warning, what is down for one alone takes it out', async (context) => {
-  const server = present(found, context)
-  const { url: ledgerUrl } = present(ledger, context)
+  const server = found(context)
+  const { url: ledgerUrl } = ledger(context)
   const start = async (): Promise<Instance> => {
     const proxy = await faultyProxy(server)
     const env = {
@@ -102,8 +92,8 @@ test('what is down for all instances is a warning, what is down for one alone ta
 })
 
 test('without a ledger that they share it says so, and an instance that cannot reach it is out', async (context) => {
-  const proxy = await faultyProxy(present(found, context))
-  const { url, port } = present(found, context)
+  const proxy = await faultyProxy(found(context))
+  const { url, port } = found(context)
   const env = { AFTERSPAN_HEALTH_SHARED: 'quorum', DATABASE_URL: url.replace(`:${port}`, `:${proxy.port}`) }
   const child = startPreloaded({ app: appFile('clients.cjs'), env })
   const admin = await child.adminUrl()

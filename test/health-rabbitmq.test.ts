@@ -1,24 +1,10 @@
-import {
-  formatsInTurn,
-  get,
-  present,
-  service,
-  startPreloaded,
-  type MissingServer,
-  type ServerOf,
-} from '@afterspan/testing'
-import { afterAll, beforeAll, describe, expect } from 'vitest'
+import { formatsInTurn, get, sharedService, startPreloaded } from '@afterspan/testing'
+import { describe, expect } from 'vitest'
 import { appFile, listening } from './app.ts'
 import { untilAnswer } from './until-answer.ts'
 
-let rabbitmq: ServerOf['rabbitmq'] | MissingServer
+const rabbitmq = sharedService('rabbitmq')
 let count = 0
-beforeAll(async () => {
-  rabbitmq = await service('rabbitmq')
-})
-afterAll(async () => {
-  if (!('missing' in rabbitmq)) await rabbitmq.stop()
-})
 
 describe('a connection to RabbitMQ', () => {
   formatsInTurn(
@@ -26,7 +12,7 @@ describe('a connection to RabbitMQ', () => {
     // the one by the library's callbacks, the other by its promises
     { cjs: appFile('rabbitmq.cjs'), mjs: appFile('rabbitmq.mjs') },
     async ({ app, node, context }) => {
-      const server = present(rabbitmq, context)
+      const server = rabbitmq(context)
       const child = startPreloaded({
         app,
         node: node.path,

@@ -1,25 +1,19 @@
 // Queues whose messages take no trace context along: the run finds its task by what the queue calls the message.
-import { node, present, service, type MissingServer, type ServerOf } from '@afterspan/testing'
+import { node, sharedService } from '@afterspan/testing'
 import type { StoredSpan } from 'afterspan/internal'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { appFile } from './app.ts'
 import { expectReceipt, toldTrace } from './receipts.ts'
 import { startRoles } from './roles.ts'
 
-let postgres: ServerOf['postgres'] | MissingServer
-beforeAll(async () => {
-  postgres = await service('postgres')
-})
-afterAll(async () => {
-  if (!('missing' in postgres)) await postgres.stop()
-})
+const postgres = sharedService('postgres')
 
 describe.each([
   ['pg-boss', { AFTERSPAN_PGBOSS_CARRIER: 'off' }],
   ['graphile-worker', { AFTERSPAN_GRAPHILE_WORKER_CARRIER: 'off' }],
 ] as const)('%s without the context in its jobs', (system, carrierOff) => {
   test('done, failed, killed and recovered work stands in the receipt of its request', async (context) => {
-    const { url: DATABASE_URL } = present(postgres, context)
+    const { url: DATABASE_URL } = postgres(context)
     const env = { DATABASE_URL, ...carrierOff }
     const roles = await startRoles({ app: appFile(`${system}.cjs`), node: node(24), env })
     const worker = await roles.startReady('worker')

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { bothFormats, nodesUnderTest, present, service, type MissingServer, type ServerOf } from '@afterspan/testing'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { bothFormats, nodesUnderTest, sharedService } from '@afterspan/testing'
+import { describe, expect, test } from 'vitest'
 import { appFile } from './app.ts'
 import {
   holdsAll,
@@ -13,13 +13,7 @@ import {
 import { expectPieces, expectReceipt, toldTrace } from './receipts.ts'
 import { startRoles } from './roles.ts'
 
-let kafka: ServerOf['kafka'] | MissingServer
-beforeAll(async () => {
-  kafka = await service('kafka', { properties: { 'message.max.bytes': 50_000 } })
-})
-afterAll(async () => {
-  if (!('missing' in kafka)) await kafka.stop()
-})
+const kafka = sharedService('kafka', { properties: { 'message.max.bytes': 50_000 } })
 
 /** Kafka gives a record out again until it is done. */
 const queueOf = (topic: string): QueueUnderTest => ({
@@ -40,7 +34,7 @@ describe('a service whose work goes through kafkajs', () => {
     async ({ app, node, context }) => {
       const topic = `mail-${randomUUID()}`
       const queue = queueOf(topic)
-      const roles = await startRoles({ app, node, env: { KAFKA: present(kafka, context).url, TOPIC: topic } })
+      const roles = await startRoles({ app, node, env: { KAFKA: kafka(context).url, TOPIC: topic } })
       const { admin, ask, sink } = roles
       const worker = await roles.startReady('worker')
       const good = await holdsWhatIsDone(roles, queue)
@@ -98,7 +92,7 @@ describe('a service whose work goes through kafkajs', () => {
     const roles = await startRoles({
       app: appFile('kafkajs.cjs'),
       node: nodesUnderTest()[0]!,
-      env: { KAFKA: present(kafka, context).url, TOPIC: topic, LIBRARY: 'kafkajs-oldest' },
+      env: { KAFKA: kafka(context).url, TOPIC: topic, LIBRARY: 'kafkajs-oldest' },
     })
     expect(await holdsAll(roles, queueOf(topic))).toBe('')
   })

@@ -1,22 +1,16 @@
-import { bothFormats, get, present, service, startPreloaded, type MissingServer, type Server } from '@afterspan/testing'
+import { bothFormats, get, sharedService, startPreloaded } from '@afterspan/testing'
 import { startOtlpSink } from 'afterspan/internal'
-import { afterAll, beforeAll, expect } from 'vitest'
+import { expect } from 'vitest'
 import { appFile, listening, traceIdOf } from './app.ts'
 import { expectReceipt } from './receipts.ts'
 
-let redis: Server | MissingServer
-beforeAll(async () => {
-  redis = await service('redis')
-})
-afterAll(async () => {
-  if (!('missing' in redis)) await redis.stop()
-})
+const redis = sharedService('redis')
 
 bothFormats(
   'what Redis refused one request was told of the request that had opened the connection, and so was a greeting of ioredis',
   { cjs: appFile('lazy-clients.cjs'), mjs: appFile('lazy-clients.mjs') },
   async ({ app: file, node, context }) => {
-    const { port } = present(redis, context)
+    const { port } = redis(context)
     const sink = await startOtlpSink()
     const env = { REDIS_PORT: String(port), OTEL_SERVICE_NAME: 'web' }
     const app = startPreloaded({ app: file, node: node.path, sink, env })

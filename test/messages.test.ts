@@ -2,17 +2,14 @@ import {
   bothFormats,
   get,
   nodesUnderTest,
-  present,
-  service,
+  sharedService,
   startPreloaded,
   tempDir,
-  type MissingServer,
   type PreloadedApp,
-  type ServerOf,
 } from '@afterspan/testing'
 import type { Receipt } from 'afterspan'
 import { startOtlpSink, type OtlpSink } from 'afterspan/internal'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { appFile, listening, traceIdOf } from './app.ts'
 import { expectReceipt, settledReceipt, toldTrace } from './receipts.ts'
 
@@ -175,13 +172,7 @@ test('work of an unsampled trace is followed all the same, and only its failure 
   await shop.close()
 })
 
-let redis: ServerOf['redis'] | MissingServer
-beforeAll(async () => {
-  redis = await service('redis')
-})
-afterAll(async () => {
-  if (!('missing' in redis)) await redis.stop()
-})
+const redis = sharedService('redis')
 
 describe.each(nodesUnderTest())('the spans that bullmq-otel makes, on Node $major', (node) => {
   test.for<{ followedBy: string; env: Record<string, string>; sentAs: string }>([
@@ -192,7 +183,7 @@ describe.each(nodesUnderTest())('the spans that bullmq-otel makes, on Node $majo
       sentAs: 'add mail.welcome',
     },
   ])('a job followed by $followedBy is one task with one attempt', async ({ env, sentAs }, context) => {
-    const { port } = present(redis, context)
+    const { port } = redis(context)
     const sink = await startOtlpSink()
     const app = startPreloaded({
       app: appFile('messages-bullmq.cjs'),

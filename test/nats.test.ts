@@ -1,13 +1,5 @@
-import {
-  bothFormats,
-  nodesUnderTest,
-  get,
-  present,
-  service,
-  type MissingServer,
-  type ServerOf,
-} from '@afterspan/testing'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { bothFormats, get, nodesUnderTest, sharedService } from '@afterspan/testing'
+import { describe, expect, test } from 'vitest'
 import { appFile } from './app.ts'
 import {
   holdsAll,
@@ -20,14 +12,8 @@ import {
 import { expectReceipt, toldTrace } from './receipts.ts'
 import { startRoles } from './roles.ts'
 
-let nats: ServerOf['nats'] | MissingServer
+const nats = sharedService('nats')
 let count = 0
-beforeAll(async () => {
-  nats = await service('nats')
-})
-afterAll(async () => {
-  if (!('missing' in nats)) await nats.stop()
-})
 
 // Each of the two packages in one of the formats: neither knows which it is loaded by.
 describe('a service whose work goes to JetStream', () => {
@@ -37,7 +23,7 @@ describe('a service whose work goes to JetStream', () => {
     async ({ app, node, context }) => {
       const QUEUE = `mail${++count}`
       const queue: QueueUnderTest = { system: 'nats', destination: `${QUEUE}.send`, hanging: /^message hangs/ }
-      const roles = await startRoles({ app, node, env: { NATS_URL: present(nats, context).url, QUEUE } })
+      const roles = await startRoles({ app, node, env: { NATS_URL: nats(context).url, QUEUE } })
       const { admin, ask, sink, url } = roles
       const worker = await roles.startReady('worker')
       const good = await holdsWhatIsDone(roles, queue)
@@ -107,7 +93,7 @@ describe('a service whose work goes to JetStream', () => {
 
   test('a callback that rejects ended the process with a line of Node’s own in place of the app’s', async (context) => {
     const QUEUE = `mail${++count}`
-    const env = { NATS_URL: present(nats, context).url, QUEUE }
+    const env = { NATS_URL: nats(context).url, QUEUE }
     const roles = await startRoles({ app: appFile('nats.cjs'), node: nodesUnderTest().at(-1)!, env })
     const worker = await roles.startReady('worker')
     const traceId = await roles.ask('/send/rejected')
@@ -129,7 +115,7 @@ describe('a service whose work goes to JetStream', () => {
     const roles = await startRoles({
       app: appFile('nats.cjs'),
       node: nodesUnderTest()[0]!,
-      env: { NATS_URL: present(nats, context).url, QUEUE, LIBRARY: 'nats-oldest' },
+      env: { NATS_URL: nats(context).url, QUEUE, LIBRARY: 'nats-oldest' },
     })
     expect(await holdsAll(roles, { system: 'nats', destination: `${QUEUE}.send`, hanging: /^message hangs/ })).toBe('')
   })

@@ -1,17 +1,11 @@
 // What is told of Redis asked by node-redis: each form of a command, and what of it is shown.
-import { formatsInTurn, present, service, startPreloaded, type MissingServer, type Server } from '@afterspan/testing'
+import { formatsInTurn, sharedService, startPreloaded } from '@afterspan/testing'
 import { drawTrace, startOtlpSink } from 'afterspan/internal'
-import { afterAll, beforeAll, describe, expect } from 'vitest'
+import { describe, expect } from 'vitest'
 import { appFile, listening } from './app.ts'
 import { askInEachWay, type Way } from './ways.ts'
 
-let redis: Server | MissingServer
-beforeAll(async () => {
-  redis = await service('redis')
-})
-afterAll(async () => {
-  if (!('missing' in redis)) await redis.stop()
-})
+const redis = sharedService('redis')
 
 const NO_NUMBER = 'ERR value is not an integer or out of range'
 
@@ -72,7 +66,7 @@ describe('a service that asks Redis by node-redis', () => {
     'each command is one span of its request, without what the app stores, and the app hears what it hears without us',
     { cjs: appFile('node-redis-spans.cjs'), mjs: appFile('node-redis-spans.mjs') },
     async ({ app, node, context }) => {
-      const { port, url: REDIS_URL } = present(redis, context)
+      const { port, url: REDIS_URL } = redis(context)
       const sink = await startOtlpSink()
       const env = { REDIS_URL, OTEL_SERVICE_NAME: 'shop' }
       const child = startPreloaded({ app, node: node.path, sink, env })

@@ -1,5 +1,5 @@
-import { bothFormats, get, present, service, type MissingServer, type ServerOf } from '@afterspan/testing'
-import { afterAll, beforeAll, describe, expect } from 'vitest'
+import { bothFormats, get, sharedService } from '@afterspan/testing'
+import { describe, expect } from 'vitest'
 import { appFile } from './app.ts'
 import {
   holdsItsTongue,
@@ -12,20 +12,14 @@ import { startRoles } from './roles.ts'
 
 const QUEUE: QueueUnderTest = { system: 'pg-boss', destination: 'mail', hanging: /^job \{"hangs":true\}$/ }
 
-let postgres: ServerOf['postgres'] | MissingServer
-beforeAll(async () => {
-  postgres = await service('postgres')
-})
-afterAll(async () => {
-  if (!('missing' in postgres)) await postgres.stop()
-})
+const postgres = sharedService('postgres')
 
 describe('a service whose work goes to pg-boss', () => {
   bothFormats(
     'succeeded, failed, lost and recovered work stands in the receipt and in the request’s own trace',
     { cjs: appFile('pg-boss.cjs'), mjs: appFile('pg-boss.mjs') },
     async ({ app, node, context }) => {
-      const { url: DATABASE_URL } = present(postgres, context)
+      const { url: DATABASE_URL } = postgres(context)
       const roles = await startRoles({ app, node, env: { DATABASE_URL } })
       const worker = await roles.startReady('worker')
       await holdsWhatIsDone(roles, QUEUE)

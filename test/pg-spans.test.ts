@@ -1,17 +1,11 @@
 // What is told of PostgreSQL asked by pg: each form of a question, whose trace its callback runs in, and what is measured.
-import { bothFormats, get, present, service, startPreloaded, type MissingServer, type Server } from '@afterspan/testing'
+import { bothFormats, get, sharedService, startPreloaded } from '@afterspan/testing'
 import { drawTrace, startOtlpSink } from 'afterspan/internal'
-import { afterAll, beforeAll, describe, expect } from 'vitest'
+import { describe, expect } from 'vitest'
 import { appFile, listening } from './app.ts'
 import { askInEachWay, type Way } from './ways.ts'
 
-let postgres: Server | MissingServer
-beforeAll(async () => {
-  postgres = await service('postgres')
-})
-afterAll(async () => {
-  if (!('missing' in postgres)) await postgres.stop()
-})
+const postgres = sharedService('postgres')
 
 const one = (n: number): object => ({ rows: [{ one: n }] })
 const BAD = { error: 'column "nonsense" does not exist' }
@@ -160,7 +154,7 @@ describe('a service that asks PostgreSQL', () => {
     'each question is a span of its request, its callback runs there, and the app hears what it hears without us',
     { cjs: appFile('pg-spans.cjs'), mjs: appFile('pg-spans.mjs') },
     async ({ app, node, context }) => {
-      const { url: DATABASE_URL, port } = present(postgres, context)
+      const { url: DATABASE_URL, port } = postgres(context)
       const sink = await startOtlpSink()
       const child = startPreloaded({ app, node: node.path, sink, env: { DATABASE_URL, OTEL_SERVICE_NAME: 'shop' } })
       const url = await listening(child)

@@ -1,17 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import { bothFormats, nodesUnderTest, present, service, type MissingServer, type ServerOf } from '@afterspan/testing'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { bothFormats, nodesUnderTest, sharedService } from '@afterspan/testing'
+import { describe, expect, test } from 'vitest'
 import { appFile } from './app.ts'
 import { holdsAll, holdsItsTongue, holdsWhatIsDone, holdsWhatIsKilled } from './queue-conformance.ts'
 import { startRoles } from './roles.ts'
 
-let kafka: ServerOf['kafka'] | MissingServer
-beforeAll(async () => {
-  kafka = await service('kafka')
-})
-afterAll(async () => {
-  if (!('missing' in kafka)) await kafka.stop()
-})
+const kafka = sharedService('kafka')
 
 // Here is no handler that could fail: packages/async-tracker/test/integrations/platformatic-kafka.test.ts asks how a loop is left.
 describe('a service whose work goes through @platformatic/kafka', () => {
@@ -20,7 +14,7 @@ describe('a service whose work goes through @platformatic/kafka', () => {
     { cjs: appFile('platformatic-kafka.cjs'), mjs: appFile('platformatic-kafka.mjs') },
     async ({ app, node, context }) => {
       const topic = `mail-${randomUUID()}`
-      const roles = await startRoles({ app, node, env: { KAFKA: present(kafka, context).url, TOPIC: topic } })
+      const roles = await startRoles({ app, node, env: { KAFKA: kafka(context).url, TOPIC: topic } })
       const queue = { system: 'kafka', destination: topic, hanging: /^record hangs$/ }
       const worker = await roles.startReady('worker')
       await holdsWhatIsDone(roles, queue)
@@ -34,7 +28,7 @@ describe('a service whose work goes through @platformatic/kafka', () => {
     const roles = await startRoles({
       app: appFile('platformatic-kafka.cjs'),
       node: nodesUnderTest()[0]!,
-      env: { KAFKA: present(kafka, context).url, TOPIC: topic, LIBRARY: 'platformatic-kafka-oldest' },
+      env: { KAFKA: kafka(context).url, TOPIC: topic, LIBRARY: 'platformatic-kafka-oldest' },
     })
     expect(
       await holdsAll(roles, { system: 'kafka', destination: topic, hanging: /^record hangs$/ }, 'nothing fails'),

@@ -1,25 +1,17 @@
 // One ledger for several hosts. Each ledger folder is a host here: its own journals, its own patrol.
-import { get, nodesUnderTest, present, service, startPreloaded, tempDir } from '@afterspan/testing'
-import type { MissingServer, ServerOf } from '@afterspan/testing'
+import { get, nodesUnderTest, sharedService, startPreloaded, tempDir } from '@afterspan/testing'
 import { startOtlpSink } from 'afterspan/internal'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { appFile, listening, traceIdOf } from './app.ts'
 import { expectReceipt, toldTrace } from './receipts.ts'
 
-let jobs: ServerOf['postgres'] | MissingServer
-let ledger: ServerOf['postgres'] | MissingServer
-beforeAll(async () => {
-  jobs = await service('postgres')
-  ledger = await service('postgres')
-})
-afterAll(async () => {
-  for (const server of [jobs, ledger]) if (!('missing' in server)) await server.stop()
-})
+const jobs = sharedService('postgres')
+const ledger = sharedService('postgres')
 
 describe('a web service and its worker on two hosts, with one ledger', () => {
   test.for(nodesUnderTest())('Node $major', async (node, context) => {
-    const { url: DATABASE_URL } = present(jobs, context)
-    const store = present(ledger, context)
+    const { url: DATABASE_URL } = jobs(context)
+    const store = ledger(context)
     const sink = await startOtlpSink()
     const folders = { web: tempDir('ledger'), worker: tempDir('ledger') }
     const start = (role: keyof typeof folders, more: Record<string, string> = {}): ReturnType<typeof startPreloaded> =>

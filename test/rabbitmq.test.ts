@@ -1,13 +1,5 @@
-import {
-  bothFormats,
-  nodesUnderTest,
-  get,
-  present,
-  service,
-  type MissingServer,
-  type ServerOf,
-} from '@afterspan/testing'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { bothFormats, get, nodesUnderTest, sharedService } from '@afterspan/testing'
+import { describe, expect, test } from 'vitest'
 import { appFile } from './app.ts'
 import {
   holdsAll,
@@ -20,14 +12,8 @@ import {
 import { expectPieces, expectReceipt, toldTrace } from './receipts.ts'
 import { startRoles } from './roles.ts'
 
-let rabbitmq: ServerOf['rabbitmq'] | MissingServer
+const rabbitmq = sharedService('rabbitmq')
 let count = 0
-beforeAll(async () => {
-  rabbitmq = await service('rabbitmq')
-})
-afterAll(async () => {
-  if (!('missing' in rabbitmq)) await rabbitmq.stop()
-})
 
 const queueOf = (destination: string): QueueUnderTest => ({
   system: 'rabbitmq',
@@ -44,7 +30,7 @@ describe('a service whose work goes to RabbitMQ', () => {
     async ({ app, node, context }) => {
       const QUEUE = `mail${++count}`
       const queue = queueOf(QUEUE)
-      const roles = await startRoles({ app, node, env: { AMQP_URL: present(rabbitmq, context).url, QUEUE } })
+      const roles = await startRoles({ app, node, env: { AMQP_URL: rabbitmq(context).url, QUEUE } })
       const { admin, ask, sink, url, web } = roles
       const worker = await roles.startReady('worker')
       await holdsWhatIsDone(roles, queue)
@@ -108,7 +94,7 @@ describe('a service whose work goes to RabbitMQ', () => {
     const roles = await startRoles({
       app: appFile('rabbitmq.cjs'),
       node: nodesUnderTest()[0]!,
-      env: { AMQP_URL: present(rabbitmq, context).url, QUEUE, LIBRARY: 'amqplib-oldest' },
+      env: { AMQP_URL: rabbitmq(context).url, QUEUE, LIBRARY: 'amqplib-oldest' },
     })
     expect(await holdsAll(roles, queueOf(QUEUE))).toBe('')
   })

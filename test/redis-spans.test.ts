@@ -1,17 +1,11 @@
 // What is told of Redis asked by ioredis: each form of a command, and what of it is shown.
-import { formatsInTurn, present, service, startPreloaded, type MissingServer, type Server } from '@afterspan/testing'
+import { formatsInTurn, sharedService, startPreloaded } from '@afterspan/testing'
 import { drawTrace, startOtlpSink } from 'afterspan/internal'
-import { afterAll, beforeAll, describe, expect } from 'vitest'
+import { describe, expect } from 'vitest'
 import { appFile, listening } from './app.ts'
 import { askInEachWay, type Way } from './ways.ts'
 
-let redis: Server | MissingServer
-beforeAll(async () => {
-  redis = await service('redis')
-})
-afterAll(async () => {
-  if (!('missing' in redis)) await redis.stop()
-})
+const redis = sharedService('redis')
 
 const CLOSED = { error: 'Connection is closed.' }
 const NO_NUMBER = 'ERR value is not an integer or out of range'
@@ -133,7 +127,7 @@ describe('a service that asks Redis', () => {
     'each command is one span of its request, without what the app stores, and the app hears what it hears without us',
     { cjs: appFile('redis-spans.cjs'), mjs: appFile('redis-spans.mjs') },
     async ({ app, node, context }) => {
-      const { port } = present(redis, context)
+      const { port } = redis(context)
       const sink = await startOtlpSink()
       const env = { REDIS_PORT: String(port), OTEL_SERVICE_NAME: 'shop' }
       const child = startPreloaded({ app, node: node.path, sink, env })

@@ -1,27 +1,13 @@
 /* oxlint-disable vitest/expect-expect -- what they expect is what holdsAll expects */
 import { basename } from 'node:path'
-import {
-  bothFormats,
-  nodesUnderTest,
-  present,
-  service,
-  type FormatCase,
-  type MissingServer,
-  type ServerOf,
-} from '@afterspan/testing'
+import { bothFormats, nodesUnderTest, sharedService, type FormatCase } from '@afterspan/testing'
 import type { Receipt } from 'afterspan'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { appFile } from './app.ts'
 import { expectReceipt, settledReceipt, toldTrace } from './receipts.ts'
 import { startRoles } from './roles.ts'
 
-let redis: ServerOf['redis'] | MissingServer
-beforeAll(async () => {
-  redis = await service('redis')
-})
-afterAll(async () => {
-  if (!('missing' in redis)) await redis.stop()
-})
+const redis = sharedService('redis')
 
 describe('a service whose work goes to a Redis stream', () => {
   bothFormats(
@@ -40,7 +26,7 @@ describe('a service whose work goes to a Redis stream', () => {
 })
 
 async function holdsAll({ app, format, node, context }: FormatCase): Promise<void> {
-  const { port } = present(redis, context)
+  const { port } = redis(context)
   const STREAM = `${basename(app, `.${format}`)}-${format}-${node.major}`
   const TASK = { system: 'redis-streams', destination: STREAM, reader: 'mailers', confirmed: true }
   const roles = await startRoles({ app, node, env: { REDIS_PORT: String(port), STREAM } })
