@@ -38,7 +38,7 @@ export const healthOptions = {
   ),
   deadPoolMs: integer(
     'AFTERSPAN_HEALTH_DEAD_POOL',
-    'Milliseconds for which a pool must have given nothing to an app that wants something, until /livez asks for a restart; and only where a connection beside the pool works, twice, and the server sees none of the pool’s own at work.',
+    'Milliseconds for which a pool must have given nothing to an app that wants something, a client of ioredis no answer, or a consumer must have ended for good, until /livez asks for a restart; of a pool only where a connection beside it works, twice, and the server sees none of the pool’s own at work, of ioredis only where a new client works for as long.',
     60_000,
     { min: 1000, max: 3_600_000 },
   ),
@@ -54,7 +54,7 @@ export const healthOptions = {
   ),
   postgresqlStatement: text(
     'AFTERSPAN_HEALTH_POSTGRESQL_STATEMENT',
-    'A statement of your own that each PostgreSQL probe runs too, in a transaction that is rolled back, with a timeout for it and its locks: INSERT INTO health (at) VALUES (now()).',
+    'A statement of your own that the probe of each pool of pg runs too, in a transaction that is rolled back, with a timeout for it and its locks: INSERT INTO health (at) VALUES (now()).',
   ),
   consumerStuckMs: integer(
     'AFTERSPAN_HEALTH_CONSUMER_STUCK',
@@ -70,13 +70,13 @@ export const healthOptions = {
   ),
   queueWaiting: integer(
     'AFTERSPAN_HEALTH_QUEUE_WAITING',
-    'Jobs that may wait in a queue of BullMQ. 0: any number, it is only told.',
+    'Jobs that may wait in a queue of BullMQ or pg-boss. 0: any number, it is only told.',
     0,
     { min: 0, max: 1_000_000_000 },
   ),
   queueOldestMs: integer(
     'AFTERSPAN_HEALTH_QUEUE_OLDEST',
-    'Milliseconds for which the oldest job of a queue of BullMQ may wait. 0: for ever, it is only told.',
+    'Milliseconds for which the oldest job of a queue of BullMQ or pg-boss may wait. 0: for ever, it is only told.',
     900_000,
     { min: 0, max: 2_592_000_000 },
   ),
