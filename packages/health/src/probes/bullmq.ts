@@ -5,7 +5,7 @@ import { madeBy } from '../made-at.ts'
 import type { FoundProbe } from '../registry.ts'
 import { scrub } from '../scrub.ts'
 import { untilAborted } from '../until-aborted.ts'
-import { judgeQueue, type QueueAnswer, type QueueThresholds } from './queue-judgement.ts'
+import { judgeQueue, sick, type QueueAnswer, type QueueThresholds } from './queue-judgement.ts'
 
 /** Of BullMQ 5 and 6. */
 export interface Queue {
@@ -107,14 +107,7 @@ async function check(state: State, signal: AbortSignal, thresholds: QueueThresho
   const queue = state.ref.deref()
   if (!queue || queue.closing) return { status: 'pass' }
   try {
-    if (!state.flight) {
-      const flight = ask(queue, state.unlocked)
-      const land = (): void => {
-        if (state.flight === flight) state.flight = undefined
-      }
-      state.flight = flight
-      flight.then(land, land)
-    }
+    state.flight ??= ask(queue, state.unlocked).finally(() => (state.flight = undefined))
     const answer = await untilAborted(state.flight, signal)
     if (answer === 'late') return sick('timeout', 'the queue’s server did not answer within the deadline')
     return judgeQueue(answer, queue.name, thresholds)
@@ -160,8 +153,4 @@ async function countStalled(queue: Queue, unlocked: State['unlocked']): Promise<
   for (const id of unlocked.keys()) if (!without.has(id)) unlocked.delete(id)
   for (const id of without) if (!unlocked.has(id)) unlocked.set(id, now)
   return [...unlocked.values()].filter((since) => now - since >= STALLED_MS).length
-}
-
-function sick(code: string, reason: string): ProbeResult {
-  return { status: 'fail', code, cause: 'dependency', reason }
 }

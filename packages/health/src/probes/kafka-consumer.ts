@@ -3,6 +3,9 @@ import type { ProbeResult } from '@afterspan/core/internal'
 
 type Observed = NonNullable<ProbeResult['observed']>
 
+/** An app whose group joins is given so long until a broker that does not answer is one that does not. */
+export const JOINING_MS = 10_000
+
 export interface ConsumerOptions {
   /** Work in which nothing has moved for so long is stuck. */
   readonly stuckMs: number

@@ -2,6 +2,7 @@
 import { connect } from 'node:net'
 import type { ProbeResult } from '@afterspan/core/internal'
 import { networkCode } from '../codes.ts'
+import { scrub } from '../scrub.ts'
 
 export interface Partition {
   /** Less than 0: none. */
@@ -111,4 +112,20 @@ export function worse(one: ProbeResult, other: ProbeResult): ProbeResult {
   const [first, second] = rank[other.status] > rank[one.status] ? [other, one] : [one, other]
   const observed = { ...second.observed, ...first.observed }
   return Object.keys(observed).length > 0 ? { ...first, observed } : first
+}
+
+/** What a broker refuses, by the name that Kafka gives it. */
+export const PROTOCOL_CODES: Readonly<Record<string, string>> = {
+  CLUSTER_AUTHORIZATION_FAILED: 'no_permission',
+  GROUP_AUTHORIZATION_FAILED: 'no_permission',
+  ILLEGAL_SASL_STATE: 'auth_failed',
+  LEADER_NOT_AVAILABLE: 'offline_partitions',
+  SASL_AUTHENTICATION_FAILED: 'auth_failed',
+  TOPIC_AUTHORIZATION_FAILED: 'no_permission',
+  UNKNOWN_TOPIC_OR_PARTITION: 'topic_gone',
+}
+
+/** For the authorised body. */
+export function said(error: unknown): string {
+  return scrub(error instanceof Error ? error.message : String(error))
 }

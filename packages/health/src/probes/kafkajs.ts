@@ -2,10 +2,9 @@ import type { ModuleHook, ProbeResult } from '@afterspan/core/internal'
 import { networkCode } from '../codes.ts'
 import { madeBy } from '../made-at.ts'
 import type { FoundProbe } from '../registry.ts'
-import { scrub } from '../scrub.ts'
 import { untilAborted } from '../until-aborted.ts'
-import type { ConsumerOptions } from './kafka-consumer.ts'
-import { judgeTopics, Reachable, sick, worse } from './kafka-topics.ts'
+import { JOINING_MS, type ConsumerOptions } from './kafka-consumer.ts'
+import { judgeTopics, PROTOCOL_CODES, Reachable, said, sick, worse } from './kafka-topics.ts'
 import { ask, type Cluster } from './kafkajs-ask.ts'
 import { ConsumerWatch, type Emitting } from './kafkajs-consumer.ts'
 
@@ -47,8 +46,6 @@ const MOST_CLIENTS = 20
 const OWN_FRAMES = /[\\/]node_modules[\\/]kafkajs[\\/]|[\\/]afterspan[\\/]dist[\\/]bundle[\\/]/
 /** After a try that failed: then the app is taken to do without. */
 const GIVEN_UP_MS = 60_000
-/** An app whose group joins is given so long until a broker that does not answer is one that does not. */
-const JOINING_MS = 10_000
 
 /** Finds producers and consumers as they are connected, each by its own connections to the brokers. */
 export function kafkajsHook(
@@ -213,14 +210,7 @@ async function check(state: State, signal: AbortSignal, options: ConsumerOptions
 async function askBrokers(state: State, signal: AbortSignal): Promise<ProbeResult> {
   const { watch } = state
   try {
-    if (!state.flight) {
-      const flight = ask(state.cluster, state.reachable, !watch.isRunning)
-      const land = (): void => {
-        if (state.flight === flight) state.flight = undefined
-      }
-      state.flight = flight
-      flight.then(land, land)
-    }
+    state.flight ??= ask(state.cluster, state.reachable, !watch.isRunning).finally(() => (state.flight = undefined))
     const answer = await untilAborted(state.flight, signal)
     if (answer !== 'late') return judgeTopics(answer, state.role)
     if (watch.isJoining(JOINING_MS)) return { status: 'pass', observed: { checked: { value: 'joining' } } }
@@ -235,13 +225,7 @@ async function askBrokers(state: State, signal: AbortSignal): Promise<ProbeResul
 
 /** Of the protocol's names for its errors, and kafkajs's own. */
 const CODES: Readonly<Record<string, string>> = {
-  CLUSTER_AUTHORIZATION_FAILED: 'no_permission',
-  GROUP_AUTHORIZATION_FAILED: 'no_permission',
-  ILLEGAL_SASL_STATE: 'auth_failed',
-  LEADER_NOT_AVAILABLE: 'offline_partitions',
-  SASL_AUTHENTICATION_FAILED: 'auth_failed',
-  TOPIC_AUTHORIZATION_FAILED: 'no_permission',
-  UNKNOWN_TOPIC_OR_PARTITION: 'topic_gone',
+  ...PROTOCOL_CODES,
   KafkaJSConnectionClosedError: 'connection_lost',
   KafkaJSRequestTimeoutError: 'timeout',
   KafkaJSSASLAuthenticationError: 'auth_failed',
@@ -254,8 +238,4 @@ function codeOf(error: unknown): string {
   if (cause && cause !== error) return codeOf(cause)
   const inText = /\b(ECONNREFUSED|ECONNRESET|ENOTFOUND|ETIMEDOUT|EHOSTUNREACH)\b/.exec(said(error))?.[1]
   return inText ?? (/timeout/i.test(said(error)) ? 'timeout' : 'not_connected')
-}
-
-function said(error: unknown): string {
-  return scrub(error instanceof Error ? error.message : String(error))
 }

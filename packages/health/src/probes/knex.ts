@@ -5,6 +5,7 @@ import type { FoundProbe } from '../registry.ts'
 import { namesReplica } from '../replica.ts'
 import { untilAborted } from '../until-aborted.ts'
 import { KnexPoolWatch, type KnexConnection, type TarnPool } from './knex-pool.ts'
+import { withWaiters } from './pool-control.ts'
 import { judgeRefusal, judgeServer, sick, type Observed, type PostgresqlServer } from './postgresql-judgement.ts'
 import { QUESTION, type Row } from './postgresql-questions.ts'
 
@@ -24,7 +25,6 @@ interface KnexClient {
 type Initialise = ((this: KnexClient, ...args: unknown[]) => unknown) & { [SEEN]?: true }
 
 const SEEN = Symbol('afterspan.health')
-const LONG_WAIT_MS = 1000
 const OWN_FRAMES = /[\\/]node_modules[\\/](?:knex|tarn)[\\/]/
 
 /**
@@ -126,7 +126,7 @@ async function checkPool(given: Check): Promise<ProbeResult> {
     if (row === 'late') return sick('timeout', 'connected, but the server did not answer within the deadline', observed)
     const isPlain = state.question !== QUESTION
     const result = judgeServer(row, state, { observed, anotherIsWritable: given.anotherIsWritable, isPlain })
-    return result.status === 'pass' ? withWaiters(result, watch) : result
+    return result.status === 'pass' ? withWaiters(result, watch.oldestWaiterMs) : result
   } catch (error) {
     return judgeRefusal(error, state, { observed, isFull: watch.isFull })
   }
@@ -171,12 +171,6 @@ function late(watch: KnexPoolWatch, observed: Observed): ProbeResult {
   return watch.isFull
     ? sick('pool_exhausted', 'no connection became free within the deadline', observed, 'self_recoverable')
     : sick('timeout', 'no connection within the deadline', observed)
-}
-
-function withWaiters(result: ProbeResult, { oldestWaiterMs }: KnexPoolWatch): ProbeResult {
-  if (oldestWaiterMs < LONG_WAIT_MS) return result
-  const reason = `requests wait ${Math.round(oldestWaiterMs)} ms for a connection of the pool`
-  return { ...result, status: 'warn', code: 'pool_saturated', cause: 'self_recoverable', reason }
 }
 
 function counters(pool: TarnPool, { longestHeldMs, oldestWaiterMs, waiting }: KnexPoolWatch): Observed {

@@ -8,6 +8,7 @@ import { namesReplica } from '../replica.ts'
 import { scrub } from '../scrub.ts'
 import { experiment, MysqlHolders, type FindConnection } from './mysql-holders.ts'
 import { ask, borrow, isFull, type Done, type MysqlPool } from './mysql-pool.ts'
+import { withWaiters } from './pool-control.ts'
 import { heldObserved } from './pool-tickets.ts'
 
 type GetConnection = ((this: MysqlPool, done: Done) => unknown) & { [SEEN]?: true }
@@ -17,8 +18,6 @@ interface PoolPrototype {
 type Add = (probe: FoundProbe, madeAt: string | undefined) => unknown
 
 const SEEN = Symbol('afterspan.health')
-/** A request that waits this long for a connection while the probe gets one is no emergency, and no good sign. */
-const LONG_WAIT_MS = 1000
 const QUESTION = 'SELECT @@global.read_only AS read_only'
 const OWN_FRAMES = /[\\/]node_modules[\\/]mysql2[\\/]/
 const BORROWED = 'tracing:mysql2:pool:connect:start'
@@ -163,7 +162,7 @@ async function checkPool({ pool, its, state, signal, anotherIsWritable }: Check)
     if (row === 'late') return sick('timeout', 'connected, but the server did not answer within the deadline', observed)
     if (Number(row['read_only']) === 0) {
       state.wasWritable = true
-      return withWaiters({ status: 'pass', observed }, its)
+      return withWaiters({ status: 'pass', observed }, its.tickets.oldestWaiterMs())
     }
     // A pool that never could write, in an app that writes elsewhere or that asked for a replica, is as it is meant to be.
     if (!state.wasWritable && (state.hint || anotherIsWritable()))
@@ -173,14 +172,6 @@ async function checkPool({ pool, its, state, signal, anotherIsWritable }: Check)
     const message = error instanceof Error ? error.message : String(error)
     return sick(refusalCode(error, message), scrub(message), observed)
   }
-}
-
-/** What goes on, and will not for long. */
-function withWaiters(result: ProbeResult, { tickets }: MysqlHolders): ProbeResult {
-  const waitedMs = tickets.oldestWaiterMs()
-  if (waitedMs < LONG_WAIT_MS) return result
-  const reason = `requests wait ${Math.round(waitedMs)} ms for a connection of the pool`
-  return { ...result, status: 'warn', code: 'pool_saturated', cause: 'self_recoverable', reason }
 }
 
 function counters(pool: MysqlPool, its: MysqlHolders): Observed {

@@ -5,11 +5,11 @@ import { madeBy } from '../made-at.ts'
 import type { FoundProbe } from '../registry.ts'
 import { scrub } from '../scrub.ts'
 import { untilAborted } from '../until-aborted.ts'
-import { worstQueue, type QueueAnswer, type QueueThresholds } from './queue-judgement.ts'
+import { sick, worstQueue, type QueueAnswer, type QueueThresholds } from './queue-judgement.ts'
 
 /** Of pg-boss 12. */
 type Method = (this: Boss, ...args: unknown[]) => Promise<unknown>
-export interface Boss {
+interface Boss {
   getDb(): Db
 }
 interface Db {
@@ -235,8 +235,4 @@ function codeOf(error: unknown): string {
   const network = networkCode(error)
   if (network) return network
   return name === 'AbortError' || name === 'TimeoutError' || /timeout/i.test(String(message)) ? 'timeout' : 'error'
-}
-
-function sick(code: string, reason: string): ProbeResult {
-  return { status: 'fail', code, cause: 'dependency', reason }
 }

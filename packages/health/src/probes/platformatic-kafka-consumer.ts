@@ -90,10 +90,6 @@ export class StreamsWatch {
     })
   }
 
-  get isMember(): boolean {
-    return this.#isMember
-  }
-
   /** It waits for the others of its group: until then its connection gives no answers. */
   isJoining(forMs: number): boolean {
     return this.#isMember && this.#joinedAt === undefined && this.#now() - this.#joiningAt < forMs

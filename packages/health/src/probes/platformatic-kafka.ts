@@ -4,10 +4,9 @@ import { networkCode } from '../codes.ts'
 import { KnownClients } from '../known-clients.ts'
 import { madeBy } from '../made-at.ts'
 import type { FoundProbe } from '../registry.ts'
-import { scrub } from '../scrub.ts'
 import { untilAborted } from '../until-aborted.ts'
-import type { ConsumerOptions } from './kafka-consumer.ts'
-import { judgeTopics, sick, worse, type TopicsAnswer } from './kafka-topics.ts'
+import { JOINING_MS, type ConsumerOptions } from './kafka-consumer.ts'
+import { judgeTopics, PROTOCOL_CODES, said, sick, worse, type TopicsAnswer } from './kafka-topics.ts'
 import { Asking, MOST_TOPICS, type Apis, type Client } from './platformatic-kafka-ask.ts'
 import { StreamsWatch, type Consumer, type GroupOptions, type MessagesStream } from './platformatic-kafka-consumer.ts'
 
@@ -36,8 +35,6 @@ const INSTANCES = 'plt:kafka:instances'
 const GROUP = 'tracing:plt:kafka:consumer:group:start'
 const OWN_FRAMES =
   /[\\/]node_modules[\\/](?:@platformatic[\\/]kafka|platformatic-kafka[^\\/]*)[\\/]|[\\/]afterspan[\\/]dist[\\/]bundle[\\/]/
-/** An app whose group joins is given so long until a broker that does not answer is one that does not. */
-const JOINING_MS = 10_000
 
 /**
  * Finds producers and consumers as they are made, by the library's own channel, and asks each from its first use on: one that the app never
@@ -131,14 +128,7 @@ async function check(state: State, signal: AbortSignal, options: ConsumerOptions
 async function askBrokers(state: State, client: Client, signal: AbortSignal): Promise<ProbeResult> {
   const { watch } = state
   try {
-    if (!state.flight) {
-      const flight = ask(state, client)
-      const land = (): void => {
-        if (state.flight === flight) state.flight = undefined
-      }
-      state.flight = flight
-      flight.then(land, land)
-    }
+    state.flight ??= ask(state, client).finally(() => (state.flight = undefined))
     const answer = await untilAborted(state.flight, signal)
     if (answer !== 'late') return judgeTopics(answer, watch ? 'consumer' : 'producer')
     if (watch?.isJoining(JOINING_MS)) return { status: 'pass', observed: { checked: { value: 'joining' } } }
@@ -164,15 +154,9 @@ async function ask({ asking, watch, topics }: State, client: Client): Promise<To
 
 /** Of the protocol's names for its errors. */
 const CODES: Readonly<Record<string, string>> = {
-  CLUSTER_AUTHORIZATION_FAILED: 'no_permission',
-  GROUP_AUTHORIZATION_FAILED: 'no_permission',
-  ILLEGAL_SASL_STATE: 'auth_failed',
-  LEADER_NOT_AVAILABLE: 'offline_partitions',
+  ...PROTOCOL_CODES,
   PLT_KFK_AUTHENTICATION: 'auth_failed',
   PLT_KFK_TIMEOUT: 'timeout',
-  SASL_AUTHENTICATION_FAILED: 'auth_failed',
-  TOPIC_AUTHORIZATION_FAILED: 'no_permission',
-  UNKNOWN_TOPIC_OR_PARTITION: 'topic_gone',
 }
 
 function codeOf(error: unknown): string {
@@ -190,8 +174,4 @@ function specificCode(error: unknown, depth: number): string | undefined {
   if (String(message).startsWith('Unknown topic ')) return 'topic_gone'
   if (code === 'PLT_KFK_NETWORK' && /clos/i.test(String(message))) return 'connection_lost'
   return CODES[String(apiId)] ?? CODES[String(code)] ?? networkCode(error)
-}
-
-function said(error: unknown): string {
-  return scrub(error instanceof Error ? error.message : String(error))
 }

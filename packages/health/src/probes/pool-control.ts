@@ -5,6 +5,8 @@ import type { ProbeResult } from '@afterspan/core/internal'
 /** Fails of a pool, or of the way to its server; what the server itself refuses is no sign of either. */
 const DEAD: ReadonlySet<string | undefined> = new Set(['pool_exhausted', 'timeout', 'connection_lost'])
 const LEAST_PAUSE_MS = 2000
+/** A request that waits this long for a connection while the probe gets one is no emergency, and no good sign. */
+export const LONG_WAIT_MS = 1000
 /** Experiments in a row that must agree. */
 const AGREE = 2
 
@@ -93,4 +95,11 @@ export function isWedged(
   if (sent.length > 0 && server.pid !== server.own) return false
   const active = new Set<number | undefined>(server.active)
   return !sent.some(({ pid }) => active.has(pid))
+}
+
+/** What goes on, and will not for long. */
+export function withWaiters(result: ProbeResult, waitedMs: number): ProbeResult {
+  if (waitedMs < LONG_WAIT_MS) return result
+  const reason = `requests wait ${Math.round(waitedMs)} ms for a connection of the pool`
+  return { ...result, status: 'warn', code: 'pool_saturated', cause: 'self_recoverable', reason }
 }

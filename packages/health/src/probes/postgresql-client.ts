@@ -168,7 +168,8 @@ async function check(group: Group, signal: AbortSignal, anotherIsWritable: () =>
   // Between the app's own statements nothing is asked: in a transaction ours would be one of its.
   if (!group.flight && !idle) return { status: 'pass', observed: { ...observed, checked: { value: 'status' } } }
   try {
-    const row = await untilAborted(group.flight ?? ask(group, idle!.client), signal)
+    group.flight ??= ask(group, idle!.client).finally(() => (group.flight = undefined))
+    const row = await untilAborted(group.flight, signal)
     if (row === 'late') return sick('timeout', 'connected, but the server did not answer within the deadline', observed)
     return judgeServer(row, group, { observed, anotherIsWritable, isPlain: group.question !== QUESTION })
   } catch (error) {
@@ -190,11 +191,5 @@ function isIdle({ client, member }: { readonly client: BareClient; readonly memb
 }
 
 function ask(group: Group, client: BareClient): Promise<Row> {
-  const flight = client.query(group.question).then(({ rows }) => rows[0] ?? {})
-  const land = (): void => {
-    if (group.flight === flight) group.flight = undefined
-  }
-  group.flight = flight
-  flight.then(land, land)
-  return flight
+  return client.query(group.question).then(({ rows }) => rows[0] ?? {})
 }

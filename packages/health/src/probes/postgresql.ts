@@ -7,12 +7,18 @@ import { untilAborted } from '../until-aborted.ts'
 import { heldObserved } from './pool-tickets.ts'
 import { postgresqlClientHook } from './postgresql-client.ts'
 import { experiment } from './postgresql-control.ts'
-import { judgeServer, refusal, sick, type Observed } from './postgresql-judgement.ts'
+import { LONG_WAIT_MS } from './pool-control.ts'
+import {
+  judgeRefusal,
+  judgeServer,
+  refusal,
+  sick,
+  type Observed,
+  type PostgresqlServer,
+} from './postgresql-judgement.ts'
 import { PoolWatch, type PgClient, type PgPool } from './postgresql-pool.ts'
 import {
   areSlotsScarce,
-  NOT_UNDERSTOOD,
-  PLAIN_QUESTION,
   QUESTION,
   sentinelQuestion,
   SLOTS_QUESTION,
@@ -34,8 +40,6 @@ type Add = (probe: FoundProbe, madeAt: string | undefined) => unknown
 
 /** Slots of the server change slowly, and are asked of every instance of the app. */
 const SLOTS_EVERY_MS = 10_000
-/** A request that waits this long for a client while the probe gets one is no emergency, and no good sign. */
-const LONG_WAIT_MS = 1000
 const OWN_FRAMES = /[\\/]node_modules[\\/](?:pg|pg-pool|pg-native|pg-cursor)[\\/]/
 
 /** Of the pools, and of the clients that no pool has. */
@@ -113,16 +117,13 @@ function standIn(Pool: PoolConstructor, made: (pool: PgPool, madeAt: string | un
 /** By pool, and held by it alone: a pool that the app drops must go. */
 const watches = new WeakMap<PgPool, PoolWatch>()
 
-interface PoolState {
+interface PoolState extends PostgresqlServer {
   readonly ref: WeakRef<PgPool>
   question: string
   readonly sentinel: string
   slots: Slots | undefined
   /** Infinity: this server does not tell. */
   slotsAt: number
-  wasWritable: boolean
-  /** What its address or options say of being a replica. */
-  readonly hint: boolean
 }
 
 function isGone(state: PoolState): boolean {
@@ -193,10 +194,7 @@ function judge(answers: readonly Answer[], given: Check, observed: Observed): Pr
     return sick('timeout', 'connected, but the server did not answer within the deadline', observed)
   if (first?.kind !== 'rows') {
     const error = first?.kind === 'error' ? first.error : undefined
-    if (state.question !== QUESTION || !NOT_UNDERSTOOD.has((error as { code?: unknown } | null | undefined)?.code))
-      return refusal(error, { observed, isFull: isFull(pool) })
-    state.question = PLAIN_QUESTION
-    return { status: 'pass', observed }
+    return judgeRefusal(error, state, { observed, isFull: isFull(pool) })
   }
   const ofServer = judgeServer(first.row, state, {
     observed,

@@ -71,3 +71,8 @@ function observedOf(answer: QueueAnswer, name: string): NonNullable<ProbeResult[
     ...(stalled ? { stalled: count(stalled) } : {}),
   }
 }
+
+/** Of the server behind the queue. */
+export function sick(code: string, reason: string): ProbeResult {
+  return { status: 'fail', code, cause: 'dependency', reason }
+}
