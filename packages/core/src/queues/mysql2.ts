@@ -2,7 +2,7 @@
 // connection is read, which is in the context of whoever opened it, or of whoever gives a connection back.
 import { context, type Context } from '@opentelemetry/api'
 import { replaceMethod } from '../http/routes/framework.ts'
-import { callIn, keepContext } from './kept-context.ts'
+import { keepContext } from './kept-context.ts'
 
 interface Command {
   onResult?: unknown
@@ -11,7 +11,10 @@ interface Class {
   readonly prototype: object
 }
 
-const contexts = new WeakMap<object, Context>()
+type Run = (fn: (...args: any[]) => unknown, self: unknown, args: unknown[]) => unknown
+const run: Run = (fn, self, args) => fn.apply(self, args)
+/** Of a command: the context of who gave it, and `run` bound to that. It is called for each packet, so for each row. */
+const kept = new WeakMap<object, { readonly own: Context; runThere?: Run }>()
 
 /** `lib/commands/command.js`: what comes for a command is taken by it, and told to its listeners. */
 export function patchCommand(exports: Class): undefined {
@@ -20,8 +23,10 @@ export function patchCommand(exports: Class): undefined {
     'execute',
     (original) =>
       function (this: object, ...args) {
-        const own = contexts.get(this)
-        return own ? callIn(own, original, this, args) : original.apply(this, args)
+        const its = kept.get(this)
+        if (!its || its.own === context.active()) return original.apply(this, args)
+        its.runThere ??= context.bind(its.own, run)
+        return its.runThere(original, this, args)
       },
   )
 }
@@ -32,7 +37,7 @@ export function patchConnection(exports: Class): undefined {
     'addCommand',
     (original) =>
       function (this: unknown, command: Command, ...rest) {
-        contexts.set(command, context.active())
+        kept.set(command, { own: context.active() })
         // A connection that breaks tells it without `execute`.
         if (typeof command.onResult === 'function') command.onResult = keepContext(command.onResult)
         return original.call(this, command, ...rest)
