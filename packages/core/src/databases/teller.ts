@@ -34,7 +34,7 @@ export function asker(): Context | undefined {
 }
 
 /** Whatever was thrown: read without trusting it. */
-export function messageOf(error: unknown): string | undefined {
+function messageOf(error: unknown): string | undefined {
   try {
     return typeof error === 'object' && error !== null && 'message' in error ? String(error.message) : undefined
   } catch {

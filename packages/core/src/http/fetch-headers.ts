@@ -11,11 +11,8 @@ export interface FetchRequest {
  */
 export function dropOwnContext(request: FetchRequest): void {
   const { headers } = request
-  const fields = new Set(propagation.fields().map((field) => field.toLowerCase()))
-  const isContext = (name: unknown): boolean => {
-    const lower = typeof name === 'string' ? name.toLowerCase() : ''
-    return lower !== 'baggage' && fields.has(lower)
-  }
+  const own = (replaced ??= replacedHeaders())
+  const isContext = (name: unknown): boolean => typeof name === 'string' && own.has(name.toLowerCase())
   if (Array.isArray(headers)) {
     for (let at = headers.length - 2; at >= 0; at -= 2) if (isContext(headers[at])) headers.splice(at, 2)
   } else if (typeof headers === 'string' && headers !== '')
@@ -23,4 +20,11 @@ export function dropOwnContext(request: FetchRequest): void {
       .split('\r\n')
       .filter((line) => !isContext(line.slice(0, line.indexOf(':'))))
       .join('\r\n')
+}
+
+/** Known from the first request on: the propagator is set at the start. */
+let replaced: ReadonlySet<string> | undefined
+function replacedHeaders(): ReadonlySet<string> {
+  const names = propagation.fields().map((field) => field.toLowerCase())
+  return new Set(names.filter((name) => name !== 'baggage'))
 }

@@ -4,7 +4,7 @@ import { context, propagation, SpanKind, SpanStatusCode, trace, type Span, type 
 import { isTracingSuppressed } from '@opentelemetry/core'
 import type { ModuleHook } from '../contracts/module-hook.ts'
 import { describeException } from '../sdk/request-span.ts'
-import { GRPC_CODES } from './grpc-codes.ts'
+import { grpcCode } from './grpc-codes.ts'
 import { replaceMethod } from './routes/framework.ts'
 
 interface Metadata {
@@ -97,7 +97,7 @@ function followed(span: Span, make: () => Call): Call {
     throw error
   }
   call.once('status', ({ code, details }) => {
-    const name = GRPC_CODES[code] ?? String(code)
+    const name = grpcCode(code)
     span.setAttribute('rpc.response.status_code', name)
     if (code !== 0) {
       span.setAttribute('error.type', name)

@@ -6,7 +6,7 @@ import { ROOT_CONTEXT, type Context } from '@opentelemetry/api'
 import { suppressTracing } from '@opentelemetry/core'
 import { say } from '../diag.ts'
 import { bindLateListeners } from './late-listeners.ts'
-import { GRPC_CODES } from './grpc-codes.ts'
+import { grpcCode } from './grpc-codes.ts'
 import { makeRoom } from './listener-room.ts'
 import { OPEN, type Marked, type Open } from './open-request.ts'
 import { streamOutcome } from './outcome.ts'
@@ -110,7 +110,7 @@ function tellGrpcStatus(stream: Stream, open: Open): void {
   const said = sentTrailers?.['grpc-status'] ?? sentHeaders?.['grpc-status']
   if (said === undefined) return
   const code = Number(said)
-  const name = GRPC_CODES[code] ?? String(code)
+  const name = grpcCode(code)
   open.span.setAttribute('rpc.system.name', 'grpc')
   open.span.setAttribute('rpc.response.status_code', name)
   if (FAILED.has(name)) open.failure = name

@@ -1,4 +1,5 @@
 import { ServerResponse } from 'node:http'
+import type { TraceRef } from '../contracts/task.ts'
 import { OPEN, type Marked } from './open-request.ts'
 import { traceparentOf } from './request-attributes.ts'
 
@@ -16,11 +17,15 @@ export function writeTraceHeaders(of: object = ServerResponse.prototype): void {
   const value: StoreHeader = function (this: Marked, firstLine, headers) {
     const open = this[OPEN]
     if (open === undefined || isNamed(headers)) return store.call(this, firstLine, headers)
-    const trace = traceparentOf(open.ref)
-    const lines = `traceresponse: ${trace}\r\nserver-timing: traceparent;desc="${trace}"\r\n`
-    store.call(this, firstLine + lines, headers)
+    store.call(this, firstLine + traceLines(open.ref), headers)
   }
   Object.defineProperty(prototype, '_storeHeader', { value, writable: true, configurable: true, enumerable: false })
+}
+
+/** As they go over the wire, behind the status line. */
+export function traceLines(ref: TraceRef): string {
+  const trace = traceparentOf(ref)
+  return `traceresponse: ${trace}\r\nserver-timing: traceparent;desc="${trace}"\r\n`
 }
 
 /** Those that are set are by their names in small letters; those of `writeHead` are as the app wrote them. */

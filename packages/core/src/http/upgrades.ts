@@ -8,12 +8,13 @@ import { Server } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { context, ROOT_CONTEXT, type Context } from '@opentelemetry/api'
 import { suppressTracing } from '@opentelemetry/core'
+import type { TraceRef } from '../contracts/task.ts'
 import { nowMs } from '../sdk/time.ts'
 import { makeRoom } from './listener-room.ts'
 import { OPEN, openOf, type Marked, type Open } from './open-request.ts'
 import { abortOutcome } from './outcome.ts'
-import { traceparentOf } from './request-attributes.ts'
 import { CONNECTION_KEY, REQUEST_KEY } from './request-record.ts'
+import { traceLines } from './trace-headers.ts'
 
 const CONNECTION: unique symbol = Symbol('afterspan.connection')
 type Request = IncomingMessage & Marked
@@ -83,7 +84,7 @@ function watchAnswer({ enter, traceResponse }: UpgradeSettings, open: Open, sock
     if (args[0] === undefined || typeof args[0] === 'function' || (status && status < 200 && status !== 101)) return
     for (const undo of stop) undo()
     if (open.done) return
-    if (traceResponse && status === 101) args[0] = withTrace(args[0], traceparentOf(open.ref))
+    if (traceResponse && status === 101) args[0] = withTrace(args[0], open.ref)
     open.settle(open, 'sent', status)
     if (status !== undefined && status >= 300) return
     const { record } = open
@@ -138,9 +139,9 @@ function statusIn(chunk: unknown): number | undefined {
 }
 
 /** Behind the status line, as in every answer. */
-function withTrace(chunk: unknown, trace: string): unknown {
+function withTrace(chunk: unknown, ref: TraceRef): unknown {
   if (typeof chunk !== 'string' || /^traceresponse:/im.test(chunk)) return chunk
   const end = chunk.indexOf('\r\n') + 2
   if (end < 2) return chunk
-  return `${chunk.slice(0, end)}traceresponse: ${trace}\r\nserver-timing: traceparent;desc="${trace}"\r\n${chunk.slice(end)}`
+  return chunk.slice(0, end) + traceLines(ref) + chunk.slice(end)
 }
