@@ -22,6 +22,7 @@ export class RecordGroup {
     } catch {
       return false
     }
+    if (text.length > MOST_PAYLOAD_BYTES) return false // in UTF-8 it is no shorter
     const at = this.length
     const most = at + HEADER_BYTES + text.length * 3
     if (most > this.bytes.length) this.#grow(most)

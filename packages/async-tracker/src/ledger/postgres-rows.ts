@@ -153,7 +153,7 @@ export class PostgresRows {
   /** Of this folder. Of very many open ones some are looked at. */
   async oldestOpen(limit: number, since = 0): Promise<readonly TaskRow[]> {
     const some = (state: string): string =>
-      `(SELECT row FROM (SELECT row, spawned_at FROM afterspan.task WHERE folder = $1 AND state = '${state}' AND ('${state}' = 'running' OR spawned_at >= $3) LIMIT ${MOST_LOOKED_AT}) AS open ORDER BY spawned_at LIMIT $2)`
+      `(SELECT row FROM (SELECT row, spawned_at FROM afterspan.task WHERE folder = $1 AND state = '${state}'${state === 'running' ? '' : ' AND spawned_at >= $3'} LIMIT ${MOST_LOOKED_AT}) AS open ORDER BY spawned_at LIMIT $2)`
     return this.#rows([...OPEN_STATES].map(some).join(' UNION ALL '), [this.#folder, limit, since])
   }
 

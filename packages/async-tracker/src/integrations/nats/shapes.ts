@@ -26,7 +26,7 @@ export interface PubAck {
   readonly duplicate: boolean
 }
 export interface Client {
-  readonly nc: { isClosed(): boolean; isDraining(): boolean }
+  readonly nc: object
   /** In milliseconds, for what does not say how long it waits. */
   readonly timeout: number
   /** Of nats 2. */

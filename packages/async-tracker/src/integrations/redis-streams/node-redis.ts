@@ -3,7 +3,7 @@
 import { withoutTracing, type TaskKit } from '@afterspan/core/internal'
 import { createSteps, mayBe } from './following.ts'
 import type { Client, Command, CommandsQueue, NodeClient, NodeExports } from './shapes.ts'
-import { textOf } from './words.ts'
+import { isRedirect, textOf } from './words.ts'
 
 type Args = Parameters<CommandsQueue['addCommand']>[0]
 
@@ -89,7 +89,6 @@ function clientOf(queue: CommandsQueue): Client {
 }
 
 /** A cluster sends the same words again elsewhere: that is no new command. */
-const REDIRECTED = /^(?:MOVED|ASK|TRYAGAIN|CLUSTERDOWN) /
 const redirected = new WeakMap<Args, Command>()
 
 function createCommand(name: string, args: Args): Command {
@@ -108,7 +107,7 @@ function followed(command: Command, args: Args, sent: Promise<unknown>, chain: C
       return reply
     },
     (error: unknown) => {
-      if (error instanceof Error && REDIRECTED.test(error.message)) redirected.set(args, command)
+      if (error instanceof Error && isRedirect(error.message)) redirected.set(args, command)
       tell(command, error instanceof Error ? error : new Error(String(error)))
       throw error
     },

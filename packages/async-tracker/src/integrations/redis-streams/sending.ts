@@ -7,10 +7,7 @@ import type { Readers } from './readers.ts'
 import type { Removals } from './removing.ts'
 import { SYSTEM, type Command } from './shapes.ts'
 import { createTransactions, type Undone } from './transactions.ts'
-import { destinationOf, isTrimming, messageId, textOf } from './words.ts'
-
-/** A cluster sends the command again elsewhere, or a little later. */
-const REDIRECTED = /^(?:MOVED|ASK|TRYAGAIN|CLUSTERDOWN) /
+import { destinationOf, isRedirect, isTrimming, messageId, textOf } from './words.ts'
 
 type Ending = { readonly id: string } | Undone | { readonly instead: 'no_reader' }
 
@@ -80,7 +77,7 @@ function observeEnd(
     (error) => {
       const { message } = error as { readonly message?: unknown }
       const text = typeof message === 'string' ? message : ''
-      if (!REDIRECTED.test(text)) reject(error)
+      if (!isRedirect(text)) reject(error)
     },
     onQueued,
   )

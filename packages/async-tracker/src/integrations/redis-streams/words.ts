@@ -117,3 +117,8 @@ export function isBefore(id: string, other: string): boolean {
   const [otherMs = 0, otherN = 0] = other.split('-').map(Number)
   return ms < otherMs || (ms === otherMs && n < otherN)
 }
+
+/** A cluster has the command sent again elsewhere, or a little later. */
+export function isRedirect(message: string): boolean {
+  return /^(?:MOVED|ASK|TRYAGAIN|CLUSTERDOWN) /.test(message)
+}
