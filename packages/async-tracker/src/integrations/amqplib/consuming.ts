@@ -1,9 +1,9 @@
 // Both ways to get a message: consume() with a handler, get() by hand.
 import { types } from 'node:util'
-import type { TaskId } from '@afterspan/core/internal'
-import { createBag, isObject, taskOf, type Bag } from '../sending/bag.ts'
+import { runHandler, tellDropped, type Info, type Received } from '../running/message-handler.ts'
+import { createBag, isObject, taskOf } from '../sending/bag.ts'
 import { fateOf } from './deaths.ts'
-import { hold, type Delivery, type Info } from './deliveries.ts'
+import { hold, type Delivery } from './deliveries.ts'
 import { bagOf, deathsOf, deliveriesBefore, readerOf } from './headers.ts'
 import { nameOf, onCall, SYSTEM, type Channel, type Message, type Patch } from './shapes.ts'
 import { afterReject, noteDeaths } from './topology.ts'
@@ -22,7 +22,7 @@ export function patchConsume(patch: Patch): void {
     const tracked: Handler = (message) => {
       // null: the broker cancelled the consumer
       if (!isMessage(message)) return (handler as Handler)(message)
-      return runHandler(patch, self, { reading, message, run: () => (handler as Handler)(message) })
+      return runHandler(patch.kit, receive(patch, self, reading, message), () => (handler as Handler)(message))
     }
     return original.apply(self, args.with(1, tracked))
   })
@@ -35,8 +35,8 @@ export function patchGet(patch: Patch): void {
     const reading = readingOf(queue, options)
     const begin = (message: unknown): void => {
       if (!isMessage(message)) return
-      const { delivery, info, bag } = receive(patch, self, reading, message)
-      patch.kit.attempt(info, bag, () => delivery.ended).catch(() => {})
+      const { delivery, info, carrier } = receive(patch, self, reading, message)
+      patch.kit.attempt(info, carrier, () => delivery.ended).catch(() => {})
       delivery.handlerReturned()
     }
     if (typeof callback === 'function') {
@@ -55,60 +55,8 @@ export function patchGet(patch: Patch): void {
   })
 }
 
-interface Received {
-  readonly delivery: Delivery
-  readonly info: Info
-  readonly bag: Bag
-}
-
-function runHandler(
-  patch: Patch,
-  channel: Channel,
-  { reading, message, run }: { readonly reading: Reading; readonly message: Message; run(): unknown },
-): unknown {
-  const { delivery, info, bag } = receive(patch, channel, reading, message)
-  let result: unknown
-  let thrown: { readonly error: unknown } | undefined
-  const handle = (): Promise<void> => {
-    try {
-      result = run()
-    } catch (error) {
-      thrown = { error }
-      delivery.handlerFailed(error)
-      throw error
-    }
-    return delivery.ended
-  }
-  try {
-    patch.kit.attempt(info, bag, handle).catch(() => {})
-  } catch {
-    // the handler's own, thrown again below
-  }
-  if (thrown) throw thrown.error
-  return follow(delivery, info, result)
-}
-
-/** Nobody looks at what a handler returns: a rejection has to stay one that nobody handled. */
-function follow(delivery: Delivery, info: Info, result: unknown): unknown {
-  if (!types.isPromise(result)) {
-    delivery.handlerReturned()
-    return result
-  }
-  return result.then(
-    (value: unknown) => {
-      delivery.handlerReturned()
-      return value
-    },
-    (error: unknown) => {
-      info.isResultIgnored = true
-      delivery.handlerFailed(error)
-      throw error
-    },
-  )
-}
-
 /** The attempt that a message is. One that died elsewhere is other work: its task is told to have ended, and this run is its own. */
-function receive(patch: Patch, channel: Channel, { queue, isNoAck }: Reading, message: Message): Received {
+function receive(patch: Patch, channel: Channel, { queue, isNoAck }: Reading, message: Message): Received<Delivery> {
   const { kit, topology } = patch
   const carried = bagOf(message)
   const taskId = taskOf(carried)
@@ -124,15 +72,10 @@ function receive(patch: Patch, channel: Channel, { queue, isNoAck }: Reading, me
     isNoAck,
     afterReject: () => afterReject(topology, queue, message.fields.routingKey),
     onDropped: (error) => {
-      if (isSameWork && taskId) drop(patch, taskId, reader, error)
+      if (isSameWork && taskId) tellDropped(kit, taskId, reader, error)
     },
   })
-  return { delivery, info, bag: isSameWork ? carried : createBag() }
-}
-
-function drop({ kit }: Patch, taskId: TaskId, reader: string, error: unknown): void {
-  const { name, message } = error instanceof Error ? error : { name: 'Error', message: String(error) }
-  kit.settle(taskId, 'failed', 'threw', 'own_report', { type: name, message, reader })
+  return { delivery, info, carrier: isSameWork ? carried : createBag() }
 }
 
 function infoOf({ topology }: Patch, queue: string, message: Message): Info {

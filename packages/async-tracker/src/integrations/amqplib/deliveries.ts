@@ -1,24 +1,18 @@
 // Messages that a channel has handed out. Each is one attempt, which has two halves: what the handler does, and what the app
 // tells the broker. It is well when both are; a handler that works on after its ack can still fail, and nobody runs it again.
-import type { AttemptInfo } from '@afterspan/core/internal'
+import type { HandledDelivery, Info } from '../running/message-handler.ts'
 import type { Channel } from './shapes.ts'
 
 /** Of messages that nobody ever settles, the oldest are forgotten first. */
 const MOST_HELD = 10_000
 
-export type Info = { -readonly [K in keyof AttemptInfo]: AttemptInfo[K] }
-
-export interface Delivery {
-  /** For kit.attempt to wait for. */
-  readonly ended: Promise<void>
+export interface Delivery extends HandledDelivery {
   acked(): void
   /** It is in the queue again, and the app said that it is not done. */
   requeued(error: Error): void
   rejected(error: Error): void
   /** The channel is gone: what is not settled by now is in the queue again. */
   closed(): void
-  handlerReturned(): void
-  handlerFailed(error: unknown): void
 }
 export interface DeliveryPlan {
   readonly info: Info

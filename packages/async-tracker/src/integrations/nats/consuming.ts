@@ -1,9 +1,9 @@
 // All ways to get a message of a consumer: a callback, a loop, fetch() and next(), which is a loop that is left at once.
-import { types } from 'node:util'
 import { context, ROOT_CONTEXT } from '@opentelemetry/api'
-import type { Carrier, TaskId, TaskKit } from '@afterspan/core/internal'
+import type { TaskKit } from '@afterspan/core/internal'
+import { runHandler, tellDropped, type Info, type Received } from '../running/message-handler.ts'
 import { createBag, isObject, taskOf } from '../sending/bag.ts'
-import { createDelivery, type Delivery, type Info } from './deliveries.ts'
+import { createDelivery, type Delivery } from './deliveries.ts'
 import { headersCarrier } from './headers.ts'
 import { messageId } from './message-id.ts'
 import type { DeliveryOf } from './settling.ts'
@@ -109,54 +109,7 @@ export function followLoop(kit: TaskKit, consumer: Consumer, iterator: AsyncIter
   })
 }
 
-interface Received {
-  readonly delivery: Delivery
-  readonly info: Info
-  readonly carrier: Carrier
-}
-
-function runHandler(kit: TaskKit, { delivery, info, carrier }: Received, run: () => unknown): unknown {
-  let result: unknown
-  let thrown: { readonly error: unknown } | undefined
-  const handle = (): Promise<void> => {
-    try {
-      result = run()
-    } catch (error) {
-      thrown = { error }
-      delivery.handlerFailed(error)
-      throw error
-    }
-    return delivery.ended
-  }
-  try {
-    kit.attempt(info, carrier, handle).catch(() => {})
-  } catch {
-    // the handler's own, thrown again below
-  }
-  if (thrown) throw thrown.error
-  return follow(delivery, info, result)
-}
-
-/** Nobody looks at what a handler returns: a rejection has to stay one that nobody handled. */
-function follow(delivery: Delivery, info: Info, result: unknown): unknown {
-  if (!types.isPromise(result)) {
-    delivery.handlerReturned()
-    return result
-  }
-  return result.then(
-    (value: unknown) => {
-      delivery.handlerReturned()
-      return value
-    },
-    (error: unknown) => {
-      info.isResultIgnored = true
-      delivery.handlerFailed(error)
-      throw error
-    },
-  )
-}
-
-function receive(kit: TaskKit, consumer: Consumer, message: Message): Received {
+function receive(kit: TaskKit, consumer: Consumer, message: Message): Received<Delivery> {
   const config = consumer._info!.config!
   const carrier = headersCarrier(message.headers)
   const info = infoOf(message, config)
@@ -170,7 +123,7 @@ function receive(kit: TaskKit, consumer: Consumer, message: Message): Received {
       kit.attempt({ ...info, outcomeOf: () => undefined }, carrier, () => {})
     },
     onDropped: (error) => {
-      if (taskId) drop(kit, taskId, message.info.consumer, error)
+      if (taskId) tellDropped(kit, taskId, message.info.consumer, error)
     },
   })
   const all = config.ack_policy === 'all' ? openOf(consumer) : undefined
@@ -198,11 +151,6 @@ function keepOpen(all: Set<Held>, entry: Held): void {
   all.add(entry)
   const forget = (): void => void all.delete(entry)
   entry.delivery.ended.then(forget, forget)
-}
-
-function drop(kit: TaskKit, taskId: TaskId, reader: string, error: unknown): void {
-  const { name, message } = error instanceof Error ? error : { name: 'Error', message: String(error) }
-  kit.settle(taskId, 'failed', 'threw', 'own_report', { type: name, message, reader })
 }
 
 function infoOf({ info, subject }: Message, { max_deliver: most = -1 }: ConsumerConfig): Info {

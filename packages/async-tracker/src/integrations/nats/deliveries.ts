@@ -1,14 +1,10 @@
 // A message that a consumer has handed out is one attempt, which has two halves: what the handler does, and what the app answers.
 // It is well when the message is acknowledged and the handler, where one can be seen, is over. A message that nobody answers is
 // given out again when its time is up, be its handler at work or not.
-import type { AttemptInfo } from '@afterspan/core/internal'
 import { failureOf } from '../running/failure-of.ts'
+import type { HandledDelivery, Info } from '../running/message-handler.ts'
 
-export type Info = { -readonly [K in keyof AttemptInfo]: AttemptInfo[K] }
-
-export interface Delivery {
-  /** For kit.attempt to wait for. */
-  readonly ended: Promise<void>
+export interface Delivery extends HandledDelivery {
   acked(): void
   /** It will be delivered again, while deliveries are left. */
   givenBack(error: Error): void
@@ -16,8 +12,6 @@ export interface Delivery {
   terminated(error: Error): void
   /** The app asked for more time. */
   extended(): void
-  handlerReturned(): void
-  handlerFailed(error: unknown): void
 }
 export interface DeliveryPlan {
   readonly info: Info

@@ -1,5 +1,6 @@
 import type { AttemptInfo } from '@afterspan/core/internal'
 import { failureOf } from '../running/failure-of.ts'
+import type { Info } from '../running/message-handler.ts'
 import { isObject } from '../sending/bag.ts'
 import { SYSTEM, type Boss, type Job, type Patch } from './boss.ts'
 
@@ -64,11 +65,11 @@ export function hold({ held, find }: Patch, boss: Boss, job: Job, isByHand = fal
   return attempt
 }
 
-type Info = { -readonly [K in keyof AttemptInfo]: AttemptInfo[K] } & { outcome?: 'failed' | 'cancelled' | undefined }
+type HeldInfo = Info & { outcome?: 'failed' | 'cancelled' | undefined }
 
 /** A job has its retry limit only where the app asked for metadata, and until 12.35 its retry count too. */
-function infoOf(job: Job): Info {
-  const info: Info = {
+function infoOf(job: Job): HeldInfo {
+  const info: HeldInfo = {
     system: SYSTEM,
     destination: job.name,
     name: job.name,
@@ -82,7 +83,7 @@ function infoOf(job: Job): Info {
 }
 
 /** Asking each time would cost more than the job; so only of a failure it is asked whether it is the last. pg-boss may have decided already. */
-function complete(info: Info, row: Job): void {
+function complete(info: HeldInfo, row: Job): void {
   info.attempt ||= Number(row['retryCount']) + 1
   info.maxAttempts = Number(row['retryLimit']) + 1
   if (row['state'] === 'cancelled') info.outcome = 'cancelled'
