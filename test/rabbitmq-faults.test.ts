@@ -38,8 +38,8 @@ afterAll(async () => {
 })
 
 /** Ends with its test. */
-async function worker(queues: string): Promise<PreloadedApp> {
-  const started = roles!.start('worker', { QUEUES: queues })
+async function worker(queues: string, role = 'worker'): Promise<PreloadedApp> {
+  const started = roles!.start(role, { QUEUES: queues })
   workers.push(started)
   await started.waitForLine(/^ready$/)
   return started
@@ -131,6 +131,16 @@ describe('a message', () => {
       reader: 'stock',
       attempts: [],
     })
+  })
+
+  test('that was rejected, and came back by a way that its worker had not declared, stayed failed', async () => {
+    await worker('returning', 'stranger')
+    const traceId = await publish({ key: 'returning', body: 'fails at first' })
+    const attempts = [
+      { state: 'retrying', reason: 'rejected' },
+      { n: 2, state: 'succeeded' },
+    ]
+    await expectTask(traceId, 'kept', { state: 'succeeded', flags: { recovered: true, conflict: false }, attempts })
   })
 
   test('that nobody ever picks up, or whose queue is deleted under it, is never said to be done', async () => {

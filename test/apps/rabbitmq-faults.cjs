@@ -1,4 +1,5 @@
-// A web service that publishes whatever it is asked to, and a worker of the queues in QUEUES that does what a message says.
+// A web service that publishes whatever it is asked to, and a worker of the queues in QUEUES that does what a message says. As a
+// stranger it has declared none of them.
 const { connect } = require('amqplib')
 const express = require('express')
 
@@ -11,6 +12,8 @@ async function declare(channel) {
   await channel.assertQueue('brief', { ...toDead, messageTtl: 100 })
   await channel.assertQueue('few', { ...toDead, arguments: { 'x-queue-type': 'quorum', 'x-delivery-limit': 1 } })
   await channel.assertQueue('spare')
+  await channel.assertQueue('returning', { deadLetterExchange: '', deadLetterRoutingKey: 'waiting' })
+  await channel.assertQueue('waiting', { messageTtl: 50, deadLetterExchange: '', deadLetterRoutingKey: 'returning' })
   await channel.assertExchange('spares', 'fanout')
   await channel.bindQueue('spare', 'spares', '')
   await channel.assertExchange('orders', 'topic', { alternateExchange: 'spares' })
@@ -29,6 +32,7 @@ async function work(channel, queues) {
       console.log(`${queue} has ${how}`)
       if (how === 'kills' && queue === 'few') return process.kill(process.pid, 'SIGKILL')
       if (how === 'fails in stock' && queue === 'stock') return channel.reject(message, false)
+      if (how === 'fails at first' && !message.properties.headers['x-death']) return channel.reject(message, false)
       if (how === 'once more' && !message.fields.redelivered) return channel.nack(message)
       channel.ack(message)
     })
@@ -57,7 +61,7 @@ async function start() {
   connection.on('error', () => console.log('cut'))
   const channel = await connection.createChannel()
   channel.on('error', () => {})
-  await declare(channel)
+  if (ROLE !== 'stranger') await declare(channel)
   if (ROLE === 'web') await serve(connection)
   else await work(channel, QUEUES.split(','))
 }

@@ -65,6 +65,8 @@ export interface AttemptFacts {
   readonly reader?: string
   /** The broker took it from the runs before. */
   readonly isTakeover?: true
+  /** The broker gave it back: failures before it were none for good. */
+  readonly isReturn?: true
   /** Its message carried no context, and it was taken for a task of its own: this one, in a trace of its own. See joining.ts. */
   readonly joinedFrom?: TaskId
   /** By its own report. */
@@ -202,7 +204,7 @@ function spawn(facts: TaskFacts, event: EventOf<'spawned'>, by: string): TaskFac
 
 function start(facts: TaskFacts, event: EventOf<'started'>, by: string): TaskFacts {
   if (facts.attempts.some((attempt) => attempt.spanId === event.spanId)) return facts
-  const { at, attempt, spanId, maxAttempts, messageId, reader, isTakeover, description, origin } = event
+  const { at, attempt, spanId, maxAttempts, messageId, reader, isTakeover, isReturn, description, origin } = event
   const started: AttemptFacts = {
     spanId,
     n: attempt,
@@ -212,6 +214,7 @@ function start(facts: TaskFacts, event: EventOf<'started'>, by: string): TaskFac
     ...(messageId ? { messageId } : {}),
     ...(reader ? { reader } : {}),
     ...(isTakeover ? { isTakeover } : {}),
+    ...(isReturn ? { isReturn } : {}),
   }
   return {
     ...facts,

@@ -1,7 +1,7 @@
 import type { AttemptRecord, EpochMs, TaskRecord, WorkerRef } from '@afterspan/core/internal'
 import type { AttemptFacts, TaskFacts } from './task-facts.ts'
 import { isUnheard } from './task-silence.ts'
-import { deriveState, isRunning, OPEN_STATES } from './task-state.ts'
+import { deriveState, isRetried, isRunning, OPEN_STATES } from './task-state.ts'
 
 /** What a record needs beside the task's own facts. */
 export interface RecordContext {
@@ -88,7 +88,7 @@ function toAttempt(
   const state = end
     ? end.state === 'released'
       ? 'enqueued'
-      : end.state === 'failed' && end.willRetry
+      : isRetried(attempt, attempts)
         ? 'retrying'
         : end.state
     : lost

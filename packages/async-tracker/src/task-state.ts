@@ -22,7 +22,7 @@ export const TRANSITIONS: Readonly<Record<TaskState, readonly TaskState[]>> = {
   running: ['succeeded', 'retrying', 'failed', 'cancelled', 'lost', 'enqueued'],
   retrying: ['running', 'succeeded', 'failed', 'cancelled', 'lost'],
   succeeded: [],
-  failed: ['cancelled'],
+  failed: ['cancelled', 'running'],
   cancelled: [],
   lost: ['running', 'succeeded', 'failed', 'cancelled', 'enqueued', 'retrying'],
 }
@@ -54,12 +54,27 @@ interface Terminal {
 /** Ends that are final, the earliest first. */
 function terminalsOf({ attempts, ends }: TaskFacts): Terminal[] {
   const all: Terminal[] = []
-  for (const { end } of attempts) {
-    if (!end || end.state === 'released' || (end.state === 'failed' && end.willRetry)) continue
+  for (const attempt of attempts) {
+    const { end } = attempt
+    if (!end || end.state === 'released' || isRetried(attempt, attempts)) continue
     all.push({ state: end.state, at: end.at, ...(end.reason ? { reason: end.reason } : {}) })
   }
-  for (const end of ends) if (end.state !== 'lost') all.push({ state: end.state, at: end.at, reason: end.reason })
+  const returnedAt = attempts.findLast(({ isReturn }) => isReturn)?.startedAt ?? -Infinity
+  for (const end of ends) {
+    if (end.state === 'lost' || (end.state === 'failed' && end.at <= returnedAt)) continue
+    all.push({ state: end.state, at: end.at, reason: end.reason })
+  }
   return all.sort((a, b) => a.at - b.at || (a.state < b.state ? -1 : a.state > b.state ? 1 : 0))
+}
+
+/** It failed, and was to be tried again: by its own word, or since the broker brought it back. */
+export function isRetried(attempt: AttemptFacts, attempts: readonly AttemptFacts[]): boolean {
+  return attempt.end?.state === 'failed' && (attempt.end.willRetry === true || hasReturned(attempt, attempts))
+}
+
+function hasReturned(attempt: AttemptFacts, attempts: readonly AttemptFacts[]): boolean {
+  const later = attempts.slice(attempts.indexOf(attempt) + 1)
+  return later.some(({ isReturn, reader }) => isReturn && reader === attempt.reader)
 }
 
 function openState({
@@ -94,12 +109,16 @@ function lostEnd(ends: TaskFacts['ends'], attempts: readonly AttemptFacts[]): Lo
   return latest
 }
 
-/** Lost once, and then an attempt that is not the lost one; or the lost one itself spoke after all. */
+/** Lost once, and then an attempt that is not the lost one; or the lost one itself spoke after all. Or it counted as failed, and came back. */
 function isRecovered({ attempts, ends }: TaskFacts): boolean {
   for (const end of ends)
     if (end.state === 'lost' && attempts.some((a) => end.reason === 'never_enqueued' || a.startedAt > end.at))
       return true
-  return attempts.some((a, i) => a.lost !== undefined && (a.end !== undefined || i < attempts.length - 1))
+  return attempts.some(
+    (a, i) =>
+      (a.lost !== undefined && (a.end !== undefined || i < attempts.length - 1)) ||
+      (a.end?.state === 'failed' && !a.end.willRetry && hasReturned(a, attempts)),
+  )
 }
 
 /** Neither ended nor lost, nor given to others by the broker while it said nothing. It may speak after all, and then it had run all the time. */

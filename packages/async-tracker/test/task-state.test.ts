@@ -263,6 +263,19 @@ describe('flags', () => {
     expect(after(taken, done)).toMatchObject({ state: 'succeeded', duplicate: false, recovered: false })
     expect(after(taken, done, tell(WORKER, succeeded(11, 1)))).toMatchObject({ state: 'succeeded', duplicate: true })
   })
+  test('what counted as failed, and was given back by the broker, was to be tried again', () => {
+    const rejected = [...RUNNING, ...tell(WORKER, failed(4, 1)), ...tell(WORKER, settledFailed(4, { reason: 'threw' }))]
+    const back = tell(OTHER_WORKER, started(9, 2, { isReturn: true }))
+    expect(after(rejected)).toMatchObject({ state: 'failed', recovered: false })
+    expect(after(rejected, back)).toMatchObject({ state: 'running', recovered: true, conflict: false })
+    const done = tell(OTHER_WORKER, succeeded(10, 2))
+    expect(after(rejected, back, done)).toMatchObject({ state: 'succeeded', conflict: false, duplicate: false })
+    expect(after(back, done, rejected)).toMatchObject({ state: 'succeeded', conflict: false })
+    expect(after(rejected, back, tell(OTHER_WORKER, failed(10, 2)))).toMatchObject({ state: 'failed', settledAt: 10 })
+    // That of another queue is another's.
+    const other = tell(OTHER_WORKER, started(9, 2, { isReturn: true, reader: 'stock' }))
+    expect(after(rejected, other)).toMatchObject({ state: 'failed' })
+  })
   test('an attempt that begins in the millisecond in which the last one ended is no duplicate', () => {
     const told = [...RUNNING, ...tell(WORKER, failed(4, 1, { willRetry: true })), ...tell(OTHER_WORKER, started(4, 2))]
     expect(deriveState(factsOf(told))).toMatchObject({ state: 'running', duplicate: false })

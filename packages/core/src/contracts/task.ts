@@ -136,6 +136,8 @@ export interface TaskStarted extends TaskFact<'started'> {
   readonly reader?: string
   /** Earlier runs of it that say no more are over: the broker took it from them. */
   readonly isTakeover?: true
+  /** The broker says that it has given it back: what failed before, for good as it seemed, was to be tried again. */
+  readonly isReturn?: true
   /** So that a task whose spawn nobody saw still has a name and a trace. */
   readonly description?: TaskDescription
   readonly origin?: TraceRef

@@ -61,6 +61,7 @@ export function start(deps: KitDeps, info: AttemptInfo, carrier: Carrier): Attem
     ...(messageId ? { messageId } : {}),
     ...(reader ? { reader } : {}),
     ...(info.isTakeover ? { isTakeover: true } : {}),
+    ...(info.isReturn ? { isReturn: true } : {}),
   })
   return { taskId, span, active, info, attempt }
 }

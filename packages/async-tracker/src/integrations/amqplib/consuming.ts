@@ -6,7 +6,7 @@ import { fateOf } from './deaths.ts'
 import { hold, type Delivery } from './deliveries.ts'
 import { bagOf, deathsOf, deliveriesBefore, readerOf } from './headers.ts'
 import { nameOf, onCall, SYSTEM, type Channel, type Message, type Patch } from './shapes.ts'
-import { afterReject, noteDeaths } from './topology.ts'
+import { afterReject, isBack, noteDeaths } from './topology.ts'
 
 type Handler = (message: Message | null) => unknown
 interface Reading {
@@ -67,6 +67,7 @@ function receive(patch: Patch, channel: Channel, { queue, isNoAck }: Reading, me
   if (ended && taskId) kit.settle(taskId, 'failed', ended, 'broker', { reader })
   const info = infoOf(patch, queue, message)
   info.reader = isSameWork ? reader : queue
+  if (isSameWork && isBack(queue, deaths)) info.isReturn = true
   const delivery = hold(channel, message.fields.deliveryTag, {
     info,
     isNoAck,

@@ -47,8 +47,12 @@ export function patchTopology(patch: Patch): void {
 
 /** What a message shows that comes out of a queue. */
 export function noteDeaths({ returning }: Topology, queue: string, deaths: readonly Death[]): void {
-  const isBack = deaths.some((death) => death.queue === queue && death.reason === 'rejected')
-  if (isBack && returning.size < MOST_QUEUES) returning.add(queue)
+  if (isBack(queue, deaths) && returning.size < MOST_QUEUES) returning.add(queue)
+}
+
+/** Whether it was rejected in this queue before, and has come back to it. */
+export function isBack(queue: string, deaths: readonly Death[]): boolean {
+  return deaths.some((death) => death.queue === queue && death.reason === 'rejected')
 }
 
 function describe(options: unknown): Queue {
