@@ -414,7 +414,11 @@ describe('running', () => {
     const handler = (): Promise<void> => promise
     await boss.work(name, { pollingIntervalSeconds: 0.5 }, handler as never)
     await fake.until(() => hasEnded(runs[0]))
-    expect(runs[0]).toMatchObject({ state: 'failed', error: { code: 'expired', message: /exceeded 1s/ } })
+    expect(runs[0]).toMatchObject({
+      state: 'failed',
+      info: { failedAs: 'expired' },
+      error: { code: 'expired', message: /exceeded 1s/ },
+    })
     resolve()
     await boss.offWork(name)
     expect(runs).toMatchObject([{ state: 'failed' }])

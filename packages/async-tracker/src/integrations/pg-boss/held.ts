@@ -55,7 +55,10 @@ export function hold({ held, find }: Patch, boss: Boss, job: Job, isByHand = fal
     },
     giveUp(error) {
       const tell = (): void => {
-        if (close()) reject(error)
+        if (!close()) return
+        // Of several allowed runs the last: its retries are used up.
+        if (isExpiry(error) && info.maxAttempts === 1) info.failedAs = 'expired'
+        reject(error)
       }
       learn().then(tell, () => {})
     },
@@ -88,6 +91,10 @@ function complete(info: HeldInfo, row: Job): void {
   info.maxAttempts = Number(row['retryLimit']) + 1
   if (row['state'] === 'cancelled') info.outcome = 'cancelled'
   else if (row['state'] === 'failed' && info.attempt < info.maxAttempts) info.outcome = 'failed'
+}
+
+function isExpiry(error: unknown): boolean {
+  return isObject(error) && error['code'] === 'expired'
 }
 
 /** What fail() was given, without anything of the payload that it may hold. */
