@@ -1,5 +1,6 @@
 // Who waits for a connection of a pool of mysql2, and who holds one; and whether a restart would help a pool that gives none.
-import { isWedged, PoolControl, type HeldClient } from './pool-control.ts'
+import { within } from '../within.ts'
+import { CONTROL_MS, isWedged, PoolControl, type HeldClient } from './pool-control.ts'
 import { PoolTickets, type LongestHeld, type Ticket } from './pool-tickets.ts'
 import type { Done, MysqlConnection, MysqlPool } from './mysql-pool.ts'
 
@@ -9,7 +10,6 @@ type Connect = new (options: { readonly config: unknown }) => MysqlConnection & 
 }
 export type FindConnection = () => Connect | undefined
 
-const CONTROL_MS = 2000
 /** One row at least: that of the question itself. */
 const QUESTION = `SELECT id, CONNECTION_ID() AS own FROM information_schema.processlist WHERE command <> 'Sleep'`
 
@@ -69,10 +69,6 @@ export async function experiment(pool: MysqlPool, find: FindConnection): Promise
   if (!Connection || !config) return false
   const connection = new Connection({ config: Object.create(config, { pool: { value: undefined } }) })
   connection.on('error', () => {})
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error('late')), CONTROL_MS).unref()
-  })
   const answer = new Promise<boolean>((resolve, reject) => {
     connection.query(QUESTION, (error, rows) => {
       if (error) return reject(error as Error)
@@ -83,9 +79,8 @@ export async function experiment(pool: MysqlPool, find: FindConnection): Promise
     })
   })
   try {
-    return await Promise.race([answer, late])
+    return await within(answer, CONTROL_MS)
   } finally {
-    clearTimeout(timer)
     connection.destroy()
     connection.stream?.destroy?.()
   }

@@ -4,6 +4,8 @@ import type { ProbeResult } from '@afterspan/core/internal'
 
 /** Fails of a pool, or of the way to its server; what the server itself refuses is no sign of either. */
 const DEAD: ReadonlySet<string | undefined> = new Set(['pool_exhausted', 'timeout', 'connection_lost'])
+/** So long one experiment may take. */
+export const CONTROL_MS = 2000
 const LEAST_PAUSE_MS = 2000
 /** A request that waits this long for a connection while the probe gets one is no emergency, and no good sign. */
 export const LONG_WAIT_MS = 1000

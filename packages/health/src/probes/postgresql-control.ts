@@ -1,8 +1,8 @@
 // The control experiment for a pool of pg.
-import { isWedged, type HeldClient } from './pool-control.ts'
+import { within } from '../within.ts'
+import { CONTROL_MS, isWedged, type HeldClient } from './pool-control.ts'
 import type { PgClient, PgPool } from './postgresql-pool.ts'
 
-const CONTROL_MS = 2000
 const QUESTION =
   'select pg_backend_pid() as own, array(select pid from pg_stat_activity where state = $$active$$) as active'
 
@@ -12,10 +12,6 @@ export async function experiment(pool: PgPool): Promise<boolean> {
   if (!Client) return false
   const client = new Client(pool.options)
   client.on('error', () => {})
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error('late')), CONTROL_MS).unref()
-  })
   const answer = (async (): Promise<boolean> => {
     await client.connect()
     client.unref?.()
@@ -25,11 +21,9 @@ export async function experiment(pool: PgPool): Promise<boolean> {
     const held = (pool._clients ?? []).filter((each) => !idle.has(each)).map(heldClient)
     return isWedged(held, { pid: client.processID ?? undefined, own, active })
   })()
-  answer.catch(() => {})
   try {
-    return await Promise.race([answer, late])
+    return await within(answer, CONTROL_MS)
   } finally {
-    clearTimeout(timer)
     client.connection?.stream?.destroy?.()
   }
 }

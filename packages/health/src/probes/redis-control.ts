@@ -1,6 +1,7 @@
 // Would a restart help? Clients of ioredis that have given nothing for long are compared with a new one, made as theirs: only where that
 // works, and has for as long, is the fault this process's. A client that waits for its next try has had that time too.
 import type { ProbeResult } from '@afterspan/core/internal'
+import { within } from '../within.ts'
 import type { RedisClient } from './redis-client.ts'
 
 /** Made and not yet connected. */
@@ -69,20 +70,14 @@ function isSilent({ status, code, observed }: ProbeResult): boolean {
 export async function experiment(make: () => Fresh, key: string): Promise<void> {
   const fresh = make()
   fresh.on('error', () => {})
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error('late')), CONTROL_MS).unref()
-  })
   const answer = (async (): Promise<void> => {
     await fresh.connect()
     await fresh.set(key, 'control', 'PX', TTL_MS)
     await fresh.del(key)
   })()
-  answer.catch(() => {})
   try {
-    await Promise.race([answer, late])
+    await within(answer, CONTROL_MS)
   } finally {
-    clearTimeout(timer)
     fresh.disconnect()
   }
 }

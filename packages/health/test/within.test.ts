@@ -1,0 +1,25 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { within } from '../src/within.ts'
+
+beforeEach(() => void vi.useFakeTimers())
+afterEach(() => void vi.useRealTimers())
+
+test('what the work comes to is what comes of it, and no timer is left', async () => {
+  await expect(within(Promise.resolve(7), 1000)).resolves.toBe(7)
+  await expect(within(Promise.reject(new Error('no')), 1000)).rejects.toThrow('no')
+  expect(vi.getTimerCount()).toBe(0)
+})
+
+test('work that takes longer is late, and its rejection after that is nobody’s', async () => {
+  const { promise, reject } = Promise.withResolvers<number>()
+  const unhandled = vi.fn()
+  process.once('unhandledRejection', unhandled)
+  const told = expect(within(promise, 1000)).rejects.toThrow('late')
+  await vi.advanceTimersByTimeAsync(1000)
+  await told
+  reject(new Error('after all'))
+  vi.useRealTimers()
+  await new Promise(setImmediate)
+  process.off('unhandledRejection', unhandled)
+  expect(unhandled).not.toHaveBeenCalled()
+})
