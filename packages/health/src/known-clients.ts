@@ -15,13 +15,17 @@ export class KnownClients<Client> {
     this.#onRejected = onRejected
   }
 
-  /** Whether there was room for it. */
+  /** Whether it is one of them now: there was room for it, or it was one already. */
   add(client: Client): boolean {
     for (const each of this.#all) if (this.#isGone(each)) this.#all.delete(each)
-    const isRoom = this.#all.size < MOST
+    const isRoom = this.#all.has(client) || this.#all.size < MOST
     if (isRoom) this.#all.add(client)
     else this.#onRejected(`there are ${MOST} ${this.#what} already`)
     return isRoom
+  }
+
+  [Symbol.iterator](): Iterator<Client> {
+    return this.#all.values()
   }
 
   /** Whether another of them is so. */

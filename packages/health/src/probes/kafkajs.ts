@@ -1,5 +1,6 @@
 import type { ModuleHook, ProbeResult } from '@afterspan/core/internal'
 import { networkCode } from '../codes.ts'
+import { KnownClients } from '../known-clients.ts'
 import { madeBy } from '../made-at.ts'
 import type { FoundProbe } from '../registry.ts'
 import { untilAborted } from '../until-aborted.ts'
@@ -41,7 +42,6 @@ interface State {
 
 /** import and require may both bring a class, and others may have wrapped its methods in between. */
 const watched = new WeakSet<object>()
-const MOST_CLIENTS = 20
 /** The integration of kafkajs may be called before this. */
 const OWN_FRAMES = /[\\/]node_modules[\\/]kafkajs[\\/]|[\\/]afterspan[\\/]dist[\\/]bundle[\\/]/
 /** After a try that failed: then the app is taken to do without. */
@@ -54,26 +54,17 @@ export function kafkajsHook(
   onRejected: (why: string) => void,
   options: ConsumerOptions,
 ): ModuleHook {
-  const known = new Set<State>()
+  const known = new KnownClients<State>('clients of Kafka', isGone, onRejected)
   const found = (state: State): FoundProbe => ({
     name: state.role === 'producer' ? 'kafka' : 'kafka-consumer',
     component: 'kafka',
     criticality: 'required',
-    isGone() {
-      const { phase, failedAt, now } = state
-      const isGone = phase === 'closed' || (phase === 'failed' && now() - failedAt > GIVEN_UP_MS)
-      if (isGone) known.delete(state)
-      return isGone
-    },
+    isGone: () => isGone(state),
     seesWell: () => seesWell(state, options),
     check: (signal) => check(state, signal, options),
   })
   const connecting = (state: State, probe: FoundProbe, madeAt: string | undefined): void => {
-    known.add(state)
-    if (known.size > MOST_CLIENTS) {
-      known.delete(state)
-      return onRejected(`there are ${MOST_CLIENTS} clients of Kafka already`)
-    }
+    if (!known.add(state)) return
     state.phase = 'connecting'
     state.made = Promise.withResolvers()
     add(probe, madeAt)
@@ -144,6 +135,10 @@ function newState(role: Role, cluster: Cluster, watch: ConsumerWatch, now: () =>
     flight: undefined,
     isSeen: false,
   }
+}
+
+function isGone({ phase, failedAt, now }: State): boolean {
+  return phase === 'closed' || (phase === 'failed' && now() - failedAt > GIVEN_UP_MS)
 }
 
 function watchClient(client: Client, state: State, onConnecting: () => void): void {

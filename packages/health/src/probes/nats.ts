@@ -1,5 +1,6 @@
 import type { ModuleHook, ProbeResult } from '@afterspan/core/internal'
 import { networkCode } from '../codes.ts'
+import { KnownClients } from '../known-clients.ts'
 import { madeBy } from '../made-at.ts'
 import type { FoundProbe } from '../registry.ts'
 import { scrub } from '../scrub.ts'
@@ -34,7 +35,6 @@ type Boundary = (...args: never[]) => unknown
 type Observed = NonNullable<ProbeResult['observed']>
 
 const SEEN = Symbol('afterspan.health')
-const MOST_CONNECTIONS = 20
 const OWN_FRAMES = /[\\/]node_modules[\\/](?:nats|@nats-io[\\/][a-z-]+)[\\/]/
 const REQUEST_MS = 5000
 const NEAR_LIMIT = 0.95
@@ -71,21 +71,14 @@ interface JetStreamAnswer {
 /** Finds the connections of both packages as they are made, by the one function in which all of their ways to connect end. */
 export function natsHooks(add: Add, onRejected: (why: string) => void): readonly ModuleHook[] {
   const states = new WeakMap<object, State>()
-  const known = new Set<State>()
+  const known = new KnownClients<State>('connections to NATS', isGone, onRejected)
   const onConnect = (connecting: Promise<NatsConnection>, boundary: Boundary): Promise<NatsConnection> => {
-    for (const old of known) {
-      // The app has made another one in its place.
-      if (old.phase === 'ended') old.phase = 'gone'
-      if (isGone(old)) known.delete(old)
-    }
-    if (known.size >= MOST_CONNECTIONS) {
-      onRejected(`there are ${MOST_CONNECTIONS} connections to NATS already`)
-      return connecting
-    }
-    const by = madeBy(boundary, OWN_FRAMES)
+    // The app has made another one in place of those that gave up.
+    for (const old of known) if (old.phase === 'ended') old.phase = 'gone'
     const { promise: made, resolve: setMade } = Promise.withResolvers<void>()
     const state = newState(made)
-    known.add(state)
+    if (!known.add(state)) return connecting
+    const by = madeBy(boundary, OWN_FRAMES)
     add(natsProbe(state), by.kind === 'app' ? by.at : undefined)
     // No second branch of it: the app's rejection must stay one that nobody has handled.
     return connecting.then(
