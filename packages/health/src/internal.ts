@@ -223,7 +223,7 @@ function takeOver(add: (probe: HealthProbe, madeAt: string | undefined) => () =>
     }
   }
   const register = (probe: HealthProbe): (() => void) => {
-    const by = madeBy(register, /\bregisterProbe \(|[\\/]afterspan[\\/]dist[\\/]bundle[\\/]/)
+    const by = madeBy(register, /\bregisterProbe \(/)
     return safely(probe, by.kind === 'app' ? by.at : undefined)
   }
   state.registerProbe = register

@@ -1,3 +1,5 @@
+import { sep } from 'node:path'
+
 /** What of Node calls on at once, in a context of its own: instrumentations go through it. */
 const PASSING = /^node:(?:async_hooks|diagnostics_channel|internal\/async_local_storage\/)/
 
@@ -25,13 +27,10 @@ function firstCaller(frames: readonly string[], own: RegExp): MadeBy {
   // Instrumentations wrap the methods that a constructor calls: what lies below it is nobody's caller.
   const constructor = frames.findIndex((frame) => /^\s*at new /.test(frame) && own.test(frame))
   for (const frame of frames.slice(constructor + 1)) {
-    if (own.test(frame) || frame.endsWith('(<anonymous>)')) continue
-    const at = /^\s*at (?:async )?(?:.*\()?(.+?):(\d+):\d+\)?$/.exec(frame)
-    if (!at) continue
-    const [, file, line] = at as unknown as [string, string, string]
-    if (PASSING.test(file)) continue
-    if (file.startsWith('node:')) return { kind: 'library' }
-    return { kind: 'app', at: `${relative(file)}:${line}` }
+    const place = own.test(frame) ? undefined : placeOf(frame)
+    if (!place || PASSING.test(place.file) || isOwn(place.file)) continue
+    if (place.file.startsWith('node:')) return { kind: 'library' }
+    return { kind: 'app', at: said(place) }
   }
   return { kind: 'library' }
 }
@@ -57,16 +56,31 @@ function stackAbove(boundary: (...args: never[]) => unknown): string[] {
 /** The first frame of a stack that is the app's own code, as `file:line`: not Node's, not a package's, not Afterspan's. */
 export function callerIn(stack: string): string | undefined {
   for (const frame of stack.split('\n')) {
-    const at = /^\s+at (?:async )?(?:.*\()?(.+?):(\d+):\d+\)?$/.exec(frame)
-    if (!at || at[1]!.startsWith('node:') || /[\\/]node_modules[\\/]/.test(at[1]!) || isOwn(at[1]!)) continue
-    return `${relative(at[1]!)}:${at[2]}`
+    const place = placeOf(frame)
+    if (!place || place.file.startsWith('node:') || /[\\/]node_modules[\\/]/.test(place.file) || isOwn(place.file))
+      continue
+    return said(place)
   }
   return undefined
 }
 
-/** What stands in one folder with this code, which in an app is the bundles. */
+interface Place {
+  readonly file: string
+  readonly line: string
+}
+
+function placeOf(frame: string): Place | undefined {
+  const [, file, line] = /^\s+at (?:async )?(?:.*\()?(.+?):(\d+):\d+\)?$/.exec(frame) ?? []
+  return file === undefined || line === undefined ? undefined : { file, line }
+}
+
+/** What stands in one folder with this code, which in an app is the bundles: nobody's caller, wherever it stands between an app and a library. */
 function isOwn(file: string): boolean {
-  return file.startsWith(__dirname)
+  return file.startsWith(`${__dirname}${sep}`)
+}
+
+function said({ file, line }: Place): string {
+  return `${relative(file)}:${line}`
 }
 
 /** From the working folder; of a package its name and what follows. */

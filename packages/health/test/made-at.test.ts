@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { tracingChannel } from 'node:diagnostics_channel'
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
+import { KnownClients } from '../src/known-clients.ts'
 import { madeBy } from '../src/made-at.ts'
 
 function boundary(own: RegExp): ReturnType<typeof madeBy> {
@@ -18,6 +19,22 @@ test('the caller is told by file and line, from the working folder', () => {
 test('frames of the library itself are passed over', () => {
   const made = boundary(/made-at\.test/)
   expect(made.kind === 'app' ? made.at : '').not.toContain('made-at.test')
+})
+
+test('what of Afterspan stands between the two is passed over', () => {
+  let made: ReturnType<typeof madeBy> | undefined
+  const look = (): boolean => {
+    made = madeBy(look, /nothing/)
+    return true
+  }
+  const own = new KnownClients<object>(
+    'clients',
+    () => false,
+    () => {},
+  )
+  own.add({})
+  own.isAnother({}, look)
+  expect(made).toEqual({ kind: 'app', at: expect.stringMatching(/test\/made-at\.test\.ts:\d+$/) })
 })
 
 test('a stack that leads from the library into Node is the library alone', async () => {

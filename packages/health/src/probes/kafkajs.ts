@@ -42,8 +42,7 @@ interface State {
 
 /** import and require may both bring a class, and others may have wrapped its methods in between. */
 const watched = new WeakSet<object>()
-/** The integration of kafkajs may be called before this. */
-const OWN_FRAMES = /[\\/]node_modules[\\/]kafkajs[\\/]|[\\/]afterspan[\\/]dist[\\/]bundle[\\/]/
+const OWN_FRAMES = /[\\/]node_modules[\\/]kafkajs[\\/]/
 /** After a try that failed: then the app is taken to do without. */
 const GIVEN_UP_MS = 60_000
 

@@ -64,7 +64,7 @@ const LATE_S = 150
 const REST = 20
 /** A question that hangs gives its connection up, where the version knows how. */
 const GIVEN_UP_MS = 30_000
-const OWN_FRAMES = /[\\/]node_modules[\\/]pg-boss[\\/]|[\\/]afterspan[\\/]dist[\\/]bundle[\\/]/
+const OWN_FRAMES = /[\\/]node_modules[\\/]pg-boss[\\/]/
 const UNDEFINED_COLUMN = '42703'
 /** import and require may both bring the class. */
 const watched = new WeakSet<object>()

@@ -33,8 +33,7 @@ interface State {
 
 const INSTANCES = 'plt:kafka:instances'
 const GROUP = 'tracing:plt:kafka:consumer:group:start'
-const OWN_FRAMES =
-  /[\\/]node_modules[\\/](?:@platformatic[\\/]kafka|platformatic-kafka[^\\/]*)[\\/]|[\\/]afterspan[\\/]dist[\\/]bundle[\\/]/
+const OWN_FRAMES = /[\\/]node_modules[\\/](?:@platformatic[\\/]kafka|platformatic-kafka[^\\/]*)[\\/]/
 
 /**
  * Finds producers and consumers as they are made, by the library's own channel, and asks each from its first use on: one that the app never

@@ -47,7 +47,7 @@ interface Group extends PostgresqlServer {
 
 const MOST_CLIENTS = 100
 const EMPTY_FOR_MS = 60_000
-const OWN_FRAMES = /[\\/]node_modules[\\/](?:pg|@opentelemetry[\\/][^\\/]+)[\\/]|[\\/](?:afterspan|core)[\\/]dist[\\/]/
+const OWN_FRAMES = /[\\/]node_modules[\\/](?:pg|@opentelemetry[\\/][^\\/]+)[\\/]/
 /** Their pools have probes of their own. */
 const OF_A_POOL = /^(?:pg-pool|knex)[\\/]/
 /** import and require may both bring the class. */
