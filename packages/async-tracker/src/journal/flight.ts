@@ -22,85 +22,90 @@ export function createFlightFile(
   key: string,
   onTrouble: (error: NodeJS.ErrnoException) => void,
 ): FlightFile {
-  const slot = Buffer.alloc(SLOT_BYTES)
+  const file = new SlotFile(dir, key, onTrouble)
   const free: number[] = []
-  /** Free, but not empty. */
-  const released = new Set<number>()
-  let used = 0
-  const { write, remove, attempt } = createSlots(dir, key, onTrouble)
+  /** By slot, 1: free, but not empty. An array of numbers and no set: it is touched twice for every request. */
+  const released: number[] = []
   return {
-    open: (request) =>
-      attempt(() => {
-        const number = free.pop() ?? (used < MOST_SLOTS ? used++ : -1)
-        released.delete(number)
-        if (number >= 0) write(slot, encode(slot, request), number)
-        return number
-      }),
+    open(request) {
+      const number = free.pop() ?? (released.length < MOST_SLOTS ? released.push(0) - 1 : -1)
+      if (number < 0) return number
+      released[number] = 0
+      return file.note(request, number) ? number : -1
+    },
     close(number) {
-      attempt(() => {
-        write(EMPTY, 1, number)
-        free.push(number)
-        return number
-      })
+      if (file.empty(number)) free.push(number)
     },
     release(number) {
       free.push(number)
-      released.add(number)
+      released[number] = 1
     },
     emptyReleased() {
-      attempt(() => {
-        for (const number of released) write(EMPTY, 1, number)
-        released.clear()
-        return 0
-      })
+      for (let number = released.indexOf(1); number >= 0; number = released.indexOf(1, number + 1)) {
+        released[number] = 0
+        file.empty(number)
+      }
     },
     remove() {
-      if (free.length < used) return
-      released.clear()
-      attempt(remove)
+      if (free.length < released.length) return
+      released.fill(0)
+      file.remove()
     },
   }
 }
 
-/** The file below, made when it is first written. */
-function createSlots(
-  dir: string,
-  key: string,
-  onTrouble: (error: NodeJS.ErrnoException) => void,
-): {
-  write(bytes: Buffer, length: number, number: number): void
-  remove(): number
-  /** Negative: it cannot be written, now or since long. */
-  attempt(work: () => number): number
-} {
-  const path = flightPath(dir, key)
-  let fd: number | undefined
-  let isBroken = false
-  return {
-    write(bytes, length, number) {
-      if (fd === undefined) {
-        makeFolder(join(dir, 'flight'))
-        fd = openSync(path, 'wx', 0o600)
+/** Made when it is first written. False, from each of its methods: it cannot be written, now or since long. */
+class SlotFile {
+  readonly #dir: string
+  readonly #path: string
+  readonly #onTrouble: (error: NodeJS.ErrnoException) => void
+  readonly #slot: Buffer = Buffer.alloc(SLOT_BYTES)
+  #fd = -1
+  #isBroken = false
+
+  constructor(dir: string, key: string, onTrouble: (error: NodeJS.ErrnoException) => void) {
+    this.#dir = dir
+    this.#path = flightPath(dir, key)
+    this.#onTrouble = onTrouble
+  }
+
+  note(request: RequestReceived, number: number): boolean {
+    return this.#write(this.#slot, encode(this.#slot, request), number)
+  }
+
+  empty(number: number): boolean {
+    return this.#write(EMPTY, 1, number)
+  }
+
+  remove(): void {
+    if (this.#fd < 0 || this.#isBroken) return
+    try {
+      closeSync(this.#fd)
+      this.#fd = -1
+      unlinkSync(this.#path)
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  #write(bytes: Buffer, length: number, number: number): boolean {
+    if (this.#isBroken) return false
+    try {
+      if (this.#fd < 0) {
+        makeFolder(join(this.#dir, 'flight'))
+        this.#fd = openSync(this.#path, 'wx', 0o600)
       }
-      writeSync(fd, bytes, 0, length, number * SLOT_BYTES)
-    },
-    remove() {
-      if (fd === undefined) return 0
-      closeSync(fd)
-      fd = undefined
-      unlinkSync(path)
-      return 0
-    },
-    attempt(work) {
-      if (isBroken) return -1
-      try {
-        return work()
-      } catch (error) {
-        isBroken = true
-        onTrouble(error as NodeJS.ErrnoException)
-        return -1
-      }
-    },
+      writeSync(this.#fd, bytes, 0, length, number * SLOT_BYTES)
+      return true
+    } catch (error) {
+      return this.#fail(error)
+    }
+  }
+
+  #fail(error: unknown): false {
+    this.#isBroken = true
+    this.#onTrouble(error as NodeJS.ErrnoException)
+    return false
   }
 }
 
@@ -108,12 +113,52 @@ function flightPath(dir: string, key: string): string {
   return join(dir, 'flight', `${key}.slots`)
 }
 
-/** One line of latin1: trace id, span id, sampled, time, parent or '-', method, target; a byte of length before it. */
+const SPACE = 32
+const DASH = 45
+const ZERO = 48
+
+/**
+ * One line of latin1: trace id, span id, sampled, time, parent or '-', method, target; a byte of length before it. Character by
+ * character: a line that is first put together costs the request four times as much.
+ */
 function encode(into: Buffer, { origin, at, parentSpanId, method, target }: RequestReceived): number {
-  const line = `${origin.traceId} ${origin.spanId} ${origin.sampled ? 1 : 0} ${at} ${parentSpanId ?? '-'} ${method} ${target}`
-  const length = into.write(line, 1, SLOT_BYTES - 1, 'latin1')
-  into[0] = length
-  return length + 1
+  let end = text(into, origin.traceId, 1)
+  into[end++] = SPACE
+  end = text(into, origin.spanId, end)
+  into[end++] = SPACE
+  into[end++] = origin.sampled ? ZERO + 1 : ZERO
+  into[end++] = SPACE
+  end = digits(into, at, end)
+  into[end++] = SPACE
+  if (parentSpanId === undefined) into[end++] = DASH
+  else end = text(into, parentSpanId, end)
+  into[end++] = SPACE
+  end = text(into, method, end)
+  into[end++] = SPACE
+  end = text(into, target, end)
+  end = Math.min(end, SLOT_BYTES)
+  into[0] = end - 1
+  return end
+}
+
+/** Returns where it ends; what has no room is cut off. */
+function text(into: Buffer, characters: string, at: number): number {
+  const length = Math.min(characters.length, SLOT_BYTES - at)
+  for (let i = 0; i < length; i++) into[at + i] = characters.charCodeAt(i)
+  return at + length
+}
+
+/** A time, sixteen digits of it; in two halves, because whole numbers of 32 bits are the fast ones. */
+function digits(into: Buffer, value: number, at: number): number {
+  let high = Math.floor(value / 1e8)
+  let low = value - high * 1e8
+  for (let i = 7; i >= 0; i--) {
+    into[at + i] = ZERO + (high % 10)
+    into[at + 8 + i] = ZERO + (low % 10)
+    high = Math.floor(high / 10)
+    low = Math.floor(low / 10)
+  }
+  return at + 16
 }
 
 /** Requests that a process had in flight when it ended. For a process that is gone: of a living one it is a glance. */

@@ -60,6 +60,15 @@ test('what does not fit into a slot is cut, and does not touch the next one', ()
   for (const { target } of read) expect(target).toMatch(/^\/x{100,255}$/)
 })
 
+test('a path with bytes beyond ASCII, which Node gives as latin1, is read as it was; so is a time of any length', () => {
+  const { dir, log } = setUp()
+  const requests = [1, 999, 1_700_000_000_000, 9_999_999_999_999].map((at, n) =>
+    received(at, n + 1, { target: '/caf\u00e9/\u00ff', method: 'M-SEARCH' }),
+  )
+  for (const request of requests) log.open(request)
+  expect(readFlightFile(dir, WEB)).toEqual(requests)
+})
+
 test('beyond 16,384 at once they are not noted, and the places are free again when others end', () => {
   const { dir, path, log, troubles } = setUp()
   for (let n = 0; n < 16_384; n++) log.open(received(n, n))

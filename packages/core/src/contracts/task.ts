@@ -230,7 +230,7 @@ export interface RequestReceived {
   readonly at: EpochMs
   readonly method: string
   readonly target: string
-  readonly parentSpanId?: string
+  readonly parentSpanId?: string | undefined
 }
 
 /** What the journal says of the process that writes it. */

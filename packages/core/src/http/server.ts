@@ -231,7 +231,7 @@ function received(
     at: Math.round(startedAt) as EpochMs,
     method,
     target,
-    ...(parentSpanId ? { parentSpanId } : {}),
+    parentSpanId,
   }
 }
 

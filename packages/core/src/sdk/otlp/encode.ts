@@ -104,30 +104,41 @@ export function encodeFields(
   return [header(0x0a, lengthOf(body)), ...body]
 }
 
-/** The same in one piece, without waste. Valid until the next call of anything here. */
-export function encodeRequest(
-  resource: Attributes,
-  groups: readonly { readonly scope: SpanScope; readonly fields: readonly Uint8Array[] }[],
-): Buffer {
+/** Encoded spans of one scope, as fields in one piece of memory; those up to `written` are somewhere else already. */
+export interface SpanChunk {
+  readonly scope: SpanScope
+  readonly bytes: Buffer
+  readonly written: number
+  readonly length: number
+}
+
+/** The same of what is new in them, in one piece and without waste: this is done for every request. Valid until the next call of anything here. */
+export function encodeNews(resource: Attributes, chunks: readonly SpanChunk[]): Buffer {
   const head = resourceField(resource)
   let total = head.length
-  const inner = groups.map(({ scope, fields }) => {
-    const length = scopeField(scope).length + lengthOf(fields)
+  for (const chunk of chunks) {
+    if (chunk.length === chunk.written) continue
+    const length = newsLength(chunk)
     total += 1 + varintLength(length) + length
-    return length
-  })
+  }
   at = 0
   room(total + 6)
   buffer[at++] = 0x0a
   varint(total)
   copy(head)
-  for (const [i, { scope, fields }] of groups.entries()) {
+  for (const chunk of chunks) {
+    if (chunk.length === chunk.written) continue
     buffer[at++] = SPANS_FIELD
-    varint(inner[i]!)
-    copy(scopeField(scope))
-    for (const field of fields) copy(field)
+    varint(newsLength(chunk))
+    copy(scopeField(chunk.scope))
+    at += chunk.bytes.copy(buffer, at, chunk.written, chunk.length)
   }
   return buffer.subarray(0, at)
+}
+
+/** Of the ScopeSpans. */
+function newsLength({ scope, written, length }: SpanChunk): number {
+  return scopeField(scope).length + length - written
 }
 
 function copy(bytes: Uint8Array): void {

@@ -4,7 +4,7 @@ import type { SpanSpool } from '../../contracts/span-spool.ts'
 import { say } from '../../diag.ts'
 import type { SpanScope } from '../span-data.ts'
 import { nextBackoff } from './backoff.ts'
-import { encodeFields, encodeRequest } from './encode.ts'
+import { encodeFields, encodeNews, type SpanChunk } from './encode.ts'
 import { exportFailures } from './failures.ts'
 import { shownUrl, type OtlpSettings } from './settings.ts'
 import { SpanBatch } from './span-batch.ts'
@@ -71,6 +71,7 @@ export class SpanQueue {
   #isWriteNext = false
   #backoffMs = 0
   #sending: Promise<void> | undefined
+  readonly #encodeNews = (chunks: readonly SpanChunk[]): Buffer => encodeNews(this.#resource, chunks)
 
   constructor({ settings, resource, limits, metrics, post = postOtlp }: QueueSettings) {
     this.#settings = settings
@@ -159,7 +160,7 @@ export class SpanQueue {
   }
 
   #write(batch: SpanBatch): boolean {
-    return batch.write((groups) => encodeRequest(this.#resource, groups))
+    return batch.write(this.#encodeNews)
   }
 
   #writeSoon(): void {

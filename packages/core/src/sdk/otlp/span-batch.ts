@@ -1,12 +1,13 @@
 import type { SpoolFile } from '../../contracts/span-spool.ts'
 import type { SpanScope } from '../span-data.ts'
+import type { SpanChunk } from './encode.ts'
 
 const FIRST_BYTES = 16 * 1024
 const MOST_SPARE = 8
 /** Memory of batches that have been delivered. Without it every export would be new memory outside of the heap, which the collector is slow to give back. */
 const spare: Buffer[] = []
 
-interface Chunk {
+interface Chunk extends SpanChunk {
   bytes: Buffer
   length: number
   /** So much of it is in the file. */
@@ -20,7 +21,8 @@ export class SpanBatch {
   readonly isErrors: boolean
   readonly file: SpoolFile | undefined
   #isWritten = true
-  readonly #chunks = new Map<SpanScope, Chunk>()
+  readonly #chunks: Chunk[] = []
+  readonly #byScope = new Map<SpanScope, Chunk>()
 
   constructor(isErrors: boolean, file: SpoolFile | undefined) {
     this.isErrors = isErrors
@@ -28,10 +30,11 @@ export class SpanBatch {
   }
 
   add(scope: SpanScope, field: Uint8Array): void {
-    let chunk = this.#chunks.get(scope)
+    let chunk = this.#byScope.get(scope)
     if (!chunk) {
-      chunk = { bytes: spare.pop() ?? Buffer.allocUnsafe(FIRST_BYTES), length: 0, written: 0 }
-      this.#chunks.set(scope, chunk)
+      chunk = { scope, bytes: spare.pop() ?? Buffer.allocUnsafe(FIRST_BYTES), length: 0, written: 0 }
+      this.#chunks.push(chunk)
+      this.#byScope.set(scope, chunk)
     }
     if (chunk.length + field.length > chunk.bytes.length) grow(chunk, field.length)
     chunk.bytes.set(field, chunk.length)
@@ -42,26 +45,23 @@ export class SpanBatch {
   }
 
   /** Brings what is new into the file. False: not all of it is there. */
-  write(encode: (groups: ReturnType<SpanBatch['groups']>) => Uint8Array): boolean {
+  write(encode: (chunks: readonly SpanChunk[]) => Uint8Array): boolean {
     if (this.#isWritten) return true
-    if (!this.file) return false
-    const news: ReturnType<SpanBatch['groups']> = []
-    for (const [scope, { bytes, length, written }] of this.#chunks)
-      if (length > written) news.push({ scope, fields: [bytes.subarray(written, length)] })
-    if (!this.file.append(encode(news))) return false
-    for (const chunk of this.#chunks.values()) chunk.written = chunk.length
+    if (!this.file?.append(encode(this.#chunks))) return false
+    for (const chunk of this.#chunks) chunk.written = chunk.length
     this.#isWritten = true
     return true
   }
 
   /** Gives the memory away: nothing may read it any more. */
   release(): void {
-    for (const { bytes } of this.#chunks.values()) if (spare.length < MOST_SPARE) spare.push(bytes)
-    this.#chunks.clear()
+    for (const { bytes } of this.#chunks) if (spare.length < MOST_SPARE) spare.push(bytes)
+    this.#chunks.length = 0
+    this.#byScope.clear()
   }
 
   groups(): { readonly scope: SpanScope; readonly fields: readonly Uint8Array[] }[] {
-    return [...this.#chunks].map(([scope, { bytes, length }]) => ({ scope, fields: [bytes.subarray(0, length)] }))
+    return this.#chunks.map(({ scope, bytes, length }) => ({ scope, fields: [bytes.subarray(0, length)] }))
   }
 }
 
