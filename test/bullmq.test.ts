@@ -1,4 +1,5 @@
 import { bothFormats, get, nodesUnderTest, sharedService, startPreloaded } from '@afterspan/testing'
+import { startOtlpSink } from 'afterspan/internal'
 import { describe, expect, test } from 'vitest'
 import { appFile, listening, traceIdOf } from './app.ts'
 import {
@@ -8,12 +9,17 @@ import {
   holdsWhatIsKilled,
   type QueueUnderTest,
 } from './queue-conformance.ts'
-import { expectReceipt } from './receipts.ts'
+import { expectReceipt, toldTrace } from './receipts.ts'
 import { startRoles } from './roles.ts'
 
 const QUEUE: QueueUnderTest = { system: 'bullmq', destination: 'mail', hanging: /^job \{"hangs":true\}$/ }
 
 const redis = sharedService('redis')
+const sandboxed = (queue: string, next: string): string => `· GET /:queue  SERVER web
+└─ · send ${queue}  PRODUCER
+   └─ · process ${queue}  CONSUMER
+      └─ · send ${next}  PRODUCER
+         └─ · process ${next}  CONSUMER`
 
 describe('a service whose work goes to BullMQ', () => {
   bothFormats(
@@ -48,17 +54,31 @@ describe('a service whose work goes to BullMQ', () => {
 })
 
 describe.each(nodesUnderTest())('a job that runs in a file, on Node $major', (node) => {
-  test('left its request open for the process or the thread that BullMQ starts for it and keeps', async (context) => {
+  // The process or the thread that BullMQ starts for it, and keeps, left the request open.
+  test('sent its jobs as nobody’s, in a trace of their own', async (context) => {
     const { port } = redis(context)
+    const sink = await startOtlpSink()
     const env = { OTEL_SERVICE_NAME: 'web', REDIS_PORT: String(port) }
-    const app = startPreloaded({ app: appFile('sandbox.cjs'), node: node.path, env })
+    const app = startPreloaded({ app: appFile('sandbox.cjs'), node: node.path, sink, env })
     const url = await listening(app)
-    for (const kind of ['process', 'thread']) {
-      const traceId = traceIdOf(await get(`${url}/${kind}`))
-      const pattern = { verdict: 'kept', tasks: [{ system: 'bullmq', destination: kind, state: 'succeeded' }] }
-      const { tasks } = await expectReceipt(await app.adminUrl(), traceId, pattern)
-      expect(tasks).toHaveLength(1)
+    for (const [kind, next] of [
+      ['process', 'thread'],
+      ['thread', 'process'],
+    ] as const) {
+      const traceId = traceIdOf(await get(`${url}/${kind}?next=${next}`))
+      const { tasks } = await expectReceipt(await app.adminUrl(), traceId, {
+        verdict: 'kept',
+        tasks: [
+          { destination: kind, state: 'succeeded', depth: 0 },
+          { destination: next, state: 'succeeded', depth: 1 },
+        ],
+      })
+      expect(tasks).toHaveLength(2)
+      expect(tasks[1]!.parent).toBe(tasks[0]!.taskId)
+      await sink.waitFor(() => sink.trace(traceId).some(({ name }) => name === `process ${next}`))
+      expect(await toldTrace(sink, traceId)).toBe(sandboxed(kind, next))
     }
     await app.stop()
+    await sink.close()
   })
 })

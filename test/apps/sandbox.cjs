@@ -3,11 +3,18 @@
 const express = require('express')
 const { Queue, Worker } = require('bullmq')
 
-module.exports = async function run() {}
+const connection = { host: '127.0.0.1', port: Number(process.env.REDIS_PORT), maxRetriesPerRequest: null }
+
+module.exports = async function run(job) {
+  if (job.afterspan) throw new Error('the job has more than the app gave it')
+  if (!job.data.next) return
+  const queue = new Queue(job.data.next, { connection })
+  await queue.add('next', {})
+  await queue.close()
+}
 if (require.main === module) serve()
 
 function serve() {
-  const connection = { host: '127.0.0.1', port: Number(process.env.REDIS_PORT), maxRetriesPerRequest: null }
   const queues = {}
   for (const name of ['process', 'thread']) {
     queues[name] = new Queue(name, { connection })
@@ -15,7 +22,7 @@ function serve() {
   }
   const app = express()
   app.get('/:queue', async (req, res) => {
-    await queues[req.params.queue].add('job', {})
+    await queues[req.params.queue].add('job', { next: req.query.next })
     res.json({})
   })
   const server = app.listen(0, '127.0.0.1', () => console.log(`listening ${server.address().port}`))

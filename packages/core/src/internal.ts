@@ -128,5 +128,6 @@ export { activePromise, type BeginWork, type OpenWork } from './tasks/open-work.
 export { letPatrolTell } from './tasks/outcome-teller.ts'
 export { redact, toFailure } from './tasks/redact.ts'
 export type { TaskOptions, TaskScope } from './tasks/scope.ts'
+export { carryAttempt, resumeAttempt } from './tasks/resume.ts'
 export { isSettling, whileSettling } from './tasks/settling.ts'
 export { newUuid } from './uuid.ts'

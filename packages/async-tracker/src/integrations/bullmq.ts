@@ -4,6 +4,7 @@ import type { Integration } from '@afterspan/core/internal'
 import { patchEmptying } from './bullmq/emptying.ts'
 import { patchRemove } from './bullmq/removing.ts'
 import { patchWorker } from './bullmq/running.ts'
+import { patchSandboxed } from './bullmq/sandbox.ts'
 import { patchCreate, patchFlow } from './bullmq/sending.ts'
 import type { BullMQ } from './bullmq/shapes.ts'
 
@@ -22,6 +23,7 @@ export const bullmq: Integration<BullMQ> = {
     patchCreate(exports, kit)
     patchFlow(exports, kit)
     patchWorker(exports, kit)
+    patchSandboxed(exports, kit)
     patchRemove(exports, kit)
     patchEmptying(exports, kit)
     ours.add(worker.callProcessJob)

@@ -3,6 +3,7 @@ import type { Integration } from '@afterspan/core/internal'
 import { amqplib } from './amqplib.ts'
 import { awsSqs } from './aws-sqs.ts'
 import { bullmq } from './bullmq.ts'
+import { bullmqSandbox } from './bullmq-sandbox.ts'
 import { croner } from './croner.ts'
 import { graphileWorker } from './graphile-worker.ts'
 import { kafkajs } from './kafkajs.ts'
@@ -14,4 +15,4 @@ import { pgBoss } from './pg-boss.ts'
 import { platformaticKafka } from './platformatic-kafka.ts'
 import { redisStreams } from './redis-streams.ts'
 
-export const integrations: readonly Integration[] = [amqplib, awsSqs, bullmq, croner, graphileWorker, kafkajs, nats, natsJetstream, nodeCron, nodeRedisStreams, pgBoss, platformaticKafka, redisStreams]
+export const integrations: readonly Integration[] = [amqplib, awsSqs, bullmq, bullmqSandbox, croner, graphileWorker, kafkajs, nats, natsJetstream, nodeCron, nodeRedisStreams, pgBoss, platformaticKafka, redisStreams]

@@ -23,14 +23,15 @@ export interface Attempt extends Ending {
   readonly info: AttemptInfo
 }
 
-const getter = {
+/** What a message carries of its context. */
+export const CARRIER_GETTER = {
   get: (carrier: Carrier, key: string) => carrier.get(key),
   keys: () => ['traceparent', 'tracestate', 'baggage'],
 }
 
 export function start(deps: KitDeps, info: AttemptInfo, carrier: Carrier): Attempt | undefined {
   // Never of the active context: a handler is called where its connection was opened, and that may have been a probe of ours, or a send.
-  const extracted = propagation.extract(ROOT_CONTEXT, carrier, getter)
+  const extracted = propagation.extract(ROOT_CONTEXT, carrier, CARRIER_GETTER)
   const producer = trace.getSpan(extracted)
   const span = deps.tracer().startSpan(
     `process ${info.destination}`,

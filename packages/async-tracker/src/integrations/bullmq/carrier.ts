@@ -29,3 +29,10 @@ export function carrierOf({ opts }: Pick<Job, 'opts'>): Bag {
     return createBag() // the metadata of a telemetry that is not OpenTelemetry's
   }
 }
+
+/** Of a job as it is stored: later versions have shorter names for some of its options. */
+export function storedCarrierOf({ opts }: { readonly opts?: unknown }): Bag {
+  if (!isObject(opts)) return createBag()
+  const { tm: metadata } = opts
+  return carrierOf({ opts: typeof metadata === 'string' ? { ...opts, telemetry: { metadata } } : (opts as JobOptions) })
+}

@@ -1,9 +1,9 @@
 // A queue that is drained, cleaned or obliterated loses jobs that nobody will run, and BullMQ names none of them, or only their ids: so
 // what waits is read before, and what is not there any more afterwards is cancelled.
 import { withoutTracing, type TaskId, type TaskKit } from '@afterspan/core/internal'
-import { isObject, taskOf } from '../sending/bag.ts'
-import { carrierOf } from './carrier.ts'
-import type { BullMQ, Job, JobClass, JobOptions, Queue } from './shapes.ts'
+import { taskOf } from '../sending/bag.ts'
+import { carrierOf, storedCarrierOf } from './carrier.ts'
+import type { BullMQ, Job, JobClass, Queue } from './shapes.ts'
 
 /** Jobs that are read for one call. What goes beyond them stays open until nobody waits for it any more. */
 const MOST_JOBS = 1_000
@@ -77,20 +77,12 @@ export async function childrenOf(job: Job | undefined): Promise<readonly Doubtfu
     const { unprocessed = [] } = await withoutTracing(() => job.getDependencies())
     return await each(unprocessed.slice(0, MOST_JOBS), async (key) => {
       const opts = await client.hget!(key, 'opts')
-      const taskId = opts ? taskOf(carrierOf({ opts: readOptions(opts) })) : undefined
+      const taskId = opts ? taskOf(storedCarrierOf({ opts: JSON.parse(opts) as unknown })) : undefined
       return taskId && { taskId, isGone: async () => typeof (await client.hget!(key, 'opts')) !== 'string' }
     })
   } catch {
     return []
   }
-}
-
-/** As they are stored: later versions have shorter names for some. */
-function readOptions(text: string): JobOptions {
-  const stored: unknown = JSON.parse(text)
-  if (!isObject(stored)) return {}
-  const { tm: metadata } = stored
-  return typeof metadata === 'string' ? { ...stored, telemetry: { metadata } } : stored
 }
 
 export async function cancelGone(kit: TaskKit, jobs: readonly Doubtful[]): Promise<void> {

@@ -24,6 +24,7 @@ export interface Job {
   readonly finishedOn?: number
   /** The queue that it was made or read by. */
   readonly queue?: Queue
+  asJSONSandbox(...args: unknown[]): object
   getDependencies(): Promise<{ readonly unprocessed?: readonly string[] }>
   getState(): Promise<string>
   remove(...args: unknown[]): Promise<unknown>
@@ -67,6 +68,10 @@ export interface Worker {
   callProcessJob: (this: Worker, job: Job, ...args: unknown[]) => unknown
   emit(event: string, ...args: unknown[]): boolean
   run(...args: unknown[]): Promise<unknown>
+}
+/** In the child process or thread of a processor that is a file; a job comes as it is stored. */
+export interface ChildProcessorClass {
+  readonly prototype: { start(job: { readonly opts?: unknown; afterspan?: unknown }, ...args: unknown[]): unknown }
 }
 type Thrown = new (...args: never[]) => Error
 export interface BullMQ {

@@ -1,0 +1,21 @@
+// An attempt that goes on in another process or thread: what it spawns there is its task's, and what it throws.
+import { context, propagation, ROOT_CONTEXT, trace } from '@opentelemetry/api'
+import type { Carrier } from '../contracts/integration.ts'
+import type { TaskId } from '../contracts/task.ts'
+import { AttemptContext } from './attempt-context.ts'
+import { CARRIER_GETTER } from './consumer.ts'
+
+/** `message` is what its message carries, and names the task; `attempt`, where it is there, names the span that is under way. */
+export function resumeAttempt<R>(message: Carrier, attempt: Carrier, run: () => R): R {
+  const sent = trace.getSpanContext(propagation.extract(ROOT_CONTEXT, message, CARRIER_GETTER))
+  if (!sent) return run()
+  const taskId = `${sent.traceId}${sent.spanId}` as TaskId
+  const carried = propagation.extract(ROOT_CONTEXT, attempt, CARRIER_GETTER)
+  const span = trace.getSpan(carried) ?? trace.wrapSpanContext(sent)
+  return context.with(new AttemptContext(carried, span, taskId), run)
+}
+
+/** What `resumeAttempt` needs of the attempt that is under way here. */
+export function carryAttempt(carrier: Carrier): void {
+  propagation.inject(context.active(), carrier, { set: (to, key, value) => to.set(key, value) })
+}
