@@ -10,6 +10,20 @@ interface Answer {
   readonly text: string
 }
 
+/** What is asked by http2.connect() had no span, and did not carry the trace. */
+const ASKED = `· GET  SERVER shop
+│ http.response.status_code=200 network.protocol.version=2
+├─ · GET  CLIENT
+│  │ url.full=http://127.0.0.1:*/?token=REDACTED http.response.status_code=200 network.protocol.version=2
+│  └─ · GET  SERVER
+│       http.response.status_code=200 network.protocol.version=2
+└─ ✗ GET  CLIENT
+   │ ERR_HTTP2_STREAM_ERROR: Stream closed with error code NGHTTP2_INTERNAL_ERROR
+   │ url.full=http://127.0.0.1:*/fails error.type=ERR_HTTP2_STREAM_ERROR
+   └─ ✗ GET  SERVER
+        aborted_by_server: no such thing
+        error.type=aborted_by_server network.protocol.version=2`
+
 bothFormats(
   'HTTP/2 and HTTPS have the same SERVER spans as HTTP/1, each request in its own context',
   { cjs: appFile('frameworks/http2.cjs'), mjs: appFile('frameworks/http2.mjs') },
@@ -49,6 +63,12 @@ bothFormats(
     const [failed] = sink.spans().filter((span) => isFailed(span.attributes['error.type']))
     expect(drawTrace([failed!], { stable: true })).toBe('✗ GET  SERVER shop\n  aborted_by_server: no such thing')
 
+    const asking = await ask(plain, '/asks')
+    expect(asking.text).toContain('1111')
+    await sink.waitFor(() => sink.trace(asking.trace).length === 5)
+    const attributes = ['url.full', 'http.response.status_code', 'error.type', 'network.protocol.version']
+    expect(drawTrace(sink.trace(asking.trace), { stable: true, attributes })).toBe(ASKED)
+
     const secure = connect(`https://127.0.0.1:${ports.secure}`, { rejectUnauthorized: false })
     const answered = await ask(secure, '/fails')
     expect(await draw(answered.trace)).toBe(
@@ -62,7 +82,8 @@ bothFormats(
 
     const { text } = await get(`${await service.adminUrl()}/metrics`)
     const [counted] = text.match(/^http_server_request_duration_seconds_count\{.*GET.*"200".*version="2".*$/m) ?? []
-    expect(counted).toMatch(/ 9$/)
+    expect(counted).toMatch(/ 10$/)
+    expect(text).toMatch(/^http_client_request_duration_seconds_count\{.*version="2".*\} 1$/m)
     for (const [, active] of text.matchAll(/^http_server_active_requests\{.*\} (\S+)/gm)) expect(active).toBe('0')
     expect(service.stderr).toBe('')
 

@@ -25,7 +25,7 @@ import type { LastSource } from './guard/last-words.ts'
 import { mountOnApp, type AppMount } from './http/app-mount.ts'
 import { createHeldChildren, type HeldChildren } from './http/held-children.ts'
 import { createInbound } from './http/inbound.ts'
-import { watchClients } from './http/client.ts'
+import { watchOutgoing } from './http/outgoing.ts'
 import { EffectiveCounter } from './http/effective.ts'
 import { grpcHook } from './http/grpc-client.ts'
 import { watchFrameworks } from './http/frameworks.ts'
@@ -249,7 +249,7 @@ function start(parts: Parts, kept: Kept): void {
     requestStarted: wake,
     requestEnded: leftovers.requestEnded,
   })
-  if (!hooks.isMuted('http')) watchClients(tracer, metrics)
+  if (!hooks.isMuted('http')) watchOutgoing(tracer, metrics, hooks, onError)
   watchFrameworks(servers, hooks, onError)
   watchNeighbours(hooks)
   // Databases behind the packages above: theirs are around what a client asks.

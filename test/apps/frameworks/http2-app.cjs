@@ -3,7 +3,7 @@ const { later, traceHere } = require('./here.cjs')
 
 /** HTTP/2 by its compatibility API and by streams, and HTTP/1 on the same secure port. */
 module.exports = function start(http2, https) {
-  const plain = http2.createServer(answer)
+  const plain = http2.createServer((req, res) => (req.url.startsWith('/asks') ? ask(req, res) : answer(req, res)))
   const streams = http2.createServer()
   streams.on('stream', async (stream, headers) => {
     if (headers[':path'] === '/fails') {
@@ -16,6 +16,22 @@ module.exports = function start(http2, https) {
   })
   const secure = http2.createSecureServer({ ...certificate, allowHTTP1: true }, answer)
   const tls = https.createServer(certificate, answer)
+  /** By a session of its own: first while it connects, then once more. */
+  const ask = (req, res) => {
+    const session = http2.connect(`http://127.0.0.1:${ports.streams}`).on('error', () => {})
+    const headers = { ':path': '/?token=secret', traceparent: `00-${'1'.repeat(32)}-${'2'.repeat(16)}-01` }
+    session
+      .request(headers)
+      .resume()
+      .on('close', () => {
+        const stream = session.request([':path', '/fails', ':method', 'GET'])
+        stream.on('error', () => {})
+        stream.on('close', () => {
+          session.close()
+          res.end(headers.traceparent)
+        })
+      })
+  }
   const servers = { plain, streams, secure, tls }
   const ports = {}
   for (const [name, server] of Object.entries(servers))

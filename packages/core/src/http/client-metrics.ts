@@ -17,8 +17,10 @@ export interface ClientMeasure {
   errorType?: string
 }
 
-/** `http_client_request_duration_seconds` of node:http and node:https; fetch is measured by its own instrumentation. */
-export function createClientMetrics(metrics: MetricRegistry): (measure: ClientMeasure, span: SpanContext) => void {
+export type MeasureClient = (measure: ClientMeasure, span: SpanContext) => void
+
+/** `http_client_request_duration_seconds` of node:http, https and http2; fetch is measured by its own instrumentation. */
+export function createClientMetrics(metrics: MetricRegistry): MeasureClient {
   const duration = metrics.histogram(
     'http_client_request_duration_seconds',
     'Duration of HTTP client requests.',

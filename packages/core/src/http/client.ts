@@ -1,31 +1,17 @@
 // CLIENT spans for node:http and node:https from Node's own channels. fetch and undici have channels of their own.
 import { subscribe } from 'node:diagnostics_channel'
 import type { ClientRequest, IncomingMessage } from 'node:http'
-import {
-  context,
-  propagation,
-  SpanKind,
-  SpanStatusCode,
-  trace,
-  type Span,
-  type TextMapSetter,
-  type Tracer,
-} from '@opentelemetry/api'
+import { context, propagation, trace, type TextMapSetter, type Tracer } from '@opentelemetry/api'
 import { isTracingSuppressed } from '@opentelemetry/core'
-import { describeException } from '../sdk/request-span.ts'
 import { OWN_REQUEST } from '../sdk/otlp/transport.ts'
-import type { MetricRegistry } from '../metrics/registry.ts'
 import { makeRoom } from './listener-room.ts'
-import { createClientMetrics, type ClientMeasure } from './client-metrics.ts'
-import { redactQuery } from './redact-query.ts'
+import type { MeasureClient } from './client-metrics.ts'
+import { failClientSpan, openClientSpan, tellStatus, type OpenClientSpan } from './client-span.ts'
 import { addWrittenHeader, writtenHost } from './written-headers.ts'
 
 const SPAN: unique symbol = Symbol('afterspan.client-span')
 interface Marked {
   [SPAN]?: OpenClientSpan | undefined
-}
-interface OpenClientSpan extends ClientMeasure {
-  readonly span: Span
 }
 
 const SETTABLE: TextMapSetter<ClientRequest> = {
@@ -36,8 +22,7 @@ const SETTABLE: TextMapSetter<ClientRequest> = {
 /** Node has written the head already, but not sent it: the headers are a flat list, or the server is asked to expect a body. */
 const WRITTEN: TextMapSetter<ClientRequest> = { set: addWrittenHeader }
 
-export function watchClients(tracer: () => Tracer, metrics: MetricRegistry): void {
-  const measure = createClientMetrics(metrics)
+export function watchClients(tracer: () => Tracer, measure: MeasureClient): void {
   const finish = (request: ClientRequest & Marked): void => {
     const open = request[SPAN]
     request[SPAN] = undefined
@@ -56,7 +41,7 @@ export function watchClients(tracer: () => Tracer, metrics: MetricRegistry): voi
     const { request, response } = message as { request: ClientRequest & Marked; response: IncomingMessage }
     const open = request[SPAN]
     if (!open) return
-    tellStatus(open, response)
+    tellStatus(open, response.statusCode ?? 0, response.httpVersion)
     const end = (): void => {
       finish(request)
     }
@@ -68,28 +53,9 @@ export function watchClients(tracer: () => Tracer, metrics: MetricRegistry): voi
     const { request, error } = message as { request: ClientRequest & Marked; error: unknown }
     const open = request[SPAN]
     if (!open) return
-    fail(open, error)
+    failClientSpan(open, error)
     finish(request)
   })
-}
-
-function tellStatus(open: OpenClientSpan, { statusCode: status = 0, httpVersion }: IncomingMessage): void {
-  const { span } = open
-  open.status = String(status)
-  open.version = httpVersion
-  span.setAttribute('http.response.status_code', status)
-  span.setAttribute('network.protocol.version', httpVersion)
-  if (status < 400) return
-  open.errorType = String(status)
-  span.setAttribute('error.type', open.errorType)
-  span.setStatus({ code: SpanStatusCode.ERROR })
-}
-
-function fail(open: OpenClientSpan, error: unknown): void {
-  const { type, message } = describeException(error)
-  open.errorType = type
-  open.span.setAttribute('error.type', type)
-  open.span.setStatus({ code: SpanStatusCode.ERROR, message })
 }
 
 /** By the server, or on the way. Where the app gave the request up, Node has dumped what was to come. */
@@ -106,28 +72,21 @@ function created(
   const active = context.active()
   if (isTracingSuppressed(active)) return
   const { host, protocol, method, path } = request
-  const query = path.indexOf('?')
   const secure = protocol === 'https:'
-  const hostHeader = String(request.getHeader('host') ?? writtenHost(request) ?? host)
-  const port = Number(/:(\d{1,5})$/.exec(hostHeader)?.[1] ?? (secure ? 443 : 80))
-  const span = tracer.startSpan(method, {
-    kind: SpanKind.CLIENT,
-    attributes: {
-      'http.request.method': method,
-      'server.address': host,
-      'server.port': port,
-      'url.full': `${protocol}//${hostHeader}${query < 0 ? path : `${path.slice(0, query)}?${redactQuery(path.slice(query + 1))}`}`,
-    },
-  })
-  request[SPAN] = { span, startedAt: performance.now(), method, address: host, port, scheme: secure ? 'https' : 'http' }
-  propagation.inject(trace.setSpan(active, span), request, request.headersSent ? WRITTEN : SETTABLE)
+  const authority = String(request.getHeader('host') ?? writtenHost(request) ?? host)
+  const port = Number(/:(\d{1,5})$/.exec(authority)?.[1] ?? (secure ? 443 : 80))
+  const scheme = secure ? 'https' : 'http'
+  const open = openClientSpan(tracer, { method, address: host, port, scheme, authority, path })
+  request[SPAN] = open
+  propagation.inject(trace.setSpan(active, open.span), request, request.headersSent ? WRITTEN : SETTABLE)
   // An upgrade, a CONNECT, or a destroy() without an error ends without the other two channels.
   // So does an answer that is cut off: Node closes the request before the response.
   makeRoom(request)
   request.once('close', () => {
     const { [SPAN]: open, res } = request as typeof request & { readonly res?: IncomingMessage | null }
-    if (open && res && isCutOff(res)) fail(open, res.errored)
-    if (open && open.status === undefined && res?.statusCode !== undefined) tellStatus(open, res)
+    if (open && res && isCutOff(res)) failClientSpan(open, res.errored)
+    if (open && open.status === undefined && res?.statusCode !== undefined)
+      tellStatus(open, res.statusCode, res.httpVersion)
     finish(request)
   })
 }

@@ -18,7 +18,7 @@ export interface ModuleHooks {
   start(): void
   /** `run` is called once, when somebody is about to load one of these: for Node's own modules, which no hook sees. Before start() only; it makes each require slower. */
   whenAsked(specifiers: readonly string[], run: () => void): void
-  /** `run` hears of the files of a package as they are loaded: `build/src/register.js`. For packages of which nothing is patched. Before start() only. */
+  /** `run` hears of the files of a package before they are loaded: `build/src/register.js`. For packages of which nothing is patched, and for `node:…`, which any load of it tells. Before start() only. */
   whenLoaded(name: string, run: (file: string) => void): void
   /** Named in OTEL_NODE_DISABLED_INSTRUMENTATIONS, or not in the list of those that are enabled. */
   readonly isMuted: (instrumentation: string) => boolean
@@ -65,7 +65,7 @@ export function createModuleHooks(options: {
         imported: packages,
         asked: onSpecifier,
         loads: (url) => {
-          const found = packageFile(url)
+          const found = url.startsWith('node:') ? { name: url, file: url } : packageFile(url)
           if (found) loads.get(found.name)?.(found.file)
         },
         hearsAll: report !== undefined || asked.size > 0,

@@ -1,0 +1,51 @@
+import { SpanKind, SpanStatusCode, type Span, type Tracer } from '@opentelemetry/api'
+import { describeException } from '../sdk/request-span.ts'
+import type { ClientMeasure } from './client-metrics.ts'
+import { redactQuery } from './redact-query.ts'
+
+/** A request that this process has sent, from its first byte to the last one of its answer. */
+export interface OpenClientSpan extends ClientMeasure {
+  readonly span: Span
+}
+
+interface Sent extends Pick<ClientMeasure, 'method' | 'address' | 'port' | 'scheme'> {
+  /** As the server is to see it: host, and the port where it is not the scheme's. */
+  readonly authority: string
+  readonly path: string
+}
+
+export function openClientSpan(
+  tracer: Tracer,
+  { method, address, port, scheme, authority, path }: Sent,
+): OpenClientSpan {
+  const query = path.indexOf('?')
+  const span = tracer.startSpan(method, {
+    kind: SpanKind.CLIENT,
+    attributes: {
+      'http.request.method': method,
+      'server.address': address,
+      'server.port': port,
+      'url.full': `${scheme}://${authority}${query < 0 ? path : `${path.slice(0, query)}?${redactQuery(path.slice(query + 1))}`}`,
+    },
+  })
+  return { span, startedAt: performance.now(), method, address, port, scheme }
+}
+
+export function tellStatus(open: OpenClientSpan, status: number, version: string): void {
+  const { span } = open
+  open.status = String(status)
+  open.version = version
+  span.setAttribute('http.response.status_code', status)
+  span.setAttribute('network.protocol.version', version)
+  if (status < 400) return
+  open.errorType = String(status)
+  span.setAttribute('error.type', open.errorType)
+  span.setStatus({ code: SpanStatusCode.ERROR })
+}
+
+export function failClientSpan(open: OpenClientSpan, error: unknown): void {
+  const { type, message } = describeException(error)
+  open.errorType = type
+  open.span.setAttribute('error.type', type)
+  open.span.setStatus({ code: SpanStatusCode.ERROR, message })
+}
