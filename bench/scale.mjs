@@ -20,13 +20,12 @@ const settings = { dir, otlp: undefined, serviceName: 'bench', retentionDays: 14
 const rows = []
 const STATE = `CASE WHEN i > ${TASKS} - 500 THEN 'running' WHEN i % 1000 < 3 THEN 'failed' WHEN i % 1000 = 3 THEN 'lost'
   WHEN i % 100000 = 4 THEN 'cancelled' ELSE 'succeeded' END`
-const WHERE = `'"description":{"system":"bullmq","destination":"mail","name":"mail"},"origin":{"traceId":"' || trace || '","spanId":"1111111111111111","sampled":true}'`
-const TASK_ROW = `'{"facts":{"taskId":"' || trace || '00f067aa0ba902b7","attempts":[{"spanId":"2222222222222222","n":1,"by":"00000000000000b0.0","startedAt":' || (at + 2)
-  || CASE state WHEN 'running' THEN '' WHEN 'succeeded' THEN ',"end":{"state":"succeeded","at":' || (at + 3) || '}'
-    ELSE ',"end":{"state":"failed","at":' || (at + 3) || ',"reason":"threw","failure":{"type":"Error","message":"no such order"},"willRetry":false}' END
-  || '}],"ends":[],"reported":[],' || ${WHERE} || ',"spawned":{"at":' || at || ',"by":"00000000000000a0.0","route":"' || route || '"},"confirmed":{"at":' || (at + 1)
-  || ',"messageId":"' || i || '"}},"derived":{"state":"' || state || '","settledAt":' || (at + 3) || ',"recovered":false,"duplicate":false,"conflict":false},"requestKey":"'
-  || trace || '1111111111111111","depth":0}'`
+const END = `CASE state WHEN 'running' THEN '0' WHEN 'succeeded' THEN '["succeeded",3]'
+  ELSE '["failed",3,{"reason":"threw","failure":{"type":"Error","message":"no such order"},"willRetry":false}]' END`
+// As packages/async-tracker/src/ledger/task-text.ts has it.
+const TASK_ROW = `'[' || at || ',1,0,["' || state || '",' || CASE state WHEN 'running' THEN 'null' ELSE '3' END
+  || ',0],"1111111111111111",["bullmq","mail","mail"],[0,"00000000000000a0.0","' || route || '"],[1,"' || i
+  || '"],[["2222222222222222",1,"00000000000000b0.0",2,' || ${END} || ']]]'`
 const REQUEST_ROW = `'{"isRecovered":false,"key":"' || trace || '1111111111111111","by":"00000000000000a0.0","answered":{"kind":"answered","origin":{"traceId":"' || trace
   || '","spanId":"1111111111111111","sampled":true},"at":' || (at + 1) || ',"startedAt":' || at || ',"service":"web","method":"POST","status":200,"route":"' || route
   || '","promised":1,"outcome":"sent"},"counted":"kept"}'`

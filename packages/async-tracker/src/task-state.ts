@@ -40,7 +40,7 @@ export function deriveState(facts: TaskFacts): DerivedState {
   const first = terminals[0]
   if (first) {
     const { state, at, reason } = first
-    return { state, settledAt: at, ...(reason ? { reason } : {}), ...flags }
+    return { state, ...(reason ? { reason } : {}), settledAt: at, ...flags }
   }
   return { ...openState(facts), ...flags }
 }

@@ -1,9 +1,8 @@
 // What is too old or too much goes, a bounded part in each call. A day of which nothing is needed any more is dropped as a table.
-import { WAITING_STATES } from '../task-silence.ts'
-import { forgotten } from './forgotten.ts'
+import { forgotten, FORGOTTEN_ROW, IS_WAITING } from './forgotten.ts'
 import type { PostgresRows, Query } from './postgres-rows.ts'
 import { partitionOf } from './postgres-schema.ts'
-import { PRUNED_AT_ONCE, type PruneLimits } from './store.ts'
+import { PRUNED_AT_ONCE, type PruneLimits, type TaskRow } from './store.ts'
 
 /** Indexes, page headers and dead rows come to about as much again as the rows: an estimate, since no engine tells the size of what is alive. */
 const OVERHEAD = 2
@@ -45,9 +44,8 @@ export async function prunePostgres(
   return removed
 }
 
-const WAITING_NAMES = WAITING_STATES.map((state) => `'${state}'`).join(', ')
 /** In nobody's hands. */
-const WAITING = `state IN (${WAITING_NAMES}) AND owner IS NULL`
+const WAITING = `${IS_WAITING} AND owner IS NULL`
 const HAS_TASK = 'EXISTS (SELECT 1 FROM afterspan.task WHERE request_key = r.key)'
 
 async function sizeOf(query: Query): Promise<number> {
@@ -62,7 +60,7 @@ interface Gone {
   readonly tasks: number
   readonly bytes: number
   /** Of them, those whose end is not known. */
-  readonly open: readonly string[]
+  readonly open: readonly TaskRow[]
 }
 
 /** The oldest of them, with the requests that have no task left by it, and the attempts that were joined to them. */
@@ -70,15 +68,14 @@ async function removeTasks(query: Query, where: string, values: readonly unknown
   const gone = await query(
     `DELETE FROM afterspan.task WHERE (task_id, day) IN
        (SELECT task_id, day FROM afterspan.task WHERE ${where} ORDER BY spawned_at LIMIT ${PRUNED_AT_ONCE})
-     RETURNING task_id, request_key AS key, octet_length(row) AS bytes,
-       CASE WHEN state IN (${WAITING_NAMES}) THEN row END AS row`,
+     RETURNING task_id, request_key AS key, octet_length(row) AS bytes, ${FORGOTTEN_ROW}`,
     values,
   )
   const keys = [...new Set(gone.map(({ key }) => key).filter((key) => key !== null))]
   if (keys.length > 0) await query(`DELETE FROM afterspan.request r WHERE key = ANY($1) AND NOT ${HAS_TASK}`, [keys])
   if (gone.length > 0)
     await query('DELETE FROM afterspan.joined WHERE task_id = ANY($1)', [gone.map((row) => row['task_id'])])
-  const open = gone.map(({ row }) => row as string | null).filter((row) => row !== null)
+  const open = gone.flatMap(({ row }) => (row === null ? [] : (JSON.parse(row as string) as TaskRow)))
   return { tasks: gone.length, bytes: gone.reduce((sum, { bytes }) => sum + Number(bytes), 0), open }
 }
 

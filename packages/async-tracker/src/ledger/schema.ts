@@ -94,4 +94,10 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX task_route ON task (route, state, spawned_at) WHERE route IS NOT NULL;
   CREATE INDEX joined_task ON joined (task_id);
   `,
+  // The middle of a key is a third of it, and tells as well whose it is: the end of the trace, and the beginning of the request's span.
+  // From here on a row is a text of its own (task-text.ts), which earlier versions cannot read.
+  `
+  DROP INDEX task_request;
+  CREATE INDEX task_request ON task (substr(request_key, 25, 16)) WHERE request_key IS NOT NULL;
+  `,
 ]

@@ -32,7 +32,7 @@ export function findSql({ traceId, states, route, since, limit }: TaskQuery): {
     : wanted.map((state) => select(['state = ?', state], ...also('')))
   const found = `${parts.join(' UNION ALL ')} ORDER BY spawned_at DESC LIMIT ?`
   return {
-    sql: `SELECT row FROM (${found}) AS found JOIN task USING (n) ORDER BY found.spawned_at DESC`,
+    sql: `SELECT task_id, row FROM (${found}) AS found JOIN task USING (n) ORDER BY found.spawned_at DESC`,
     values: [...values, limit],
   }
 }

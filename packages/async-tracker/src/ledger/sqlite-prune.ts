@@ -1,8 +1,10 @@
 // What is too old or too much goes, oldest first, a bounded part in each call: a sweep that finds the dead waits for it.
 import type { DatabaseSync } from 'node:sqlite'
-import { forgotten } from './forgotten.ts'
-import { writeChange, type Statements } from './sqlite-write.ts'
+import type { TaskId } from '@afterspan/core/internal'
+import { forgotten, FORGOTTEN_ROW } from './forgotten.ts'
+import { OF_REQUEST, writeChange, type Statements } from './sqlite-write.ts'
 import { PRUNED_AT_ONCE, type PruneLimits } from './store.ts'
+import { taskOf } from './task-text.ts'
 import { WAITING_STATES } from '../task-silence.ts'
 
 /** Of the file, in each call: pages that are free are filled again before it grows. */
@@ -41,13 +43,11 @@ export function pruneSqlite(
   return removed
 }
 
-const HAS_TASK = 'EXISTS (SELECT 1 FROM task WHERE request_key = request.key)'
+const HAS_TASK = `EXISTS (SELECT 1 FROM task WHERE ${OF_REQUEST('request.key')})`
 
 function oldestOf(state: string): string {
   return `SELECT n, spawned_at FROM task WHERE state = '${state}'`
 }
-
-const FORGOTTEN_ROW = `CASE WHEN state IN (${WAITING_STATES.map((state) => `'${state}'`).join(', ')}) THEN row END AS row`
 
 /** In nobody's hands. */
 function waiting(state: string): string {
@@ -71,7 +71,9 @@ function removeTasks(db: DatabaseSync, statement: Statements, some: string, valu
       if (key !== null) forget.run(key as string)
       unjoin.run(taskId as string)
     }
-    writeChange(statement, { counters: forgotten(gone.map(({ row }) => row as string | null)) }, new Set())
+    const open = gone.filter(({ row }) => row !== null)
+    const tasks = open.map(({ task_id: taskId, row }) => taskOf(taskId as TaskId, row as string))
+    writeChange(statement, { counters: forgotten(tasks) }, new Set())
     db.exec('COMMIT')
     return gone.length
   } catch (error) {

@@ -5,6 +5,11 @@ import { messageOfFacts } from '../message-key.ts'
 import { ownersOf } from '../task-owner.ts'
 import { heardOfAt } from '../task-silence.ts'
 import type { LedgerChange, RequestRow, TaskRow } from './store.ts'
+import { taskText } from './task-text.ts'
+
+/** The tasks of a request, by the index of the middle of its key. */
+export const OF_REQUEST = (key: string): string =>
+  `substr(request_key, 25, 16) = substr(${key}, 25, 16) AND request_key = ${key}`
 
 /** Each is prepared once. */
 export type Statements = (sql: string) => StatementSync
@@ -45,7 +50,7 @@ function writeRequest(statement: Statements, row: RequestRow): void {
     'INSERT INTO request (key, at, row) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET at = excluded.at, row = excluded.row',
   ).run(key, answered?.at ?? 0, JSON.stringify(row))
   if (answered?.route)
-    statement('UPDATE task SET route = ? WHERE request_key = ? AND route IS NULL').run(answered.route, key)
+    statement(`UPDATE task SET route = ?2 WHERE ${OF_REQUEST('?1')} AND route IS NULL`).run(key, answered.route)
 }
 
 /** By the spawn's own word, else that of the request, which comes before its tasks in a change. */
@@ -71,7 +76,7 @@ function writeTask(statement: Statements, row: TaskRow, isKnown: boolean): void 
   ]
   // Of an open one: when it was last heard of.
   const settledAt = derived.settledAt ?? heardOfAt(facts)
-  const going = [derived.state, owner, otherOwner, settledAt, JSON.stringify(row)]
+  const going = [derived.state, owner, otherOwner, settledAt, taskText(row)]
   const isDone = (sql: string): boolean => Number(statement(sql).run(...going, facts.taskId, ...fixed).changes) > 0
   if (!isKnown && isDone(INSERT_TASK)) return
   if (isDone(GO_ON_WITH_TASK) || isDone(INSERT_TASK)) return

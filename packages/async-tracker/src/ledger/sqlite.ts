@@ -8,7 +8,8 @@ import { OPEN_STATES } from '../task-state.ts'
 import { MIGRATIONS } from './schema.ts'
 import { findSql } from './sqlite-find.ts'
 import { pruneSqlite } from './sqlite-prune.ts'
-import { writeChange } from './sqlite-write.ts'
+import { OF_REQUEST, writeChange } from './sqlite-write.ts'
+import { taskOf } from './task-text.ts'
 import type {
   CounterRow,
   LedgerChange,
@@ -84,14 +85,14 @@ class SqliteLedger implements LedgerStore {
   }
 
   async tasks(ids: readonly TaskId[]): Promise<ReadonlyMap<TaskId, TaskRow>> {
-    const rows = this.#allOf((marks) => `SELECT row FROM task WHERE task_id IN (${marks})`, ids).map(parse<TaskRow>)
+    const rows = this.#allOf((marks) => `SELECT task_id, row FROM task WHERE task_id IN (${marks})`, ids).map(toTask)
     const found = new Map(rows.map((row) => [row.facts.taskId, row]))
     this.#lastRead = new Set(found.keys())
     return found
   }
 
   async tasksOfMessages(keys: readonly string[]): Promise<readonly TaskRow[]> {
-    return this.#allOf((marks) => `SELECT row FROM task WHERE message IN (${marks})`, keys).map(parse<TaskRow>)
+    return this.#allOf((marks) => `SELECT task_id, row FROM task WHERE message IN (${marks})`, keys).map(toTask)
   }
 
   async joined(ids: readonly TaskId[]): Promise<ReadonlyMap<TaskId, TaskId>> {
@@ -112,7 +113,7 @@ class SqliteLedger implements LedgerStore {
 
   async tasksOfRequests(keys: readonly string[]): Promise<readonly TaskStanding[]> {
     const columns = 'task_id AS taskId, request_key AS requestKey, depth, state'
-    const rows = this.#allOf((marks) => `SELECT ${columns} FROM task WHERE request_key IN (${marks})`, keys)
+    const rows = keys.flatMap((key) => this.#all(`SELECT ${columns} FROM task WHERE ${OF_REQUEST('?1')}`, key))
     return rows as unknown as TaskStanding[]
   }
 
@@ -127,7 +128,7 @@ class SqliteLedger implements LedgerStore {
 
   async find(query: TaskQuery): Promise<readonly TaskRow[]> {
     const { sql, values } = findSql(query)
-    return this.#all(sql, ...values).map(parse<TaskRow>)
+    return this.#all(sql, ...values).map(toTask)
   }
 
   async requests(keys: readonly string[]): Promise<ReadonlyMap<string, RequestRow>> {
@@ -176,9 +177,9 @@ class SqliteLedger implements LedgerStore {
   }
 
   async oldestOpen(limit: number, since = 0): Promise<readonly TaskRow[]> {
-    const inOrder = 'SELECT row FROM task WHERE state = ? AND spawned_at >= ? ORDER BY spawned_at LIMIT ?'
+    const inOrder = 'SELECT task_id, row FROM task WHERE state = ? AND spawned_at >= ? ORDER BY spawned_at LIMIT ?'
     const some = (state: string): Row[] => this.#all(inOrder, state, state === 'running' ? 0 : since, limit)
-    return [...OPEN_STATES].flatMap((state) => some(state).map(parse<TaskRow>))
+    return [...OPEN_STATES].flatMap((state) => some(state).map(toTask))
   }
 
   async prune(limits: PruneLimits): Promise<number> {
@@ -266,6 +267,10 @@ function rollBack(db: DatabaseSync): void {
   } catch {
     // SQLite has done so itself, as it does on a full disk: what it said of that is what counts
   }
+}
+
+function toTask(row: Row): TaskRow {
+  return taskOf(row['task_id'] as TaskId, row['row'] as string)
 }
 
 function parse<T>(row: Row): T {

@@ -150,7 +150,7 @@ export class MemoryLedger implements LedgerStore {
     const forget = (row: TaskRow): void => {
       tasks.delete(row.facts.taskId)
       if (row.requestKey && !hasTask(row.requestKey)) requests.delete(row.requestKey)
-      apply(this.#tables, { counters: forgotten([JSON.stringify(row)]) })
+      apply(this.#tables, { counters: forgotten([row]) })
     }
     for (const row of tasks.values()) if (isUnheard(row.facts, row.derived.state, unheardBefore)) forget(row)
     for (const { key, answered } of requests.values())

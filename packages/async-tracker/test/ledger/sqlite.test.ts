@@ -5,10 +5,11 @@ import type { DatabaseSync } from 'node:sqlite'
 import { beforeAll, describe, expect, test, vi } from 'vitest'
 import { MIGRATIONS } from '../../src/ledger/schema.ts'
 import { findSql } from '../../src/ledger/sqlite-find.ts'
+import { OF_REQUEST } from '../../src/ledger/sqlite-write.ts'
 import { createSqliteLedger } from '../../src/ledger/sqlite.ts'
 import type { TaskQuery } from '../../src/ledger/store.ts'
 import { tempDir } from '../../../testing/src/temp-dir.ts'
-import { ms, started, succeeded, taskIdOf, tell, WORKER } from '../sample-events.ts'
+import { ms, started, succeeded, taskIdOf, tell, WEB, WORKER } from '../sample-events.ts'
 import {
   aLedgerAnswers,
   aLedgerFinds,
@@ -217,6 +218,48 @@ test('a ledger of an earlier version is brought up to date, with all that is in 
   }
 })
 
+test('tasks in a ledger of the version before are found, go on and go, each way that they are asked for', async () => {
+  const dir = tempDir('sqlite')
+  const old = [taskOf(1, 0, 1), taskOf(1, 1, 2, ...tell(WORKER, started(3, 1), succeeded(4, 1)))]
+  inspect(dir, (db) => {
+    db.exec(`${MIGRATIONS.slice(0, 6).join('')} PRAGMA user_version = 6;`)
+    const insert = db.prepare(
+      'INSERT INTO task (task_id, trace_id, request_key, depth, state, owner, spawned_at, settled_at, row) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
+    )
+    for (const row of old) {
+      const { facts, derived, requestKey, depth } = row
+      const traceId = facts.taskId.slice(0, 32)
+      const owner = derived.state === 'pending' ? WEB : null
+      const at = facts.spawned!.at
+      insert.run(
+        facts.taskId,
+        traceId,
+        requestKey!,
+        depth,
+        derived.state,
+        owner,
+        at,
+        derived.settledAt ?? null,
+        JSON.stringify(row),
+      )
+    }
+  })
+  const store = createSqliteLedger(dir)
+  await store.open()
+  const [open, done] = old.map(({ facts }) => facts.taskId)
+  expect([...(await store.tasks([open!, done!])).values()]).toEqual(old)
+  expect(await store.find({ traceId: open!.slice(0, 32), limit: 9 })).toEqual(old.toReversed())
+  expect(await store.oldestOpen(9)).toEqual(old.slice(0, 1))
+  expect(await store.openTasksOf([WEB])).toEqual([open])
+  expect((await store.tasksOfRequests([requestRow(1, 0).key])).map(({ taskId }) => taskId)).toEqual([open, done])
+  const gone = taskOf(1, 0, 1, ...tell(WORKER, started(5, 2), succeeded(6, 2)))
+  await store.commit({ tasks: [gone], requests: [requestRow(1, 7)] })
+  expect(await store.find({ route: '/orders', limit: 9 })).toEqual([old[1], gone])
+  expect(await store.prune({ before: ms(5), maxBytes: 1e9 })).toBe(1)
+  expect(await store.find({ limit: 9 })).toEqual([gone])
+  await store.close()
+})
+
 describe('however much has settled, it is not read', () => {
   const dir = tempDir('sqlite')
   const planOf = (sql: string, values: readonly (string | number)[] = []): string =>
@@ -254,6 +297,14 @@ describe('however much has settled, it is not read', () => {
     const steps = plan.split('\n').filter((step) => step.startsWith('SEARCH') && !step.includes('INTEGER PRIMARY KEY'))
     expect(steps.filter((step) => !index.test(step))).toEqual([])
     expect(steps.length).toBeGreaterThan(0)
+  })
+
+  test('when the tasks of a request are asked for', () => {
+    const plan = /^SEARCH task USING INDEX task_request \(<expr>=\?\)$/
+    expect(planOf(`SELECT task_id FROM task WHERE ${OF_REQUEST('?1')}`, ['a'])).toMatch(plan)
+    expect(planOf(`UPDATE task SET route = ?2 WHERE ${OF_REQUEST('?1')} AND route IS NULL`, ['a', '/a'])).toMatch(plan)
+    const left = `DELETE FROM request WHERE key = ? AND NOT EXISTS (SELECT 1 FROM task WHERE ${OF_REQUEST('request.key')})`
+    expect(planOf(left, ['a'])).toContain('SEARCH task USING INDEX task_request')
   })
 
   test('when tasks are counted', () => {
