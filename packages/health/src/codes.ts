@@ -24,6 +24,7 @@ const CODES: ReadonlySet<string> = new Set([
   'no_permission',
   'too_many_connections',
   // Redis: its refusals by their own names, and the client's states
+  'BUSY',
   'CLUSTERDOWN',
   'CROSSSLOT',
   'LOADING',

@@ -13,6 +13,7 @@ export interface MysqlConnection {
   /** A statement that was sent and has not ended, and those that wait for it. */
   readonly _command?: unknown
   readonly _commands?: { readonly length: number }
+  readonly _handshakePacket?: { readonly serverVersion?: unknown }
 }
 export type Done = (error: unknown, connection?: MysqlConnection) => void
 interface Queue {

@@ -1,12 +1,11 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { Clock, ModuleHook, ProbeResult } from '@afterspan/core/internal'
-import { networkCode } from '../codes.ts'
 import { KnownClients } from '../known-clients.ts'
 import { madeBy } from '../made-at.ts'
 import type { FoundProbe } from '../registry.ts'
 import { namesReplica } from '../replica.ts'
-import { scrub } from '../scrub.ts'
 import { experiment, MysqlHolders, type FindConnection } from './mysql-holders.ts'
+import { judgeRefusal, judgeServer, questionOf, sick, type MysqlServer, type Observed } from './mysql-judgement.ts'
 import { ask, borrow, isFull, type Done, type MysqlPool } from './mysql-pool.ts'
 import { withWaiters } from './pool-control.ts'
 import { heldObserved } from './pool-tickets.ts'
@@ -18,7 +17,6 @@ interface PoolPrototype {
 type Add = (probe: FoundProbe, madeAt: string | undefined) => unknown
 
 const SEEN = Symbol('afterspan.health')
-const QUESTION = 'SELECT @@global.read_only AS read_only'
 const OWN_FRAMES = /[\\/]node_modules[\\/]mysql2[\\/]/
 const BORROWED = 'tracing:mysql2:pool:connect:start'
 
@@ -40,7 +38,7 @@ export function mysqlHook(
     seen.add(pool)
     const by = madeBy(boundary as (...args: never[]) => unknown, OWN_FRAMES)
     const hint = namesReplica(pool.config?.connectionConfig?.host ?? '')
-    const state: PoolState = { ref: new WeakRef(pool), hint, wasWritable: false }
+    const state: PoolState = { ref: new WeakRef(pool), hint, wasWritable: false, isPlain: false }
     if (!known.add(state)) return
     holders.set(pool, new MysqlHolders(pool, () => clock.monotonicMs(), deadMs))
     const anotherIsWritable = (): boolean => known.isAnother(state, ({ wasWritable }) => wasWritable)
@@ -105,11 +103,8 @@ function watchPools(prototype: object, found: (pool: MysqlPool, boundary: GetCon
 /** By pool, and held by it alone: a pool that the app drops must go. */
 const holders = new WeakMap<MysqlPool, MysqlHolders>()
 
-interface PoolState {
+interface PoolState extends MysqlServer {
   readonly ref: WeakRef<MysqlPool>
-  /** What its address says of being a replica. */
-  readonly hint: boolean
-  wasWritable: boolean
 }
 
 function isGone({ ref }: PoolState): boolean {
@@ -132,8 +127,6 @@ function mysqlProbe(state: PoolState, anotherIsWritable: () => boolean): FoundPr
     },
   }
 }
-
-type Observed = NonNullable<ProbeResult['observed']>
 
 interface Check {
   readonly pool: MysqlPool
@@ -158,19 +151,12 @@ async function checkPool({ pool, its, state, signal, anotherIsWritable }: Check)
             'self_recoverable',
           )
         : sick('timeout', 'no connection within the deadline', observed)
-    const row = await ask(connection, QUESTION, signal)
+    const row = await ask(connection, questionOf(state, connection._handshakePacket?.serverVersion), signal)
     if (row === 'late') return sick('timeout', 'connected, but the server did not answer within the deadline', observed)
-    if (Number(row['read_only']) === 0) {
-      state.wasWritable = true
-      return withWaiters({ status: 'pass', observed }, its.tickets.oldestWaiterMs())
-    }
-    // A pool that never could write, in an app that writes elsewhere or that asked for a replica, is as it is meant to be.
-    if (!state.wasWritable && (state.hint || anotherIsWritable()))
-      return { status: 'pass', observed: { ...observed, role: { value: 'read_only' } } }
-    return sick('read_only', 'the server is read-only: it refuses every write', observed)
+    const result = judgeServer(row, state, { observed, anotherIsWritable })
+    return result.status === 'pass' ? withWaiters(result, its.tickets.oldestWaiterMs()) : result
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error)
-    return sick(refusalCode(error, message), scrub(message), observed)
+    return judgeRefusal(error, state, observed)
   }
 }
 
@@ -186,43 +172,4 @@ function counters(pool: MysqlPool, its: MysqlHolders): Observed {
     ...(waitedMs > 0 ? { oldestWaiter: { value: Math.round(waitedMs), unit: 'ms' } } : {}),
     ...heldObserved(its.longestHeld()),
   }
-}
-
-function sick(
-  code: string,
-  reason: string,
-  observed: Observed,
-  cause: NonNullable<ProbeResult['cause']> = 'dependency',
-): ProbeResult {
-  return { status: 'fail', code, cause, reason, observed }
-}
-
-/** By the server's number: its words are in the language that it was started with. */
-const BY_NUMBER: Readonly<Record<number, string>> = {
-  1021: 'disk_full',
-  1040: 'too_many_connections',
-  1044: 'no_permission',
-  1045: 'auth_failed',
-  1049: 'no_database',
-  1053: 'connection_lost',
-  1114: 'disk_full',
-  1142: 'no_permission',
-  1203: 'too_many_connections',
-  1205: 'lock_timeout',
-  1226: 'too_many_connections',
-  1290: 'read_only',
-  1698: 'auth_failed',
-  1792: 'read_only',
-  1836: 'read_only',
-}
-
-function refusalCode(error: unknown, message: string): string {
-  const { errno } = (error ?? {}) as { errno?: unknown }
-  const known = typeof errno === 'number' ? BY_NUMBER[errno] : undefined
-  if (known) return known
-  const network = networkCode(error)
-  if (network) return network
-  if (/queue limit|no connections available/i.test(message)) return 'pool_exhausted'
-  if (/timeout/i.test(message)) return 'timeout'
-  return /closed|lost/i.test(message) ? 'connection_lost' : 'error'
 }

@@ -3,6 +3,10 @@
 /** The part of a query that is used. It is sent when somebody wants its result. */
 interface Query extends Promise<readonly (readonly unknown[])[]> {
   readonly handler: object
+  /** Of its text. */
+  readonly strings?: readonly string[]
+  readonly resolve?: (rows: readonly never[]) => void
+  reject?: (error: unknown) => void
   /** Of the connection that it was sent on; null before. */
   readonly state: unknown
   values(): Query
@@ -32,6 +36,11 @@ const SEEN = Symbol('afterspan.health')
 /** What was sent and has had no answer for so long may have been sent into a dead connection: others may live. */
 const ASK_AGAIN_MS = 5000
 const MOST_UNANSWERED = 3
+/** In what the library itself asks of a new connection, while the statement that has wanted it waits. */
+const TYPES = 'pg_catalog.pg_type'
+const STATE = 'show transaction_read_only;'
+/** Statements of the probe that have not been sent, in all pools. */
+const unsent = new Set<Query>()
 /** When the app last sent something, by the handler that all statements of one pool share. */
 const lastUse = new WeakMap<object, { at: number }>()
 
@@ -98,7 +107,11 @@ export class PostgresJsWatch {
     this.#use.at = before
     const asked: Asked = { query, answer, since: this.#now() }
     this.#asked.push(asked)
-    void answer.then(() => void this.#asked.splice(this.#asked.indexOf(asked), 1))
+    if (!query.state) unsent.add(query)
+    void answer.then(() => {
+      this.#asked.splice(this.#asked.indexOf(asked), 1)
+      unsent.delete(query)
+    })
     return answer
   }
 
@@ -157,10 +170,25 @@ function watchUse(prototype: { handle: Handle & { [SEEN]?: true } }, now: () => 
   const handle: Handle & { [SEEN]?: true } = function (...args) {
     const use = lastUse.get(this.handler)
     if (use) use.at = now()
+    else quiet(this)
     return original.apply(this, args)
   }
   handle[SEEN] = true
   prototype.handle = handle
+}
+
+/**
+ * Of what the library asks on a connection of its own accord nobody catches the failure: it ends the process. Where it is the probe that has
+ * wanted the connection, there is no such question without the probe: it then fails without a word, and what waited for it goes on.
+ */
+function quiet(query: Query): void {
+  const text = query.strings?.[0] ?? ''
+  const { resolve } = query
+  const isOfTypes = text.includes(TYPES)
+  if (!resolve || !(isOfTypes || text.includes(STATE))) return
+  if (![...unsent].some(({ state }) => !state)) return
+  if (isOfTypes) query.reject = () => resolve([])
+  else void Promise.prototype.then.call(query, undefined, () => {})
 }
 
 function replace(

@@ -11,5 +11,10 @@ export function notConnected(error: unknown, observed: Observed): ProbeResult {
   const { message } = error
   const word = /^([A-Z]{2,20})\b/.exec(message)?.[1]
   const isRefusal = word !== undefined && word !== 'ERR' && publicCode(word) === word
-  return sick(isRefusal ? word : 'not_connected', `${reason}: ${scrub(message)}`, observed)
+  const code = isRefusal
+    ? word
+    : message.startsWith('ERR max number of clients')
+      ? 'too_many_connections'
+      : 'not_connected'
+  return sick(code, `${reason}: ${scrub(message)}`, observed)
 }

@@ -77,7 +77,8 @@ function refusal(
       status: 'warn',
       code,
       cause: 'dependency',
-      reason: 'the user may not touch the key of the probe; grant ~afterspan:health:* to have writes checked',
+      reason:
+        'the key of the probe is not among those that the login may touch; grant ~afterspan:health:* to have writes checked',
       observed,
     }
   const refusesWrites = code === 'READONLY' || code === 'NOPERM'

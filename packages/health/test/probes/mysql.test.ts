@@ -26,7 +26,9 @@ class FakeConnection implements MysqlConnection {
   constructor(pool: FakePool) {
     this.pool = pool
   }
-  query(_sql: string, done: (error: unknown, rows?: unknown) => void): void {
+  _handshakePacket = { serverVersion: '8.4.0' }
+  query(sql: string, done: (error: unknown, rows?: unknown) => void): void {
+    this.pool.asked.push(sql)
     queueMicrotask(() => this.pool.answer(done))
   }
   release(): void {
@@ -55,6 +57,7 @@ class FakeBasePool {
   isFull = false
   isUnreachable = false
   readonly config: NonNullable<MysqlPool['config']>
+  readonly asked: string[] = []
   readonly handedOut: FakeConnection[] = []
   readonly waiting: Done[] = []
   constructor(host = 'db.internal') {
@@ -202,8 +205,24 @@ describe('a check', () => {
     expect(await used(READ_ONLY).check()).toMatchObject({ status: 'pass', observed: { role: { value: 'read_only' } } })
   })
 
+  test('of a server that starts each transaction read-only fails', async () => {
+    const { pool, check } = used((done) => done(null, [{ read_only: 0, session_read_only: 1 }]))
+    expect(await check()).toMatchObject({ status: 'fail', code: 'read_only' })
+    expect(pool.asked).toEqual([expect.stringContaining('@@session.transaction_read_only')])
+  })
+
+  test('of a server that knows no such variable asks plainly from then on, and is well', async () => {
+    const { pool, check } = used(refuse(1193, "Unknown system variable 'transaction_read_only'"))
+    expect(await check()).toMatchObject({ status: 'pass' })
+    pool.answer = WRITABLE
+    expect(await check()).toMatchObject({ status: 'pass' })
+    expect(pool.asked.at(-1)).toBe('SELECT @@global.read_only AS read_only')
+  })
+
   test.for([
     [1045, 'auth_failed'],
+    [4151, 'auth_failed'],
+    [3118, 'auth_failed'],
     [1040, 'too_many_connections'],
     [1205, 'lock_timeout'],
     [1114, 'disk_full'],

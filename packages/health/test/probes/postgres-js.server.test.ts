@@ -132,3 +132,33 @@ test('a pool that closes its idle connections is let do so, and an ended one is 
   await sql.end({ timeout: 0 })
   await health.until('postgresql', (check) => check === undefined)
 })
+
+test('a connection that the probe alone has wanted does not end the process where the library’s own question on it is refused', async () => {
+  const unhandled: unknown[] = []
+  const hear = (error: unknown): void => void unhandled.push(error)
+  const admin = (real as unknown as typeof postgres)(server.url, { max: 1, onnotice: () => {} })
+  made.push(admin)
+  const backends = "select pid from pg_stat_activity where usename = 'typeless'"
+  await admin.unsafe('create role typeless login')
+  const sql = postgres(server.url.replace('postgres@', 'typeless@'), { max: 1 })
+  try {
+    await sql`select 1`
+    await health.until('postgresql', passes)
+    const [first] = await admin.unsafe(backends)
+    process.on('unhandledRejection', hear)
+    // What the library reads on each new connection, and asks without anybody who hears of its failure.
+    await admin.unsafe('revoke select on pg_catalog.pg_type from public')
+    await admin.unsafe(`select pg_terminate_backend(${String(first!['pid'])})`)
+    const another = async (): Promise<boolean> =>
+      (await admin.unsafe(backends)).some(({ pid }) => pid !== first!['pid'])
+    await expect.poll(another, { timeout: 10_000 }).toBe(true)
+    await health.nextRound('postgresql')
+    await health.until('postgresql', passes)
+    expect(unhandled).toEqual([])
+  } finally {
+    await sql.end({ timeout: 0 })
+    await admin.unsafe('grant select on pg_catalog.pg_type to public')
+    await admin.unsafe('drop role typeless')
+    process.off('unhandledRejection', hear)
+  }
+})

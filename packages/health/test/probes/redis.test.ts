@@ -3,6 +3,7 @@ import type { ProbeResult } from '@afterspan/core/internal'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { probeConformance } from '../probe-conformance.ts'
 import { identityOf, isUsable, type RedisClient } from '../../src/probes/redis-client.ts'
+import { notConnected } from '../../src/probes/redis-refusal.ts'
 import { redisHook } from '../../src/probes/redis.ts'
 import type { FoundProbe } from '../../src/registry.ts'
 import { settled } from '../fake-time.ts'
@@ -191,6 +192,7 @@ describe('the round trip', () => {
   test.for([
     ["READONLY You can't write against a read only replica.", 'READONLY'],
     ["OOM command not allowed when used memory > 'maxmemory'.", 'OOM'],
+    ['BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.', 'BUSY'],
     ['MISCONF Redis is configured to save RDB snapshots', 'MISCONF'],
     ['NOREPLICAS Not enough good replicas to write.', 'NOREPLICAS'],
     ["NOPERM User app has no permissions to run the 'set' command", 'NOPERM'],
@@ -206,6 +208,11 @@ describe('the round trip', () => {
     const result = await check()
     expect(result).toMatchObject({ status: 'fail', code })
     for (const secret of ['10.0.0.7', ' app ']) expect(result.reason).not.toContain(secret)
+  })
+
+  test('a server that takes no more connections says so', () => {
+    const error = new Error('ERR max number of clients reached')
+    expect(notConnected(error, {})).toMatchObject({ status: 'fail', code: 'too_many_connections' })
   })
 
   test('a network error by its code', async () => {
