@@ -7,6 +7,7 @@ import type * as BullMq from './probes/bullmq.ts'
 import type * as Grpc from './probes/grpc.ts'
 import type * as KafkaJs from './probes/kafkajs.ts'
 import type * as Knex from './probes/knex.ts'
+import type * as MongoDb from './probes/mongodb.ts'
 import type * as MySql from './probes/mysql.ts'
 import type * as Nats from './probes/nats.ts'
 import type * as NodeRedis from './probes/node-redis.ts'
@@ -85,6 +86,13 @@ export const CLIENT_PROBES: readonly ClientProbe[] = [
     hooks: ({ redisHook }: typeof Redis, { add, clock, onRejected, settings }) => [
       redisHook(add, clock, onRejected, settings.deadPoolMs),
     ],
+  },
+  {
+    name: 'mongodb (health)',
+    module: 'mongodb',
+    versions: '>=6.0.0 <8',
+    file: 'mongodb',
+    hooks: ({ mongodbHook }: typeof MongoDb, { add, clock, onRejected }) => [mongodbHook(add, clock, onRejected)],
   },
   {
     name: 'mysql2 (health)',

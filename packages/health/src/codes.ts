@@ -53,6 +53,8 @@ const CODES: ReadonlySet<string> = new Set([
   'RESOURCE_EXHAUSTED',
   'UNAVAILABLE',
   'UNKNOWN',
+  // MongoDB
+  'no_primary',
   // NATS
   'jetstream_unavailable',
   'storage_near_limit',

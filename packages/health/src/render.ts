@@ -14,6 +14,7 @@ export const CONTENT_TYPES: Readonly<Record<Format, string>> = {
   terminus: 'application/json; charset=utf-8',
   text: 'text/plain; charset=utf-8',
 }
+const DATASTORES: ReadonlySet<string> = new Set(['mongodb', 'mysql', 'postgresql', 'redis'])
 
 /** Who reads it. What a driver said, where the client was made and what was measured is for the trusted alone. */
 export interface Reader {
@@ -152,7 +153,7 @@ function responseTime(state: CheckState): { value: number; unit: string } | unde
 
 function componentType(component: string): string {
   if (component === 'system') return 'system'
-  return component === 'postgresql' || component === 'redis' || component === 'mysql' ? 'datastore' : 'component'
+  return DATASTORES.has(component) ? 'datastore' : 'component'
 }
 
 function codeOf(state: CheckState): string | undefined {

@@ -174,7 +174,7 @@ function systemOf(attributes: Attributes): string | undefined {
 function isOfDependency({ error, message }: Failed, code: string | undefined): boolean {
   if (code !== undefined && (error === code || message.startsWith(code))) return true
   if (SQLSTATE.test(error)) return OF_THE_SERVER.test(error)
-  return !/^(?:ERR |WRONGTYPE|NOSCRIPT)/.test(message)
+  return !/^(?:ERR |WRONGTYPE|NOSCRIPT|E11000 |Document failed validation)/.test(message)
 }
 
 function evidenceOf(

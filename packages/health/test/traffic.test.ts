@@ -134,6 +134,7 @@ test('a call that fails by what may be the server’s is told at once', () => {
   call(PG, '/a').end()
   call(PG, '/a').end({ type: '23505' })
   call({ 'db.system.name': 'redis' }, '/a').end({ message: 'WRONGTYPE Operation against a key' })
+  call({ 'db.system.name': 'mongodb' }, '/a').end({ message: 'E11000 duplicate key error collection: shop.orders' })
   expect(told).toEqual([])
   call(PG, '/a').end({ type: 'ECONNREFUSED' })
   call(PG, '/a').end({ type: '25006' })

@@ -1,0 +1,217 @@
+import type { Clock, ModuleHook } from '@afterspan/core/internal'
+import { KnownClients } from '../known-clients.ts'
+import { madeBy } from '../made-at.ts'
+import type { FoundProbe } from '../registry.ts'
+import { namesReplica } from '../replica.ts'
+import { checkClient, type Seen } from './mongodb-check.ts'
+import { isClosed, isDead, isUsedWell, poolsOf, roleOf, watchDead, type MongoClient } from './mongodb-client.ts'
+
+type Method = ((this: MongoClient, ...args: unknown[]) => unknown) & { [SEEN]?: true }
+interface Prototype {
+  connect?: Method
+  db?: Method
+  /** Of the constructor, from 6.3 on. */
+  checkForNonGenuineHosts?: Method
+}
+type Add = (probe: FoundProbe, madeAt: string | undefined) => unknown
+
+interface State extends Seen {
+  readonly ref: WeakRef<MongoClient>
+  readonly hosts: string
+  /** When the app last tried to connect, or asked something of a client that is dead. */
+  wantedAt: number
+  /** Another client has taken its place, or nobody has wanted it for long. */
+  isGone: boolean
+}
+
+const SEEN = Symbol('afterspan.health')
+const OWN_FRAMES = /[\\/]node_modules[\\/]mongodb[\\/]/
+/** mongoose makes its clients while the app's call is still on the stack. */
+const MONGOOSE_FRAMES = /[\\/]node_modules[\\/](?:mongodb|mongoose)[\\/]/
+/** An app that tries again is not ready; one that goes on without has decided so. */
+const FORGET_DEAD_MS = 60_000
+const OF_THE_SERVER: ReadonlySet<string> = new Set(['admin', 'config', 'local'])
+
+/**
+ * Finds each client as it connects, be it by the app's connect() or by its first operation: both go through the method of the prototype.
+ * Where it was made is known from its constructor, which calls a method that can be followed; before 6.3 from the app's first db().
+ */
+export function mongodbHook(
+  add: Add,
+  clock: Pick<Clock, 'monotonicMs'>,
+  onRejected: (why: string) => void,
+): ModuleHook {
+  const finder = new Finder(add, () => clock.monotonicMs(), onRejected)
+  return {
+    name: 'mongodb (health)',
+    module: 'mongodb',
+    versions: '>=6.0.0 <8',
+    patch(exports: { readonly MongoClient?: { readonly prototype: Prototype } }) {
+      const prototype = exports.MongoClient?.prototype
+      if (typeof prototype?.connect !== 'function') throw new TypeError('mongodb exports no MongoClient that connects')
+      follow(prototype, 'checkForNonGenuineHosts', (client, _args, boundary) => finder.onMade(client, boundary))
+      follow(prototype, 'db', (client, [name], boundary) => finder.onDatabase(client, name, boundary))
+      follow(prototype, 'connect', (client, _args, boundary) => finder.onConnect(client, boundary))
+    },
+  }
+}
+
+/** Tells of each call, when it has returned: what it gives, be it a promise that rejects, is the app's alone. */
+function follow(
+  prototype: Prototype,
+  name: keyof Prototype,
+  tell: (client: MongoClient, args: readonly unknown[], boundary: Method) => void,
+): void {
+  const original = prototype[name]
+  if (typeof original !== 'function' || original[SEEN]) return
+  const followed: Method = function (...args) {
+    const result = original.apply(this, args)
+    try {
+      tell(this, args, followed)
+    } catch {
+      // the app goes on, whatever becomes of the probe
+    }
+    return result
+  }
+  followed[SEEN] = true
+  Object.defineProperty(followed, 'name', { value: name, configurable: true })
+  Object.defineProperty(prototype, name, { value: followed, writable: true, configurable: true })
+}
+
+class Finder {
+  readonly #add: Add
+  readonly #now: () => number
+  readonly #known: KnownClients<State>
+  readonly #states = new WeakMap<MongoClient, State>()
+  readonly #places = new WeakMap<MongoClient, string | undefined>()
+  readonly #databases = new WeakMap<MongoClient, string>()
+
+  constructor(add: Add, now: () => number, onRejected: (why: string) => void) {
+    this.#add = add
+    this.#now = now
+    this.#known = new KnownClients('clients of mongodb', ({ ref, isGone }) => isGone || !ref.deref(), onRejected)
+  }
+
+  onMade(client: MongoClient, boundary: Method): void {
+    this.#place(client, boundary)
+  }
+
+  /** The first database of the app's own that it names is where it may read. */
+  onDatabase(client: MongoClient, name: unknown, boundary: Method): void {
+    this.#place(client, boundary)
+    if (typeof name !== 'string' || name === '' || this.#databases.has(client)) return
+    // The other one is what the driver takes where none is named, and what is asked until then.
+    if (!OF_THE_SERVER.has(name) && name !== client.options?.dbName) this.#databases.set(client, name)
+  }
+
+  onConnect(client: MongoClient, boundary: Method): void {
+    const known = this.#states.get(client)
+    if (known && !known.isGone) {
+      known.wantedAt = this.#now()
+      return
+    }
+    this.#place(client, boundary)
+    this.#find(client)
+  }
+
+  /** The first that is known of it is the nearest to where it was made. */
+  #place(client: MongoClient, boundary: Method): void {
+    if (!this.#places.has(client)) this.#places.set(client, placeOf(boundary))
+  }
+
+  #find(client: MongoClient): void {
+    const { hosts = [], srvHost } = client.options ?? {}
+    const names = (srvHost === undefined ? hosts : [srvHost]).map(String)
+    const state: State = {
+      ref: new WeakRef(client),
+      hosts: names.join(),
+      hint: names.length > 0 && names.every(namesReplica),
+      database: () => this.#databases.get(client) ?? databaseOf(client),
+      wantedAt: this.#now(),
+      isGone: false,
+      wasWritable: false,
+      readIn: undefined,
+      refusedIn: undefined,
+      flight: undefined,
+      flights: 0,
+      askedAt: Number.NEGATIVE_INFINITY,
+    }
+    this.#states.set(client, state)
+    if (!this.#known.add(state)) return
+    this.#replace(state)
+    this.#add(this.#probe(state), this.#places.get(client))
+  }
+
+  /** A client that the app makes because another one could not connect stands for both. */
+  #replace(state: State): void {
+    this.#known.isAnother(state, (other) => {
+      const client = other.ref.deref()
+      if (client && other.hosts === state.hosts && isDead(client)) other.isGone = true
+      return false
+    })
+  }
+
+  #probe(state: State): FoundProbe {
+    return {
+      name: 'mongodb',
+      component: 'mongodb',
+      criticality: 'required',
+      isGone: () => this.#isGone(state),
+      seesWell: () => seesWell(state, this.#now()),
+      check: async (signal) => {
+        const client = state.ref.deref()
+        if (!client || isClosed(client)) return { status: 'pass' }
+        const result = await checkClient({
+          client,
+          seen: state,
+          signal,
+          now: this.#now,
+          anotherIsWritable: this.#another(state),
+        })
+        state.askedAt = this.#now()
+        return result
+      },
+    }
+  }
+
+  #another(state: State): () => boolean {
+    return () => this.#known.isAnother(state, ({ wasWritable }) => wasWritable)
+  }
+
+  #isGone(state: State): boolean {
+    if (state.isGone) return true
+    const client = state.ref.deref()
+    state.isGone = !client || isClosed(client)
+    if (!client || state.isGone || !isDead(client)) return state.isGone
+    if (client.topology) watchDead(client.topology, () => this.#onUseOfDead(client))
+    state.isGone = this.#now() - state.wantedAt > FORGET_DEAD_MS
+    return state.isGone
+  }
+
+  /** Each of its operations fails, and the app goes on asking: it is told, or told again. */
+  #onUseOfDead(client: MongoClient): void {
+    const state = this.#states.get(client)
+    if (state && !state.isGone) state.wantedAt = this.#now()
+    else if (isDead(client)) this.#find(client)
+  }
+}
+
+/** Since the last question its connections have served the app, and its monitors see a server that takes writes. */
+function seesWell({ ref, askedAt, wasWritable }: State, now: number): boolean {
+  const topology = ref.deref()?.topology
+  if (!topology || !wasWritable || roleOf(topology.description) !== 'writable') return false
+  return isUsedWell(poolsOf(topology), now - askedAt)
+}
+
+function placeOf(boundary: Method): string | undefined {
+  for (const own of [MONGOOSE_FRAMES, OWN_FRAMES]) {
+    const by = madeBy(boundary as (...args: never[]) => unknown, own)
+    if (by.kind === 'app') return by.at
+  }
+  return undefined
+}
+
+function databaseOf({ options }: MongoClient): string | undefined {
+  const name = options?.dbName
+  return name === undefined || name === '' || OF_THE_SERVER.has(name) ? undefined : name
+}
