@@ -34,7 +34,8 @@ export async function startRoles({ app, node, env }: RolesOptions): Promise<Role
   const ledgerDir = tempDir('ledger')
   const started: PreloadedApp[] = []
   const start: Roles['start'] = (role, more = {}) => {
-    const given = { ...env, ROLE: role, OTEL_SERVICE_NAME: role, ...more }
+    // Spans are told soon: what is asked of them here is not when they come.
+    const given = { OTEL_BSP_SCHEDULE_DELAY: '50', ...env, ROLE: role, OTEL_SERVICE_NAME: role, ...more }
     const child = startPreloaded({ app, node: node.path, sink, ledgerDir, env: given })
     started.push(child)
     return child
