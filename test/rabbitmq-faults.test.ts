@@ -143,14 +143,19 @@ describe('a message', () => {
     await expectTask(traceId, 'kept', { state: 'succeeded', flags: { recovered: true, conflict: false }, attempts })
   })
 
-  test('that nobody ever picks up, or whose queue is deleted under it, is never said to be done', async () => {
+  test('that nobody ever picks up is never said to be done; one that was deleted with its queue stayed open for ever', async () => {
     const traceId = await publish({ key: 'work' })
+    const plain = await publish({ key: 'work' }, 'plain')
+    const other = await publish({ key: 'mail' })
     await expectTask(traceId, 'open', { state: 'enqueued', attempts: [] })
-    expect(JSON.parse((await get(`${roles!.url}/delete/work`)).text)).toEqual({ messageCount: 1 })
-    const later = await publish({ key: 'mail' })
+    const held = async (): Promise<number> => JSON.parse((await get(`${roles!.url}/count/work`)).text) as number
+    await pollUntil(async () => (await held()) === 2)
+    expect(JSON.parse((await get(`${roles!.url}/delete/work`)).text)).toEqual({ messageCount: 2 })
+    for (const deleted of [traceId, plain])
+      await expectTask(deleted, 'kept', { state: 'cancelled', reason: 'aborted', attempts: [] })
+    await expectTask(other, 'open', { state: 'enqueued', attempts: [] })
     await worker('mail')
-    await expectTask(later, 'kept', { state: 'succeeded' })
-    await expectTask(traceId, 'open', { state: 'enqueued', attempts: [] })
+    await expectTask(other, 'kept', { state: 'succeeded' })
   })
 })
 

@@ -119,6 +119,9 @@ async function answer(
       return {}
     case 'ChangeMessageVisibilityBatch':
       return batch(input, (entry) => change(queue, entry))
+    case 'PurgeQueue':
+      queue.messages.length = 0
+      return {}
     case 'GetQueueAttributes':
       return { Attributes: queue.settings }
     default:

@@ -102,8 +102,9 @@ function countDropped({ metrics }: Core): (spans: number) => void {
   }
 }
 
-/** A thread that has a journal is gone. */
+/** A thread that has a journal is gone; or what others have sent. */
 function isNewsOf(dir: string, event: ProcessEvent): boolean {
+  if (event.kind === 'emptied') return true
   return event.kind === 'thread_ended' && listKeys(dir).some((key) => key.endsWith(`.${event.threadId}`))
 }
 

@@ -96,6 +96,8 @@ export type TaskEnd =
       readonly state: 'failed' | 'cancelled'
       readonly at: EpochMs
       readonly reason: TaskReason
+      /** An attempt refutes it. */
+      readonly isPresumed?: true
       readonly failure?: TaskFailure
     }
   | ({ readonly state: 'lost' } & LostMark)
@@ -168,6 +170,8 @@ function gatherOwn(facts: TaskFacts, event: TaskEvent, by: string): TaskFacts {
       return end(facts, event, by, { state: 'failed', at, reason, failure, willRetry, ...code })
     }
     case 'cancelled':
+      if (event.isPresumed)
+        return addEnd(facts, { state: 'cancelled', at: event.at, reason: event.reason, isPresumed: true })
       return end(facts, event, by, { state: 'cancelled', at: event.at, reason: event.reason })
     case 'lost':
       return lose(facts, event)

@@ -23,7 +23,7 @@ export const TRANSITIONS: Readonly<Record<TaskState, readonly TaskState[]>> = {
   retrying: ['running', 'succeeded', 'failed', 'cancelled', 'lost'],
   succeeded: [],
   failed: ['cancelled', 'running'],
-  cancelled: [],
+  cancelled: ['running'],
   lost: ['running', 'succeeded', 'failed', 'cancelled', 'enqueued', 'retrying'],
 }
 
@@ -62,6 +62,7 @@ function terminalsOf({ attempts, ends }: TaskFacts): Terminal[] {
   const returnedAt = attempts.findLast(({ isReturn }) => isReturn)?.startedAt ?? -Infinity
   for (const end of ends) {
     if (end.state === 'lost' || (end.state === 'failed' && end.at <= returnedAt)) continue
+    if (end.isPresumed && attempts.length > 0) continue
     all.push({ state: end.state, at: end.at, reason: end.reason })
   }
   return all.sort((a, b) => a.at - b.at || (a.state < b.state ? -1 : a.state > b.state ? 1 : 0))

@@ -63,6 +63,10 @@ export const MOVES: Readonly<Record<string, Move>> = {
   },
   'failed → cancelled': { before: FAILED, next: tell(WORKER, cancelled(9, 1, { reason: 'handled' })) },
   'failed → running': { before: FAILED, next: tell(OTHER_WORKER, started(9, 2, { isReturn: true })) },
+  'cancelled → running': {
+    before: [...ENQUEUED, ...tell(WEB, settledCancelled(3, { isPresumed: true }))],
+    next: tell(WORKER, started(9, 2)),
+  },
   'lost → running': { before: LOST, next: tell(OTHER_WORKER, started(11, 2)) },
   'lost → succeeded': { before: LOST, next: tell(WORKER, succeeded(11, 1)) },
   'lost → failed': { before: LOST, next: tell(WORKER, failed(11, 1)) },

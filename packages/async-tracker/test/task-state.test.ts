@@ -276,6 +276,14 @@ describe('flags', () => {
     const other = tell(OTHER_WORKER, started(9, 2, { isReturn: true, reader: 'stock' }))
     expect(after(rejected, other)).toMatchObject({ state: 'failed' })
   })
+  test('what was taken for gone with its queue had been had by somebody: his run refutes it', () => {
+    const taken = [...IN_QUEUE, ...tell(WEB, settledCancelled(3, { isPresumed: true }))]
+    expect(after(taken)).toMatchObject({ state: 'cancelled', reason: 'aborted', settledAt: 3 })
+    const run = tell(WORKER, started(2, 1), failed(9, 1))
+    expect(after(taken, run)).toMatchObject({ state: 'failed', conflict: false })
+    expect(after(run, taken)).toMatchObject({ state: 'failed', conflict: false })
+    expect(after(IN_QUEUE, tell(WEB, settledCancelled(3)), run)).toMatchObject({ state: 'cancelled', conflict: true })
+  })
   test('an attempt that begins in the millisecond in which the last one ended is no duplicate', () => {
     const told = [...RUNNING, ...tell(WORKER, failed(4, 1, { willRetry: true })), ...tell(OTHER_WORKER, started(4, 2))]
     expect(deriveState(factsOf(told))).toMatchObject({ state: 'running', duplicate: false })

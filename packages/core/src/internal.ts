@@ -54,6 +54,7 @@ export { EFFECTIVE_OUTCOMES, TASK_STATES } from './contracts/task.ts'
 export type {
   AttemptRecord,
   EffectiveOutcome,
+  EmptiedQueue,
   EncodedSpan,
   EpochMs,
   Evidence,
@@ -62,6 +63,7 @@ export type {
   ProcessEvent,
   ProcessExiting,
   ProcessOpened,
+  QueueEmptied,
   Receipt,
   RequestAnswered,
   RequestEvent,

@@ -2,6 +2,7 @@
 // does not export; everything goes through those. Message headers are the carrier's place, and it stays in them.
 import type { Integration } from '@afterspan/core/internal'
 import { patchConsume, patchGet } from './amqplib/consuming.ts'
+import { patchEmptying } from './amqplib/emptying.ts'
 import { patchClose, patchEvents } from './amqplib/events.ts'
 import { patchConfirmedPublish, patchPublish } from './amqplib/publishing.ts'
 import { patchSettlers } from './amqplib/settling.ts'
@@ -25,7 +26,8 @@ export const amqplib: Integration<Models> = {
     const channel = Channel.prototype
     if (ours.has(channel.publish)) return
     const patch: Patch = { kit, channel, isConfirming: (it) => it instanceof ConfirmChannel, topology }
-    for (const step of [patchPublish, patchConsume, patchGet, patchSettlers, patchTopology, patchEvents]) step(patch)
+    for (const step of [patchPublish, patchConsume, patchGet, patchSettlers, patchTopology, patchEmptying, patchEvents])
+      step(patch)
     const model = CallbackModel ?? ChannelModel
     if (model) patchClose(patch, model.prototype)
     patchConfirmedPublish(patch, ConfirmChannel.prototype)

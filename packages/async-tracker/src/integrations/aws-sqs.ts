@@ -19,7 +19,7 @@ export const awsSqs: Integration<Exports> = {
     if (ours.has(prototype)) return
     ours.add(prototype)
     const { steps: receiving, deliveries } = createReceiving(exports, kit)
-    const steps = [...createSending(exports, kit), ...receiving, ...createSettling(exports, deliveries)]
+    const steps = [...createSending(exports, kit), ...receiving, ...createSettling(exports, kit, deliveries)]
     const stepOf = (command: unknown): Step | undefined =>
       steps.find(([Command]) => Command && command instanceof Command)?.[1]
     kit.wrap(prototype, 'send', (original) => {

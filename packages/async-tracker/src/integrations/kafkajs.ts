@@ -1,6 +1,7 @@
 // kafkajs. Its clients are objects that the two factories of Kafka make: each is patched as it is made.
 import type { Integration } from '@afterspan/core/internal'
 import { patchConsumer } from './kafkajs/running.ts'
+import { patchDeleteTopics } from './kafka/deleting.ts'
 import { patchProducer } from './kafkajs/sending.ts'
 import type { KafkaJS } from './kafkajs/shapes.ts'
 
@@ -24,6 +25,16 @@ export const kafkajs: Integration<KafkaJS> = {
           const producer = original.apply(this, args)
           patchProducer(producer, kit)
           return producer
+        },
+    )
+    kit.wrap(
+      prototype,
+      'admin',
+      (original) =>
+        function (this: typeof prototype, ...args) {
+          const admin = original.apply(this, args)
+          patchDeleteTopics(admin, kit)
+          return admin
         },
     )
     kit.wrap(

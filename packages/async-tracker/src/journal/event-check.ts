@@ -10,6 +10,7 @@ const REQUIRED: Readonly<Record<JournalEvent['kind'], (event: Fields) => boolean
   cancelled: ({ reason }) => isText(reason),
   confirmed: ({ description }) => isDescriptionOrAbsent(description),
   crashed: ({ failure }) => isFailure(failure),
+  emptied: ({ system, ids }) => isText(system) && isIdsOrAbsent(ids),
   exiting: ({ code }) => isNumber(code),
   failed: ({ reason, failure }) => isText(reason) && isFailure(failure),
   heartbeat: always,
@@ -26,11 +27,37 @@ const REQUIRED: Readonly<Record<JournalEvent['kind'], (event: Fields) => boolean
   thread_ended: ({ threadId, code }) => isNumber(threadId) && isNumber(code),
 }
 
-const OF_PROCESSES: ReadonlySet<string> = new Set(['answered', 'crashed', 'exiting', 'opened', 'thread_ended'])
+const OF_PROCESSES: ReadonlySet<string> = new Set([
+  'answered',
+  'crashed',
+  'emptied',
+  'exiting',
+  'opened',
+  'thread_ended',
+])
 
 /** Optional ones that are looked up, compared or put into a column. */
-const TEXTS = ['route', 'messageId', 'parent', 'reader', 'target', 'parentSpanId', 'spanId', 'signal'] as const
-const NUMBERS = ['deadlineAt', 'maxAttempts', 'progress', 'status', 'startedAt', 'promised', 'exitCode'] as const
+const TEXTS = [
+  'destination',
+  'route',
+  'messageId',
+  'parent',
+  'reader',
+  'target',
+  'parentSpanId',
+  'spanId',
+  'signal',
+] as const
+const NUMBERS = [
+  'count',
+  'deadlineAt',
+  'maxAttempts',
+  'progress',
+  'status',
+  'startedAt',
+  'promised',
+  'exitCode',
+] as const
 
 /** Whether the event can be understood. Of a kind that is not known it cannot: a later version wrote it. */
 export function isUnderstood(event: JournalEvent): boolean {
@@ -69,6 +96,10 @@ function isTaskId(value: unknown): boolean {
 function isDescriptionOrAbsent(value: unknown): boolean {
   if (value === undefined) return true
   return isObject(value) && isText(value['system']) && isText(value['destination']) && isText(value['name'])
+}
+
+function isIdsOrAbsent(value: unknown): boolean {
+  return value === undefined || (isObject(value) && isText(value['prefix']))
 }
 
 function isTrace(value: unknown): boolean {

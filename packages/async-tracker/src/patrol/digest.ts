@@ -138,6 +138,7 @@ const KINDS: Readonly<Record<JournalEvent['kind'], true>> = {
   cancelled: true,
   confirmed: true,
   crashed: true,
+  emptied: true,
   exiting: true,
   failed: true,
   heartbeat: true,
@@ -183,6 +184,8 @@ function take(work: Work, event: JournalEvent, by: string): void {
       work.processes.set(by, { ...row, endedThreads })
       return
     }
+    case 'emptied':
+      return // what waited there is looked for when all is read: see emptied.ts
     default: {
       const row = processOf(work, by)
       if (row) work.processes.set(by, { ...row, [event.kind]: event })

@@ -3,7 +3,6 @@
 import {
   postOtlp,
   type Clock,
-  type EpochMs,
   type Incident,
   type OtlpReply,
   type OtlpSettings,
@@ -17,17 +16,18 @@ import { createCourier, type Courier } from './courier.ts'
 import { Deaths, inFlightOf, isReadFor, isWaitedFor, type Death } from './deaths.ts'
 import { descendants } from './descendants.ts'
 import { digest, touchedBy, type Batch, type Known } from './digest.ts'
+import { Emptied } from './emptied.ts'
 import { endedThread } from './ended-threads.ts'
 import type { Liveness } from './liveness.ts'
 import { lossesOf } from './losses.ts'
 import { toldBefore } from './joining.ts'
 import { isNameless } from './nameless.ts'
-import type { DropReason } from './outbox.ts'
 import { createSettled } from './settled.ts'
 import { contestedBy } from './successors.ts'
 import { removeRead } from './remove-read.ts'
 import { listSegments, tail, type Reading } from './tail.ts'
 import { crashedRequest } from './telling.ts'
+import { noTotals } from './totals.ts'
 
 export interface SweepSummary {
   /** Events read from journals. */
@@ -57,20 +57,6 @@ export interface PatrolSettings {
   /** Those of them that nobody else can tell: whose process is dead by proof, or has not renewed its lease. */
   readonly onProven?: (incidents: readonly Incident[]) => void
 }
-export interface PatrolTotals {
-  torn: number
-  /** Whole records that could not be understood. */
-  strange: number
-  /** Writers whose journal does not say who they are. */
-  nameless: number
-  readonly undelivered: Record<DropReason, number>
-  lastRunAt: EpochMs
-  /** The same on the monotonic clock: what is counted from it must not jump with the wall's. */
-  sweptAtMs: number
-  /** Seconds from the last sign of life to the proof of death, not yet taken by the metrics; at most 1,000. */
-  detectionSeconds: number[]
-}
-
 const KNOCK_MS = 1_000
 const MOST_DETECTIONS = 1_000
 /** In one sweep: where more is written than can be read, the dead are still looked for. */
@@ -80,15 +66,7 @@ const MOST_BURIED = 1_000
 const NONE: ReadonlyMap<TaskId, TaskId> = new Map()
 
 export class Patrol {
-  readonly totals: PatrolTotals = {
-    torn: 0,
-    strange: 0,
-    nameless: 0,
-    undelivered: { refused: 0, outbox_full: 0, spool_full: 0 },
-    lastRunAt: 0 as EpochMs,
-    sweptAtMs: -Infinity,
-    detectionSeconds: [],
-  }
+  readonly totals = noTotals()
   readonly settled = createSettled()
   readonly #settings: PatrolSettings
   readonly #ledger: LedgerStore
@@ -99,6 +77,7 @@ export class Patrol {
   #unseen: ProcessRow[] = []
   #knockedAt = -Infinity
   readonly #deaths: Deaths
+  readonly #emptied = new Emptied()
   #offsets = new Map<string, number>()
   /** A commit was begun and its answer has not come: it may be there or not, and the ledger has to say how far it is. */
   #isUnsure = false
@@ -152,6 +131,8 @@ export class Patrol {
     this.#deaths.add(await this.#ledger.lapsed(), 'lease', this.#offsets)
     this.#deaths.add(await this.#findGone(), 'lock_free', this.#offsets)
     lost += await this.#buryAll(patienceMs)
+    const cancelled = await this.#emptied.cancelled(this.#ledger, clock.monotonicMs())
+    if (cancelled.length > 0) await this.#apply(cancelled, {})
     await this.#forgetRead()
     const reported = (await this.#courier?.deliver(this.#settings.clock.now(), patienceMs)) ?? 0
     this.totals.lastRunAt = this.#settings.clock.now()
@@ -196,6 +177,7 @@ export class Patrol {
       const { batches, segments, torn, strange, hasMore } = tail(dir, wanted, this.#offsets, isFinal)
       if (segments.length === 0) return ingested
       await this.#apply(batches, { segments })
+      this.#emptied.note(batches, this.#settings.clock.monotonicMs())
       for (const { file, offset } of segments) this.#offsets.set(file, offset)
       this.totals.torn += torn
       this.totals.strange += strange

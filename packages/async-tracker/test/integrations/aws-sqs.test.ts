@@ -116,6 +116,14 @@ describe('a message', () => {
     await expect(sent).rejects.toThrow('abort')
     expect(states()).toEqual(['lost never_enqueued ()'])
   })
+  test('that is purged with its queue stayed open for ever', async () => {
+    await send('one')
+    await ask('PurgeQueue')
+    expect(real.emptied).toEqual([{ kind: 'emptied', system: 'aws_sqs', destination: `mail-${count}` }])
+    server.deny('PurgeQueue')
+    await expect(ask('PurgeQueue')).rejects.toThrow('not permitted')
+    expect(real.emptied).toHaveLength(1)
+  })
   test('that a queue has already is no second one', async () => {
     const fifo = { MessageGroupId: 'g', MessageDeduplicationId: 'd' }
     await send('one', fifo)

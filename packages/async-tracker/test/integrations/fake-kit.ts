@@ -1,5 +1,5 @@
 // A kit that only writes down what an integration asked of it.
-import type { AttemptInfo, Carrier, SentAs, TaskDraft, TaskKit } from '@afterspan/core/internal'
+import type { AttemptInfo, Carrier, EmptiedQueue, SentAs, TaskDraft, TaskKit } from '@afterspan/core/internal'
 import { observe } from '../../../core/src/tasks/observe.ts'
 import { wrapMethod } from '../../../core/src/tasks/wrap-method.ts'
 
@@ -30,6 +30,7 @@ export interface FakeKit {
   readonly sent: Sent[]
   readonly runs: Run[]
   readonly settled: Settled[]
+  readonly emptied: (EmptiedQueue & { readonly count?: number })[]
   readonly errors: unknown[]
   /** Forgets what was written down so far. */
   clear(): void
@@ -43,6 +44,7 @@ export function createFakeKit(): FakeKit {
   const sent: Sent[] = []
   const runs: Run[] = []
   const settled: Settled[] = []
+  const emptied: (EmptiedQueue & { readonly count?: number })[] = []
   const errors: unknown[] = []
   const undos: (() => void)[] = []
   let count = 0
@@ -54,6 +56,10 @@ export function createFakeKit(): FakeKit {
     errors.push(error)
   }
   const kit: TaskKit = {
+    empty: (queue) => (count) => {
+      emptied.push({ ...queue, ...(count === undefined ? {} : { count }) })
+      look()
+    },
     enqueue(draft, carrier, send, messageIdOf) {
       const spanId = (++count).toString(16).padStart(16, '0')
       const traceId = 'a'.repeat(32)
@@ -120,9 +126,10 @@ export function createFakeKit(): FakeKit {
     sent,
     runs,
     settled,
+    emptied,
     errors,
     clear() {
-      for (const list of [sent, runs, settled, errors]) list.length = 0
+      for (const list of [sent, runs, settled, emptied, errors]) list.length = 0
     },
     until(condition) {
       return new Promise((resolve) => {

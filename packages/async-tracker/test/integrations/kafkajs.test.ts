@@ -119,6 +119,14 @@ describe('sending', () => {
     expect(sent).toMatchObject([{ state: 'unanswered' }])
   })
 
+  test('that is deleted with its topic stayed open for ever', async () => {
+    const admin = kafka.admin()
+    await admin.connect()
+    await admin.deleteTopics({ topics: [topic] })
+    await admin.disconnect()
+    expect(fake.emptied).toEqual([{ system: 'kafka', destination: topic }])
+  })
+
   test('too large, no such topic, no broker: never enqueued, and the app gets kafkajs’ own error', async () => {
     const tooLarge = producer.send({ topic, messages: [{ value: Buffer.alloc(100_000) }] })
     await expect(tooLarge).rejects.toMatchObject({ name: 'KafkaJSProtocolError', type: 'MESSAGE_TOO_LARGE' })

@@ -132,6 +132,27 @@ describe.each(libraries)('%s', (name, library) => {
       expect(toldStates(events)).toEqual(['enqueued', 'cancelled deduplicated'])
     })
 
+    test('that the app takes out of its stream stayed open for ever', async () => {
+      for (const body of ['one', 'two', 'three']) await js.publish(subject, body)
+      await manager.streams.deleteMessage(stream, 1)
+      await manager.streams.purge(stream, { seq: 3 })
+      await manager.streams.purge(stream, { filter: subject }) // of which nobody says what it took
+      await manager.streams.purge(stream)
+      await manager.streams.delete(stream)
+      await expect(manager.streams.purge(stream)).rejects.toThrow(/not found/)
+      const emptied = (ids: object): object => ({
+        kind: 'emptied',
+        system: 'nats',
+        ids: { prefix: `${stream}/`, ...ids },
+      })
+      expect(real.emptied).toEqual([
+        emptied({ from: 1, below: 2 }),
+        { ...emptied({ below: 3 }), count: 1 },
+        { ...emptied({}), count: 0 },
+        emptied({}),
+      ])
+    })
+
     test('that no stream takes was never enqueued', async () => {
       const error = await js.publish(`nowhere${count}`, 'x').catch((thrown: Error) => thrown)
       expect(error).toBeInstanceOf(Error)

@@ -1,17 +1,19 @@
 // Core's own kit, with its channel written down and a request to spawn work from.
 import { context, propagation, ROOT_CONTEXT, trace } from '@opentelemetry/api'
-import type { EpochMs, TaskEvent, TaskKit } from '@afterspan/core/internal'
+import type { EpochMs, QueueEmptied, TaskEvent, TaskKit } from '@afterspan/core/internal'
 import { REQUEST_KEY, type RequestRecord } from '../../../core/src/http/request-record.ts'
 import { AsyncContextManager } from '../../../core/src/sdk/context-manager.ts'
 import { createPropagator } from '../../../core/src/sdk/propagator.ts'
 import { createSampler, createTracerProvider } from '../../../core/src/sdk/tracer-provider.ts'
 import type { SpanData } from '../../../core/src/sdk/span-data.ts'
-import { taskChannel } from '../../../core/src/tasks/channel.ts'
+import { processChannel, taskChannel } from '../../../core/src/tasks/channel.ts'
 import { createKit } from '../../../core/src/tasks/kit.ts'
 
 export interface RealKit {
   readonly kit: TaskKit
   readonly events: TaskEvent[]
+  /** Queues that were emptied, without the time. */
+  readonly emptied: Omit<QueueEmptied, 'at'>[]
   readonly spans: SpanData[]
   readonly errors: unknown[]
   clear(): void
@@ -22,6 +24,7 @@ export interface RealKit {
 
 export function createRealKit(): RealKit {
   const events: TaskEvent[] = []
+  const emptied: Omit<QueueEmptied, 'at'>[] = []
   const spans: SpanData[] = []
   const errors: unknown[] = []
   const waiting = new Set<() => void>()
@@ -45,6 +48,10 @@ export function createRealKit(): RealKit {
     events.push(event as TaskEvent)
     for (const check of waiting) check()
   })
+  processChannel.subscribe((event) => {
+    const { at: _, ...rest } = event as QueueEmptied
+    if (rest.kind === 'emptied') emptied.push(rest)
+  })
   return {
     kit: createKit({
       tracer: () => tracer,
@@ -52,10 +59,12 @@ export function createRealKit(): RealKit {
       onError: (error) => errors.push(error),
     }),
     events,
+    emptied,
     spans,
     errors,
     clear() {
       events.length = 0
+      emptied.length = 0
       spans.length = 0
     },
     until(condition) {

@@ -1,4 +1,4 @@
-import type { Evidence, TaskId, TaskReason } from './task.ts'
+import type { EmptiedQueue, Evidence, TaskId, TaskReason } from './task.ts'
 
 /** A string map that travels inside the message (headers, job data ...). */
 export interface Carrier {
@@ -70,6 +70,12 @@ export interface TaskKit {
     evidence: Evidence,
     failure?: { readonly type?: string; readonly message?: string; readonly reader?: string },
   ): void
+  /**
+   * Before a call by which the app takes away all that a queue, topic or stream holds, where nobody says what that was. What it returns
+   * is to be called once the broker has done so: what had been sent there before, and nobody has begun, is then cancelled. `count`: how
+   * many the broker took, where it says so; where more seem to wait, others have had some of them, nobody knows which, and all stay open.
+   */
+  empty(queue: EmptiedQueue): (count?: number) => void
   /** Wraps a method and remembers how to undo it. A throw inside `replace` itself leaves the method as it was. */
   wrap<T extends object, K extends keyof T & string>(target: T, method: K, replace: (original: T[K]) => T[K]): void
 }

@@ -171,6 +171,8 @@ export interface TaskReleased extends TaskFact<'released'> {
 export interface TaskCancelled extends TaskFact<'cancelled'> {
   readonly spanId?: string
   readonly reason: TaskReason
+  /** It seemed to wait where all was taken away: an attempt refutes it. */
+  readonly isPresumed?: true
 }
 export interface TaskLost extends TaskFact<'lost'> {
   readonly attempt: number
@@ -234,7 +236,7 @@ export interface RequestReceived {
 }
 
 /** What the journal says of the process that writes it. */
-export type ProcessEvent = ProcessOpened | ProcessExiting | ProcessCrashed | ThreadEnded
+export type ProcessEvent = ProcessOpened | ProcessExiting | ProcessCrashed | QueueEmptied | ThreadEnded
 
 /** Of the resource that a process is, in OpenTelemetry's words. */
 export type ResourceAttributes = Readonly<Record<string, string | number>>
@@ -271,6 +273,22 @@ export interface ThreadEnded {
   readonly code: number
   /** What it threw, where it threw. */
   readonly failure?: TaskFailure
+}
+
+/** Which messages a call of the app's takes away: those of a destination, or those whose ids begin so. */
+export interface EmptiedQueue {
+  readonly system: string
+  readonly destination?: string
+  /** Ids that are this and a number behind it. */
+  readonly ids?: { readonly prefix: string; readonly from?: number; readonly below?: number }
+}
+/** All that a queue, topic or stream held was taken away, or went with it, at the app's wish. */
+export interface QueueEmptied extends EmptiedQueue {
+  readonly kind: 'emptied'
+  /** What was there by then is gone. */
+  readonly at: EpochMs
+  /** How many the broker took away, where it says so. */
+  readonly count?: number
 }
 
 export type JournalEvent = TaskEvent | RequestEvent | ProcessEvent

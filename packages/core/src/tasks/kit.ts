@@ -2,9 +2,9 @@
 import { context, type Tracer } from '@opentelemetry/api'
 import { suppressTracing } from '@opentelemetry/core'
 import type { TaskKit } from '../contracts/integration.ts'
-import type { EpochMs } from '../contracts/task.ts'
+import type { EmptiedQueue, EpochMs } from '../contracts/task.ts'
 import { afterRejections } from './after-rejections.ts'
-import { taskChannel } from './channel.ts'
+import { processChannel, taskChannel } from './channel.ts'
 import { fail, start, succeed, type Attempt } from './consumer.ts'
 import { observe } from './observe.ts'
 import { redact } from './redact.ts'
@@ -73,9 +73,18 @@ export function createKit(deps: KitDeps): TaskKit {
         taskChannel.publish({ kind: 'failed', taskId, at, attempt: 0, reason, failure, willRetry: false, ...reader })
       }
     },
+    empty: (queue) => emptying(deps, queue),
     wrap(target, method, replace) {
       wrapMethod(target, method, replace, onError)
     },
+  }
+}
+
+function emptying({ now, onError }: KitDeps, queue: EmptiedQueue): (count?: number) => void {
+  const at = now()
+  return (count) => {
+    const known = count !== undefined && count >= 0 ? { count } : {}
+    attemptTo(() => processChannel.publish({ kind: 'emptied', ...queue, at, ...known }), onError)
   }
 }
 

@@ -23,11 +23,13 @@ export interface Channel {
   bindQueue: Method
   close: Method
   consume: Method
+  deleteQueue: Method
   emit(event: string, ...args: unknown[]): boolean
   get: Method
   nack: Method
   nackAll: Method
   publish: Method
+  purgeQueue: Method
   recover: Method
   reject: Method
   /** Its number on the connection. */

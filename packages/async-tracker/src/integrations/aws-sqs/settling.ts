@@ -1,9 +1,10 @@
-// What the app does with what it has received: deletes it, gives it back, or asks for more time.
+// What the app does with what it has received: deletes it, gives it back, or asks for more time. And with what it has not: empties the queue.
+import type { TaskKit } from '@afterspan/core/internal'
 import type { Deliveries } from './deliveries.ts'
-import { listOf, sendAndLook, type Exports, type Step, type StepOf } from './shapes.ts'
+import { listOf, queueOf, sendAndLook, SYSTEM, type Exports, type Step, type StepOf } from './shapes.ts'
 import type { Fields } from '../sending/bag.ts'
 
-export function createSettling(exports: Exports, deliveries: Deliveries): readonly StepOf[] {
+export function createSettling(exports: Exports, kit: TaskKit, deliveries: Deliveries): readonly StepOf[] {
   const remove = ({ ReceiptHandle: handle }: Fields): void => {
     deliveries.delete(String(handle))
   }
@@ -11,7 +12,14 @@ export function createSettling(exports: Exports, deliveries: Deliveries): readon
     if (Number(seconds) === 0) deliveries.giveBack(String(handle))
     else deliveries.extend(String(handle), Number(seconds) * 1_000)
   }
+  const empty: Step = (client, command, rest, original) => {
+    const emptied = kit.empty({ system: SYSTEM, destination: queueOf(command.input) })
+    return sendAndLook({ client, command, rest, original }, () => emptied())
+  }
+  const { PurgeQueueCommand, DeleteQueueCommand } = exports
   return [
+    ...(PurgeQueueCommand ? [[PurgeQueueCommand, empty] as const] : []),
+    ...(DeleteQueueCommand ? [[DeleteQueueCommand, empty] as const] : []),
     [exports.DeleteMessageCommand, one(remove)],
     [exports.DeleteMessageBatchCommand, each(remove)],
     [exports.ChangeMessageVisibilityCommand, one(change)],

@@ -21,6 +21,8 @@ export interface Exports {
   readonly ChangeMessageVisibilityCommand: CommandClass
   readonly ChangeMessageVisibilityBatchCommand: CommandClass
   readonly GetQueueAttributesCommand: CommandClass
+  readonly PurgeQueueCommand?: CommandClass
+  readonly DeleteQueueCommand?: CommandClass
 }
 
 /** What is done about a command of one kind. */

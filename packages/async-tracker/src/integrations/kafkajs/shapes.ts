@@ -1,8 +1,11 @@
 // What is used of kafkajs, as it is in 2.x. Producers, consumers and transactions are objects that are made anew, not classes.
+import type { Admin } from '../kafka/deleting.ts'
+
 export interface KafkaJS {
   readonly Kafka: { readonly prototype: Kafka }
 }
 export interface Kafka {
+  admin(...args: unknown[]): Admin
   consumer(config: { readonly groupId?: string }, ...rest: unknown[]): Consumer
   producer(...args: unknown[]): Producer
 }

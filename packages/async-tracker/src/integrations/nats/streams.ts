@@ -1,7 +1,9 @@
-// How long streams keep their messages, as far as this process has been told: by what the app itself asks of JetStream.
+// How long streams keep their messages, as far as this process has been told, and what it takes out of them: by what the app itself asks
+// of JetStream.
 import type { TaskKit } from '@afterspan/core/internal'
 import { isObject } from '../sending/bag.ts'
-import { onCall, type Exports } from './shapes.ts'
+import { messageId } from './message-id.ts'
+import { onCall, SYSTEM, type Exports } from './shapes.ts'
 
 const MOST_STREAMS = 1000
 
@@ -15,12 +17,32 @@ const known = new WeakMap<object, Map<string, Stream>>()
 /** Of creating, changing and looking at a stream: the answer shows how it is. */
 export function patchStreams({ BaseApiClient, BaseApiClientImpl = BaseApiClient }: Exports, kit: TaskKit): void {
   if (!BaseApiClientImpl) return
-  onCall(kit, BaseApiClientImpl, '_request', (original, self, args) =>
-    (original.apply(self, args) as Promise<unknown>).then((answer) => {
-      if (/\.STREAM\.(?:CREATE|INFO|UPDATE)\.[^.]+$/.test(String(args[0]))) learn(self.nc, answer)
+  onCall(kit, BaseApiClientImpl, '_request', (original, self, args) => {
+    const [, what, stream] =
+      /\.STREAM\.(CREATE|INFO|UPDATE|PURGE|DELETE|MSG\.DELETE)\.([^.]+)$/.exec(String(args[0])) ?? []
+    const emptied = what && stream ? emptying(kit, what, stream, args[1]) : undefined
+    return (original.apply(self, args) as Promise<unknown>).then((answer) => {
+      if (emptied) emptied(isObject(answer) && what === 'PURGE' ? Number(answer['purged']) : undefined)
+      else if (what) learn(self.nc, answer)
       return answer
-    }),
-  )
+    })
+  })
+}
+
+/** What the app takes away: all of a stream, what came before some message, or one. Which of them a subject names is not looked at. */
+function emptying(
+  kit: TaskKit,
+  what: string,
+  stream: string,
+  options: unknown,
+): ReturnType<TaskKit['empty']> | undefined {
+  const { seq, ...others } = isObject(options) ? options : {}
+  const prefix = messageId(stream, '')
+  const empty = (ids: object): ReturnType<TaskKit['empty']> => kit.empty({ system: SYSTEM, ids: { prefix, ...ids } })
+  if (what === 'DELETE') return empty({})
+  if (what === 'MSG.DELETE') return typeof seq === 'number' ? empty({ from: seq, below: seq + 1 }) : undefined
+  if (what !== 'PURGE' || Object.keys(others).length > 0) return undefined
+  return empty(typeof seq === 'number' ? { below: seq } : {})
 }
 
 function learn(connection: object, answer: unknown): void {

@@ -1,5 +1,8 @@
 // What is used of @platformatic/kafka, as it is in 2.x. Each method takes a callback or returns a promise.
+import type { Admin } from '../kafka/deleting.ts'
+
 export interface PlatformaticKafka {
+  readonly Admin?: { readonly prototype: Admin }
   readonly Consumer: { readonly prototype: Consumer }
   readonly Producer: { readonly prototype: Producer }
 }
