@@ -206,6 +206,24 @@ describe('a gRPC server behind an open channel', () => {
     await stock.stop()
   })
 
+  test('that is frozen does not hold the natural end of the app until the question runs out', async () => {
+    const stock = await upstream(SERVING)
+    const proxy = await faultyProxy({ host: '127.0.0.1', port: stock.port })
+    const env = { ...QUICK, AFTERSPAN_HEALTH_TIMEOUT: '60000', GRPC_TARGET: `127.0.0.1:${proxy.port}` }
+    const child = startPreloaded({ app: apps.cjs, env })
+    const url = await listening(child)
+    const admin = await child.adminUrl()
+    await until(admin, 200, '[+]grpc ok')
+    await proxy.set('mute')
+    const asked = stock.asked.length
+    await pollUntil(() => stock.asked.length > asked)
+    expect((await get(`${url}/leave`)).text).toBe('left')
+    // Before the minute is over that the question has.
+    expect(await child.exit).toMatchObject({ code: 0, signal: null })
+    await proxy.stop()
+    await stock.stop()
+  })
+
   test('that has no health service is judged by the calls of the app', async () => {
     const stock = await upstream(undefined)
     const child = startPreloaded({ app: apps.cjs, env: { ...QUICK, GRPC_TARGET: `127.0.0.1:${stock.port}` } })

@@ -26,6 +26,11 @@ module.exports = function start(grpc, health) {
         server.tryShutdown(() => response.end('shut down'))
         stock.close()
         web.close()
+      } else if (request.url === '/leave') {
+        // The client stays: what is idle holds no process.
+        server.forceShutdown()
+        web.close()
+        response.setHeader('connection', 'close').end('left')
       } else
         stock.Get(Buffer.from('a'), { deadline: Date.now() + 1000 }, (failed) => {
           response.end(failed ? `failed ${failed.code}` : 'done')

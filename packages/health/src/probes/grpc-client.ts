@@ -1,5 +1,6 @@
 // The part of @grpc/grpc-js that a probe needs: one client, its channel, and how to ask over it.
 import { CHECK, decodeResponse, encodeRequest, type Serving } from '../grpc-wire.ts'
+import { isAtItsEnd } from '../natural-end.ts'
 
 export interface GrpcCall {
   cancel(): void
@@ -52,17 +53,33 @@ export type Asked =
   | { readonly kind: 'refused'; readonly error: GrpcError }
   | { readonly kind: 'late' }
 
-/** grpc.health.v1 Check over the app's own channel, until the signal: then the call is cancelled. Never rejects. */
+/** How many questions are on their way, each over a connection of the app's. */
+let underWay = 0
+const LOOK_MS = 250
+
+/**
+ * grpc.health.v1 Check over the app's own channel, until the signal, or until nothing but such questions holds the process: a call holds it, and
+ * a server that is frozen must not. Then the call is cancelled. Never rejects.
+ */
 export function check(client: GrpcClient, service: string, signal: AbortSignal): Promise<Asked> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve({ kind: 'late' })
     let call: GrpcCall | undefined
     const onAbort = (): void => {
-      resolve({ kind: 'late' })
+      settle({ kind: 'late' })
       call?.cancel()
     }
     signal.addEventListener('abort', onAbort, { once: true })
+    underWay++
+    const looking = setInterval(() => {
+      if (isAtItsEnd(underWay)) onAbort()
+    }, LOOK_MS).unref()
+    let isSettled = false
     const settle = (asked: Asked): void => {
+      if (isSettled) return
+      isSettled = true
+      underWay--
+      clearInterval(looking)
       signal.removeEventListener('abort', onAbort)
       resolve(asked)
     }
