@@ -11,8 +11,10 @@ import {
   startPreloaded,
 } from '@afterspan/testing'
 import { startOtlpSink } from 'afterspan/internal'
+import { Client } from 'pg'
 import { expect, test } from 'vitest'
 import { appFile, listening, traceIdOf } from './app.ts'
+import { untilAnswer } from './until-answer.ts'
 
 const app = appFile('health-changes.cjs')
 const CLI = join(repositoryRoot(), 'packages/afterspan/bin/afterspan.js')
@@ -185,4 +187,36 @@ test('the last changes survive a kill', async (context) => {
       ]),
     },
   ])
+})
+
+test('a full disk under a server that answers every reader is told by what the app’s own writes are refused', async (context) => {
+  const { url: DATABASE_URL } = server(context)
+  const operator = new Client(DATABASE_URL)
+  await operator.connect()
+  const saving = (body: string): Promise<unknown> =>
+    operator.query(`CREATE OR REPLACE FUNCTION save_order() RETURNS void LANGUAGE plpgsql AS $$BEGIN ${body} END$$`)
+  await saving("RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full';")
+  const child = startPreloaded({ app, env: { DATABASE_URL, AFTERSPAN_HEALTH_INTERVAL: '500' } })
+  try {
+    const url = await listening(child)
+    const admin = await child.adminUrl()
+    const ask = async (path: string): Promise<string> => (await get(`${url}${path}`)).text
+    await ask('/orders/1')
+    await untilAnswer(`${admin}/readyz?verbose`, 200, '[+]postgresql ok')
+    expect([await ask('/save'), await ask('/save')]).toEqual(['53100', '53100'])
+    await ask('/orders/1') // a reader is served
+    await untilAnswer(`${admin}/readyz?verbose`, 503, '[-]postgresql failed: 53100')
+    const told = JSON.parse((await get(`${admin}/health`)).text)
+    expect(told.checks['postgresql:responseTime']).toMatchObject([
+      { cause: 'dependency', evidence: [{ route: '/save', error: '53100' }, {}], affectedEndpoints: expect.any(Array) },
+    ])
+    expect((await get(`${admin}/livez`)).status).toBe(200)
+    await saving('')
+    expect(await ask('/save')).toBe('saved')
+    await untilAnswer(`${admin}/readyz?verbose`, 200, '[+]postgresql ok')
+  } finally {
+    await child.stop()
+    await operator.query('DROP FUNCTION save_order')
+    await operator.end()
+  }
 })

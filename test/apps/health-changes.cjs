@@ -11,6 +11,13 @@ const app = express()
 app.get('/orders/:id', async (req, res) => {
   res.json((await pool.query('SELECT 1 AS one')).rows)
 })
+app.get('/save', async (req, res) => {
+  const saved = await pool.query('SELECT save_order()').then(
+    () => 'saved',
+    (error) => error.code,
+  )
+  res.send(saved)
+})
 app.get('/wrong', async (req, res) => {
   const { code } = await pool.query('SELECT nonsense').catch((error) => error)
   res.send(code)

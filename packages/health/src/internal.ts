@@ -80,6 +80,7 @@ export function bootHealth(core: Core, { bundleDir }: { readonly bundleDir: stri
     },
     onChange: telling(core, traffic),
     isSeenWell: (component, withinMs) => settings.passive && traffic.isWell(component, withinMs),
+    refusal: (component) => (settings.passive ? traffic.refusal(component) : undefined),
     endpoints: (component) => traffic.endpoints(component),
     onRejected,
   })

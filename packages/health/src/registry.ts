@@ -12,6 +12,7 @@ import { DEFAULT_RULES, dampen, type Dampened, type DampeningRules } from './dam
 import { isOfTheDependency, policyOf, type SharedPolicies, type SharedPolicy } from './fleet.ts'
 import type { HealthMetrics } from './metrics.ts'
 import { safeResult } from './probe-result.ts'
+import { withRefusal, type Refusal } from './refusals.ts'
 import type { ProbeTask, Round, Scheduler } from './scheduler.ts'
 import type { CheckState, HealthSnapshot } from './snapshot.ts'
 import type { Turn } from './telling.ts'
@@ -77,6 +78,8 @@ interface Given {
   readonly onChange: (change: HealthChange, turn: Turn) => HealthChange
   /** Whether the app's own calls to this kind of server went well lately, all of them. */
   readonly isSeenWell: (component: string, withinMs: number) => boolean
+  /** What this kind of server has refused to the app lately. */
+  readonly refusal: (component: string) => Refusal | undefined
   /** Endpoints of the app that use this kind of server. */
   readonly endpoints: (component: string) => readonly string[]
   /** A probe was left out, and why. */
@@ -119,7 +122,7 @@ export class Registry {
       component: componentOf(probe),
       intervalMs,
       timeoutMs: bounded(probe.timeoutMs, 10, 60_000, settings.timeoutMs),
-      check: async (signal) => safeResult(await probe.check(signal)),
+      check: async (signal) => this.#withRefusal(probe, safeResult(await probe.check(signal))),
       isGone: () => 'isGone' in probe && probe.isGone(),
       onGone: () => entry.remove(),
       onRound: (round) => this.#take(entry, round),
@@ -195,15 +198,23 @@ export class Registry {
   /** A client that was found and is well needs no question while the app's own calls go well. With a second one of its kind nobody could say whose calls those are. */
   #seen(entry: Entry, probe: FoundProbe, intervalMs: number): ProbeResult | undefined {
     if (entry.dampened?.status !== 'pass' || entry.last?.status !== 'pass') return undefined
-    if (!this.#isSeenWell(probe, intervalMs)) return undefined
+    if (!this.#isSeenWell(probe, intervalMs) || this.#given.refusal(componentOf(probe))) return undefined
     return { status: 'pass', ...(entry.last.observed ? { observed: entry.last.observed } : {}) }
   }
 
   #isSeenWell(probe: FoundProbe, withinMs: number): boolean {
     if (typeof probe.seesWell === 'function') return this.#given.settings.passive !== false && probe.seesWell()
+    return this.#isAlone(probe) && this.#given.isSeenWell(componentOf(probe), withinMs)
+  }
+
+  #isAlone(probe: HealthProbe): boolean {
     const component = componentOf(probe)
-    const isAlone = [...this.#entries.values()].filter((other) => componentOf(other.probe) === component).length === 1
-    return isAlone && this.#given.isSeenWell(component, withinMs)
+    return [...this.#entries.values()].filter((other) => componentOf(other.probe) === component).length === 1
+  }
+
+  #withRefusal(probe: HealthProbe, result: ProbeResult): ProbeResult {
+    if (!('isGone' in probe)) return result
+    return withRefusal(result, this.#given.refusal(componentOf(probe)), this.#isAlone(probe))
   }
 
   /** Told at once, not in the next turn of the loop: a handler of the app may keep this one busy. */

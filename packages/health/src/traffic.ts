@@ -12,6 +12,7 @@ import {
 } from '@afterspan/core/internal'
 import { SQLSTATE } from './codes.ts'
 import { Endpoints } from './endpoints.ts'
+import { Refusals, type Refusal } from './refusals.ts'
 
 /** Calls that never end are forgotten, the oldest first. */
 const MOST_OPEN = 2000
@@ -43,6 +44,7 @@ interface System {
   goodAt: number
   badAt: number
   readonly endpoints: Endpoints
+  readonly refusals: Refusals
 }
 
 /** Why a status changed, as the engine sees it. */
@@ -84,9 +86,11 @@ export class Traffic implements SpanObserver {
     if (data.status?.code !== 2) {
       system.good = call
       system.goodAt = data.endMs
+      if (!system.refusals.isEmpty) system.refusals.wentWell(statementOf(data))
       return
     }
     const error = errorOf(data).slice(0, 100)
+    system.refusals.failed(error, statementOf(data), data.endMs)
     const message = data.status.message ?? ''
     if (system.failed.length >= MOST_FAILED) system.failed.shift()
     const failed = { trace: refOf(call), request: call.request, at: data.endMs, error, message }
@@ -119,6 +123,11 @@ export class Traffic implements SpanObserver {
     return this.#waiting(component, 0).length === 0
   }
 
+  /** What the server has refused to the app lately, though it may answer. */
+  refusal(component: string): Refusal | undefined {
+    return this.#systems.get(component)?.refusals.lately(this.#now())
+  }
+
   /** Endpoints whose requests have used that kind of server lately. */
   endpoints(component: string): string[] {
     return this.#systems.get(component)?.endpoints.told(this.#now()) ?? []
@@ -140,7 +149,7 @@ export class Traffic implements SpanObserver {
   #system(name: string): System | undefined {
     let system = this.#systems.get(name)
     if (system || this.#systems.size >= MOST_SYSTEMS) return system
-    system = { failed: [], good: undefined, goodAt: 0, badAt: 0, endpoints: new Endpoints() }
+    system = { failed: [], good: undefined, goodAt: 0, badAt: 0, endpoints: new Endpoints(), refusals: new Refusals() }
     this.#systems.set(name, system)
     return system
   }
@@ -157,6 +166,10 @@ function errorOf({ attributes, events }: SpanData): string {
     ofPg ??
     '_OTHER'
   )
+}
+
+function statementOf({ attributes }: SpanData): string | undefined {
+  return textOf(attributes['db.query.text'] ?? attributes['db.statement'])
 }
 
 function textOf(value: unknown): string | undefined {

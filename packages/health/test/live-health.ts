@@ -42,6 +42,7 @@ export function liveHealth(settings: { readonly intervalMs?: number; readonly ti
     onFirst: () => {},
     onChange: (change) => change,
     isSeenWell: () => false,
+    refusal: () => undefined,
     endpoints: () => [],
     onRejected: () => {},
   })

@@ -107,6 +107,7 @@ test('whatever a driver throws, returns or measures, the public bodies have name
     onFirst: () => {},
     onChange: (change) => change,
     isSeenWell: () => false,
+    refusal: () => undefined,
     endpoints: () => [],
     onRejected: () => {},
   })

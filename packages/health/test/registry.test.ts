@@ -9,6 +9,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import type { SharedPolicies } from '../src/fleet.ts'
 import { group } from '../src/group.ts'
 import { createHealthMetrics } from '../src/metrics.ts'
+import type { Refusal } from '../src/refusals.ts'
 import { Registry, type FoundProbe } from '../src/registry.ts'
 import { Scheduler } from '../src/scheduler.ts'
 import type { CheckState, HealthSnapshot } from '../src/snapshot.ts'
@@ -24,6 +25,7 @@ let rejected: string[]
 let changes: HealthChange[]
 let firsts: number
 let isSeenWell: boolean
+let refusal: Refusal | undefined
 let shown: Partial<HealthChange>
 let metrics: ReturnType<typeof createMetricRegistry>
 
@@ -34,6 +36,7 @@ beforeEach(() => {
   changes = []
   firsts = 0
   isSeenWell = false
+  refusal = undefined
   shown = {}
   metrics = createMetricRegistry()
 })
@@ -55,6 +58,7 @@ function registry(
       return { ...change, ...shown }
     },
     isSeenWell: () => isSeenWell,
+    refusal: () => refusal,
     endpoints: (component) => (component === 'postgresql' ? ['/orders/{id}'] : []),
     onRejected: (why) => rejected.push(why),
   })
@@ -371,6 +375,37 @@ describe('passive', () => {
     for (const name of ['broker', 'broker-2']) all.register({ ...found(name), seesWell: () => name === 'broker' })
     await time.advance(20_200)
     expect(asked).toBe(3 + 11)
+  })
+
+  test('a server that answers the check and refuses what the app asks fails by its code, and no call stands for the check meanwhile', async () => {
+    registry().register(found('db'))
+    await time.advance(5000)
+    asked = 0
+    refusal = { code: '53100', count: 1 }
+    await time.advance(4000)
+    expect(last()).toMatchObject({ status: 'warn', code: '53100', cause: 'dependency' })
+    expect(asked).toBeGreaterThan(0)
+    refusal = { code: '53100', count: 2 }
+    await time.advance(2000)
+    expect(last()).toMatchObject({ status: 'fail', code: '53100', observed: { refused: { value: 2 } } })
+    refusal = undefined
+    await time.advance(4000)
+    expect(last()).toMatchObject({ status: 'pass' })
+  })
+
+  test('with two of its kind a refusal is a warning of each, what an app registers has none', async () => {
+    const all = registry()
+    all.register(found('db'))
+    all.register(found('db-2'))
+    all.register(probe(async () => PASS, { name: 'own' }))
+    refusal = { code: '53100', count: 9 }
+    await time.advance(4000)
+    const statuses = published.at(-1)!.checks.map(({ name, status }) => [name, status])
+    expect(statuses).toEqual([
+      ['db', 'warn'],
+      ['db-2', 'warn'],
+      ['own', 'pass'],
+    ])
   })
 
   test('trouble that the app’s own calls meet with is looked at long before the next round', async () => {

@@ -141,3 +141,23 @@ test('a call that fails by what may be the server’s is told at once', () => {
   call({ 'db.system.name': 'redis' }, '/a').end({ message: "READONLY You can't write against a read only replica." })
   expect(told).toEqual(['postgresql', 'postgresql', 'redis'])
 })
+
+test('what a server refuses although it answers is told until the same statement goes well, or for half a minute', () => {
+  const insert = { ...PG, 'db.query.text': 'INSERT' }
+  const refused = (code: string): void => call(insert, '/a').end({ type: code })
+  refused('23505')
+  expect(traffic.refusal('postgresql')).toBeUndefined()
+  refused('53100')
+  refused('53100')
+  refused('42501')
+  call({ ...PG, 'db.query.text': 'SELECT' }, '/b').end()
+  expect(traffic.refusal('postgresql')).toEqual({ code: '53100', count: 2 })
+  expect(traffic.refusal('redis')).toBeUndefined()
+  call(insert, '/a').end()
+  expect(traffic.refusal('postgresql')).toBeUndefined()
+  refused('42501')
+  now += 29_999
+  expect(traffic.refusal('postgresql')).toEqual({ code: '42501', count: 1 })
+  now += 1
+  expect(traffic.refusal('postgresql')).toBeUndefined()
+})

@@ -205,7 +205,12 @@ function judgeQueue(
     if (now - since < (by === 'connection' ? againMs : AGAIN_MS)) return undefined
     // It may have been meant so: others do the work.
     if (by === 'connection' && answer.consumers > 0) return undefined
-    const observed = { for: { value: Math.round(now - at), unit: 'ms' } }
+    const { reply } = lost
+    const observed: Observed = {
+      for: { value: Math.round(now - at), unit: 'ms' },
+      ...(reply === undefined ? {} : { reply: { value: reply, unit: 'AMQP reply code' } }),
+    }
+    if (REFUSED.has(reply)) return { status: 'fail', ...LOST[by], cause: 'dependency', observed }
     const cause = now - since > deadMs ? 'self_wedged' : 'self_recoverable'
     return { status: 'fail', ...LOST[by], cause, observed }
   }
@@ -226,6 +231,8 @@ function judgeQueue(
   }
 }
 
+/** Access refused, not found, locked by another: the same would be said to a process that has just begun. */
+const REFUSED: ReadonlySet<number | undefined> = new Set([403, 404, 405])
 const LOST = {
   cancel: { code: 'consumer_cancelled', reason: 'the broker has cancelled the consumer, and nobody consumes again' },
   channel: {

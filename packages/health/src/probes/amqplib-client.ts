@@ -30,7 +30,7 @@ export interface Queue {
   deliveredThen: number
   idleSince: number
   /** Nobody of this connection consumes it any more, and that was not the app's wish. */
-  lost: { readonly by: 'cancel' | 'channel' | 'connection'; readonly at: number } | undefined
+  lost: { readonly by: 'cancel' | 'channel' | 'connection'; readonly at: number; readonly reply?: number } | undefined
 }
 
 export interface Client {
@@ -147,20 +147,21 @@ export function consumed(client: Client, channel: Channel, name: string, tag: st
   for (const [other, { lost }] of client.queues) if (lost && isNamedByServer(other)) client.queues.delete(other)
 }
 
-/** `by` is undefined where it was the app's wish. */
+/** `by` is undefined where it was the app's wish; `reply`: the number with which the broker has closed the channel. */
 export function ended(
   client: Client,
   channel: Channel,
   tag: string | undefined,
   by: 'cancel' | 'channel' | undefined,
   now: number,
+  reply?: number,
 ): void {
   for (const queue of client.queues.values())
     for (const [known, its] of queue.consumers) {
       if (its !== channel || (tag !== undefined && known !== tag)) continue
       queue.consumers.delete(known)
       tagsOf.get(channel)?.delete(known)
-      if (by) queue.lost ??= { by, at: now }
+      if (by) queue.lost ??= { by, at: now, ...(reply === undefined ? {} : { reply }) }
     }
 }
 

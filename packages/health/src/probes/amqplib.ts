@@ -226,10 +226,12 @@ function watchCalls(prototype: ChannelPrototype, clients: Clients): void {
       const client = clients.of(this.connection)
       if (!client) return
       // What the library itself writes there is the only place that tells who has closed it.
-      const byServer = /Channel closed by server/.test(String(stack).slice(0, 200))
+      const byServer = /Channel closed by server(?:: (\d{3}))?/.exec(String(stack).slice(0, 200))
       const byConnection = /Socket error|Heartbeat timeout|Connection closed:/.test(String(stack).slice(0, 200))
       // closed() has a word for those of a connection.
-      if (!byConnection) ended(client, this, undefined, byServer ? 'channel' : undefined, clients.now())
+      if (byConnection) return
+      const reply = byServer?.[1] === undefined ? undefined : Number(byServer[1])
+      ended(client, this, undefined, byServer ? 'channel' : undefined, clients.now(), reply)
     })
     return toClosed.call(this, stack, ...rest)
   }

@@ -140,5 +140,7 @@ function refusal(error: unknown): ProbeResult {
   if (code === 'CERT_HAS_EXPIRED') return fail('certificate_expired', scrub(message))
   if (/^(?:ERR_TLS|ERR_SSL|CERT_|SELF_SIGNED|UNABLE_TO|DEPTH_ZERO|EPROTO)/.test(code))
     return fail('tls', scrub(message))
+  // What answers speaks another protocol.
+  if (code.startsWith('HPE_')) return fail('EPROTO', scrub(message))
   return fail(networkCode(error) ?? (/hang up|socket/i.test(message) ? 'connection_lost' : 'error'), scrub(message))
 }

@@ -154,7 +154,11 @@ test('a channel that the broker has closed is a consumer less', async () => {
   const closed = new Promise<void>((resolve) => channel.on('close', () => resolve()))
   channel.publish('no such exchange', '', Buffer.from('x'))
   await closed
-  expect(await until('fail', 'channel_closed')).toMatchObject({ cause: 'self_recoverable' })
+  // A new process would be told the same: /livez is not to ask for one.
+  expect(await until('fail', 'channel_closed')).toMatchObject({
+    cause: 'dependency',
+    observed: { reply: { value: 404 } },
+  })
 })
 
 test('a consumer whose handler hangs while messages wait is a warning, until it goes on', async () => {
