@@ -1,5 +1,6 @@
 // Asks the brokers through the connections of one client of kafkajs. Of the library only what neither retries nor writes to the app's log.
-import { Reachable, type Partition, type TopicsAnswer } from './kafka-topics.ts'
+import { MIN_IN_SYNC, OF_A_TOPIC, type MinInSync, type MinInSyncAnswer } from './kafka-min-in-sync.ts'
+import type { Partition, Reachable, TopicsAnswer } from './kafka-topics.ts'
 
 export interface Broker {
   readonly connectionPool: { readonly host: string; readonly port: number }
@@ -24,6 +25,12 @@ interface Configs {
     readonly configEntries: readonly { readonly configName: string; readonly configValue: string | null }[]
   }[]
 }
+/** What is asked through one client, and what is known from having asked. */
+export interface Asked {
+  readonly cluster: Cluster
+  readonly reachable: Reachable
+  readonly minInSync: MinInSync
+}
 export interface Cluster {
   readonly targetTopics: ReadonlySet<string>
   readonly brokerPool: {
@@ -34,17 +41,9 @@ export interface Cluster {
 }
 
 const MOST_TOPICS = 50
-const OF_A_TOPIC = 2
-const MIN_IN_SYNC = 'min.insync.replicas'
-/** An operator changes it seldom, and a client that may not read it need not be told so each time. */
-const KNOWN_FOR_MS = 60_000
-const minInSyncs = new WeakMap<
-  Cluster,
-  { readonly at: number; readonly of: Map<string, number>; readonly asked: ReadonlySet<string> }
->()
 
 /** `mayDial`: a producer connects again with its next message only; who has to wait for it to be well would wait for ever. */
-export async function ask(cluster: Cluster, reachable: Reachable, mayDial: boolean): Promise<TopicsAnswer> {
+export async function ask({ cluster, reachable, minInSync }: Asked, mayDial: boolean): Promise<TopicsAnswer> {
   const broker = connected(cluster) ?? (await dialled(cluster, reachable, mayDial))
   const topics = [...cluster.targetTopics].slice(0, MOST_TOPICS)
   const startedAt = performance.now()
@@ -56,7 +55,12 @@ export async function ask(cluster: Cluster, reachable: Reachable, mayDial: boole
   const leaders = new Set([...partitions.values()].flat().map(({ leader }) => leader))
   const unknown = brokers.filter((each) => leaders.has(each.nodeId) && !isConnectedTo(cluster, each))
   const unreachable = await reachable.why(unknown)
-  return { roundTripMs, topics: partitions, unreachable, minInSync: await minInSync(cluster, broker, partitions) }
+  return {
+    roundTripMs,
+    topics: partitions,
+    unreachable,
+    minInSync: await minInSync.of(partitions, (names) => describe(broker, names)),
+  }
 }
 
 /** By the address that the brokers say now: the client will go there when it asks them the next time. */
@@ -94,27 +98,11 @@ function withoutMaking(broker: Broker): Broker {
   return Object.create(broker, { allowAutoTopicCreation: { value: false } }) as Broker
 }
 
-async function minInSync(
-  cluster: Cluster,
-  broker: Broker,
-  topics: ReadonlyMap<string, readonly Partition[]>,
-): Promise<ReadonlyMap<string, number>> {
-  const known = minInSyncs.get(cluster)
-  const now = performance.now()
-  // Only where replicas are missing does it matter.
-  const short = [...topics].filter(([, all]) => all.some(({ isr, replicas }) => isr.length < replicas.length))
-  if (short.length === 0) return known?.of ?? new Map()
-  if (known && now - known.at < KNOWN_FOR_MS && short.every(([name]) => known.asked.has(name))) return known.of
-  const of = new Map<string, number>()
-  minInSyncs.set(cluster, { at: now, of, asked: new Set(short.map(([name]) => name)) })
-  try {
-    const resources = short.map(([name]) => ({ type: OF_A_TOPIC, name, configNames: [MIN_IN_SYNC] }))
-    for (const { resourceName, configEntries } of (await broker.describeConfigs?.({ resources }))?.resources ?? []) {
-      const value = Number(configEntries.find(({ configName }) => configName === MIN_IN_SYNC)?.configValue)
-      if (value > 0) of.set(resourceName, value)
-    }
-  } catch {
-    // not every client may ask
-  }
-  return of
+async function describe(broker: Broker, topics: readonly string[]): Promise<MinInSyncAnswer> {
+  const resources = topics.map((name) => ({ type: OF_A_TOPIC, name, configNames: [MIN_IN_SYNC] }))
+  const configs = await broker.describeConfigs?.({ resources })
+  return (configs?.resources ?? []).map(({ resourceName, configEntries }) => [
+    resourceName,
+    configEntries.find(({ configName }) => configName === MIN_IN_SYNC)?.configValue,
+  ])
 }

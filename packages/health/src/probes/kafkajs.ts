@@ -5,8 +5,9 @@ import { madeBy } from '../made-at.ts'
 import type { FoundProbe } from '../registry.ts'
 import { untilAborted } from '../until-aborted.ts'
 import { JOINING_MS, type ConsumerOptions } from './kafka-consumer.ts'
+import { MinInSync } from './kafka-min-in-sync.ts'
 import { judgeTopics, PROTOCOL_CODES, Reachable, said, sick, worse } from './kafka-topics.ts'
-import { ask, type Cluster } from './kafkajs-ask.ts'
+import { ask, type Asked, type Cluster } from './kafkajs-ask.ts'
 import { ConsumerWatch, type Emitting } from './kafkajs-consumer.ts'
 
 interface Client extends Emitting {
@@ -24,11 +25,9 @@ type Role = 'consumer' | 'producer'
 interface Exports {
   readonly Kafka: { readonly prototype: Record<Role, Make> }
 }
-interface State {
+interface State extends Asked {
   readonly role: Role
-  readonly cluster: Cluster
   readonly watch: ConsumerWatch
-  readonly reachable: Reachable
   readonly now: () => number
   phase: 'new' | 'connecting' | 'open' | 'failed' | 'closed'
   made: PromiseWithResolvers<void>
@@ -127,6 +126,7 @@ function newState(role: Role, cluster: Cluster, watch: ConsumerWatch, now: () =>
     watch,
     now,
     reachable: new Reachable(now),
+    minInSync: new MinInSync(now),
     phase: 'new',
     made: Promise.withResolvers(),
     error: undefined,
@@ -204,7 +204,7 @@ async function check(state: State, signal: AbortSignal, options: ConsumerOptions
 async function askBrokers(state: State, signal: AbortSignal): Promise<ProbeResult> {
   const { watch } = state
   try {
-    state.flight ??= ask(state.cluster, state.reachable, !watch.isRunning).finally(() => (state.flight = undefined))
+    state.flight ??= ask(state, !watch.isRunning).finally(() => (state.flight = undefined))
     const answer = await untilAborted(state.flight, signal)
     if (answer !== 'late') return judgeTopics(answer, state.role)
     if (watch.isJoining(JOINING_MS)) return { status: 'pass', observed: { checked: { value: 'joining' } } }

@@ -1,4 +1,5 @@
 // Asks the brokers through the connections of one client of @platformatic/kafka, by the methods that it has for the app.
+import { MIN_IN_SYNC, MinInSync, OF_A_TOPIC, type MinInSyncAnswer } from './kafka-min-in-sync.ts'
 import { Reachable, type Address, type Partition, type TopicsAnswer } from './kafka-topics.ts'
 
 interface Connection {
@@ -47,24 +48,19 @@ interface Configs {
 export type Apis = Readonly<Record<string, { readonly api?: unknown } | undefined>>
 
 export const MOST_TOPICS = 50
-const OF_A_TOPIC = 2
-const MIN_IN_SYNC = 'min.insync.replicas'
-/** An operator changes it seldom, and a client that may not read it need not be told so each time. */
-const KNOWN_FOR_MS = 60_000
 
 /** Of one client. */
 export class Asking {
   readonly #apis: Apis
   readonly #reachable: Reachable
-  readonly #now: () => number
+  readonly #minInSync: MinInSync
   /** Older ones take no `retries`, and say so where they are strict. */
   #knowsRetries = true
-  #minInSync: { readonly at: number; readonly of: Map<string, number> } | undefined
 
   constructor(apis: Apis, now: () => number) {
     this.#apis = apis
-    this.#now = now
     this.#reachable = new Reachable(now)
+    this.#minInSync = new MinInSync(now)
   }
 
   async ask(client: Client, topics: Iterable<string>): Promise<TopicsAnswer> {
@@ -89,7 +85,7 @@ export class Asking {
       roundTripMs,
       topics: partitions,
       unreachable,
-      minInSync: await this.#minInSyncOf(client, metadata, partitions),
+      minInSync: await this.#minInSync.of(partitions, (names) => this.#describe(client, metadata.brokers, names)),
     }
   }
 
@@ -105,42 +101,23 @@ export class Asking {
     }
   }
 
-  /** Only where replicas are missing does it matter. */
-  async #minInSyncOf(
-    client: Client,
-    { brokers }: Metadata,
-    topics: ReadonlyMap<string, readonly Partition[]>,
-  ): Promise<ReadonlyMap<string, number>> {
-    const known = this.#minInSync
-    const short = [...topics].filter(([, all]) => all.some(({ isr, replicas }) => isr.length < replicas.length))
-    if (short.length === 0) return known?.of ?? new Map()
-    if (known && this.#now() - known.at < KNOWN_FOR_MS && short.every(([name]) => known.of.has(name))) return known.of
-    const of = new Map<string, number>(short.map(([name]) => [name, 1]))
-    this.#minInSync = { at: this.#now(), of }
-    try {
-      for (const { resourceName, configs } of (await this.#describe(client, brokers, [...of.keys()])).results) {
-        const value = Number(configs.find(({ name }) => name === MIN_IN_SYNC)?.value)
-        if (value > 0) of.set(resourceName, value)
-      }
-    } catch {
-      // not every client may ask
-    }
-    return of
-  }
-
-  async #describe(client: Client, brokers: Metadata['brokers'], topics: readonly string[]): Promise<Configs> {
+  async #describe(client: Client, brokers: Metadata['brokers'], topics: readonly string[]): Promise<MinInSyncAnswer> {
     const most = (await client.listApis()).find(({ name }) => name === 'DescribeConfigs')?.maxVersion ?? 0
     let describe: DescribeConfigs | undefined
     for (let version = most; version >= 0 && !describe; version--)
       describe = this.#apis[`describeConfigsV${version}`]?.api as DescribeConfigs | undefined
-    if (!describe) return { results: [] }
+    if (!describe) return []
     const connection = await told<unknown>((done) => client.connections.getFirstAvailable([...brokers.values()], done))
     const resources = topics.map((resourceName) => ({
       resourceType: OF_A_TOPIC,
       resourceName,
       configurationKeys: [MIN_IN_SYNC],
     }))
-    return told<Configs>((done) => describe(connection, resources, false, false, done))
+    const { results } = await told<Configs>((done) => describe(connection, resources, false, false, done))
+    return results.map(({ resourceName, configs }) => [
+      resourceName,
+      configs.find(({ name }) => name === MIN_IN_SYNC)?.value,
+    ])
   }
 }
 
