@@ -1,5 +1,6 @@
 import { context, trace, type Context } from '@opentelemetry/api'
 import { replaceMethod } from '../http/routes/framework.ts'
+import { followPromise } from './followed-promise.ts'
 import { tellConnect } from './pg-connect.ts'
 import { Durations } from './pg-durations.ts'
 import { attributesOf, Question } from './pg-question.ts'
@@ -39,7 +40,8 @@ export function watchPgClient(prototype: object, teller: Teller): void {
         const question = new Question(startSpan, (durations ??= new Durations(metrics)), to, args[0], caller)
         try {
           followCallback(args, question, { caller, callIn })
-          return followPromise(original.apply(this, args), question)
+          const result = original.apply(this, args)
+          return isSubmittable(result) ? result : followPromise(result, question)
         } catch (error) {
           question.refuse(error)
           throw error
@@ -75,9 +77,9 @@ function followCallback(
     }
   const asked = args[0] as { readonly callback?: unknown; readonly submit?: unknown } | string | null | undefined
   const own = typeof asked === 'object' && asked !== null ? asked.callback : undefined
-  const isSubmittable = typeof asked === 'object' && typeof asked?.submit === 'function'
-  if (isSubmittable) followSubmittable(asked as Submittable, question)
-  if (isSubmittable && typeof own === 'function') {
+  const submits = typeof asked === 'object' && typeof asked?.submit === 'function'
+  if (submits) followSubmittable(asked as Submittable, question)
+  if (submits && typeof own === 'function') {
     ;(asked as Submittable).callback = answered(own as Callback)
     return
   }
@@ -113,18 +115,7 @@ function followSubmittable(query: Submittable, question: Question): void {
   }
 }
 
-/** The promise that is given back is the one that is followed: a branch would make a rejection look handled. */
-function followPromise(result: unknown, question: Question): unknown {
-  if (typeof (result as PromiseLike<unknown> | undefined)?.then !== 'function' || 'submit' in (result as object))
-    return result
-  return (result as PromiseLike<unknown>).then(
-    (answer) => {
-      question.settle()
-      return answer
-    },
-    (error: unknown) => {
-      question.settle(error ?? new Error('rejected'))
-      throw error
-    },
-  )
+/** It is given back as it was handed in, and told by its own callbacks, also where it looks like a promise. */
+function isSubmittable(result: unknown): boolean {
+  return typeof result === 'object' && result !== null && 'submit' in result
 }

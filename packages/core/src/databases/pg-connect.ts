@@ -1,4 +1,5 @@
 import type { Context, Span } from '@opentelemetry/api'
+import { followPromise } from './followed-promise.ts'
 import { recordPgError } from './pg-question.ts'
 import type { Teller } from './teller.ts'
 
@@ -28,15 +29,5 @@ export function tellConnect(
     end(error)
     throw error
   }
-  if (typeof (result as PromiseLike<unknown> | undefined)?.then !== 'function') return result
-  return (result as PromiseLike<unknown>).then(
-    (connected) => {
-      end()
-      return connected
-    },
-    (error: unknown) => {
-      end(error ?? new Error('rejected'))
-      throw error
-    },
-  )
+  return followPromise(result, { settle: end })
 }

@@ -1,7 +1,9 @@
 import { context, trace, type Attributes } from '@opentelemetry/api'
 import { replaceMethod } from '../http/routes/framework.ts'
+import type { ConnectionParameters } from './pg-client.ts'
 import { tellConnect } from './pg-connect.ts'
 import { PoolConnections, type CountedPool } from './pg-pool-connections.ts'
+import { attributesOf } from './pg-question.ts'
 import { asker, isNew, type Teller } from './teller.ts'
 
 interface PoolOptions {
@@ -31,7 +33,7 @@ export function watchPgPool(prototype: object, { startSpan, callIn, metrics }: T
         if (!caller) return original.apply(this, args)
         connections ??= new PoolConnections(metrics)
         connections.note(this)
-        const span = startSpan('pg-pool.connect', attributesOf(this.options), caller)
+        const span = startSpan('pg-pool.connect', poolAttributes(this.options), caller)
         // Only a connection that is made now is part of it.
         const connect = dials(this)
           ? () => context.with(trace.setSpan(caller, span), Reflect.apply, undefined, original, this, args)
@@ -46,34 +48,24 @@ function dials(pool: PgPool): boolean {
   return !(pool._idle && pool._idle.length > 0) && pool._isFull?.() !== true
 }
 
-function attributesOf(options: PoolOptions = {}): Attributes {
+function poolAttributes(options: PoolOptions = {}): Attributes {
   const { idleTimeoutMillis, maxClient } = options
-  const { database, host, port } = addressOf(options)
-  const attributes: Attributes = {}
+  const attributes = attributesOf(addressOf(options))
   if (typeof idleTimeoutMillis === 'number') attributes['db.postgresql.idle.timeout.millis'] = idleTimeoutMillis
   if (typeof maxClient === 'number') attributes['db.postgresql.max.client'] = maxClient
-  attributes['db.system.name'] = 'postgresql'
-  if (typeof database === 'string') attributes['db.namespace'] = database
-  if (typeof host === 'string') attributes['server.address'] = host
-  if (typeof port === 'number') attributes['server.port'] = port
   return attributes
 }
 
-interface Address {
-  readonly database: unknown
-  readonly host: unknown
-  readonly port: unknown
-}
 /** By connection string: apps have few, and each is read once. */
-const addresses = new Map<string, Address>()
+const addresses = new Map<string, ConnectionParameters>()
 const MOST_ADDRESSES = 100
 
-function addressOf({ connectionString, database, host, port }: PoolOptions): Address {
+function addressOf({ connectionString, database, host, port }: PoolOptions): ConnectionParameters {
   const own = Number.isInteger(port) ? port : undefined
   if (typeof connectionString !== 'string' || connectionString === '') return { database, host, port: own }
   const known = addresses.get(connectionString)
   if (known) return known.port === undefined ? { ...known, port: own } : known
-  let read: Address
+  let read: ConnectionParameters
   try {
     const url = new URL(connectionString)
     read = { database: url.pathname.slice(1), host: url.hostname, port: Number(url.port) || undefined }
