@@ -45,5 +45,18 @@ module.exports = function start(Koa, Router) {
     throw new TypeError('no such thing')
   })
   app.use(api.routes()).use(root.routes()).use(root.allowedMethods())
+  // As koa-mount does it: within the call of a router that has nothing for this path.
+  const inner = new Router().get('/files/:id', (context) => {
+    context.body = 'mounted'
+  })
+  const dispatch = inner.routes()
+  app.use(async (context, next) => {
+    const { path } = context
+    if (!path.startsWith('/mounted/')) return next()
+    context.mountPath = '/mounted'
+    context.path = path.slice('/mounted'.length)
+    await dispatch(context, next)
+    context.path = path
+  })
   const server = app.listen(0, '127.0.0.1', () => listening(server))
 }

@@ -2,6 +2,7 @@
 // the throwing callback is still active in it, so the guilty request is named and the others are linked to it.
 import type { EpochMs, TraceRef } from '../contracts/task.ts'
 import { inFlight } from '../http/in-flight.ts'
+import { hideOwnFrames } from '../instrument/hidden-frames.ts'
 import { processChannel } from '../tasks/channel.ts'
 import { toFailure } from '../tasks/redact.ts'
 import type { Uncaught } from '../tasks/stray-error.ts'
@@ -27,6 +28,7 @@ const HANDLED_MS = 10_000
 export function watchCrashes(deps: CrashDeps): (exitCode: number) => boolean {
   let handled: (Uncaught & { readonly atMs: number }) | undefined
   process.on('uncaughtExceptionMonitor', (error: unknown, origin: string) => {
+    hideOwnFrames(error)
     try {
       if (isOfDomain()) return
       const isCrash = isFatal()

@@ -5,6 +5,7 @@ import type { ClientHttp2Session, ClientHttp2Stream, IncomingHttpHeaders } from 
 import { syncBuiltinESMExports } from 'node:module'
 import { context, propagation, trace, type Tracer } from '@opentelemetry/api'
 import { isTracingSuppressed } from '@opentelemetry/core'
+import { withOwnFramesHidden } from '../instrument/hidden-frames.ts'
 import type { MeasureClient } from './client-metrics.ts'
 import { failClientSpan, openClientSpan, tellStatus, type OpenClientSpan } from './client-span.ts'
 import { canSeeHttp2 } from './http2-server.ts'
@@ -35,7 +36,7 @@ export function watchHttp2Clients(tracer: () => Tracer, measure: MeasureClient):
     'connect',
     (original) =>
       function (this: unknown, ...args) {
-        const session = original.apply(this, args) as ClientHttp2Session
+        const session = withOwnFramesHidden(() => original.apply(this, args)) as ClientHttp2Session
         const target = targetOf(args)
         if (target) targets.set(session, target)
         watchRequests(Object.getPrototypeOf(session) as object, open, measure)
@@ -65,7 +66,8 @@ function watchRequests(
         if (!own) return original.call(this, headers, ...rest)
         let stream: Stream | undefined
         try {
-          stream = original.call(this, carrying(headers, own), ...rest) as Stream
+          const given = carrying(headers, own)
+          stream = withOwnFramesHidden(() => original.call(this, given, ...rest)) as Stream
           stream[SPAN] = own
           makeRoom(stream)
           stream.once('close', function (this: Stream) {

@@ -10,6 +10,7 @@ import { SamplingDecision, type Sampler } from '@opentelemetry/sdk-trace'
 import { OWN_SERVER } from '../admin/server.ts'
 import type { FlightLog } from '../contracts/flight-log.ts'
 import type { EpochMs, RequestOutcome, RequestReceived } from '../contracts/task.ts'
+import { hideOwnFrames } from '../instrument/hidden-frames.ts'
 import type { MetricRegistry } from '../metrics/registry.ts'
 import type { AsyncContextManager } from '../sdk/context-manager.ts'
 import { spanId, traceId } from '../sdk/ids.ts'
@@ -113,6 +114,7 @@ export function watchServers(settings: ServerSettings): RequestTeller {
   if (!settings.isMuted) watchOthers(serving, settle)
   return {
     recordError(request, error) {
+      hideOwnFrames(error)
       const open = openOf(request)
       if (open && open.error === undefined) open.error = error
     },

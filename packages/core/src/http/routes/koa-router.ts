@@ -59,13 +59,19 @@ export function koaRouterHook(module: '@koa/router' | 'koa-router', teller: Requ
 }
 
 const dispatches = new WeakSet<object>()
+/** How many routes were told. */
+let told = 0
 
 function watched(dispatch: Dispatch, { setRoute }: RequestTeller): Dispatch {
   if (dispatches.has(dispatch)) return dispatch
   const replacement: Dispatch = function (context, ...rest) {
     const prefix = mountPrefix(context)
+    const before = told
     const result = dispatch.call(this, context, ...rest)
-    if (context._matchedRoute !== undefined) setRoute(context.req, () => routeOf(context, prefix))
+    // A router below this one has told already, and knows where it is mounted.
+    if (context._matchedRoute === undefined || told !== before) return result
+    told++
+    setRoute(context.req, () => routeOf(context, prefix))
     return result
   }
   Object.defineProperties(replacement, Object.getOwnPropertyDescriptors(dispatch))
