@@ -8,7 +8,12 @@ import { appFile } from './app.ts'
 
 const POLL = { timeout: 20_000, interval: 150 }
 const NONE_ACTIVE = /^http_server_active_requests{http_request_method="GET",url_scheme="http"} 0$/m
-const SHOWN = ['http.response.status_code', 'afterspan.http.aborted_by', 'afterspan.http.inferred_route']
+const SHOWN = [
+  'http.response.status_code',
+  'afterspan.exception.source',
+  'afterspan.http.aborted_by',
+  'afterspan.http.inferred_route',
+]
 
 test.each(nodesUnderTest())('the end of a response is told as what it was: Node $major', async (node) => {
   const sink = await startOtlpSink()
@@ -46,6 +51,15 @@ test.each(nodesUnderTest())('the end of a response is told as what it was: Node 
   expect(await draw(sink, '/mounted/orders/12')).toBe(
     '· GET  SERVER shop\n  http.response.status_code=200 afterspan.http.inferred_route=/mounted/orders/{id}',
   )
+
+  // A 500 of a framework that is not known had no exception, though the app's own log did.
+  for (const status of [500, 404]) await get(`${url}/says/${status}`)
+  expect(await draw(sink, '/says/500')).toBe(
+    '✗ GET  SERVER shop\n  TypeError: no such thing\n  http.response.status_code=500 afterspan.exception.source=console afterspan.http.inferred_route=/says/{id}',
+  )
+  const said = sink.spans().find(({ attributes }) => attributes['url.path'] === '/says/500')
+  expect(said!.events[0]!.attributes['exception.stacktrace']).toContain('outcomes.cjs')
+  expect(await draw(sink, '/says/404')).toBe('· GET  SERVER shop\n  http.response.status_code=404')
 
   // A call whose answer was cut off was told as a good one; one that the app gives up is no error.
   await get(`${url}/asks`)

@@ -53,6 +53,11 @@ function answer(req, res) {
     socket.end('HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nhi')
     return
   }
+  if (req.url.startsWith('/says/')) {
+    // As a framework that nobody knows does it.
+    console.error('failed:', new TypeError('no such thing'))
+    res.statusCode = Number(req.url.slice('/says/'.length))
+  }
   if (req.url === '/half') return res.write('the first half') // and never more
   res.end()
 }

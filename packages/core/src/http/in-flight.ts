@@ -1,5 +1,5 @@
 import type { TraceRef } from '../contracts/task.ts'
-import type { RequestRecord } from './request-record.ts'
+import { activeRequest, type RequestRecord } from './request-record.ts'
 
 /** A request that this process has not answered yet, as the guard sees it. */
 export interface OpenRequest {
@@ -11,7 +11,18 @@ export interface OpenRequest {
   endForCrash(role: 'culprit' | 'bystander' | 'unattributed', error: unknown, culprit: TraceRef | undefined): void
   /** Its code threw this, and the app lives on. */
   blame(error: unknown): void
+  /** What the app threw while it served this request. The first one counts. */
+  hasThrown(error: unknown): void
+  /** It put this on the console. The last one counts, where the answer is a 5xx and nobody tells of what was thrown. */
+  hasLogged(error: Error): void
   /** Ends the SERVER span because the process leaves before it answered. */
   endForExit(): void
 }
 export const inFlight = new Set<OpenRequest>()
+
+/** The one whose code runs. */
+export function activeInFlight(): OpenRequest | undefined {
+  const record = activeRequest()
+  if (record && !record.ended) for (const request of inFlight) if (request.record === record) return request
+  return undefined
+}

@@ -33,6 +33,8 @@ export class Open implements OpenRequest {
   readonly settle: (open: Open, outcome: RequestOutcome, status: number | undefined) => void
   /** What the app threw while it served this request. */
   error: unknown
+  /** What it put on the console last. */
+  logged: Error | undefined
   /** Where a framework has told of it: then it is the only one to know the route. */
   route: Route | undefined
   /** Where nobody has told of it. */
@@ -78,6 +80,12 @@ export class Open implements OpenRequest {
   blame(error: unknown): void {
     // `throw undefined` is an error too.
     this.error = error === undefined ? { __proto__: null, name: 'undefined', message: 'undefined' } : error
+  }
+  hasThrown(error: unknown): void {
+    if (this.error === undefined) this.error = error
+  }
+  hasLogged(error: Error): void {
+    this.logged = error
   }
   endForExit(): void {
     this.settle(this, 'aborted_by_server', undefined)

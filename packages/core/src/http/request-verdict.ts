@@ -12,7 +12,8 @@ const ABORTED_BY: Readonly<Record<Exclude<RequestOutcome, 'sent'>, string>> = {
 
 /** Sets status, error.type and the one exception of the SERVER span; returns error.type for the metric. */
 export function giveVerdict(open: Open, outcome: RequestOutcome, status: number | undefined): string | undefined {
-  const { span, error } = open
+  const { span } = open
+  const error = open.error ?? loggedError(open, outcome, status)
   let errorType: string | undefined
   if (outcome !== 'sent') {
     errorType = outcome
@@ -32,4 +33,11 @@ export function giveVerdict(open: Open, outcome: RequestOutcome, status: number 
     if (span.statusCode === 0) span.setStatus({ code: SpanStatusCode.ERROR })
   }
   return errorType
+}
+
+/** Frameworks that are not known, or were bundled into the app, put on the console what they turn into a 5xx. */
+function loggedError({ span, logged }: Open, outcome: RequestOutcome, status = 0): Error | undefined {
+  if (logged === undefined || outcome !== 'sent' || status < 500) return undefined
+  span.setAttribute('afterspan.exception.source', 'console')
+  return logged
 }

@@ -28,6 +28,7 @@ import type { Inbound } from './inbound.ts'
 import { createInferredRoutes, type InferredRoutes } from './inferred-route.ts'
 import { bindLateListeners } from './late-listeners.ts'
 import { makeRoom } from './listener-room.ts'
+import { watchLoggedErrors } from './logged-errors.ts'
 import { Open, OPEN, openOf, type Marked } from './open-request.ts'
 import { abortOutcome } from './outcome.ts'
 import { describeRequest, pathOf, type RequestFacts, type RequestHead } from './request-attributes.ts'
@@ -115,8 +116,7 @@ export function watchServers(settings: ServerSettings): RequestTeller {
   return {
     recordError(request, error) {
       hideOwnFrames(error)
-      const open = openOf(request)
-      if (open && open.error === undefined) open.error = error
+      openOf(request)?.hasThrown(error)
     },
     setRoute(request, route) {
       const open = openOf(request)
@@ -142,6 +142,7 @@ function watchOthers(serving: Serving, settle: Open['settle']): void {
     traceResponse: serving.traceResponse,
   }
   watchHttp2(others)
+  watchLoggedErrors()
   watchUpgrades(others)
 }
 
