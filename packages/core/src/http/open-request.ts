@@ -58,7 +58,7 @@ export class Open implements OpenRequest {
   /** The template, as far as it is known; for good once the response has ended with this status. */
   routeAt(status: number | undefined): string | undefined {
     const { route } = this
-    if (route === undefined) return expressRoute(this.request)
+    if (route === undefined) return expressRoute(this.request, status)
     if (typeof route === 'string') return route
     try {
       return route(status)

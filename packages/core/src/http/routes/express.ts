@@ -36,6 +36,8 @@ const MOUNT: unique symbol = Symbol.for('afterspan.mount') as never
 const templates = new WeakMap<Route, readonly string[]>()
 /** Those of a route whose router was reached by a function, by the root. */
 const behind = new WeakMap<Router, WeakMap<Route, readonly string[]>>()
+/** Everything that is mounted below a root, as long as that has so many layers. */
+const mountsOf = new WeakMap<Router, { readonly size: number; readonly found: readonly string[] }>()
 const patterns = new Map<string, RegExp | undefined>()
 const MOST_LAYERS = 10_000
 const MOST_TEMPLATES = 64
@@ -50,10 +52,12 @@ export function isOfExpress(request: unknown): boolean {
   return typeof (request as ExpressRequest).app === 'function'
 }
 
-/** The template of the route that answered, '/api/:tenant/orders/:id'; undefined where Express did not route. */
-export function expressRoute(request: unknown): string | undefined {
+/** The template of the route that answered, '/api/:tenant/orders/:id', or of the mount below which something did; undefined where Express did not route. */
+export function expressRoute(request: unknown, status: number | undefined): string | undefined {
   const { route, app, baseUrl, originalUrl } = request as ExpressRequest
-  if (!route || !app) return undefined
+  if (typeof app !== 'function') return undefined
+  // Express takes the mount back from what hands on.
+  if (!route) return baseUrl && status !== undefined && status !== 404 ? mountOfAnswer(app, baseUrl) : undefined
   const known = templates.get(route) ?? findAll(app, route)
   if (known.length === 1) return known[0]
   const path = pathOf(originalUrl ?? '').slice(0, 1_024)
@@ -86,6 +90,22 @@ function behindMount(app: App, route: Route, path: string): string | undefined {
     behind.set(root, (behind.get(root) ?? new WeakMap<Route, readonly string[]>()).set(route, found))
   }
   return found?.find((template) => patternOf(template)?.test(path))
+}
+
+/** Where something is mounted that is no route: what serves files, GraphQL, tRPC or another service. */
+function mountOfAnswer(app: App, baseUrl: string): string | undefined {
+  const root = rootRouter(app)
+  if (!root) return undefined
+  const size = root.stack?.length ?? 0
+  let known = mountsOf.get(root)
+  if (known?.size !== size) {
+    const found: string[] = []
+    findMounts(root, appPrefixes(app), { left: MOST_LAYERS, found })
+    known = { size, found: [...new Set(found.map(clean))].filter((template) => template !== '/') }
+    mountsOf.set(root, known)
+  }
+  const path = baseUrl.slice(0, 1_024)
+  return known.found.find((template) => patternOf(template)?.test(path))
 }
 
 /** Express gives the request back to the outer app before an error goes on there: the route may be of an app that is mounted on this one. */
