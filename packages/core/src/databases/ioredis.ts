@@ -1,7 +1,7 @@
 // Redis by ioredis, through the one method that every command goes through. Why not its own channels, and not the official
 // instrumentation: docs/decisions/own-database-spans.md
 import type { Attributes, Context, Span } from '@opentelemetry/api'
-import { replaceMethod } from '../http/routes/framework.ts'
+import { replaceMethod } from '../instrument/replace-method.ts'
 import { redisStatement } from './redis-statement.ts'
 import { asker, isNew, setFailed, type Teller } from './teller.ts'
 

@@ -1,6 +1,6 @@
 // Redis by node-redis: commands go through one method of the client, those of transactions and pipelines through two more.
 import type { Attributes, Context, Span } from '@opentelemetry/api'
-import { replaceMethod } from '../http/routes/framework.ts'
+import { replaceMethod } from '../instrument/replace-method.ts'
 import { redisStatement } from './redis-statement.ts'
 import { asker, isNew, setFailed, type Teller } from './teller.ts'
 

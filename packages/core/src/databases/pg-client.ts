@@ -1,5 +1,5 @@
 import { context, trace, type Context } from '@opentelemetry/api'
-import { replaceMethod } from '../http/routes/framework.ts'
+import { replaceMethod } from '../instrument/replace-method.ts'
 import { followPromise } from './followed-promise.ts'
 import { tellConnect } from './pg-connect.ts'
 import { Durations } from './pg-durations.ts'

@@ -1,5 +1,5 @@
 import { context, trace, type Attributes } from '@opentelemetry/api'
-import { replaceMethod } from '../http/routes/framework.ts'
+import { replaceMethod } from '../instrument/replace-method.ts'
 import type { ConnectionParameters } from './pg-client.ts'
 import { tellConnect } from './pg-connect.ts'
 import { PoolConnections, type CountedPool } from './pg-pool-connections.ts'

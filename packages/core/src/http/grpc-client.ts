@@ -5,7 +5,7 @@ import { isTracingSuppressed } from '@opentelemetry/core'
 import type { ModuleHook } from '../contracts/module-hook.ts'
 import { describeException } from '../sdk/request-span.ts'
 import { grpcCode } from './grpc-codes.ts'
-import { replaceMethod } from './routes/framework.ts'
+import { replaceMethod } from '../instrument/replace-method.ts'
 
 interface Metadata {
   clone(): Metadata

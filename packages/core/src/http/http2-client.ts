@@ -10,7 +10,7 @@ import type { MeasureClient } from './client-metrics.ts'
 import { failClientSpan, openClientSpan, tellStatus, type OpenClientSpan } from './client-span.ts'
 import { canSeeHttp2 } from './http2-server.ts'
 import { makeRoom } from './listener-room.ts'
-import { replaceMethod } from './routes/framework.ts'
+import { replaceMethod } from '../instrument/replace-method.ts'
 
 const SPAN: unique symbol = Symbol('afterspan.client-span')
 type Stream = ClientHttp2Stream & { [SPAN]?: OpenClientSpan | undefined }

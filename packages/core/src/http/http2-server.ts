@@ -11,7 +11,7 @@ import { makeRoom } from './listener-room.ts'
 import { OPEN, type Marked, type Open } from './open-request.ts'
 import { streamOutcome } from './outcome.ts'
 import { traceparentOf, type RequestHead } from './request-attributes.ts'
-import { replaceMethod } from './routes/framework.ts'
+import { replaceMethod } from '../instrument/replace-method.ts'
 
 type Stream = ServerHttp2Stream & Marked
 interface Http2Settings {

@@ -1,5 +1,5 @@
 // async-lock. What waits for a lock is called by whoever gives it back.
-import { replaceMethod } from '../http/routes/framework.ts'
+import { replaceMethod } from '../instrument/replace-method.ts'
 import { keepContext } from './kept-context.ts'
 
 interface Lock {

@@ -1,6 +1,7 @@
 // The queues of `async`, and the calls that its memoize lets wait for one that is under way. A batch (cargo) that several have filled
 // is run as the first of them; their callbacks are each one's own.
 import { context, type Context } from '@opentelemetry/api'
+import { copyNature } from '../instrument/replace-method.ts'
 import { callIn, keepContext } from './kept-context.ts'
 
 type Fn = (this: any, ...args: any[]) => any
@@ -92,7 +93,6 @@ function contextOf(queue: Queue, size: number): Context | undefined {
 }
 
 function natureOf(from: Fn, to: Fn): Fn {
-  Object.defineProperties(to, Object.getOwnPropertyDescriptors(from))
   ours.add(to)
-  return to
+  return copyNature(from, to)
 }

@@ -1,6 +1,6 @@
 // bottleneck. A job is received in the context of who scheduled it, and run, refused or given up in that of whoever has made room.
 import { context, type Context } from '@opentelemetry/api'
-import { replaceMethod } from '../http/routes/framework.ts'
+import { replaceMethod } from '../instrument/replace-method.ts'
 import { callIn } from './kept-context.ts'
 
 const contexts = new WeakMap<object, Context>()

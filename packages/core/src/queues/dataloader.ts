@@ -1,7 +1,7 @@
 // dataloader. A batch is loaded as the first who asked, and answers all: each in the context in which it asked, or nobody's
 // rejection would be taken for the first one's.
 import { context, type Context } from '@opentelemetry/api'
-import { replaceMethod } from '../http/routes/framework.ts'
+import { replaceMethod } from '../instrument/replace-method.ts'
 import { keepContext } from './kept-context.ts'
 
 interface Batch {

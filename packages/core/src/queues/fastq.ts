@@ -1,7 +1,7 @@
 // fastq. What is pushed waits with its context around it, and is itself again wherever the app sees it.
 import { context, type Context } from '@opentelemetry/api'
 import type { ModuleHook } from '../contracts/module-hook.ts'
-import { replaceMethod } from '../http/routes/framework.ts'
+import { copyNature, replaceMethod } from '../instrument/replace-method.ts'
 import { callIn, keepContext } from './kept-context.ts'
 
 type Fn = (this: any, ...args: any[]) => any
@@ -39,9 +39,8 @@ function following(make: Make): Make {
     args[at] = unwrapping(worker as Fn)
     return follow(make.apply(this, args) as Record<string, Fn>)
   }
-  Object.defineProperties(made, Object.getOwnPropertyDescriptors(make))
   ours.add(made)
-  return made
+  return copyNature(make, made)
 }
 
 /** The value is the last argument but one that fastq gives a worker, and the last that it gives the handler of errors. */

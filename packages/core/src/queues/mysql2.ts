@@ -1,7 +1,7 @@
 // mysql2. Commands wait on a connection, and who asks for a connection waits in the pool; both are called back where the socket of the
 // connection is read, which is in the context of whoever opened it, or of whoever gives a connection back.
 import { context, type Context } from '@opentelemetry/api'
-import { replaceMethod } from '../http/routes/framework.ts'
+import { replaceMethod } from '../instrument/replace-method.ts'
 import { keepContext } from './kept-context.ts'
 
 interface Command {

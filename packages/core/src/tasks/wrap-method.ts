@@ -1,3 +1,5 @@
+import { copyNature, putMethod } from '../instrument/replace-method.ts'
+
 /** Replaces a method, keeping name, length and own properties. Where the replacement cannot be made the method stays as it was. */
 export function wrapMethod<T extends object, K extends keyof T & string>(
   target: T,
@@ -8,15 +10,7 @@ export function wrapMethod<T extends object, K extends keyof T & string>(
   try {
     const original = target[method]
     if (typeof original !== 'function') return
-    const replacement = replace(original)
-    Object.defineProperties(replacement, Object.getOwnPropertyDescriptors(original as object & { length?: number }))
-    const descriptor = Object.getOwnPropertyDescriptor(target, method)
-    Object.defineProperty(target, method, {
-      configurable: true,
-      enumerable: descriptor?.enumerable ?? false,
-      writable: true,
-      value: replacement,
-    })
+    putMethod(target, method, copyNature(original, replace(original) as T[K] & object))
   } catch (error) {
     onError(error)
   }

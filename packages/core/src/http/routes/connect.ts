@@ -1,6 +1,7 @@
 // Connect has no routes. Its errors go down the list of middleware to whoever takes them: a layer of ours stands at the end of it, and
 // before each of the app's that takes errors. Nothing of ours is called where nothing throws.
 import type { ModuleHook } from '../../contracts/module-hook.ts'
+import { copyNature, replaceMethod } from '../../instrument/replace-method.ts'
 import type { RequestTeller } from './framework.ts'
 
 type Handle = (...args: unknown[]) => unknown
@@ -10,7 +11,6 @@ interface Layer {
 }
 interface App {
   readonly stack: Layer[]
-  use: Handle
 }
 
 export function connectHook({ recordError }: RequestTeller): ModuleHook {
@@ -23,17 +23,21 @@ export function connectHook({ recordError }: RequestTeller): ModuleHook {
     },
   }
   const watch = (app: App): void => {
-    const { use } = app
-    app.use = function (this: App, ...args: unknown[]) {
-      const result = use.apply(this, args)
-      const { stack } = this
-      const added = stack.at(-1)
-      if (!added) return result
-      if (stack.at(-2) === seen) stack.splice(-2, 1)
-      if (added.handle.length === 4) stack.splice(-1, 0, seen)
-      stack.push(seen)
-      return result
-    }
+    replaceMethod(
+      app,
+      'use',
+      (use) =>
+        function (this: App, ...args: unknown[]) {
+          const result = use.apply(this, args)
+          const { stack } = this
+          const added = stack.at(-1)
+          if (!added) return result
+          if (stack.at(-2) === seen) stack.splice(-2, 1)
+          if (added.handle.length === 4) stack.splice(-1, 0, seen)
+          stack.push(seen)
+          return result
+        },
+    )
   }
   return {
     name: 'connect',
@@ -46,7 +50,7 @@ export function connectHook({ recordError }: RequestTeller): ModuleHook {
         watch(app)
         return app
       }
-      return Object.defineProperties(replacement, Object.getOwnPropertyDescriptors(create))
+      return copyNature(create, replacement)
     },
   }
 }

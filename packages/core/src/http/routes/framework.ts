@@ -1,3 +1,5 @@
+import { copyNature } from '../../instrument/replace-method.ts'
+
 /** The template of a request, or how to find it once the response has ended; undefined then means that nothing was routed. */
 export type Route = string | ((status: number | undefined) => string | undefined)
 
@@ -9,18 +11,6 @@ export interface RequestTeller {
 }
 
 type Method = (this: any, ...args: any[]) => unknown
-const replacements = new WeakSet<object>()
-
-/** Replaces a method in place, once, whichever module format brought its class; name, length and own properties stay. */
-export function replaceMethod(target: any, method: string, replace: (original: Method) => Method): void {
-  const original = target?.[method] as Method | undefined
-  if (typeof original !== 'function' || replacements.has(original)) return
-  const replacement = replace(original)
-  copyNature(original, replacement)
-  replacements.add(replacement)
-  const enumerable = Object.getOwnPropertyDescriptor(target, method)?.enumerable ?? false
-  Object.defineProperty(target, method, { configurable: true, enumerable, writable: true, value: replacement })
-}
 
 /** The exports with another value under one name: the same object where it can be changed, else one that reads all else from it. */
 export function withExport(exports: any, name: string, value: unknown): unknown {
@@ -62,8 +52,4 @@ export function follow(fn: Method, onError: (args: readonly any[], error: unknow
   followed.set(fn, replacement)
   followed.set(replacement, replacement)
   return replacement
-}
-
-function copyNature(from: object, to: object): void {
-  Object.defineProperties(to, Object.getOwnPropertyDescriptors(from))
 }

@@ -1,5 +1,6 @@
 // Hono keeps its dispatch private, but hands every handler to its router: there they are followed, and say which of them answered.
 import type { ModuleHook } from '../../contracts/module-hook.ts'
+import { copyNature } from '../../instrument/replace-method.ts'
 import { follow, withExport, type RequestTeller, type Route } from './framework.ts'
 
 type Handler = (this: unknown, context: Context, next: unknown) => unknown
@@ -64,8 +65,7 @@ function watchRouter(router: Router, { recordError, setRoute }: RequestTeller): 
         )
       return result
     }
-    Object.defineProperties(entered, Object.getOwnPropertyDescriptors(handler))
-    add.call(this, method, path, [entered, ...rest])
+    add.call(this, method, path, [copyNature(handler, entered), ...rest])
   }
 }
 

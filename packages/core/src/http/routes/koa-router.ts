@@ -1,7 +1,8 @@
 // The router of Koa, under both of its names. Nested routers are flattened when they are mounted, so that a layer has its whole path.
 import type { ModuleHook } from '../../contracts/module-hook.ts'
 import { pathOf } from '../request-attributes.ts'
-import { follow, replaceMethod, type RequestTeller } from './framework.ts'
+import { copyNature, replaceMethod } from '../../instrument/replace-method.ts'
+import { follow, type RequestTeller } from './framework.ts'
 
 interface Layer {
   readonly methods: readonly string[]
@@ -74,9 +75,8 @@ function watched(dispatch: Dispatch, { setRoute }: RequestTeller): Dispatch {
     setRoute(context.req, () => routeOf(context, prefix))
     return result
   }
-  Object.defineProperties(replacement, Object.getOwnPropertyDescriptors(dispatch))
   dispatches.add(replacement)
-  return replacement
+  return copyNature(dispatch, replacement)
 }
 
 /** The layer that ran last, if it is a route: middleware of the router has layers too. Else the route that it kept the request from. */

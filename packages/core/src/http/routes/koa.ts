@@ -1,6 +1,7 @@
 // Koa routes nothing itself: what its middleware throws is seen here, routes come from its router (koa-router.ts).
 import type { ModuleHook } from '../../contracts/module-hook.ts'
-import { follow, replaceMethod, type RequestTeller } from './framework.ts'
+import { replaceMethod } from '../../instrument/replace-method.ts'
+import { follow, type RequestTeller } from './framework.ts'
 
 type Middleware = (...args: unknown[]) => unknown
 interface Application {

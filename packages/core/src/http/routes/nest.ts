@@ -1,7 +1,8 @@
 // Nest routes by the framework under it, which tells the route, but answers errors itself: they never come to that framework's own
 // error handling. All of them pass its ExceptionsHandler, which it does not export; an app that is being made ready has one.
 import type { ModuleHook } from '../../contracts/module-hook.ts'
-import { replaceMethod, type RequestTeller } from './framework.ts'
+import { replaceMethod } from '../../instrument/replace-method.ts'
+import type { RequestTeller } from './framework.ts'
 
 interface Application {
   readonly routesResolver?: { readonly routerExceptionsFilter?: object }

@@ -1,14 +1,10 @@
 // polka exports a function alone, and binds the methods of an app as it makes it: its class is met through an app of ours.
 import type { ModuleHook } from '../../contracts/module-hook.ts'
-import { replaceMethod, type RequestTeller } from './framework.ts'
+import { replaceMethod } from '../../instrument/replace-method.ts'
+import type { RequestTeller } from './framework.ts'
 
 type Handler = (this: unknown, ...args: any[]) => unknown
 type Mounts = WeakMap<object, { readonly on: object; readonly base: string }>
-interface App {
-  onError?: Handler
-}
-
-const watched = new WeakSet<object>()
 
 export function polkaHook({ recordError, setRoute }: RequestTeller): ModuleHook {
   /** Where an app is mounted. */
@@ -18,14 +14,14 @@ export function polkaHook({ recordError, setRoute }: RequestTeller): ModuleHook 
     module: 'polka',
     versions: '>=0.5.0 <2',
     patch(exports) {
-      const create = (typeof exports === 'function' ? exports : exports.default) as () => App
+      const create = (typeof exports === 'function' ? exports : exports.default) as () => object
       const prototype = Object.getPrototypeOf(create()) as object
       replaceMethod(
         prototype,
         'add',
         (original) =>
-          function (this: App, method: unknown, pattern: unknown, ...handlers: unknown[]) {
-            watchErrors(this)
+          function (this: object, method: unknown, pattern: unknown, ...handlers: unknown[]) {
+            watchErrors(this, recordError)
             return original.call(
               this,
               method,
@@ -38,8 +34,8 @@ export function polkaHook({ recordError, setRoute }: RequestTeller): ModuleHook 
         prototype,
         'use',
         (original) =>
-          function (this: App, base: unknown, ...handlers: unknown[]) {
-            watchErrors(this)
+          function (this: object, base: unknown, ...handlers: unknown[]) {
+            watchErrors(this, recordError)
             for (const handler of [base, ...handlers])
               if (isPolka(prototype, handler))
                 mounts.set(handler, { on: this, base: typeof base === 'string' ? base : '' })
@@ -49,7 +45,7 @@ export function polkaHook({ recordError, setRoute }: RequestTeller): ModuleHook 
     },
   }
 
-  function told(app: App, pattern: unknown, handler: unknown): unknown {
+  function told(app: object, pattern: unknown, handler: unknown): unknown {
     if (typeof handler !== 'function') return handler
     const route = (): string => templateOf(mounts, app, pattern)
     return function (this: unknown, ...args: unknown[]) {
@@ -57,17 +53,19 @@ export function polkaHook({ recordError, setRoute }: RequestTeller): ModuleHook 
       return (handler as Handler).apply(this, args)
     }
   }
+}
 
-  /** What a handler gives to `next`, or rejects with where polka looks. That nothing matches does not come here. */
-  function watchErrors(app: App): void {
-    const { onError } = app
-    if (watched.has(app) || typeof onError !== 'function') return
-    watched.add(app)
-    app.onError = function (error: unknown, request: unknown, ...rest: unknown[]) {
-      if (error instanceof Error) recordError(request, error)
-      return onError.call(this, error, request, ...rest)
-    }
-  }
+/** What a handler gives to `next`, or rejects with where polka looks. That nothing matches does not come here. */
+function watchErrors(app: object, recordError: RequestTeller['recordError']): void {
+  replaceMethod(
+    app,
+    'onError',
+    (original) =>
+      function (this: unknown, error: unknown, request: unknown, ...rest: unknown[]) {
+        if (error instanceof Error) recordError(request, error)
+        return original.call(this, error, request, ...rest)
+      },
+  )
 }
 
 function isPolka(prototype: object, value: unknown): value is object {

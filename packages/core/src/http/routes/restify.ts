@@ -1,6 +1,7 @@
 // restify says itself what it has routed to, and all that its handlers throw or hand on comes to one method.
 import type { ModuleHook } from '../../contracts/module-hook.ts'
-import { replaceMethod, withExport, type RequestTeller } from './framework.ts'
+import { replaceMethod } from '../../instrument/replace-method.ts'
+import { withExport, type RequestTeller } from './framework.ts'
 
 interface Server {
   on(event: 'routed', listener: (request: unknown, response: unknown, route: { readonly path?: unknown }) => void): void

@@ -1,0 +1,22 @@
+type Method = (this: any, ...args: any[]) => unknown
+const replacements = new WeakSet<object>()
+
+/** Replaces a method in place, once, whichever module format brought its class; name, length and own properties stay. */
+export function replaceMethod(target: any, method: string, replace: (original: Method) => Method): void {
+  const original = target?.[method] as Method | undefined
+  if (typeof original !== 'function' || replacements.has(original)) return
+  const replacement = copyNature(original, replace(original))
+  replacements.add(replacement)
+  putMethod(target, method, replacement)
+}
+
+/** As a class has its methods, hidden from a loop over the object; one that was not stays seen. */
+export function putMethod(target: object, method: string, value: unknown): void {
+  const enumerable = Object.getOwnPropertyDescriptor(target, method)?.enumerable ?? false
+  Object.defineProperty(target, method, { configurable: true, enumerable, writable: true, value })
+}
+
+/** Name, length and own properties of a function, for the one that stands in its place. */
+export function copyNature<T extends object>(from: object, to: T): T {
+  return Object.defineProperties(to, Object.getOwnPropertyDescriptors(from))
+}
