@@ -9,7 +9,9 @@ import type { Duplex } from 'node:stream'
 import { context, ROOT_CONTEXT, type Context } from '@opentelemetry/api'
 import { suppressTracing } from '@opentelemetry/core'
 import type { TraceRef } from '../contracts/task.ts'
+import { putMethod } from '../instrument/replace-method.ts'
 import { nowMs } from '../sdk/time.ts'
+import { ADDING, boundListener, standIn, type AddListener, type Listener } from './bound-listener.ts'
 import { makeRoom } from './listener-room.ts'
 import { OPEN, openOf, type Marked, type Open } from './open-request.ts'
 import { abortOutcome } from './outcome.ts'
@@ -19,8 +21,6 @@ import { traceLines } from './trace-headers.ts'
 const CONNECTION: unique symbol = Symbol('afterspan.connection')
 type Request = IncomingMessage & Marked
 type Socket = Duplex & { [CONNECTION]?: Context; errored?: unknown }
-type Listener = ((...args: unknown[]) => unknown) & { listener?: unknown }
-type On = (event: string | symbol, listener: Listener) => unknown
 
 export interface UpgradeSettings {
   /** Undefined: the request is not to be seen. */
@@ -29,30 +29,26 @@ export interface UpgradeSettings {
   readonly traceResponse: boolean
 }
 
-const ADDING = ['on', 'addListener', 'prependListener'] as const
-
 export function watchUpgrades(settings: UpgradeSettings): void {
   for (const method of ADDING) {
-    const value = function (this: Server, event: string | symbol, listener: Listener): unknown {
+    const adding: AddListener = function (this: Server, event, listener) {
       const isHandshake = (event === 'upgrade' || event === 'connect') && typeof listener === 'function'
       return add(method).call(this, event, isHandshake ? met(settings, listener) : listener)
     }
-    Object.defineProperty(Server.prototype, method, { value, configurable: true, enumerable: false, writable: true })
+    putMethod(Server.prototype, method, adding)
   }
 }
 
 /** Looked up each time: others may put theirs there. */
-function add(method: (typeof ADDING)[number]): On {
-  return EventEmitter.prototype[method] as On
+function add(method: (typeof ADDING)[number]): AddListener {
+  return EventEmitter.prototype[method] as AddListener
 }
 
 function met(settings: UpgradeSettings, listener: Listener): Listener {
-  const meeting: Listener = function (this: unknown, ...args: unknown[]) {
+  return standIn(listener, function (this: unknown, ...args) {
     const inContext = contextOf(settings, args[0] as Request, args[1] as Socket)
     return (inContext ? context.bind(inContext, listener) : listener).apply(this, args)
-  }
-  meeting.listener = listener.listener ?? listener // so that removeListener() finds it
-  return meeting
+  })
 }
 
 /** Of the request that the listener gets; undefined where it is that of somebody else: HTTP/2 tells of a CONNECT in another way. */
@@ -88,28 +84,24 @@ function watchAnswer({ enter, traceResponse }: UpgradeSettings, open: Open, sock
     open.settle(open, 'sent', status)
     if (status !== undefined && status >= 300) return
     const { record } = open
-    for (const method of ADDING) Object.defineProperty(socket, method, { ...HIDDEN, value: ON[method] })
+    for (const method of ADDING) putMethod(socket, method, ON[method])
     socket[CONNECTION] = ROOT_CONTEXT.setValue(CONNECTION_KEY, record)
     enter(open.context.deleteValue(REQUEST_KEY).setValue(CONNECTION_KEY, record))
   }
 }
-
-const HIDDEN = { configurable: true, enumerable: false, writable: true }
 
 /** Listeners of a connection know whose it is. One function for all of them. */
 const ON = Object.fromEntries(
   ADDING.map((method) => [
     method,
     function (this: Socket, event: string | symbol, listener: Listener): unknown {
-      const original = (Object.getPrototypeOf(this) as Record<string, On>)[method]!
+      const original = (Object.getPrototypeOf(this) as Record<string, AddListener>)[method]!
       const inContext = this[CONNECTION]
       if (!inContext || typeof listener !== 'function') return original.call(this, event, listener)
-      const bound = context.bind(inContext, listener) as Listener
-      bound.listener = listener.listener ?? listener
-      return original.call(this, event, bound)
+      return original.call(this, event, boundListener(inContext, listener))
     },
   ]),
-) as Record<(typeof ADDING)[number], On>
+) as Record<(typeof ADDING)[number], AddListener>
 
 /** Lets `look` see the arguments first, and change them. What is returned takes it away again. */
 function replaceOwn(socket: Socket, method: 'end' | 'write', look: (args: unknown[]) => void): () => void {
@@ -123,7 +115,7 @@ function replaceOwn(socket: Socket, method: 'end' | 'write', look: (args: unknow
     }
     return original.apply(this, args)
   }
-  Object.defineProperty(socket, method, { ...HIDDEN, value })
+  putMethod(socket, method, value)
   return () => {
     // Where somebody has put theirs over it, it stays below.
     if ((socket[method] as unknown) !== value) return
