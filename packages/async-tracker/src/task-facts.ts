@@ -231,6 +231,7 @@ function start(facts: TaskFacts, event: EventOf<'started'>, by: string): TaskFac
 
 /** By the numbers of the library where each has one of its own: between two runs the wall clock may have been set back. */
 export function inOrder(attempts: AttemptFacts[]): AttemptFacts[] {
+  if (attempts.length < 2) return attempts
   const numbers = new Set(attempts.map(({ n }) => n))
   const areNumbered = numbers.size === attempts.length && !numbers.has(0)
   return attempts.sort(areNumbered ? (a, b) => a.n - b.n : byStart)

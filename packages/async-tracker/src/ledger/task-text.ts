@@ -27,23 +27,35 @@ type Text = readonly [
 
 /** All of the row but the task's id, which is beside it. */
 export function taskText({ facts, derived, requestKey, depth }: TaskRow): string {
-  const { taskId, origin, description, spawned, confirmed, attempts, ends, reported, ...rest } = facts
+  const { taskId, origin, description, spawned, confirmed, attempts, ends, reported } = facts
   const base = spawned?.at ?? attempts[0]?.startedAt ?? 0
-  const traceId = taskId.slice(0, 32)
-  const lists = { ...(ends.length > 0 ? { ends } : {}), ...(reported.length > 0 ? { reported } : {}) }
   const text: Text = [
     base,
     requestKey === undefined ? 0 : isOwn(requestKey, depth, origin) ? 1 : requestKey,
     depth,
     derivedText(derived, base),
-    origin ? originText(origin, traceId) : 0,
+    origin ? originText(origin, taskId) : 0,
     description ? descriptionText(description) : 0,
     spawned ? spawnedText(spawned, base) : 0,
     confirmed ? confirmedText(confirmed, base) : 0,
     attempts.map((attempt) => attemptText(attempt, base)),
-    ...more({ ...rest, ...lists }),
   ]
-  return JSON.stringify(text)
+  const named = 4 + Number(!!origin) + Number(!!description) + Number(!!spawned) + Number(!!confirmed)
+  const isUsual = ends.length === 0 && reported.length === 0 && keysOf(facts) === named
+  return JSON.stringify(isUsual ? text : [...text, rareFacts(facts)])
+}
+
+function rareFacts(facts: TaskFacts): object {
+  const { taskId: _, origin: __, description: ___, spawned: ____, confirmed: _____, attempts: ______, ...rare } = facts
+  const { ends, reported, ...rest } = rare
+  return { ...rest, ...(ends.length > 0 ? { ends } : {}), ...(reported.length > 0 ? { reported } : {}) }
+}
+
+/** How many there are: the rest of an object is dear to ask for, and mostly there is none. */
+function keysOf(object: object): number {
+  let keys = 0
+  for (const _ in object) keys++
+  return keys
 }
 
 export function taskOf(taskId: TaskId, text: string): TaskRow {
@@ -72,11 +84,6 @@ function isOwn(requestKey: string, depth: number, origin: TraceRef | undefined):
   return depth === 0 && origin !== undefined && requestKey === origin.traceId + origin.spanId
 }
 
-function more(rest: object): [] | [object] {
-  for (const _ in rest) return [rest]
-  return []
-}
-
 function since(base: number, at: number): Since {
   const passed = at - base
   return base + passed === at ? passed : String(at)
@@ -86,15 +93,15 @@ function timeOf(base: number, at: Since): EpochMs {
   return (typeof at === 'string' ? Number(at) : base + at) as EpochMs
 }
 
-function originText(origin: TraceRef, own: string): string | TraceRef {
-  const { traceId, spanId, sampled, ...rest } = origin
-  const isUsual = traceId === own && sampled === true && more(rest).length === 0
+function originText(origin: TraceRef, taskId: TaskId): string | TraceRef {
+  const { traceId, spanId, sampled } = origin
+  const isUsual = sampled === true && traceId.length === 32 && taskId.startsWith(traceId) && keysOf(origin) === 3
   return isUsual ? spanId : origin
 }
 
 function descriptionText(description: TaskDescription): readonly string[] | TaskDescription {
-  const { system, destination, name, ...rest } = description
-  return more(rest).length === 0 ? [system, destination, name] : description
+  const { system, destination, name } = description
+  return keysOf(description) === 3 ? [system, destination, name] : description
 }
 
 function descriptionOf(what: readonly string[] | TaskDescription): TaskDescription {
@@ -109,8 +116,12 @@ function isList(what: readonly string[] | TaskDescription): what is readonly str
 
 type Spawned = NonNullable<TaskFacts['spawned']>
 
-function spawnedText({ at, by, route, ...rest }: Spawned, base: number): Exclude<Text[6], 0> {
-  return [since(base, at), by, route ?? 0, ...more(rest)]
+function spawnedText(spawned: Spawned, base: number): Exclude<Text[6], 0> {
+  const { at, by, route } = spawned
+  const text = [since(base, at), by, route ?? 0] as const
+  if (keysOf(spawned) === (route === undefined ? 2 : 3)) return text
+  const { at: _, by: __, route: ___, ...rest } = spawned
+  return [...text, rest]
 }
 
 function spawnedOf([at, by, route, rest]: Exclude<Text[6], 0>, base: number): Spawned {
@@ -119,24 +130,36 @@ function spawnedOf([at, by, route, rest]: Exclude<Text[6], 0>, base: number): Sp
 
 type Confirmed = NonNullable<TaskFacts['confirmed']>
 
-function confirmedText({ at, messageId, ...rest }: Confirmed, base: number): Exclude<Text[7], 0> {
-  return [since(base, at), messageId ?? 0, ...more(rest)]
+function confirmedText(confirmed: Confirmed, base: number): Exclude<Text[7], 0> {
+  const { at, messageId } = confirmed
+  const text = [since(base, at), messageId ?? 0] as const
+  if (keysOf(confirmed) === (messageId === undefined ? 1 : 2)) return text
+  const { at: _, messageId: __, ...rest } = confirmed
+  return [...text, rest]
 }
 
 function confirmedOf([at, messageId, rest]: Exclude<Text[7], 0>, base: number): Confirmed {
   return { at: timeOf(base, at), ...(messageId === 0 ? {} : { messageId }), ...rest }
 }
 
-function attemptText({ spanId, n, by, startedAt, end, ...rest }: AttemptFacts, base: number): AttemptText {
-  return [spanId, n, by, since(base, startedAt), end ? endText(end, base) : 0, ...more(rest)]
+function attemptText(attempt: AttemptFacts, base: number): AttemptText {
+  const { spanId, n, by, startedAt, end } = attempt
+  const text = [spanId, n, by, since(base, startedAt), end ? endText(end, base) : 0] as const
+  if (keysOf(attempt) === (end ? 5 : 4)) return text
+  const { spanId: _, n: __, by: ___, startedAt: ____, end: _____, ...rest } = attempt
+  return [...text, rest]
 }
 
 function attemptOf([spanId, n, by, startedAt, end, rest]: AttemptText, base: number): AttemptFacts {
   return { spanId, n, by, startedAt: timeOf(base, startedAt), ...rest, ...(end ? { end: endOf(end, base) } : {}) }
 }
 
-function endText({ state, at, ...rest }: AttemptEnd, base: number): EndText {
-  return [state, since(base, at), ...more(rest)]
+function endText(end: AttemptEnd, base: number): EndText {
+  const { state, at } = end
+  const text = [state, since(base, at)] as const
+  if (keysOf(end) === 2) return text
+  const { state: _, at: __, ...rest } = end
+  return [...text, rest]
 }
 
 function endOf([state, at, rest]: EndText, base: number): AttemptEnd {
@@ -144,9 +167,12 @@ function endOf([state, at, rest]: EndText, base: number): AttemptEnd {
 }
 
 function derivedText(derived: DerivedState, base: number): DerivedText {
-  const { state, settledAt, recovered, duplicate, conflict, ...rest } = derived
+  const { state, settledAt, recovered, duplicate, conflict } = derived
   const flags = ((recovered ? 1 : 0) | (duplicate ? 2 : 0) | (conflict ? 4 : 0)) as Flags
-  return [state, settledAt === undefined ? null : since(base, settledAt), flags, ...more(rest)]
+  const text = [state, settledAt === undefined ? null : since(base, settledAt), flags] as const
+  if (keysOf(derived) === (settledAt === undefined ? 4 : 5)) return text
+  const { state: _, settledAt: __, recovered: ___, duplicate: ____, conflict: _____, ...rest } = derived
+  return [...text, rest]
 }
 
 function derivedOf([state, settledAt, flags, rest]: DerivedText, base: number): DerivedState {

@@ -11,6 +11,8 @@ export const REQUESTS_COUNTER = 'afterspan_requests_effective'
 export class Counting {
   readonly #rows = new Map<string, CounterRow & { value: number }>()
   readonly #born = new Set<string>()
+  /** Most that is read at one time is of one kind. */
+  #last = { one: '', other: '', kind: keyOf('', '') }
 
   rows(): CounterRow[] {
     return [...this.#rows.values()]
@@ -19,7 +21,7 @@ export class Counting {
   /** A task that has settled, or has settled anew: lost and then succeeded counts as both. */
   task({ description }: TaskFacts, before: DerivedState | undefined, now: DerivedState): void {
     const { system = '', destination = '' } = description ?? {}
-    const kind = keyOf(system, destination)
+    const kind = this.#kindOf(system, destination)
     const add = (state: TaskState, reason: TaskReason | '', value: number): void => {
       this.#add(`${kind}\0${state}\0${reason}`, value, TASKS_COUNTER, () => ({ system, destination, state, reason }))
     }
@@ -37,7 +39,7 @@ export class Counting {
   }
 
   request({ route = '', method }: RequestAnswered, outcome: EffectiveOutcome): void {
-    const kind = keyOf(route, method)
+    const kind = this.#kindOf(route, method)
     const add = (word: EffectiveOutcome, value: number): void => {
       const labels = (): CounterRow['labels'] => ({ http_route: route, http_request_method: method, outcome: word })
       this.#add(`${kind}\0${word}`, value, REQUESTS_COUNTER, labels)
@@ -45,6 +47,11 @@ export class Counting {
     add('false_success', 0)
     add('recovered', 0)
     add(outcome, 1)
+  }
+
+  #kindOf(one: string, other: string): string {
+    if (this.#last.one !== one || this.#last.other !== other) this.#last = { one, other, kind: keyOf(one, other) }
+    return this.#last.kind
   }
 
   #add(key: string, value: number, name: string, labels: () => CounterRow['labels']): void {

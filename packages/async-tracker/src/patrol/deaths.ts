@@ -1,20 +1,22 @@
 // Deaths that are proven, and of which not all is known yet: what looks open may have been closed in what is still to be read.
-import { lstatSync } from 'node:fs'
-import { join } from 'node:path'
 import type { Evidence, RequestReceived } from '@afterspan/core/internal'
 import { readFlightFile } from '../journal/flight.ts'
-import { journalDir, parseSegmentFile } from '../journal/segment.ts'
 import type { LedgerStore, ProcessRow } from '../ledger/store.ts'
 import { requestKeyOf } from './digest.ts'
 import { leftSpanIds } from './left-spans.ts'
-import { listSegments } from './tail.ts'
+import { bytesOf, listSegments } from './tail.ts'
 
 /** Found at one time, by one kind of proof. */
 export interface Death {
   readonly rows: ReadonlyMap<string, ProcessRow>
   readonly evidence: Evidence
   /** How far each journal went then, where it was not read so far: others may have said what became of theirs. */
-  readonly unread: Map<string, number>
+  readonly unread: Map<string, Unread>
+}
+
+interface Unread {
+  readonly key: string
+  readonly size: number
 }
 
 export class Deaths {
@@ -46,23 +48,23 @@ export class Deaths {
   }
 }
 
-function unreadOf(dir: string, offsets: ReadonlyMap<string, number>): Map<string, number> {
-  const unread = new Map<string, number>()
-  for (const { file } of listSegments(dir)) {
-    const size = lstatSync(join(journalDir(dir), file), { throwIfNoEntry: false })?.size ?? 0
-    if (size > (offsets.get(file) ?? 0)) unread.set(file, size)
+function unreadOf(dir: string, offsets: ReadonlyMap<string, number>): Map<string, Unread> {
+  const unread = new Map<string, Unread>()
+  for (const { file, key } of listSegments(dir)) {
+    const size = bytesOf(dir, file) ?? 0
+    if (size > (offsets.get(file) ?? 0)) unread.set(file, { key, size })
   }
   return unread
 }
 
 export function isWaitedFor({ unread }: Death, key: string): boolean {
-  for (const file of unread.keys()) if (parseSegmentFile(file)?.key === key) return true
+  for (const one of unread.values()) if (one.key === key) return true
   return false
 }
 
 /** However much is written since. */
 export function isReadFor({ unread }: Death, offsets: ReadonlyMap<string, number>): boolean {
-  for (const [file, size] of unread) if ((offsets.get(file) ?? 0) >= size) unread.delete(file)
+  for (const [file, { size }] of unread) if ((offsets.get(file) ?? 0) >= size) unread.delete(file)
   return unread.size === 0
 }
 

@@ -237,13 +237,23 @@ function settleTasks(work: Work): void {
     for (const { event, by } of work.told.get(taskId) ?? []) tellBadNews(work, whoseNews(facts, event), event, by)
     tellJoined(work, facts)
   }
-  const waiting = Map.groupBy(work.tasks.keys(), (id) => {
-    const { facts, requestKey } = work.tasks.get(id)!
-    return requestKey ? undefined : facts.spawned?.parent
-  })
-  for (const taskId of work.facts.keys()) adopt(work, taskId, waiting)
+  const waiting = waitingByParent(work)
+  if (waiting.size > 0 || work.known.orphans.size > 0)
+    for (const taskId of work.facts.keys()) adopt(work, taskId, waiting)
   // Last: each has the place of the message's own task.
   for (const [taskId, row] of work.tasks) if (row.facts.copies) settleCopies(work, row, work.known.tasks.get(taskId))
+}
+
+function waitingByParent({ tasks }: Work): Map<TaskId, TaskId[]> {
+  const waiting = new Map<TaskId, TaskId[]>()
+  for (const [taskId, { facts, requestKey }] of tasks) {
+    const parent = facts.spawned?.parent
+    if (requestKey || !parent) continue
+    const others = waiting.get(parent)
+    if (others) others.push(taskId)
+    else waiting.set(parent, [taskId])
+  }
+  return waiting
 }
 
 function settleCopies(work: Work, row: TaskRow, before: TaskRow | undefined): void {
@@ -323,7 +333,7 @@ function isAncestor(work: Work, taskId: TaskId, of: TaskFacts): boolean {
 }
 
 /** Children that came before their parent get their place now: those that the ledger knows, and those of this batch. */
-function adopt(work: Work, parent: TaskId, waiting: ReadonlyMap<TaskId | undefined, readonly TaskId[]>): void {
+function adopt(work: Work, parent: TaskId, waiting: ReadonlyMap<TaskId, readonly TaskId[]>): void {
   const row = work.tasks.get(parent)
   if (!row?.requestKey) return
   for (const child of [...(work.known.orphans.get(parent) ?? []), ...(waiting.get(parent) ?? [])]) {
@@ -345,12 +355,12 @@ function settleRequests(work: Work): void {
   for (const [key, { by, event, late }] of work.late)
     if (!requestOf(work, key)) work.requests.set(key, lateRequest(key, by, event, late))
   const touched = new Set<RequestKey>()
-  for (const { requestKey } of work.tasks.values()) if (requestKey) touched.add(requestKey)
+  for (const { requestKey } of work.tasks.values())
+    if (requestKey && requestOf(work, requestKey)) touched.add(requestKey)
   for (const [key, row] of work.requests) if (row) touched.add(key)
   const tasksOf = tasksByRequest(work, touched)
   for (const key of touched) {
-    const row = requestOf(work, key)
-    if (!row) continue
+    const row = requestOf(work, key)!
     const tasks = tasksOf.get(key) ?? []
     const verdict = judgeRequest(
       row,
@@ -371,6 +381,7 @@ function tellAgain(work: Work, row: RequestRow): void {
 }
 
 function tasksByRequest(work: Work, touched: ReadonlySet<RequestKey>): Map<RequestKey, TaskStanding[]> {
+  if (touched.size === 0) return new Map()
   const byRequest = new Map<RequestKey, TaskStanding[]>()
   const add = (row: TaskStanding): void => {
     if (!touched.has(row.requestKey)) return

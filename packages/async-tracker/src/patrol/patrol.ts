@@ -127,7 +127,7 @@ export class Patrol {
     const ingested = await this.#ingest({ isEnough: () => clock.monotonicMs() > until })
     const isLate = clock.monotonicMs() > until
     this.#deaths.add(this.#findDead(), 'process_gone', this.#offsets)
-    let lost = await this.#buryAll(patienceMs)
+    let lost = await this.#buryAll(patienceMs) // before doors are knocked at: one that does not answer is waited for
     this.#deaths.add(await this.#ledger.lapsed(), 'lease', this.#offsets)
     this.#deaths.add(await this.#findGone(), 'lock_free', this.#offsets)
     lost += await this.#buryAll(patienceMs)

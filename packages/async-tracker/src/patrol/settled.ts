@@ -4,7 +4,9 @@ import {
   createMetricRegistry,
   type EpochMs,
   type MetricFamily,
+  type MetricRegistry,
   type TaskId,
+  type TaskState,
   type TraceRef,
 } from '@afterspan/core/internal'
 import type { CounterRow, RequestKey, RequestRow, TaskRow } from '../ledger/store.ts'
@@ -19,6 +21,15 @@ const MOST_KINDS = 2_000
 export interface Newest {
   readonly trace: TraceRef
   readonly at: EpochMs
+}
+
+interface Kind {
+  readonly system: string
+  readonly destination: string
+  readonly state: TaskState
+  readonly reason: string
+  readonly key: string
+  record?: ReturnType<ReturnType<MetricRegistry['histogram']>['bind']>
 }
 
 export interface Settled {
@@ -42,9 +53,17 @@ export function createSettled(): Settled {
     ['system', 'destination', 'state'],
   )
   const traces = new Map<string, Newest>()
-  const keep = (name: string, labels: Readonly<Record<string, string>>, trace: TraceRef, at: EpochMs): void => {
-    const key = keyOf(name, labels)
+  const keep = (key: string, trace: TraceRef, at: EpochMs): void => {
     if (traces.has(key) || traces.size < MOST_KINDS) traces.set(key, { trace, at })
+  }
+  /** Most that settles at one time is of one kind, which is then looked up once. */
+  let last: Kind | undefined
+  const kindOf = (system: string, destination: string, state: TaskState, reason: string): Kind => {
+    const isSame =
+      last?.destination === destination && last.state === state && last.reason === reason && last.system === system
+    if (isSame) return last!
+    const key = keyOf(TASKS_COUNTER, { system, destination, state, reason })
+    return (last = { system, destination, state, reason, key })
   }
   const noteTask = ({ facts, derived }: TaskRow, before: TaskRow | undefined, now: EpochMs): void => {
     const { state, reason = '', settledAt } = derived
@@ -53,11 +72,13 @@ export function createSettled(): Settled {
     const { origin, spawned, attempts } = facts
     // What failed is told also where nobody sampled it: there is a trace to be looked at.
     const trace = origin && (origin.sampled || BAD_STATES.has(state)) ? { ...origin, sampled: true } : undefined
-    if (trace) keep(TASKS_COUNTER, { system, destination, state, reason }, trace, now)
+    const kind = kindOf(system, destination, state, reason)
+    if (trace) keep(kind.key, trace, now)
     const from = spawned?.at ?? attempts[0]?.startedAt
     if (from === undefined || settledAt === undefined) return
     const seconds = Math.max(0, settledAt - from) / 1000
-    durations.bind(system, destination, state)(seconds, trace, now)
+    kind.record ??= durations.bind(system, destination, state)
+    kind.record(seconds, trace, now)
   }
   const noteRequest = (row: RequestRow, before: RequestRow | undefined, now: EpochMs): void => {
     const { answered, counted, isRecovered } = row
@@ -67,7 +88,7 @@ export function createSettled(): Settled {
       isRecovered && !before?.isRecovered ? 'recovered' : counted === before?.counted ? undefined : counted
     if (!outcome || outcome === 'own' || (!origin.sampled && outcome !== 'false_success')) return
     const labels = { http_route: route, http_request_method: method, outcome }
-    keep(REQUESTS_COUNTER, labels, { ...origin, sampled: true }, now)
+    keep(keyOf(REQUESTS_COUNTER, labels), { ...origin, sampled: true }, now)
   }
   return {
     note({ tasks = [], requests = [] }, known, now) {

@@ -8,7 +8,6 @@ import {
   openSync,
   readdirSync,
   readSync,
-  statSync,
   unlinkSync,
 } from 'node:fs'
 import { join } from 'node:path'
@@ -112,7 +111,7 @@ function unreadOf(dir: string, segments: readonly Segment[], offsets: ReadonlyMa
   const writers = new Map<string, { key: string; bytes: number; files: Unread['files'][number][] }>()
   for (const [i, { file, key }] of segments.entries()) {
     const offset = offsets.get(file) ?? 0
-    const bytes = (lstatSync(join(journalDir(dir), file), { throwIfNoEntry: false })?.size ?? 0) - offset
+    const bytes = (bytesOf(dir, file) ?? 0) - offset
     if (bytes <= 0) continue
     const unread = { file, offset, isLast: segments[i + 1]?.key !== key }
     const writer = writers.get(key)
@@ -137,8 +136,9 @@ function readFrom(
     return undefined
   }
   try {
-    const { size, uid } = fstatSync(fd)
-    if (!fstatSync(fd).isFile() || (process.getuid && uid !== process.getuid())) return undefined
+    const stat = fstatSync(fd)
+    const { size, uid } = stat
+    if (!stat.isFile() || (process.getuid && uid !== process.getuid())) return undefined
     const length = Math.min(size - offset, Math.max(most, LEAST_BYTES))
     if (length <= 0) return undefined
     const bytes = Buffer.allocUnsafe(length)
@@ -155,10 +155,15 @@ export function hasSegment(dir: string, file: string): boolean {
   return existsSync(join(journalDir(dir), file))
 }
 
+/** Undefined: it is not there. */
+export function bytesOf(dir: string, file: string): number | undefined {
+  return lstatSync(join(journalDir(dir), file), { throwIfNoEntry: false })?.size
+}
+
 /** Whether a segment that is not written to any more was read to its end. */
-export function isReadTo(dir: string, file: string, offset: number | undefined): boolean {
-  const found = statSync(join(journalDir(dir), file), { throwIfNoEntry: false })
-  return found !== undefined && found.size <= (offset ?? 0)
+export function isReadTo(dir: string, file: string, offset = 0): boolean {
+  const size = bytesOf(dir, file)
+  return size !== undefined && size <= offset
 }
 
 export function removeSegment(dir: string, file: string): void {
