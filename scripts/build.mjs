@@ -49,6 +49,7 @@ async function bundle() {
     jobs.push(
       one(join(dir, 'src/register.ts'), join(dir, 'dist/register.js'), [bundleStaysOutside, plainBuiltins], {
         target: 'node12',
+        inject: [],
       }),
     )
     const outside = integrationsOutside(folder, bundleDir, integrations)
@@ -79,6 +80,9 @@ async function bundle() {
   await Promise.all(jobs)
 }
 
+/** In place of the globals, which the app may replace. */
+const ownTimers = join(packages, 'core/src/own-timers.ts')
+
 /** The official instrumentations that core depends on by name. */
 function instrumentations() {
   return readdirSync(join(packages, 'core/node_modules/@opentelemetry'))
@@ -86,7 +90,7 @@ function instrumentations() {
     .map((name) => name.slice('instrumentation-'.length))
 }
 
-async function one(entry, outfile, plugins, { resolveDir, target = 'node22.15' } = {}) {
+async function one(entry, outfile, plugins, { resolveDir, target = 'node22.15', inject = [ownTimers] } = {}) {
   const input = resolveDir
     ? { stdin: { contents: `export * from ${JSON.stringify(entry)}`, resolveDir } }
     : { entryPoints: [entry] }
@@ -101,6 +105,7 @@ async function one(entry, outfile, plugins, { resolveDir, target = 'node22.15' }
     platform: 'node',
     format: 'cjs',
     target,
+    inject,
     logLevel: 'warning',
     legalComments: 'none',
     external: ['import-in-the-middle', 'import-in-the-middle/*', 'pg'],

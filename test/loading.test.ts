@@ -149,6 +149,20 @@ describe.each(nodesUnderTest())('on Node $major', ({ path }) => {
   })
 })
 
+test('a clock that the app put in place of Node’s held what we wait for, and found our timers in it', async () => {
+  const sink = await startOtlpSink()
+  const app = startPreloaded({ app: appFile('faked-timers.cjs'), sink, env: { OTEL_BSP_SCHEDULE_DELAY: '5' } })
+  const url = await listening(app)
+  await get(url)
+  // They never fire: what was sent was sent by Node's own.
+  await sink.waitFor((spans) => spans.length > 0)
+  expect(await app.adminUrl()).toBeTruthy()
+  expect(JSON.parse((await get(url)).text)).toEqual([])
+  expect(app.stderr).toBe('')
+  await app.stop()
+  await sink.close()
+})
+
 test('an older Node is told so in one line, and the app runs', async () => {
   const args = ['--require', file('pretend-old.cjs'), '--require', registerPath(), file('say.cjs')]
   const { code, stderr, stdout } = await outcomeOf({ args })

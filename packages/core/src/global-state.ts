@@ -42,6 +42,17 @@ export interface AfterspanState {
   reportError?: (request: unknown, failure: TaskFailure) => void
   /** Set by the register, and by the side thread's entry: V8's code of our bundles, kept between starts. */
   code?: KeptCode
+  /** Node's own, before the app could replace them. */
+  timers?: Pick<
+    typeof globalThis,
+    | 'setTimeout'
+    | 'setInterval'
+    | 'setImmediate'
+    | 'clearTimeout'
+    | 'clearInterval'
+    | 'clearImmediate'
+    | 'queueMicrotask'
+  >
   /** OpenTelemetry modules that the instrumentation bundles share with the preload bundle, by package name. */
   shared: Record<string, unknown>
 }

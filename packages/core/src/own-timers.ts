@@ -1,0 +1,16 @@
+// A clock that the app puts in place of Node's timers, as its tests do, is not for what we wait for: it would stand still, or run
+// everything at once, and find timers in it that are none of the app's. The build puts these names in place of the globals of each
+// bundle; they are taken when the first one is loaded, which is the preload.
+import { globalState } from './global-state.ts'
+
+const own = (globalState().timers ??= {
+  setTimeout: globalThis.setTimeout,
+  setInterval: globalThis.setInterval,
+  setImmediate: globalThis.setImmediate,
+  clearTimeout: globalThis.clearTimeout,
+  clearInterval: globalThis.clearInterval,
+  clearImmediate: globalThis.clearImmediate,
+  queueMicrotask: globalThis.queueMicrotask,
+})
+export const { setTimeout, setInterval, setImmediate, clearTimeout, clearInterval, clearImmediate, queueMicrotask } =
+  own
