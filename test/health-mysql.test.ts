@@ -1,4 +1,5 @@
 import { get, pollUntil, sharedService, startPreloaded } from '@afterspan/testing'
+import { createConnection } from 'mysql2/promise'
 import { describe, expect, test } from 'vitest'
 import { appFile, listening } from './app.ts'
 import { untilAnswer } from './until-answer.ts'
@@ -68,5 +69,45 @@ describe.each([
     // Each trouble and each end of one is said, and nothing else.
     expect(child.stderr.replace(/^\[afterspan\] AFS_HEALTH_CHANGED mysql (?:turned|is well) .*\n/gm, '')).toBe('')
     await child.stop()
+  })
+})
+
+describe.each([
+  { api: 'mysql2', file: 'mysql.cjs' },
+  { api: 'mysql2/promise', file: 'mysql.mjs' },
+])('a connection of $api that no pool has', ({ file }) => {
+  test('is found, and judged by what its server refuses; one that is lost is told of', async (context) => {
+    const { url: DATABASE_URL } = server(context)
+    const env = { DATABASE_URL, AFTERSPAN_HEALTH_INTERVAL: '300' }
+    const child = startPreloaded({ app: appFile(file), env })
+    const operator = await createConnection(DATABASE_URL)
+    try {
+      const url = await listening(child)
+      const admin = await child.adminUrl()
+      const until = (status: number, text: string): Promise<string> =>
+        untilAnswer(`${admin}/readyz?verbose`, status, text)
+      const threadId = Number((await get(`${url}/again`)).text)
+      expect((await get(`${url}/single`)).text).toBe('[{"one":1}]')
+      await until(200, '[+]mysql ok')
+      expect(JSON.parse((await get(`${admin}/health`)).text)).toMatchObject({
+        checks: { 'mysql:responseTime': [{ madeAt: expect.stringMatching(/mysql(?:-app)?\.[cm]js:\d+$/) }] },
+      })
+      await operator.query('SET GLOBAL read_only = 1')
+      await until(503, '[-]mysql failed: read_only')
+      await operator.query('SET GLOBAL read_only = 0')
+      await until(200, '[+]mysql ok')
+      await operator.query(`KILL ${threadId}`)
+      await until(503, '[-]mysql failed: connection_lost')
+      expect((await get(`${admin}/livez`)).status).toBe(200)
+      const seenByOthers = await get(`${admin}/health`, FOREIGN)
+      expect(seenByOthers.text).not.toMatch(/127\.0\.0\.1|mysql(?:-app)?\.[cm]js/)
+      await get(`${url}/again`)
+      await until(200, '[+]mysql ok')
+      expect((await get(`${admin}/health`)).text).not.toContain('mysql-2')
+    } finally {
+      await operator.query('SET GLOBAL read_only = 0')
+      await operator.end()
+      await child.stop()
+    }
   })
 })

@@ -1,9 +1,10 @@
-// A service that uses MariaDB through a pool of two connections, and says nothing of health.
+// A service that uses MariaDB through a pool of two connections, or one connection that it keeps itself, and says nothing of health.
 const { createServer } = require('node:http')
 
 /** `pool` has promises, whichever API it was made by. */
-module.exports = function start(pool) {
+module.exports = function start(pool, connect) {
   const held = []
+  let single
   const routes = {
     '/': async () => (await pool.query('SELECT 1 AS one'))[0],
     '/hold': async () => {
@@ -14,6 +15,12 @@ module.exports = function start(pool) {
       for (const connection of held.splice(0)) connection.release()
       return 'free'
     },
+    '/again': async () => {
+      single = await connect()
+      single.on('error', () => {})
+      return single.threadId
+    },
+    '/single': async () => (await single.query('SELECT 1 AS one'))[0],
     '/read-only': async () => pool.query('SET GLOBAL read_only = 1'),
     '/read-write': async () => pool.query('SET GLOBAL read_only = 0'),
     '/connections': async () => (await pool.query("SHOW STATUS LIKE 'Threads_connected'"))[0][0].Value,

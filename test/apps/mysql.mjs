@@ -1,4 +1,6 @@
-import { createPool } from 'mysql2/promise'
+import { createConnection, createPool } from 'mysql2/promise'
 import start from './mysql-app.cjs'
 
-start(createPool({ uri: process.env.DATABASE_URL, connectionLimit: 2 }))
+start(createPool({ uri: process.env.DATABASE_URL, connectionLimit: 2 }), () =>
+  createConnection(process.env.DATABASE_URL),
+)

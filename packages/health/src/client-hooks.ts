@@ -40,8 +40,8 @@ type SeekingHook = ModuleHook & { seek?(): void }
 export interface ClientProbe extends Omit<ModuleHook, 'patch'> {
   /** probes/<file>.ts, which is a bundle of its own: a process that has no such client does not read it. */
   readonly file: string
-  /** A channel of the library's that tells of a use without the module having been loaded: its `seek` is then called. */
-  readonly channel?: string
+  /** Channels of the library's that tell of a use without the module having been loaded: its `seek` is then called. */
+  readonly channels?: readonly string[]
   /** The file's exports make one hook, or one for each of several modules that it follows together. */
   hooks(exports: any, given: Given): readonly SeekingHook[]
 }
@@ -99,7 +99,8 @@ export const CLIENT_PROBES: readonly ClientProbe[] = [
     module: 'mysql2',
     versions: '>=2.0.0 <4',
     file: 'mysql',
-    channel: 'tracing:mysql2:pool:connect:start', // of mysql2/promise, which does not load the main file
+    // of mysql2/promise, which does not load the main file
+    channels: ['tracing:mysql2:pool:connect:start', 'tracing:mysql2:connect:start'],
     hooks: ({ mysqlHook }: typeof MySql, { add, clock, onRejected, settings }) => [
       mysqlHook(add, clock, onRejected, settings.deadPoolMs),
     ],
@@ -206,13 +207,13 @@ export const CLIENT_PROBES: readonly ClientProbe[] = [
 /** One for each library whose clients become probes as the app makes them; what it does is loaded with the library. */
 export function clientHooks(bundleDir: string, given: Given): readonly ModuleHook[] {
   const made = new Map<string, readonly SeekingHook[]>()
-  return CLIENT_PROBES.map(({ file, channel, hooks, ...said }) => {
+  return CLIENT_PROBES.map(({ file, channels = [], hooks, ...said }) => {
     const make = (): SeekingHook => {
       const all = made.get(file) ?? hooks(requireKept(join(bundleDir, `probe-${file}.js`)), given)
       made.set(file, all)
       return all.find(({ name }) => name === said.name)!
     }
-    if (channel !== undefined) onceTold(channel, () => make().seek?.())
+    for (const channel of channels) onceTold(channel, () => make().seek?.())
     return { ...said, patch: (exports, loaded) => make().patch(exports, loaded) }
   })
 }

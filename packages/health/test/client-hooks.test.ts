@@ -18,7 +18,7 @@ const given = {
 
 test.for(CLIENT_PROBES)(
   'what is said of the probe of $module is what the probe says itself',
-  async ({ file, channel: _channel, hooks, ...said }) => {
+  async ({ file, channels: _channels, hooks, ...said }) => {
     const made = hooks(await import(`../src/probes/${file}.ts`), given)
     const { patch: _patch, seek: _seek, ...itself } = made.find(({ name }) => name === said.name)!
     expect(itself).toEqual(said)

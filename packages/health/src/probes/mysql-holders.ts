@@ -2,7 +2,7 @@
 import { within } from '../within.ts'
 import { CONTROL_MS, isWedged, PoolControl, type HeldClient } from './pool-control.ts'
 import { PoolTickets, type LongestHeld, type Ticket } from './pool-tickets.ts'
-import type { Done, MysqlConnection, MysqlPool } from './mysql-pool.ts'
+import { asked, type Done, type MysqlConnection, type MysqlPool } from './mysql-pool.ts'
 
 /** Of mysql2: made, it connects. */
 type Connect = new (options: { readonly config: unknown }) => MysqlConnection & {
@@ -70,7 +70,7 @@ export async function experiment(pool: MysqlPool, find: FindConnection): Promise
   const connection = new Connection({ config: Object.create(config, { pool: { value: undefined } }) })
   connection.on('error', () => {})
   const answer = new Promise<boolean>((resolve, reject) => {
-    connection.query(QUESTION, (error, rows) => {
+    connection.query(asked(QUESTION), (error, rows) => {
       if (error) return reject(error as Error)
       const answer = rows as readonly { readonly id: unknown; readonly own: unknown }[]
       const held = heldConnections(pool).map(heldConnection)

@@ -2,9 +2,20 @@
 // being made, and no open socket.
 import { untilAborted } from '../until-aborted.ts'
 
+/** As options: those of the app's own may have rows come as arrays, in tables, or as it likes. */
+export interface Asked {
+  readonly sql: string
+  readonly rowsAsArray: false
+  readonly nestTables: false
+  readonly typeCast: true
+}
+export function asked(sql: string): Asked {
+  return { sql, rowsAsArray: false, nestTables: false, typeCast: true }
+}
+
 /** Of mysql2 2 and 3. */
 export interface MysqlConnection {
-  query(sql: string, done: (error: unknown, rows?: unknown) => void): unknown
+  query(sql: Asked, done: (error: unknown, rows?: unknown) => void): unknown
   release(): void
   destroy(): void
   readonly stream?: { destroy?(): void }
@@ -92,7 +103,7 @@ export async function ask(
   signal: AbortSignal,
 ): Promise<Readonly<Record<string, unknown>> | 'late'> {
   const answer = new Promise<Readonly<Record<string, unknown>>>((resolve, reject) => {
-    connection.query(question, (error, rows) => {
+    connection.query(asked(question), (error, rows) => {
       if (error) reject(error as Error)
       else resolve((rows as readonly Record<string, unknown>[] | undefined)?.[0] ?? {})
     })

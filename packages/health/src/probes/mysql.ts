@@ -4,6 +4,7 @@ import { KnownClients } from '../known-clients.ts'
 import { madeBy } from '../made-at.ts'
 import type { FoundProbe } from '../registry.ts'
 import { namesReplica } from '../replica.ts'
+import { BareConnections } from './mysql-client.ts'
 import { experiment, MysqlHolders, type FindConnection } from './mysql-holders.ts'
 import { judgeRefusal, judgeServer, questionOf, sick, type MysqlServer, type Observed } from './mysql-judgement.ts'
 import { ask, borrow, isFull, type Done, type MysqlPool } from './mysql-pool.ts'
@@ -44,7 +45,11 @@ export function mysqlHook(
     const anotherIsWritable = (): boolean => known.isAnother(state, ({ wasWritable }) => wasWritable)
     add(mysqlProbe(state, anotherIsWritable), by.kind === 'app' ? by.at : undefined)
   }
-  const seek = (): void => seekPools((prototype) => watchPools(prototype, found))
+  const connections = new BareConnections(add, () => clock.monotonicMs(), onRejected)
+  const seek = (): void => {
+    seekPools((prototype) => watchPools(prototype, found))
+    for (const Connection of loadedConnections()) connections.watch(Connection)
+  }
   watchPromiseApi(seek)
   return {
     /** A pool is being used: of whatever copy of mysql2 there is. */
@@ -52,10 +57,11 @@ export function mysqlHook(
     name: 'mysql2 (health)',
     module: 'mysql2',
     versions: '>=2.0.0 <4',
-    patch(exports: { readonly Pool?: { readonly prototype: object } }) {
+    patch(exports: Record<'Connection' | 'Pool', { readonly prototype: object } | undefined>) {
       const prototype = exports.Pool?.prototype
       if (!prototype) throw new TypeError('mysql2 exports no Pool')
       watchPools(prototype, found)
+      if (exports.Connection) connections.watch(exports.Connection)
     },
   }
 }
@@ -74,8 +80,11 @@ function seekPools(onPrototype: (prototype: object) => void): void {
 }
 
 /** What makes a single connection: a pool has its own class, whose connections it counts. */
-const findConnection: FindConnection = () =>
-  loaded<NonNullable<ReturnType<FindConnection>>>(/[\\/]mysql2[\\/]lib[\\/]connection\.js$/)[0]
+const findConnection: FindConnection = () => loadedConnections()[0]
+
+function loadedConnections(): NonNullable<ReturnType<FindConnection>>[] {
+  return loaded(/[\\/]mysql2[\\/]lib[\\/]connection\.js$/)
+}
 
 function loaded<Exports>(file: RegExp): Exports[] {
   const modules = Object.entries(require.cache).filter(([path]) => file.test(path))

@@ -7,6 +7,7 @@ import { namesReplica } from '../replica.ts'
 import { untilAborted } from '../until-aborted.ts'
 import { judgeRefusal, judgeServer, sick, type Observed, type PostgresqlServer } from './postgresql-judgement.ts'
 import { QUESTION, type Row } from './postgresql-questions.ts'
+import { SingleConnections, untilSo, type Look } from './single-connections.ts'
 
 /** Of pg 8; what starts with an underscore only where it is there. */
 export interface BareClient {
@@ -14,6 +15,7 @@ export interface BareClient {
   readonly connectionParameters?: Readonly<Record<'database' | 'host' | 'port' | 'user', unknown>>
   readonly connection?: {
     on?(event: 'readyForQuery', listener: (told?: { readonly status?: unknown }) => void): unknown
+    readonly stream?: { readonly bytesRead?: number }
   }
   /** No statement is on its way. */
   readonly readyForQuery?: boolean
@@ -40,6 +42,7 @@ interface Group extends PostgresqlServer {
   /** Since when the app has none of them; a library's pool may have let all of them go, and takes one with the next statement. */
   emptySince: number | undefined
   readonly now: () => number
+  readonly lines: SingleConnections<Living>
   question: string
   /** What is on its way: it is not asked a second time. */
   flight: Promise<Row> | undefined
@@ -111,6 +114,7 @@ function newGroup({ connectionParameters }: BareClient, now: () => number): Grou
     members: new Set(),
     emptySince: undefined,
     now,
+    lines: new SingleConnections(look, now, 0),
     question: QUESTION,
     flight: undefined,
     wasWritable: false,
@@ -135,8 +139,13 @@ function isGone(group: Group): boolean {
   return group.now() - group.emptySince >= EMPTY_FOR_MS
 }
 
-function living({ members }: Group): { client: BareClient; member: Member }[] {
-  const found: { client: BareClient; member: Member }[] = []
+interface Living {
+  readonly client: BareClient
+  readonly member: Member
+}
+
+function living({ members }: Group): Living[] {
+  const found: Living[] = []
   for (const member of members) {
     const client = member.ref.deref()
     if (!client || client._ending) members.delete(member)
@@ -156,17 +165,25 @@ function bareProbe(group: Group, anotherIsWritable: () => boolean): FoundProbe {
 }
 
 async function check(group: Group, signal: AbortSignal, anotherIsWritable: () => boolean): Promise<ProbeResult> {
+  // One that is about to be is waited for.
+  await untilSo(() => living(group).some(isOpen) || !living(group).some(isComing), signal)
   const all = living(group)
-  const open = all.filter(({ client }) => client._connected && client._queryable !== false)
+  const open = all.filter(isOpen)
   const observed: Observed = {
     clients: { value: all.length, unit: 'count' },
     open: { value: open.length, unit: 'count' },
   }
   if (all.length === 0) return { status: 'pass', observed }
   if (open.length === 0) return notOpen(all, observed)
-  const idle = open.find(isIdle)
+  // Those that are lost have been replaced.
+  for (const each of all) if (!isOpen(each) && !isComing(each)) group.members.delete(each.member)
+  const isUnanswered = group.lines.isUnanswered(open)
+  const idle = await group.lines.free(open, signal)
   // Between the app's own statements nothing is asked: in a transaction ours would be one of its.
-  if (!group.flight && !idle) return { status: 'pass', observed: { ...observed, checked: { value: 'status' } } }
+  if (!group.flight && !idle)
+    return isUnanswered
+      ? sick('timeout', 'statements of the app wait behind one that is not answered', observed)
+      : { status: 'pass', observed: { ...observed, checked: { value: 'status' } } }
   try {
     group.flight ??= ask(group, idle!.client).finally(() => (group.flight = undefined))
     const row = await untilAborted(group.flight, signal)
@@ -177,17 +194,29 @@ async function check(group: Group, signal: AbortSignal, anotherIsWritable: () =>
   }
 }
 
+function isOpen({ client }: Living): boolean {
+  return Boolean(client._connected) && client._queryable !== false
+}
+
+function isComing({ client }: Living): boolean {
+  return !client._connected && !client._connectionError
+}
+
 /** A client of pg does not connect a second time: who holds one that is lost has nothing. */
-function notOpen(all: ReturnType<typeof living>, observed: Observed): ProbeResult {
-  const isComing = all.some(({ client }) => !client._connected && !client._connectionError)
-  return isComing
+function notOpen(all: readonly Living[], observed: Observed): ProbeResult {
+  return all.some(isComing)
     ? sick('not_connected', 'the client has not connected yet', observed)
     : sick('connection_lost', 'the connection has ended or was never made, and the app has no other', observed)
 }
 
-function isIdle({ client, member }: { readonly client: BareClient; readonly member: Member }): boolean {
-  if (client.readyForQuery !== true || ((client._queryQueue ?? client.queryQueue)?.length ?? 0) > 0) return false
-  return (client.getTransactionStatus?.() ?? member.transaction) === 'I'
+function look({ client, member }: Living): Look {
+  const waiting = (client._queryQueue ?? client.queryQueue)?.length ?? 0
+  const isReady = client.readyForQuery === true
+  return {
+    isIdle: isReady && waiting === 0 && (client.getTransactionStatus?.() ?? member.transaction) === 'I',
+    isWaitedFor: !isReady && waiting > 0,
+    bytes: client.connection?.stream?.bytesRead ?? 0,
+  }
 }
 
 function ask(group: Group, client: BareClient): Promise<Row> {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { experiment, MysqlHolders } from '../../src/probes/mysql-holders.ts'
-import type { Done, MysqlConnection, MysqlPool } from '../../src/probes/mysql-pool.ts'
+import type { Asked, Done, MysqlConnection, MysqlPool } from '../../src/probes/mysql-pool.ts'
 
 let now = 0
 
@@ -88,7 +88,7 @@ class Control extends FakeConnection {
     made.push(this)
   }
   on(): void {}
-  override query(_sql?: string, done?: (error: unknown, rows?: unknown) => void): void {
+  override query(_sql?: Asked, done?: (error: unknown, rows?: unknown) => void): void {
     queueMicrotask(() => (Control.rows instanceof Error ? done!(Control.rows) : done!(null, Control.rows)))
   }
   override destroy(): void {

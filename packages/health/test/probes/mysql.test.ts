@@ -1,7 +1,7 @@
 import { channel } from 'node:diagnostics_channel'
 import type { ProbeResult } from '@afterspan/core/internal'
 import { beforeEach, describe, expect, test } from 'vitest'
-import type { MysqlConnection, MysqlPool } from '../../src/probes/mysql-pool.ts'
+import type { Asked, MysqlConnection, MysqlPool } from '../../src/probes/mysql-pool.ts'
 import { mysqlHook } from '../../src/probes/mysql.ts'
 import type { FoundProbe } from '../../src/registry.ts'
 import { settled } from '../fake-time.ts'
@@ -27,7 +27,7 @@ class FakeConnection implements MysqlConnection {
     this.pool = pool
   }
   _handshakePacket = { serverVersion: '8.4.0' }
-  query(sql: string, done: (error: unknown, rows?: unknown) => void): void {
+  query({ sql }: Asked, done: (error: unknown, rows?: unknown) => void): void {
     this.pool.asked.push(sql)
     queueMicrotask(() => this.pool.answer(done))
   }

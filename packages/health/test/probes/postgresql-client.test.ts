@@ -128,10 +128,29 @@ test('one that is lost is told of, until the app has another', async () => {
   expect(await check()).toMatchObject({ status: 'pass', observed: { open: { value: 1 } } })
 })
 
+test('one that is about to be connected is waited for', async () => {
+  const client = await connected()
+  client._connected = false
+  const answer = check()
+  client._connected = true
+  expect(await answer).toMatchObject({ status: 'pass' })
+})
+
+test('one behind whose unanswered statement others wait is a timeout, though it cannot be asked', async () => {
+  const client = await connected()
+  client.readyForQuery = false
+  client._queryQueue.push({})
+  expect(await check()).toMatchObject({ status: 'pass', observed: { checked: { value: 'status' } } })
+  now += 1500
+  expect(await check()).toMatchObject({ status: 'fail', code: 'timeout', cause: 'dependency' })
+  client._queryQueue.length = 0
+  expect(await check()).toMatchObject({ status: 'pass' })
+})
+
 test('one that has not connected yet, and one that could not', async () => {
   const client = await connected()
   client._connected = false
-  expect(await check()).toMatchObject({ status: 'fail', code: 'not_connected' })
+  expect(await check(AbortSignal.abort())).toMatchObject({ status: 'fail', code: 'not_connected' })
   client._connectionError = true
   expect(await check()).toMatchObject({ status: 'fail', code: 'connection_lost' })
 })

@@ -1,0 +1,71 @@
+// What single connections of a database have in common: each is asked between the statements of its app, and an app whose statements wait
+// behind one that is not answered is told of, though nothing could be asked.
+
+/** How one connection looks now. */
+export interface Look {
+  /** Nothing of the app's is on its way. */
+  readonly isIdle: boolean
+  /** A statement was sent, and others wait for its answer. */
+  readonly isWaitedFor: boolean
+  /** That have come from the server. */
+  readonly bytes: number
+}
+
+/** So long the statements of an app may stand behind one of which nothing is heard. */
+const UNANSWERED_MS = 1500
+const MOST_LOOKS = 3
+
+/** Of one server. */
+export class SingleConnections<Connection> {
+  readonly #look: (connection: Connection) => Look
+  readonly #now: () => number
+  readonly #quietMs: number
+  #silent: { readonly bytes: number; readonly since: number } | undefined
+
+  /** `quietMs`: an app may ask what its last statement found; it has so long to do so before ours comes between. */
+  constructor(look: (connection: Connection) => Look, now: () => number, quietMs: number) {
+    this.#look = look
+    this.#now = now
+    this.#quietMs = quietMs
+  }
+
+  /** One on which nothing of the app's is; it is looked for for three times as long as it is to be quiet. */
+  async free(open: readonly Connection[], signal: AbortSignal): Promise<Connection | undefined> {
+    let before = open.map(this.#look)
+    if (this.#quietMs === 0) return open.find((_, i) => before[i]!.isIdle)
+    for (let i = 0; i < MOST_LOOKS && !signal.aborted && before.some(({ isIdle }) => isIdle); i++) {
+      await pause(this.#quietMs, signal)
+      const now = open.map(this.#look)
+      const quiet = open.find((_, j) => before[j]!.isIdle && now[j]!.isIdle && before[j]!.bytes === now[j]!.bytes)
+      if (quiet !== undefined) return quiet
+      before = now
+    }
+    return undefined
+  }
+
+  /** Whether the app's statements wait on all of them, and nothing has come for long. Called in each round. */
+  isUnanswered(open: readonly Connection[]): boolean {
+    const looks = open.map(this.#look)
+    const bytes = looks.reduce((sum, look) => sum + look.bytes, 0)
+    if (open.length === 0 || !looks.every(({ isWaitedFor }) => isWaitedFor)) this.#silent = undefined
+    else if (this.#silent?.bytes !== bytes) this.#silent = { bytes, since: this.#now() }
+    return this.#silent !== undefined && this.#now() - this.#silent.since >= UNANSWERED_MS
+  }
+}
+
+/** Until it is so, or the signal comes. */
+export async function untilSo(isSo: () => boolean, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted && !isSo()) await pause(50, signal)
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    const timer = setTimeout(done, ms).unref()
+    signal.addEventListener('abort', done, { once: true })
+  })
+}
