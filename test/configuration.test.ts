@@ -22,7 +22,7 @@ test('a wrong value is named once with what is allowed, and the app starts all t
     [
       "[afterspan] AFS_CONFIG_INVALID AFTERSPAN_PATROL="always" is not valid: allowed is one of inline, external, off. Using "inline".",
       "[afterspan] AFS_CONFIG_INVALID OTEL_BSP_SCHEDULE_DELAY="soon" is not valid: allowed is a whole number from 1 to 600000. Using 1000.",
-      "[afterspan] AFS_CONFIG_INVALID OTEL_EXPORTER_OTLP_HEADERS="…" is not valid: allowed is key=value pairs with commas between them. Using [].",
+      "[afterspan] AFS_CONFIG_INVALID OTEL_EXPORTER_OTLP_HEADERS="…" is not valid: allowed is key=value pairs that are headers of HTTP. Using [].",
       "[afterspan] AFS_CONFIG_INVALID OTEL_TRACES_SAMPLER="sometimes" is not valid: allowed is one of always_on, always_off, traceidratio, parentbased_always_on, parentbased_always_off, parentbased_traceidratio. Using "parentbased_always_on".",
       "[afterspan] AFS_CONFIG_UNKNOWN AFTERSPAN_LEDGR_DIR is not a variable of Afterspan; did you mean AFTERSPAN_LEDGER_DIR?",
     ]

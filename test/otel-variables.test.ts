@@ -196,6 +196,20 @@ test('OTEL_METRICS_EXPORTER=none leaves /health and takes /metrics away', async 
 })
 
 test.each([
+  { filter: 'trace_based', has: true },
+  { filter: 'always_off', has: false },
+])('OTEL_METRICS_EXEMPLAR_FILTER=$filter', async ({ filter, has }) => {
+  const app = startPreloaded({ app: APP, env: { OTEL_METRICS_EXEMPLAR_FILTER: filter } })
+  await get(await listening(app))
+  const headers = { accept: 'application/openmetrics-text; version=1.0.0' }
+  const { text } = await get(`${await app.adminUrl()}/metrics`, { headers })
+  expect(text).toContain('http_server_request_duration_seconds_count')
+  expect(/ # \{.*trace_id="/.test(text)).toBe(has)
+  expect(app.stderr).toBe('')
+  await app.stop()
+})
+
+test.each([
   { env: { OTEL_NODE_DISABLED_INSTRUMENTATIONS: 'http,pg' }, names: ['own'], isTraced: false },
   { env: { OTEL_NODE_ENABLED_INSTRUMENTATIONS: 'pg' }, names: ['own'], isTraced: false },
   { env: { OTEL_NODE_ENABLED_INSTRUMENTATIONS: 'http' }, names: ['GET', 'GET', 'GET', 'own'], isTraced: true },
@@ -224,7 +238,7 @@ test('what is not acted on, is not allowed or is a slip is said once, and spans 
     OTEL_TRACES_SAMPLER_ARGS: '0.5',
     OTEL_SDK_DISABLED: '1',
     // A line break, as in a file of secrets, and every export failed; a slip, and nothing made spans.
-    OTEL_EXPORTER_OTLP_HEADERS: 'x-a=1,authorization=Bearer a\nb,x b=2',
+    OTEL_EXPORTER_OTLP_HEADERS: 'x-a=1,authorization=Bearer a\nb,x b=2,bare,x-c=%zz,',
     OTEL_NODE_ENABLED_INSTRUMENTATIONS: 'htttp',
     OTEL_EXPERIMENTAL_CONFIG_FILE: 'otel.yaml',
     OTEL_PYTHON_LOG_CORRELATION: 'true',
@@ -236,6 +250,7 @@ test('what is not acted on, is not allowed or is a slip is said once, and spans 
       "[afterspan] AFS_CONFIG_INVALID OTEL_EXPORTER_OTLP_HEADERS="…" is not valid: allowed is key=value pairs that are headers of HTTP. Using ["x-a"].",
       "[afterspan] AFS_CONFIG_INVALID OTEL_EXPORTER_OTLP_PROTOCOL="http/xml" is not valid: allowed is one of http/protobuf, http/json, grpc. Using "http/protobuf".",
       "[afterspan] AFS_CONFIG_INVALID OTEL_LOGS_EXPORTER="syslog" is not valid: allowed is otlp, console with commas between them, or none. Using ["none"].",
+      "[afterspan] AFS_CONFIG_INVALID OTEL_METRICS_EXEMPLAR_FILTER="always_on" is not valid: allowed is one of trace_based, always_off. Using "trace_based".",
       "[afterspan] AFS_CONFIG_INVALID OTEL_METRICS_EXPORTER="prometheus,statsd" is not valid: allowed is prometheus, otlp, console with commas between them, or none. Using ["prometheus"].",
       "[afterspan] AFS_CONFIG_INVALID OTEL_NODE_ENABLED_INSTRUMENTATIONS="htttp" is not valid: allowed is names of instrumentations, such as http, undici, express, pg. Using [].",
       "[afterspan] AFS_CONFIG_INVALID OTEL_PROPAGATORS="b3,ottrace" is not valid: allowed is tracecontext, baggage, b3, b3multi, jaeger, xray with commas between them, or none. Using ["b3"].",
@@ -244,7 +259,6 @@ test('what is not acted on, is not allowed or is a slip is said once, and spans 
       "[afterspan] AFS_CONFIG_INVALID OTEL_TRACES_SAMPLER="jaeger_remote" is not valid: allowed is one of always_on, always_off, traceidratio, parentbased_always_on, parentbased_always_off, parentbased_traceidratio. Using "parentbased_always_on".",
       "[afterspan] AFS_CONFIG_UNKNOWN OTEL_TRACES_SAMPLER_ARGS is not a variable of OpenTelemetry; did you mean OTEL_TRACES_SAMPLER_ARG?",
       "[afterspan] AFS_CONFIG_UNSUPPORTED OTEL_EXPERIMENTAL_CONFIG_FILE: the name is OTEL_CONFIG_FILE now.",
-      "[afterspan] AFS_CONFIG_UNSUPPORTED OTEL_METRICS_EXEMPLAR_FILTER: exemplars are those of sampled traces.",
     ]
   `)
 })

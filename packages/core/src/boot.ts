@@ -85,7 +85,7 @@ export function boot({ bundleDir }: { readonly bundleDir: string }): Core | unde
 
 function assemble(bundleDir: string, config: CoreConfig): Core {
   const resource = describeResource(config)
-  const metrics = createMetricRegistry()
+  const metrics = createMetricRegistry({ hasExemplars: config.hasExemplars })
   const sampler = createSampler(config.sampler, config.samplerRatio)
   const exporter = createExporter(config, resource, metrics)
   const manager = new AsyncContextManager()

@@ -37,6 +37,8 @@ export interface CoreConfig {
   }
   readonly sampler: SamplerName
   readonly samplerRatio: number
+  /** Whether metrics point at traces. */
+  readonly hasExemplars: boolean
   readonly propagators: readonly PropagatorName[]
   readonly resourceDetectors: readonly string[]
   readonly instrumentations: { readonly enabled: readonly string[]; readonly disabled: readonly string[] }
@@ -93,6 +95,7 @@ export function loadConfig(env: Env = environment()): CoreConfig {
     mainScript: process.argv[1],
     exporters: otel.tracesExporter,
     metrics: otel.metricsExporter.includes('prometheus'),
+    hasExemplars: otel.exemplarFilter === 'trace_based',
     push: pushFrom(otel, variables),
     logs: logsFrom(otel, variables),
     otlp: otlpFrom(otel),

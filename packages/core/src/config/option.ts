@@ -192,31 +192,51 @@ export function keyValues(env: string, doc: string): Option<Readonly<Record<stri
     fallback: {},
     parse(raw) {
       const out: Record<string, string> = Object.create(null)
-      for (const pair of raw.split(',')) {
-        if (pair.trim() === '') continue
-        const at = pair.indexOf('=')
-        if (at < 1) throw new NotAllowed('key=value pairs with commas between them')
-        try {
-          out[decodeURIComponent(pair.slice(0, at).trim())] = decodeURIComponent(pair.slice(at + 1).trim())
-        } catch {
-          throw new NotAllowed('key=value pairs whose percent-escapes are valid')
-        }
-      }
+      for (const [key, value] of pairsIn(raw)) out[key] = value
       return out
     },
   }
 }
-/** The same, of headers. One that HTTP does not allow is left out: with it no export would leave the process. */
+
+/** Throws by the first that is none. */
+function* pairsIn(raw: string): Generator<readonly [string, string]> {
+  for (const pair of raw.split(',')) {
+    if (pair.trim() === '') continue
+    const at = pair.indexOf('=')
+    if (at < 1) throw new NotAllowed('key=value pairs with commas between them')
+    try {
+      yield [decodeURIComponent(pair.slice(0, at).trim()), decodeURIComponent(pair.slice(at + 1).trim())]
+    } catch {
+      throw new NotAllowed('key=value pairs whose percent-escapes are valid')
+    }
+  }
+}
+/** The same, of headers. What is no pair, or none that HTTP allows, is left out alone: with it no export would leave the process, and without the others none would be let in. */
 export function headers(env: string, doc: string): Option<Readonly<Record<string, string>>> {
-  const { parse, ...row } = keyValues(env, doc)
   return {
-    ...row,
+    env,
+    doc,
+    fallback: {},
     parse(raw) {
-      const all = Object.entries(parse(raw))
-      const good = all.filter(([name, value]) => TOKEN.test(name) && FIELD.test(value))
-      if (good.length === all.length) return Object.fromEntries(all)
-      throw new NotAllowed('key=value pairs that are headers of HTTP', Object.fromEntries(good))
+      const good: Record<string, string> = {}
+      let isWhole = true
+      for (const part of raw.split(',')) {
+        const pair = headerIn(part)
+        if (pair) good[pair[0]] = pair[1]
+        else if (part.trim() !== '') isWhole = false
+      }
+      if (isWhole) return good
+      throw new NotAllowed('key=value pairs that are headers of HTTP', good)
     },
+  }
+}
+
+function headerIn(part: string): readonly [string, string] | undefined {
+  try {
+    const [pair] = pairsIn(part)
+    return pair && TOKEN.test(pair[0]) && FIELD.test(pair[1]) ? pair : undefined
+  } catch {
+    return undefined
   }
 }
 const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/

@@ -47,6 +47,12 @@ export const otelOptions = {
     { words: ['prometheus', 'otlp', 'console', 'none'], alone: 'none' },
     ['prometheus'],
   ),
+  exemplarFilter: oneOf(
+    'OTEL_METRICS_EXEMPLAR_FILTER',
+    'trace_based: metrics point at sampled traces; always_off: at none.',
+    ['trace_based', 'always_off'],
+    'trace_based',
+  ),
   otlpEndpoint: collectorAddress(
     'OTEL_EXPORTER_OTLP_ENDPOINT',
     'Base address of the collector. HTTP: /v1/traces is added; default http://localhost:4318. gRPC: host:port will do; default http://localhost:4317.',

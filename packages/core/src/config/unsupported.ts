@@ -13,10 +13,6 @@ export interface Unsupported {
 
 export const UNSUPPORTED: readonly Unsupported[] = [
   {
-    names: ['OTEL_METRICS_EXEMPLAR_FILTER'],
-    why: 'exemplars are those of sampled traces',
-  },
-  {
     names: ['OTEL_EXPERIMENTAL_CONFIG_FILE'],
     why: 'the name is OTEL_CONFIG_FILE now',
   },

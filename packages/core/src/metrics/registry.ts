@@ -1,4 +1,5 @@
 import type { Across, Exemplar, MetricFamily } from '../contracts/service.ts'
+import { withoutExemplars } from './exemplars.ts'
 import type { EpochMs, TraceRef } from '../contracts/task.ts'
 import { createSeries } from './series.ts'
 
@@ -42,7 +43,7 @@ export interface GaugeOptions {
 
 type Collect = () => readonly MetricFamily[] | Promise<readonly MetricFamily[]>
 
-export function createMetricRegistry(): MetricRegistry {
+export function createMetricRegistry({ hasExemplars = true } = {}): MetricRegistry {
   const collectors: Collect[] = []
   const ofApp = new Set<Collect>()
   const byName = new Map<string, Made>()
@@ -52,7 +53,7 @@ export function createMetricRegistry(): MetricRegistry {
     if (known) return known
     const made = make()
     byName.set(name, made)
-    collectors.push(made.collect)
+    collectors.push(hasExemplars ? made.collect : () => made.collect().map(withoutExemplars))
     return made
   }
   return {

@@ -1,5 +1,6 @@
 // What several members say, as one. Pure.
 import type { Across, MetricFamily, MetricSample } from '../../contracts/service.ts'
+import { withoutExemplars } from '../exemplars.ts'
 import { addHistograms, keyOf } from '../merge.ts'
 
 export interface Member {
@@ -104,11 +105,4 @@ function withMember(family: MetricFamily, pid: number, threadId: number): Metric
   const own = { process_pid: String(pid), ...(threadId === 0 ? {} : { thread_id: String(threadId) }) }
   const samples = family.samples.map((sample) => ({ ...sample, labels: { ...sample.labels, ...own } }))
   return { ...family, samples } as MetricFamily
-}
-
-function withoutExemplars(family: MetricFamily): MetricFamily {
-  const samples = (family.samples as readonly (Sample & { exemplar?: unknown; exemplars?: unknown })[]).map(
-    ({ exemplar: _one, exemplars: _all, ...rest }) => rest,
-  )
-  return { ...family, samples } as unknown as MetricFamily
 }
