@@ -13,7 +13,8 @@ const ABORTED_BY: Readonly<Record<Exclude<RequestOutcome, 'sent'>, string>> = {
 /** Sets status, error.type and the one exception of the SERVER span; returns error.type for the metric. */
 export function giveVerdict(open: Open, outcome: RequestOutcome, status: number | undefined): string | undefined {
   const { span } = open
-  const error = open.error ?? loggedError(open, outcome, status)
+  // null is something to throw too
+  const error = open.error === undefined ? loggedError(open, outcome, status) : open.error
   let errorType: string | undefined
   if (outcome !== 'sent') {
     errorType = outcome
