@@ -104,6 +104,11 @@ describe.each([
       await get(`${url}/again`)
       await until(200, '[+]mysql ok')
       expect((await get(`${admin}/health`)).text).not.toContain('mysql-2')
+
+      // Every reader is served while the disk is full: the app's own writes say so.
+      for (let i = 0; i < 2; i++) expect((await get(`${url}/save`)).text).toBe('1114')
+      await until(503, '[-]mysql failed: disk_full')
+      expect((await get(`${admin}/livez`)).status).toBe(200)
     } finally {
       await operator.query('SET GLOBAL read_only = 0')
       await operator.end()

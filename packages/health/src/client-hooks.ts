@@ -22,6 +22,8 @@ interface Given {
   readonly add: (probe: HealthProbe | FoundProbe, madeAt: string | undefined) => unknown
   readonly clock: Pick<Clock, 'monotonicMs'>
   readonly onRejected: (why: string) => void
+  /** The app's own statement was refused by its server. */
+  readonly onRefused: (component: string, code: string) => void
   readonly settings: Pick<
     HealthSettings,
     | 'consumerStuckMs'
@@ -101,8 +103,8 @@ export const CLIENT_PROBES: readonly ClientProbe[] = [
     file: 'mysql',
     // of mysql2/promise, which does not load the main file
     channels: ['tracing:mysql2:pool:connect:start', 'tracing:mysql2:connect:start'],
-    hooks: ({ mysqlHook }: typeof MySql, { add, clock, onRejected, settings }) => [
-      mysqlHook(add, clock, onRejected, settings.deadPoolMs),
+    hooks: ({ mysqlHook }: typeof MySql, { add, clock, onRejected, onRefused, settings }) => [
+      mysqlHook(add, clock, onRejected, settings.deadPoolMs, (code) => onRefused('mysql', code)),
     ],
   },
   {

@@ -97,7 +97,9 @@ export function bootHealth(core: Core, { bundleDir }: { readonly bundleDir: stri
     })
   })
 
-  for (const hook of clientHooks(bundleDir, { add, clock: core.clock, onRejected, settings })) core.addModuleHook(hook)
+  const onRefused = (component: string, code: string): void => traffic.refused(component, code)
+  for (const hook of clientHooks(bundleDir, { add, clock: core.clock, onRejected, onRefused, settings }))
+    core.addModuleHook(hook)
   takeOver(add)
   timer.after(OWN_PROBES_AFTER_MS, addOwnProbes)
 }

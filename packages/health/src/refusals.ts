@@ -11,9 +11,18 @@ export interface Refusal {
 const LATELY_MS = 30_000
 const MOST_CODES = 10
 /** Disk full, too many connections for one more, out of memory, input and output, damaged data. */
-const OF_THE_SERVER: ReadonlySet<string> = new Set(['53100', '53200', '53300', '58030', 'XX001', 'XX002'])
+const OF_THE_SERVER: ReadonlySet<string> = new Set([
+  '53100',
+  '53200',
+  '53300',
+  '58030',
+  'XX001',
+  'XX002',
+  'disk_full',
+  'too_many_connections',
+])
 /** The login may not do what the app does: not seldom that of a migration that is not through. */
-const OF_THE_LOGIN: ReadonlySet<string> = new Set(['42501'])
+const OF_THE_LOGIN: ReadonlySet<string> = new Set(['42501', 'no_permission'])
 /** One statement may have been too big for what there is; several are not. */
 const SEVERAL = 2
 
@@ -33,7 +42,7 @@ export class Refusals {
     return this.#known.size === 0
   }
 
-  /** A call has failed. `statement`: by which it is known when it goes well. */
+  /** A call has failed. `statement`: by which it is known when it goes well; undefined where nobody hears of that. */
   failed(code: string, statement: string | undefined, at: number): void {
     if (!OF_THE_SERVER.has(code) && !OF_THE_LOGIN.has(code)) return
     const known = this.#known.get(code)
@@ -42,6 +51,7 @@ export class Refusals {
   }
 
   wentWell(statement: string | undefined): void {
+    if (statement === undefined) return
     for (const [code, known] of this.#known) if (known.statement === statement) this.#known.delete(code)
   }
 

@@ -123,6 +123,12 @@ export class Traffic implements SpanObserver {
     return this.#waiting(component, 0).length === 0
   }
 
+  /** A client without spans of its own has heard that from its server. */
+  refused(component: string, code: string): void {
+    this.#system(component)?.refusals.failed(code, undefined, this.#now())
+    this.#onTrouble(component)
+  }
+
   /** What the server has refused to the app lately, though it may answer. */
   refusal(component: string): Refusal | undefined {
     return this.#systems.get(component)?.refusals.lately(this.#now())

@@ -5,6 +5,7 @@ const given = {
   add: () => {},
   clock: { monotonicMs: () => 0 },
   onRejected: () => {},
+  onRefused: () => {},
   settings: {
     consumerStuckMs: 60_000,
     deadPoolMs: 60_000,

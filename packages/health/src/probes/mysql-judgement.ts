@@ -77,10 +77,12 @@ const BY_NUMBER: Readonly<Record<number, string>> = {
   1129: 'auth_failed', // this host has been turned away too often
   1130: 'auth_failed', // no user may come from this host
   1142: 'no_permission',
+  1143: 'no_permission',
   1203: 'too_many_connections',
   1205: 'lock_timeout',
   1226: 'too_many_connections',
   1290: 'read_only',
+  1370: 'no_permission',
   1698: 'auth_failed',
   1792: 'read_only',
   1820: 'auth_failed', // the password must be changed
@@ -93,9 +95,14 @@ const BY_NUMBER: Readonly<Record<number, string>> = {
   4151: 'auth_failed', // and MariaDB
 }
 
-function refusalCode(error: unknown, message: string): string {
+/** Of what the server itself has refused. */
+export function codeOf(error: unknown): string | undefined {
   const { errno } = (error ?? {}) as { errno?: unknown }
-  const known = typeof errno === 'number' ? BY_NUMBER[errno] : undefined
+  return typeof errno === 'number' ? BY_NUMBER[errno] : undefined
+}
+
+function refusalCode(error: unknown, message: string): string {
+  const known = codeOf(error)
   if (known) return known
   const network = networkCode(error)
   if (network) return network
