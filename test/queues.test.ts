@@ -17,6 +17,11 @@ const ACTS = [
   'asyncLock',
   'dataloader',
   'mysql2',
+  'debounce',
+  'debounceFile',
+  'throttle',
+  'concatMap',
+  'concatMapLazy',
 ]
 /** Whose it is cannot be said: it is nobody's, and not the first one's. */
 const NOBODYS = ['fastqRejects', 'resource']

@@ -2,7 +2,18 @@
 const { AsyncResource } = require('node:async_hooks')
 const { createServer } = require('node:http')
 
-module.exports = ({ fastq, async, asyncQueue, Bottleneck, AsyncLock, DataLoader, mysql2 }) => {
+module.exports = ({
+  fastq,
+  async,
+  asyncQueue,
+  Bottleneck,
+  AsyncLock,
+  DataLoader,
+  mysql2,
+  lodash,
+  debounceFile,
+  rxjs,
+}) => {
   const failing = (act) => () => {
     throw new RangeError(`of the second of ${act}`)
   }
@@ -30,6 +41,16 @@ module.exports = ({ fastq, async, asyncQueue, Bottleneck, AsyncLock, DataLoader,
     cargo: async.cargo(([work], done) => worker(work, done), 1),
     file: asyncQueue(worker, 1),
   }
+  const call = (work) => work()
+  const late = {
+    debounce: lodash.debounce(call, 50),
+    file: debounceFile(call, 50),
+    throttle: lodash.throttle(call, 50),
+  }
+  const subject = new rxjs.Subject()
+  subject.pipe(rxjs.concatMap(call)).subscribe()
+  const lazy = new rxjs.Subject()
+  lazy.pipe(rxjs.concatMap((work) => rxjs.defer(work))).subscribe()
   const memoized = async.memoize((key, callback) => held.memoize.promise.then(() => setTimeout(() => callback(), 1)))
   let batch
   const loader = new DataLoader(
@@ -102,6 +123,12 @@ module.exports = ({ fastq, async, asyncQueue, Bottleneck, AsyncLock, DataLoader,
       })
       connections.query(isFirst ? 'first' : 'second', isFirst ? () => {} : fail)
     },
+    // What the first one's timer runs is the second one's; on a slow machine the first one's has run out before.
+    debounce: (_work, isFirst, fail) => late.debounce(isFirst ? () => {} : () => setTimeout(() => fail(), 1)),
+    debounceFile: (_work, isFirst, fail) => late.file(isFirst ? () => {} : () => setTimeout(() => fail(), 1)),
+    throttle: (_work, isFirst, fail) => late.throttle(isFirst ? () => {} : () => setTimeout(() => fail(), 1)),
+    concatMap: (work) => subject.next(work),
+    concatMapLazy: (work) => lazy.next(work),
     // As Node advises; but the first one's timer is what its error is thrown through.
     resource: (work, isFirst, fail) => {
       if (isFirst) held.resource.promise.then(() => setTimeout(() => pool.splice(0).forEach((call) => call()), 1))

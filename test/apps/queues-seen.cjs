@@ -4,6 +4,8 @@ const AsyncLock = require('async-lock')
 const Bottleneck = require('bottleneck')
 const DataLoader = require('dataloader')
 const fastq = require('fastq')
+const lodash = require('lodash')
+const rxjs = require('rxjs')
 
 const lines = []
 const see = (...what) => lines.push(what.map((each) => JSON.stringify(each) ?? String(each)).join(' '))
@@ -106,7 +108,56 @@ async function seeClasses() {
   see(await loader.load(-1).catch(({ name }) => name))
 }
 
+function seeLate() {
+  for (const [debounce, throttle] of [
+    [lodash.debounce, lodash.throttle],
+    [require('lodash/debounce'), require('lodash/throttle')],
+  ]) {
+    see(nature(debounce), nature(throttle), lodash(call).debounce(1).value().length)
+    const self = { isThis: true }
+    function call(...args) {
+      see('called', this === self, args)
+      return args.length
+    }
+    const late = debounce(call, 300, { leading: true, maxWait: 400 })
+    see(nature(late), nature(throttle(call, 1)), late.call(self, 1), late.call(self, 2, 3), late.flush(), late.cancel())
+    for (const make of [debounce, throttle])
+      try {
+        make('no function')
+      } catch (error) {
+        see(error.name, error.message)
+      }
+  }
+}
+
+async function seeObservables() {
+  const { EMPTY, Subject, concatMap, defer, expand, from, lastValueFrom, map, mergeMap, of, throwError, toArray } = rxjs
+  const all = (source) => lastValueFrom(source.pipe(toArray())).then(see, ({ message }) => see('failed', message))
+  const soon = async (value) => {
+    for (let turn = value; turn < 5; turn++) await turn
+    return value
+  }
+  await all(from([1, 2, 3]).pipe(concatMap(soon)))
+  await all(
+    from([1, 2, 3]).pipe(mergeMap((value, index) => defer(() => soon(value)).pipe(map((it) => [it, index])), 2)),
+  )
+  await all(from([1, 2, 3]).pipe(concatMap((value) => [value, -value])))
+  await all(of(1).pipe(expand((value) => (value < 8 ? of(value * 2) : EMPTY), 1)))
+  await all(from([1, 2]).pipe(concatMap((value) => (value > 1 ? throwError(() => new Error('two')) : soon(value)))))
+  await all(from([1, 2]).pipe(concatMap((value) => (value > 1 ? Promise.reject(new Error('2')) : soon(value)))))
+  await all(from([1, 2]).pipe(concatMap(() => 7)))
+  const subject = new Subject()
+  const subscription = subject.pipe(concatMap(soon)).subscribe((value) => see('of a subject', value))
+  for (const value of [1, 2]) subject.next(value)
+  see(subject.observed)
+  await soon(0)
+  subscription.unsubscribe()
+  see(subject.observed)
+}
+
 seeFastq()
 void seeAsync()
   .then(seeClasses)
+  .then(seeLate)
+  .then(seeObservables)
   .then(() => console.log(lines.join('\n')))

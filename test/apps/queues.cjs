@@ -6,4 +6,7 @@ require('./queues-app.cjs')({
   AsyncLock: require('async-lock'),
   DataLoader: require('dataloader'),
   mysql2: require('mysql2'),
+  lodash: require('lodash'),
+  debounceFile: require('lodash/debounce'),
+  rxjs: require('rxjs'),
 })

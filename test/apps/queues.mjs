@@ -4,7 +4,10 @@ import asyncQueue from 'async/queue.js'
 import Bottleneck from 'bottleneck'
 import DataLoader from 'dataloader'
 import fastq from 'fastq'
+import lodash from 'lodash'
+import debounceFile from 'lodash/debounce.js'
 import mysql2 from 'mysql2'
+import * as rxjs from 'rxjs'
 import run from './queues-app.cjs'
 
-run({ fastq, async, asyncQueue, Bottleneck, AsyncLock, DataLoader, mysql2 })
+run({ fastq, async, asyncQueue, Bottleneck, AsyncLock, DataLoader, mysql2, lodash, debounceFile, rxjs })

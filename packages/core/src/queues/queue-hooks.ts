@@ -10,7 +10,9 @@ import type * as Async from './async.ts'
 import type * as Bottleneck from './bottleneck.ts'
 import type * as DataLoader from './dataloader.ts'
 import { fastqHook } from './fastq.ts'
+import type * as Lodash from './lodash.ts'
 import type * as MySql2 from './mysql2.ts'
+import type * as RxJs from './rxjs.ts'
 
 interface SharedQueue extends Omit<ModuleHook, 'patch'> {
   /** queues/<file>.ts, a bundle of its own. */
@@ -65,6 +67,30 @@ export const SHARED_QUEUES: readonly SharedQueue[] = [
     patch: ({ patch }: typeof DataLoader, exports) => patch(exports),
   },
   {
+    name: 'lodash',
+    module: 'lodash',
+    versions: '>=4.0.0 <5',
+    file: 'lodash',
+    patch: ({ patch }: typeof Lodash, exports) => patch(exports),
+  },
+  ...['debounce', 'throttle'].flatMap((name) => [
+    {
+      name: `lodash (${name})`,
+      module: 'lodash',
+      files: [`${name}.js`],
+      versions: '>=4.0.0 <5',
+      file: 'lodash',
+      patch: ({ patch }: typeof Lodash, exports: any) => patch(exports, name),
+    },
+    {
+      name: `lodash.${name}`,
+      module: `lodash.${name}`,
+      versions: '>=4.0.0 <5',
+      file: 'lodash',
+      patch: ({ patch }: typeof Lodash, exports: any) => patch(exports, name),
+    },
+  ]),
+  {
     name: 'mysql2 (command)',
     module: 'mysql2',
     files: ['lib/commands/command.js'],
@@ -87,6 +113,14 @@ export const SHARED_QUEUES: readonly SharedQueue[] = [
     versions: '>=2.0.0 <4',
     file: 'mysql2',
     patch: ({ patchPool }: typeof MySql2, exports) => patchPool(exports),
+  },
+  {
+    name: 'rxjs',
+    module: 'rxjs',
+    files: ['dist/cjs/internal/operators/mergeInternals.js'],
+    versions: '>=7.0.0 <8',
+    file: 'rxjs',
+    patch: ({ patch }: typeof RxJs, exports) => patch(exports),
   },
 ]
 

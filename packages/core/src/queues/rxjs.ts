@@ -1,0 +1,70 @@
+// concatMap(), mergeMap() with a limit and their like: a value that waits is taken up by whatever ends before it. It keeps the context in
+// which it came.
+import { context, type Context } from '@opentelemetry/api'
+import { callIn } from './kept-context.ts'
+
+type Project = (value: unknown, index: number) => unknown
+interface Subscriber {
+  _next?: (this: unknown, value: unknown) => unknown
+}
+interface Observable {
+  subscribe(subscriber: Subscriber): unknown
+}
+type Merge = (
+  source: Observable,
+  subscriber: unknown,
+  project: Project,
+  concurrent: number,
+  onBeforeNext?: unknown,
+  expand?: unknown,
+  ...more: unknown[]
+) => unknown
+
+const ours = new WeakSet<object>()
+
+export function patch(exports: { mergeInternals?: Merge }): undefined {
+  const original = exports.mergeInternals
+  if (typeof original !== 'function' || ours.has(original)) return
+  const replacement: Merge = (source, subscriber, project, concurrent, onBeforeNext, expand, ...more) => {
+    // Without a limit nothing waits; what expand() feeds back does not come from the source.
+    if (expand || !(concurrent < Infinity) || typeof project !== 'function')
+      return original(source, subscriber, project, concurrent, onBeforeNext, expand, ...more)
+    const waiting: Context[] = []
+    const kept: Project = (value, index) => inOwn(waiting.shift(), project, value, index)
+    return original(noting(source, waiting), subscriber, kept, concurrent, onBeforeNext, expand, ...more)
+  }
+  ours.add(replacement)
+  exports.mergeInternals = replacement
+}
+
+/** The source, whose values each leave the context in which they come, in their order. */
+function noting(source: Observable, waiting: Context[]): Observable {
+  return {
+    subscribe(subscriber) {
+      const next = subscriber._next
+      if (typeof next === 'function')
+        subscriber._next = function (value) {
+          waiting.push(context.active())
+          return next.call(this, value)
+        }
+      return source.subscribe(subscriber)
+    },
+  }
+}
+
+function inOwn(own: Context | undefined, project: Project, value: unknown, index: number): unknown {
+  if (own === undefined || own === context.active()) return project(value, index)
+  return subscribedIn(own, callIn(own, project as never, undefined, [value, index]))
+}
+
+/** What it gave is listened to in that context too. */
+function subscribedIn(own: Context, inner: unknown): unknown {
+  if (typeof inner !== 'object' || inner === null) return inner
+  for (const name of ['subscribe', 'then']) {
+    const listen = (inner as Record<string, unknown>)[name]
+    if (typeof listen !== 'function') continue
+    const kept = (...args: unknown[]): unknown => callIn(own, listen as never, inner, args)
+    return name === 'then' ? { [name]: kept } : Object.create(inner, { [name]: { value: kept } })
+  }
+  return inner
+}
