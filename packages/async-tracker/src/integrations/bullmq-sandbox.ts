@@ -7,14 +7,13 @@ import type { ChildProcessorClass } from './bullmq/shapes.ts'
 
 const ours = new WeakSet<object>()
 
-/** The part of the integration of BullMQ that a sandboxed processor needs. */
+/** The part of the integration of BullMQ that a sandboxed processor needs. It follows no messages: where the rest is switched off, spans that others make of them count. */
 export const bullmqSandbox: Integration<{ readonly ChildProcessor?: ChildProcessorClass }> = {
   name: 'bullmq-sandbox',
   module: 'bullmq',
   files: ['cjs', 'esm'].map((format) => `dist/${format}/classes/child-processor.js`),
   hasModules: true,
   versions: '>=5.0.0 <7',
-  systems: ['bullmq'],
   patch({ ChildProcessor }, kit) {
     if (!ChildProcessor || ours.has(ChildProcessor)) return
     ours.add(ChildProcessor)
