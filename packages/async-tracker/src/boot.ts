@@ -19,7 +19,7 @@ import { trackerOptions } from './options.ts'
 import { askReceipt } from './query/receipt-client.ts'
 import { startRecorder } from './recorder.ts'
 import type { FromPatrol } from './patrol/beside-app.ts'
-import type { SideData } from './side.ts'
+import type { AskPatrol, SideData } from './side.ts'
 
 /** Whether the trace context may travel in what the app gave to the queue; for queues that have no place for it. */
 function carriesInData(integration: string, config: ConfigOf<typeof trackerOptions>): boolean {
@@ -45,16 +45,21 @@ export function bootTracker(core: Core, { bundleDir }: { readonly bundleDir: str
   }
   const { dir } = place
   globalState().ledgerDir = dir
-  startRecorder(core, dir, { tell: config.patrol !== 'off', spoolBytes: config.spoolMegabytes * 1024 * 1024 })
+  const { key: own } = startRecorder(core, dir, {
+    tell: config.patrol !== 'off',
+    spoolBytes: config.spoolMegabytes * 1024 * 1024,
+  })
   watchChildren(core)
   watchThreads(core)
-  globalState().receipt = (traceId) => askReceipt(dir, traceId)
+  let begin = (): void => {}
+  globalState().receipt = (traceId) => askReceipt(dir, traceId, begin)
   if (!isMainThread) return // the main thread's side thread patrols for all of them
   const data: SideData = {
     dir,
     otlp: core.otlp,
     serviceName: core.serviceName,
     isInline: config.patrol === 'inline',
+    own,
     retentionDays: config.retentionDays,
     openDays: config.openDays,
     maxBytes: config.ledgerMegabytes * 1024 * 1024,
@@ -75,6 +80,9 @@ export function bootTracker(core: Core, { bundleDir }: { readonly bundleDir: str
     // Where nobody is meant to patrol, that nobody does is no news.
     else if (probe.hear(message) === 'work' && config.patrol !== 'off') offer(probe)
   })
+  begin = () => {
+    link.post({ kind: 'patrol!' } satisfies AskPatrol)
+  }
 }
 
 /** By the contract that apps use: health does not know the tracker. */

@@ -23,6 +23,8 @@ import { JournalWriter } from './journal/writer.ts'
 import { keyOf, ownWorkerRef } from './worker-ref.ts'
 
 export interface Recorder {
+  /** Name of its journal. */
+  readonly key: string
   readonly writer: JournalWriter
 }
 
@@ -80,7 +82,7 @@ export function startRecorder(
       }),
     )
   core.metrics.callback(() => trouble(writer))
-  return { writer }
+  return { key, writer }
 }
 
 function trouble({ errors, dropped }: JournalWriter): MetricFamily[] {

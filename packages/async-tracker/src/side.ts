@@ -13,6 +13,13 @@ import { askPatrol } from './query/socket.ts'
 export interface SideData extends PatrolServiceSettings {
   /** Whether this process may patrol. */
   readonly isInline: boolean
+  /** Name of the app's journal. */
+  readonly own: string
+}
+
+/** From the main thread: somebody wants an answer, and nobody patrols. */
+export interface AskPatrol {
+  readonly kind: 'patrol!'
 }
 
 const LOOK_MS = 250
@@ -27,11 +34,13 @@ export async function start(host: SideHost, data: unknown): Promise<{ stop(): Pr
     const bundle = requireKept(join(__dirname, 'patrol.js')) as typeof import('./patrol/beside-app.ts')
     return (beside ??= bundle.patrolBesideApp(host, settings))
   }
-  // Not before there is something to patrol: a service that promised nothing pays nothing.
+  // Not before there is something to patrol: a service that promised nothing pays nothing. Whoever leaves it to others wants to hear of
+  // it where they do not: also what it has in flight would not be found.
+  const own = settings.isInline ? settings.own : ''
   let hasBegun = false
   const stopLooking = host.clock.every(LOOK_MS, () => {
     const isDone = hasBegun && (beside !== undefined || !settings.isInline)
-    if (!isDone && hasWork(dir)) {
+    if (!isDone && hasWork(dir, own)) {
       if (!hasBegun) host.post({ kind: 'work' } satisfies ToLedgerProbe)
       hasBegun = true
       if (settings.isInline) patrol()
@@ -51,7 +60,9 @@ export async function start(host: SideHost, data: unknown): Promise<{ stop(): Pr
     }
     return answer ?? NOBODY
   }
-  answerMain(host, ask)
+  answerMain(host, ask, () => {
+    if (settings.isInline) patrol()
+  })
   const route = (prefix: string): void => {
     host.route(prefix, async ({ path, query, trusted }): Promise<AdminReply> => {
       if (!trusted) return json({ status: 403, body: { error: 'loopback or the admin token only' } })
@@ -70,11 +81,19 @@ export async function start(host: SideHost, data: unknown): Promise<{ stop(): Pr
 }
 
 /** What the tracker's half on the main thread wants to know. */
-function answerMain(host: SideHost, ask: (path: string, query: URLSearchParams) => Promise<Answer>): void {
+function answerMain(
+  host: SideHost,
+  ask: (path: string, query: URLSearchParams) => Promise<Answer>,
+  begin: () => void,
+): void {
   const told = (path: string, query: URLSearchParams): Promise<Answer> =>
     ask(path, query).catch((error: unknown): Answer => ({ status: 503, body: { error: String(error) } }))
   host.onMessage((heard) => {
-    const message = heard as AskStanding | AskVote
+    const message = heard as AskStanding | AskVote | AskPatrol
+    if (message.kind === 'patrol!') {
+      begin()
+      return
+    }
     const { id } = message
     if (message.kind === 'vote?')
       void told('/vote', voteQuery(message.vote)).then((answer) => {

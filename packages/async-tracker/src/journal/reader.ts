@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib'
 import type { JournalEvent } from '@afterspan/core/internal'
-import { HEADER_BYTES, MAGIC, MOST_PAYLOAD_BYTES } from './record.ts'
+import { HEADER_BYTES, MAGIC, MOST_PAYLOAD_BYTES } from './record-header.ts'
 
 export interface ReadResult {
   readonly events: readonly JournalEvent[]

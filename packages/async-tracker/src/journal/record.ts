@@ -3,11 +3,7 @@
 // the middle of a file, so one that stopped there would lose half of it.
 import { crc32 } from 'node:zlib'
 import type { JournalEvent } from '@afterspan/core/internal'
-
-export const MAGIC = 0x314a5341 // 'ASJ1'
-export const HEADER_BYTES = 12
-/** Longer ones are not written, and a length above it is damage, before anything is allocated for it. */
-export const MOST_PAYLOAD_BYTES = 64 * 1024
+import { HEADER_BYTES, MAGIC, MOST_PAYLOAD_BYTES } from './record-header.ts'
 
 /** Records that go to the disk together, one after the other. */
 export class RecordGroup {

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import type { JournalEvent } from '@afterspan/core/internal'
 import { readRecords } from '../../src/journal/reader.ts'
-import { encodeRecord, HEADER_BYTES, MAGIC, MOST_PAYLOAD_BYTES } from '../../src/journal/record.ts'
+import { HEADER_BYTES, MAGIC, MOST_PAYLOAD_BYTES } from '../../src/journal/record-header.ts'
+import { encodeRecord } from '../../src/journal/record.ts'
 import { failed, FAILURE, oneOfEach, spawned } from '../sample-events.ts'
 import { endsOf, journalOf, recordOf } from './bytes.ts'
 
