@@ -1,4 +1,4 @@
-// connect, polka and restify: a 500 of theirs had no exception, and their routes were guessed.
+// connect, polka, restify and tRPC: a 500 of theirs had no exception, and their routes were guessed.
 import { formatsInTurn, get, startPreloaded } from '@afterspan/testing'
 import { startOtlpSink, type StoredSpan } from 'afterspan/internal'
 import { expect } from 'vitest'
@@ -29,10 +29,15 @@ const ASKED = {
     '/hands-on': [500, '/hands-on', THROWN],
     '/nowhere': [404, undefined, []],
   },
+  trpc: {
+    '/users': [200, `${GUESSED}/users`, []],
+    '/rejects': [500, `${GUESSED}/rejects`, THROWN],
+    '/heard': [200, `${GUESSED}/heard`, []],
+  },
 }
 
 formatsInTurn(
-  'connect, polka and restify tell their routes and the one exception of a request',
+  'connect, polka, restify and tRPC tell their routes and the one exception of a request',
   { cjs: appFile('frameworks/lesser.cjs'), mjs: appFile('frameworks/lesser.mjs') },
   async ({ app, node }) => {
     const sink = await startOtlpSink()

@@ -1,5 +1,5 @@
-// Three frameworks, each on a port of its own. Prints their names and ports.
-module.exports = function start({ connect, polka, restify }) {
+// Four frameworks, each on a port of its own. Prints their names and ports.
+module.exports = function start({ connect, polka, restify, trpc }) {
   const fails = () => new TypeError('no such thing')
   const listening = (name, server) =>
     server.listen(0, '127.0.0.1', () => console.log(`${name} ${server.address().port}`))
@@ -43,4 +43,16 @@ module.exports = function start({ connect, polka, restify }) {
   })
   third.get('/hands-on', (req, res, next) => next(fails()))
   listening('restify', third)
+
+  const { procedure, router } = trpc.initTRPC.create()
+  const fourth = router({
+    users: procedure.query(() => 'user'),
+    rejects: procedure.query(async () => {
+      throw fails()
+    }),
+  })
+  let heard = 0
+  const handler = trpc.createHTTPHandler({ router: fourth, onError: () => void heard++ })
+  const answerHeard = (req, res) => (req.url === '/heard' ? res.end(String(heard)) : handler(req, res))
+  listening('trpc', require('node:http').createServer(answerHeard))
 }

@@ -1,1 +1,3 @@
-require('./lesser-app.cjs')({ connect: require('connect'), polka: require('polka'), restify: require('restify') })
+const trpc = { ...require('@trpc/server'), ...require('@trpc/server/adapters/standalone') }
+
+require('./lesser-app.cjs')({ connect: require('connect'), polka: require('polka'), restify: require('restify'), trpc })

@@ -1,6 +1,8 @@
 import connect from 'connect'
 import polka from 'polka'
 import restify from 'restify'
+import { initTRPC } from '@trpc/server'
+import { createHTTPHandler } from '@trpc/server/adapters/standalone'
 import start from './lesser-app.cjs'
 
-start({ connect, polka, restify })
+start({ connect, polka, restify, trpc: { initTRPC, createHTTPHandler } })

@@ -11,6 +11,7 @@ import { koaHook } from './routes/koa.ts'
 import { nestHook } from './routes/nest.ts'
 import { polkaHook } from './routes/polka.ts'
 import { restifyHook } from './routes/restify.ts'
+import { trpcHook } from './routes/trpc.ts'
 
 /** The frameworks whose routes and errors are known. Each is looked at when the app loads it. */
 export function watchFrameworks(
@@ -29,6 +30,7 @@ export function watchFrameworks(
     connectHook(teller),
     polkaHook(teller),
     restifyHook(teller),
+    trpcHook(),
   ])
     hooks.add(hook)
   if (!canSeeHttp2(process.versions.node)) hooks.whenAsked(['http2', 'node:http2'], sayHttp2Unseen)
