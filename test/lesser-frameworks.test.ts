@@ -1,4 +1,4 @@
-// connect, polka, restify and tRPC: a 500 of theirs had no exception, and their routes were guessed.
+// connect, polka, restify, tRPC and GraphQL: a 500 of theirs had no exception, and their routes were guessed.
 import { formatsInTurn, get, startPreloaded } from '@afterspan/testing'
 import { startOtlpSink, type StoredSpan } from 'afterspan/internal'
 import { expect } from 'vitest'
@@ -34,10 +34,15 @@ const ASKED = {
     '/rejects': [500, `${GUESSED}/rejects`, THROWN],
     '/heard': [200, `${GUESSED}/heard`, []],
   },
+  graphql: {
+    '/good': [200, `${GUESSED}/good`, []],
+    // Answered in the body: seen, and no error of the request.
+    '/rejects': [200, `${GUESSED}/rejects`, THROWN],
+  },
 }
 
 formatsInTurn(
-  'connect, polka, restify and tRPC tell their routes and the one exception of a request',
+  'connect, polka, restify, tRPC and GraphQL tell their routes and the one exception of a request',
   { cjs: appFile('frameworks/lesser.cjs'), mjs: appFile('frameworks/lesser.mjs') },
   async ({ app, node }) => {
     const sink = await startOtlpSink()

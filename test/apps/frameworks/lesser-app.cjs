@@ -1,5 +1,5 @@
-// Four frameworks, each on a port of its own. Prints their names and ports.
-module.exports = function start({ connect, polka, restify, trpc }) {
+// Five frameworks, each on a port of its own. Prints their names and ports.
+module.exports = function start({ connect, polka, restify, trpc, graphql }) {
   const fails = () => new TypeError('no such thing')
   const listening = (name, server) =>
     server.listen(0, '127.0.0.1', () => console.log(`${name} ${server.address().port}`))
@@ -55,4 +55,15 @@ module.exports = function start({ connect, polka, restify, trpc }) {
   const handler = trpc.createHTTPHandler({ router: fourth, onError: () => void heard++ })
   const answerHeard = (req, res) => (req.url === '/heard' ? res.end(String(heard)) : handler(req, res))
   listening('trpc', require('node:http').createServer(answerHeard))
+
+  const schema = graphql.buildSchema('type Query { good: String, rejects: String! }')
+  const rootValue = {
+    good: () => 'good',
+    rejects: async () => {
+      throw fails()
+    },
+  }
+  const fifth = async (req, res) =>
+    res.end(JSON.stringify(await graphql.graphql({ schema, source: `{ ${req.url.slice(1)} }`, rootValue })))
+  listening('graphql', require('node:http').createServer(fifth))
 }

@@ -1,3 +1,10 @@
+const graphql = require('graphql')
 const trpc = { ...require('@trpc/server'), ...require('@trpc/server/adapters/standalone') }
 
-require('./lesser-app.cjs')({ connect: require('connect'), polka: require('polka'), restify: require('restify'), trpc })
+require('./lesser-app.cjs')({
+  connect: require('connect'),
+  polka: require('polka'),
+  restify: require('restify'),
+  trpc,
+  graphql,
+})

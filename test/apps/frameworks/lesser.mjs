@@ -1,8 +1,9 @@
 import connect from 'connect'
+import { buildSchema, graphql } from 'graphql'
 import polka from 'polka'
 import restify from 'restify'
 import { initTRPC } from '@trpc/server'
 import { createHTTPHandler } from '@trpc/server/adapters/standalone'
 import start from './lesser-app.cjs'
 
-start({ connect, polka, restify, trpc: { initTRPC, createHTTPHandler } })
+start({ connect, polka, restify, trpc: { initTRPC, createHTTPHandler }, graphql: { buildSchema, graphql } })

@@ -4,6 +4,7 @@ import { connectHook } from './routes/connect.ts'
 import { expressHook } from './routes/express.ts'
 import { watchFastify } from './routes/fastify.ts'
 import type { RequestTeller } from './routes/framework.ts'
+import { graphqlHook } from './routes/graphql.ts'
 import { hapiHook } from './routes/hapi.ts'
 import { honoHooks } from './routes/hono.ts'
 import { koaRouterHook } from './routes/koa-router.ts'
@@ -31,6 +32,7 @@ export function watchFrameworks(
     polkaHook(teller),
     restifyHook(teller),
     trpcHook(),
+    graphqlHook(),
   ])
     hooks.add(hook)
   if (!canSeeHttp2(process.versions.node)) hooks.whenAsked(['http2', 'node:http2'], sayHttp2Unseen)
