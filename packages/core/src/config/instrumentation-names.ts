@@ -4,5 +4,5 @@ export const INSTRUMENTATION_NAMES: readonly string[] = [
   'hapi http ioredis kafkajs knex koa lru-memoizer memcached mongodb mongoose mysql mysql2 nestjs-core net openai oracledb pg pino',
   'redis redis-4 restify router runtime-node sequelize socket.io tedious typeorm undici winston',
   '@hapi/hapi @koa/router @nestjs/core aws-sqs bullmq croner graphile-worker hono koa-router nats nats-jetstream node-cron pg-boss',
-  'platformatic-kafka redis-streams',
+  'platformatic-kafka polka redis-streams @trpc/server async-lock bottleneck fastq',
 ].flatMap((line) => line.split(' '))
