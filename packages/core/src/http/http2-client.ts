@@ -8,6 +8,7 @@ import { isTracingSuppressed } from '@opentelemetry/core'
 import { withOwnFramesHidden } from '../instrument/hidden-frames.ts'
 import type { MeasureClient } from './client-metrics.ts'
 import { failClientSpan, openClientSpan, tellStatus, type OpenClientSpan } from './client-span.ts'
+import { OWN_REQUEST } from '../sdk/otlp/own-request.ts'
 import { canSeeHttp2 } from './http2-server.ts'
 import { makeRoom } from './listener-room.ts'
 import { replaceMethod } from '../instrument/replace-method.ts'
@@ -94,7 +95,7 @@ function finish(open: OpenClientSpan, measure: MeasureClient): void {
 }
 
 function begin(tracer: Tracer, session: ClientHttp2Session, headers: Headers | undefined): OpenClientSpan | undefined {
-  if (isTracingSuppressed(context.active()) || isOfUndici(session)) return undefined
+  if (isTracingSuppressed(context.active()) || OWN_REQUEST in session || isOfUndici(session)) return undefined
   const given = headers ?? {}
   if (typeof given !== 'object') return undefined // Node throws
   const header = (name: string): string | undefined => valueOf(given, name)

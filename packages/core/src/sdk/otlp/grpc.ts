@@ -8,6 +8,7 @@ import {
   type IncomingHttpHeaders,
 } from 'node:http2'
 import { gzipSync } from 'node:zlib'
+import { OWN_REQUEST } from './own-request.ts'
 import { partialSuccess } from './partial-success.ts'
 import { fields } from './protobuf-fields.ts'
 import type { OtlpReply } from './reply.ts'
@@ -83,6 +84,7 @@ function sessionOf({ url, tls }: OtlpSettings): ClientHttp2Session {
   const known = sessions.get(url)
   if (known && !known.closed && !known.destroyed) return known
   const session = connect(url, { ...tls })
+  Object.defineProperty(session, OWN_REQUEST, { value: true })
   session.unref()
   session.on('error', () => {}) // told by the stream
   session.on('close', () => {

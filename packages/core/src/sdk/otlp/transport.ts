@@ -2,6 +2,7 @@ import { Agent as HttpAgent, request as httpRequest, type ClientRequest, type In
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
+import { OWN_REQUEST } from './own-request.ts'
 import { partialSuccess } from './partial-success.ts'
 import type { OtlpReply } from './reply.ts'
 import type { OtlpSettings } from './settings.ts'
@@ -10,9 +11,6 @@ export type { OtlpReply }
 
 /** Refusals that are about what was sent, and not about who may send where. */
 export const ABOUT_CONTENT: ReadonlySet<string> = new Set(['http_400', 'http_413', 'http_422', 'grpc_invalid_argument'])
-
-/** Requests of our own; the client instrumentation leaves them alone. */
-export const OWN_REQUEST: unique symbol = Symbol.for('afterspan.own-request') as never
 
 const agents = new Map<string, HttpAgent | HttpsAgent>()
 const MAX_REPLY_BYTES = 64 * 1024
