@@ -8,6 +8,9 @@ import {
   type ServiceName,
 } from './services.ts'
 
+/** Some take their time, on a busy machine. */
+const START_MS = 120_000
+
 /** One server for the tests of a file, started before the first and stopped after the last. Each asks for it with its own context: where the machine has none it is skipped with the reason. */
 export function sharedService<N extends ServiceName>(
   name: N,
@@ -16,7 +19,7 @@ export function sharedService<N extends ServiceName>(
   let found: ServerOf[N] | MissingServer
   beforeAll(async () => {
     found = await service(name, options)
-  })
+  }, START_MS)
   afterAll(async () => {
     if (!('missing' in found)) await found.stop()
   })

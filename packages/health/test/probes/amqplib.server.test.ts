@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import { pollUntil, present, service, type ServerOf } from '@afterspan/testing'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { pollUntil, sharedService, type ServerOf } from '@afterspan/testing'
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { amqplibHook } from '../../src/probes/amqplib.ts'
 import { liveHealth, type LiveHealth } from '../live-health.ts'
 
@@ -37,14 +37,13 @@ const QUICK = { intervalMs: 300, timeoutMs: 800 }
 
 let health: LiveHealth
 let made: Connection[]
-let found: Awaited<ReturnType<typeof service<'rabbitmq'>>>
+const rabbitmq = sharedService('rabbitmq')
 let server: ServerOf['rabbitmq']
 let amqplib: Amqplib
 let queue: string
 let count = 0
 
 beforeAll(async () => {
-  found = await service('rabbitmq')
   // Once for this file: the hook changes the classes, and what it finds goes to the engine of the test that runs.
   const hook = amqplibHook(
     (probe, madeAt) => health.registry.register(probe, madeAt),
@@ -57,11 +56,8 @@ beforeAll(async () => {
     hook.patch(require(join(dirname(require.resolve('amqplib')), file)), { version: '2.3.1', format: 'commonjs' })
   amqplib = require('amqplib') as Amqplib
 }, 90_000)
-afterAll(async () => {
-  if (!('missing' in found)) await found.stop()
-})
 beforeEach((context) => {
-  server = present(found, context)
+  server = rabbitmq(context)
   made = []
   health = liveHealth(QUICK)
   queue = `jobs${++count}`

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
-import { pollUntil, present, service, type ServerOf } from '@afterspan/testing'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { pollUntil, present, service, sharedService, type ServerOf } from '@afterspan/testing'
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { kafkajsHook } from '../../src/probes/kafkajs.ts'
 import { liveHealth, type LiveHealth } from '../live-health.ts'
 
@@ -32,7 +32,7 @@ const require = createRequire(new URL('../../../../test/package.json', import.me
 const QUICK = { intervalMs: 300, timeoutMs: 700 }
 
 let health: LiveHealth
-let found: Awaited<ReturnType<typeof service<'kafka'>>>
+const brokers = sharedService('kafka', { properties: { 'auto.create.topics.enable': 'false' } })
 let server: ServerOf['kafka']
 let kafka: Kafka
 let made: { disconnect(): Promise<void> }[]
@@ -51,13 +51,9 @@ beforeAll(async () => {
     () => {},
     { stuckMs: 1000, stuckStatus: 'warn', deadMs: 2000 },
   ).patch({ Kafka: KafkaClass }, { version: '2.2.4', format: 'commonjs' })
-  found = await service('kafka', { properties: { 'auto.create.topics.enable': 'false' } })
 }, 90_000)
-afterAll(async () => {
-  if (!('missing' in found)) await found.stop()
-})
 beforeEach((context) => {
-  server = present(found, context)
+  server = brokers(context)
   made = []
   health = liveHealth(QUICK)
   topic = `mail${++count}`

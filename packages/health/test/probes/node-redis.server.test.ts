@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { present, repositoryRoot, service, type ServerOf } from '@afterspan/testing'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { present, repositoryRoot, service, sharedService, type ServerOf } from '@afterspan/testing'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 import { nodeRedisHook } from '../../src/probes/node-redis.ts'
 import { liveHealth, type LiveHealth } from '../live-health.ts'
 
@@ -33,18 +33,12 @@ const { createClient, createClientPool, createCluster } = redis('@redis/client')
 }
 
 const QUICK = { intervalMs: 300, timeoutMs: 400 }
-let found: Awaited<ReturnType<typeof service<'redis'>>>
+const shared = sharedService('redis')
 let server: ServerOf['redis']
 let made: Client[]
 
-beforeAll(async () => {
-  found = await service('redis')
-}, 30_000)
-afterAll(async () => {
-  if (!('missing' in found)) await found.stop()
-})
 beforeEach((context) => {
-  server = present(found, context)
+  server = shared(context)
   made = []
   health = liveHealth(QUICK)
 })

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import { pathToFileURL } from 'node:url'
-import { pollUntil, present, service, type ServerOf } from '@afterspan/testing'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { pollUntil, sharedService, type ServerOf } from '@afterspan/testing'
+import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { platformaticKafkaHook } from '../../src/probes/platformatic-kafka.ts'
 import { liveHealth, type LiveHealth } from '../live-health.ts'
 
@@ -35,7 +35,7 @@ const require = createRequire(new URL('../../../../test/package.json', import.me
 const QUICK = { intervalMs: 300, timeoutMs: 700 }
 
 let health: LiveHealth
-let found: Awaited<ReturnType<typeof service<'kafka'>>>
+const brokers = sharedService('kafka', { properties: { 'auto.create.topics.enable': 'false' } })
 let server: ServerOf['kafka']
 let library: Library
 let made: Client[]
@@ -51,13 +51,9 @@ beforeAll(async () => {
     () => {},
     { stuckMs: 1000, stuckStatus: 'warn', deadMs: 2000 },
   ).patch(library, { version: '2.12.1', format: 'module' })
-  found = await service('kafka', { properties: { 'auto.create.topics.enable': 'false' } })
 }, 90_000)
-afterAll(async () => {
-  if (!('missing' in found)) await found.stop()
-})
 beforeEach((context) => {
-  server = present(found, context)
+  server = brokers(context)
   made = []
   health = liveHealth(QUICK)
   topic = `mail${++count}`

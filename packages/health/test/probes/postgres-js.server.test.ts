@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { present, repositoryRoot, service, type ServerOf } from '@afterspan/testing'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { repositoryRoot, sharedService, type ServerOf } from '@afterspan/testing'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 import { postgresJsHook } from '../../src/probes/postgres-js.ts'
 import { liveHealth, type LiveHealth } from '../live-health.ts'
 
@@ -15,20 +15,14 @@ interface Sql {
 const real = createRequire(join(repositoryRoot(), 'test/package.json'))('postgres') as object
 const QUICK = { intervalMs: 300, timeoutMs: 400 }
 
-let found: Awaited<ReturnType<typeof service<'postgres'>>>
+const shared = sharedService('postgres')
 let server: ServerOf['postgres']
 let health: LiveHealth
 let made: Sql[]
 let postgres: (url: string, options: object) => Sql
 
-beforeAll(async () => {
-  found = await service('postgres')
-}, 60_000)
-afterAll(async () => {
-  if (!('missing' in found)) await found.stop()
-})
 beforeEach((context) => {
-  server = present(found, context)
+  server = shared(context)
   made = []
   start()
 })

@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { createRequire } from 'node:module'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { pollUntil, present, service, type ServerOf } from '@afterspan/testing'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { pollUntil, service, sharedService, type ServerOf } from '@afterspan/testing'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type pg from 'pg'
 import { postgresqlHook } from '../../src/probes/postgresql.ts'
 import { liveHealth, type LiveHealth } from '../live-health.ts'
@@ -19,21 +19,14 @@ const QUICK = { intervalMs: 300, timeoutMs: 400 }
 /** With the defaults a frozen server must be seen within this time: one interval, one deadline, and what a busy machine adds. */
 const SEEN_WITHIN_MS = 2000 + 1500 + 1000
 
-let found: Awaited<ReturnType<typeof service<'postgres'>>>
+const shared = sharedService('postgres')
 let server: ServerOf['postgres']
 let health: LiveHealth
 let pools: pg.Pool[]
 let Pool: new (options: pg.PoolConfig, client: typeof Client) => pg.Pool
 
-beforeAll(async () => {
-  found = await service('postgres')
-}, 60_000)
-afterAll(async () => {
-  if (!('missing' in found)) await found.stop()
-})
-
 beforeEach((context) => {
-  server = present(found, context)
+  server = shared(context)
   pools = []
   startHealth(QUICK)
 })

@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import { createRequire } from 'node:module'
-import { faultyProxy, pollUntil, present, service, type ServerOf } from '@afterspan/testing'
+import { faultyProxy, pollUntil, present, service, sharedService, type ServerOf } from '@afterspan/testing'
 import type { Cluster as ClusterType, Redis as RedisType, RedisOptions } from 'ioredis'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { redisHook } from '../../src/probes/redis.ts'
 import type { FoundProbe } from '../../src/registry.ts'
 import { liveHealth, type LiveHealth } from '../live-health.ts'
@@ -17,7 +17,7 @@ const SEEN_WITHIN_MS = 2000 + 1500 + 1000
 
 let health: LiveHealth
 let made: (RedisType | ClusterType)[]
-let found: Awaited<ReturnType<typeof service<'redis'>>>
+const shared = sharedService('redis')
 let server: ServerOf['redis']
 
 // Once for this file: the hook changes the prototypes, and what it finds goes to the engine of the test that runs.
@@ -28,14 +28,8 @@ redisHook(
   DEAD_MS,
 ).patch(createRequire(import.meta.url)('ioredis'), { version: '6.0.0', format: 'commonjs' })
 
-beforeAll(async () => {
-  found = await service('redis')
-}, 30_000)
-afterAll(async () => {
-  if (!('missing' in found)) await found.stop()
-})
 beforeEach((context) => {
-  server = present(found, context)
+  server = shared(context)
   made = []
   health = liveHealth(QUICK)
 })
