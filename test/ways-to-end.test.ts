@@ -49,8 +49,7 @@ function frames(stderr: string): string {
   return stderr.replace(/^ +at .*\(?node:(?:internal|async_hooks|events).*\n/gm, '')
 }
 
-/** Enough for a busy machine: what is asked here is that everything arrives. */
-// Its requests are never answered: a drain would wait for them.
+/** Enough for a busy machine: what is asked here is that everything arrives. The requests are never answered, and a drain would wait for them. */
 const env = { AFTERSPAN_EXIT_HOLD_MS: '5000', AFTERSPAN_DRAIN_MS: '0' }
 
 /** The same act without Afterspan: what exit code and stderr must be. */
