@@ -1,5 +1,6 @@
 import {
   bothFormats,
+  formatsInTurn,
   get,
   nodesUnderTest,
   startPreloaded,
@@ -182,3 +183,39 @@ describe.each(nodesUnderTest())('what is posted to a thread of all, on Node $maj
     await stop(running)
   })
 })
+
+formatsInTurn(
+  'what a pool of threads was to do was told of nowhere when it hung or its process died',
+  { cjs: appFile('pools.cjs'), mjs: appFile('pools.mjs') },
+  async ({ app: file, node }) => {
+    const { app, sink, url } = await started(file, node)
+    const admin = await app.adminUrl()
+    const ask = async (path: string): Promise<string> => traceIdOf(await get(`${url}/${path}`))
+    // A thread that is started for it, and kept, is a task too.
+    const run = (pool: string, row: object): object[] =>
+      expect.arrayContaining([expect.objectContaining({ name: `${pool} run`, ...row })]) as object[]
+    const hanging: [pool: string, traceId: string][] = []
+    for (const pool of ['piscina', 'tinypool']) {
+      await expectReceipt(admin, await ask(`${pool}/fine`), {
+        verdict: 'kept',
+        tasks: run(pool, { state: 'succeeded' }),
+      })
+      const failed = run(pool, { state: 'failed', reason: 'rejected' })
+      const { tasks } = await expectReceipt(admin, await ask(`${pool}/fails`), { verdict: 'broken', tasks: failed })
+      expect(tasks.filter(({ state }) => state === 'failed')).toHaveLength(1)
+      const traceId = await ask(`${pool}/hangs`)
+      await expectReceipt(admin, traceId, { verdict: 'open', tasks: run(pool, { state: 'running' }) })
+      hanging.push([pool, traceId])
+    }
+    expect(app.stderr).toBe('')
+    await app.stop()
+    const next = startPreloaded({ app: file, node: node.path, sink, ledgerDir: app.ledgerDir })
+    await listening(next)
+    for (const [pool, traceId] of hanging) {
+      const lost = run(pool, { state: 'lost', reason: 'process_killed' })
+      await expectReceipt(await next.adminUrl(), traceId, { verdict: 'broken', tasks: lost })
+    }
+    await next.stop()
+    await sink.close()
+  },
+)

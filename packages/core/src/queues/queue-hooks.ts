@@ -1,4 +1,4 @@
-// Queues and limits within the process that all requests share. Their libraries run what waits in the context of whoever made room for
+// Queues, limits and pools of threads within the process that all requests share. Their libraries run what waits in the context of whoever made room for
 // it, and an error that nobody catches there would be told of the wrong request: docs/decisions/stray-errors.md. Each is looked at
 // when the app loads it; what follows it is a bundle of its own, but for fastq, which is in every Fastify app.
 import { join } from 'node:path'
@@ -13,6 +13,7 @@ import { fastqHook } from './fastq.ts'
 import type * as Lodash from './lodash.ts'
 import type * as MySql2 from './mysql2.ts'
 import type * as RxJs from './rxjs.ts'
+import type * as ThreadPool from './thread-pool.ts'
 
 interface SharedQueue extends Omit<ModuleHook, 'patch'> {
   /** queues/<file>.ts, a bundle of its own. */
@@ -122,6 +123,16 @@ export const SHARED_QUEUES: readonly SharedQueue[] = [
     file: 'rxjs',
     patch: ({ patch }: typeof RxJs, exports) => patch(exports),
   },
+  ...[
+    { name: 'piscina', versions: '>=4.0.0 <6' },
+    { name: 'tinypool', versions: '>=1.0.0 <3' },
+  ].map(({ name, versions }) => ({
+    name,
+    module: name,
+    versions,
+    file: 'thread-pool',
+    patch: ({ patch }: typeof ThreadPool, exports: any) => patch(exports, name),
+  })),
 ]
 
 export function watchQueues(bundleDir: string, hooks: Pick<ModuleHooks, 'add'>): void {
