@@ -118,10 +118,12 @@ describe('real processes', () => {
   })
 
   test('a zombie answers signals, and is dead', async () => {
-    // exec leaves nobody to take the end of the first sleep.
-    const parent = start('sh', '-c', 'sleep 0 & echo $!; exec sleep 60')
+    // exec leaves nobody to take the end of the first sleep. Before it the shell would.
+    const parent = start('sh', '-c', 'sleep 60 & echo $!; exec sleep 60')
     const [line] = (await once(parent.stdout!, 'data')) as [Buffer]
     const pid = Number(line.toString())
+    await pollUntil(() => readFileSync(`/proc/${parent.pid}/comm`, 'utf8') === 'sleep\n')
+    process.kill(pid, 'SIGKILL')
     await until(pid, 'dead', refOf(pid))
     expect(startTicks(pid)?.state).toBe('Z')
     expect(here.signal(pid)).toBe('there')
