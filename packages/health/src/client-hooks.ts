@@ -121,7 +121,9 @@ export const CLIENT_PROBES: readonly ClientProbe[] = [
     files: ['client/index', 'client/pool', 'cluster/index', 'sentinel/index'].map((file) => `dist/lib/${file}.js`),
     versions: '>=5.0.0 <7',
     file: 'node-redis',
-    hooks: ({ nodeRedisHook }: typeof NodeRedis, { add, onRejected }) => [nodeRedisHook(add, onRejected)],
+    hooks: ({ nodeRedisHook }: typeof NodeRedis, { add, clock, onRejected, settings }) => [
+      nodeRedisHook(add, onRejected, clock, settings.deadPoolMs),
+    ],
   },
   {
     name: 'amqplib (health)',

@@ -38,7 +38,7 @@ export const healthOptions = {
   ),
   deadPoolMs: integer(
     'AFTERSPAN_HEALTH_DEAD_POOL',
-    'Milliseconds for which a pool must have given nothing to an app that wants something, a client of ioredis no answer, or a consumer must have ended for good, until /livez asks for a restart; of a pool only where a connection beside it works, twice, and the server sees none of the pool’s own at work, of ioredis only where a new client works for as long.',
+    'Milliseconds for which a pool must have given nothing to an app that wants something, a client of ioredis or redis no answer, or a consumer must have ended for good, until /livez asks for a restart; of a pool only where a connection beside it works, twice, and the server sees none of the pool’s own at work, of these clients only where a new one works for as long.',
     60_000,
     { min: 1000, max: 3_600_000 },
   ),

@@ -13,6 +13,8 @@ export interface NodeRedisClient {
   readonly options?: NodeRedisOptions
   readonly _self?: NodeRedisClient
   sendCommand(...args: readonly unknown[]): Promise<unknown>
+  /** A client like it, with other options. */
+  duplicate?(options: object): unknown
   emit?(this: NodeRedisClient, event: string, ...rest: unknown[]): unknown
   /** Of a cluster: who serves each slot. */
   readonly slots?: readonly ({ readonly master?: ClusterNode } | undefined)[]

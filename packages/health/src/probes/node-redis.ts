@@ -1,14 +1,17 @@
 import { randomBytes } from 'node:crypto'
-import type { ModuleHook, ProbeResult } from '@afterspan/core/internal'
+import type { Clock, ModuleHook, ProbeResult } from '@afterspan/core/internal'
 import { madeBy } from '../made-at.ts'
 import type { FoundProbe } from '../registry.ts'
 import { namesReplica } from '../replica.ts'
+import { untilAborted } from '../until-aborted.ts'
 import { doorOf, hostOf, identityOf, isSubscriber, type Kind, type NodeRedisClient } from './node-redis-client.ts'
+import { FreshNodeClients } from './node-redis-control.ts'
 import { NodeRedisPool } from './node-redis-pool.ts'
-import { watchNodeRedis, type Made } from './node-redis-watch.ts'
+import { watchNodeRedis, type Made, type Watcher } from './node-redis-watch.ts'
+import { experiment, RedisControl } from './redis-control.ts'
 import { RedisMasters } from './redis-masters.ts'
 import { notConnected } from './redis-refusal.ts'
-import { judgeTrip, roundTrip, sick, type Observed, type RedisServer } from './redis-round-trip.ts'
+import { judgeTrip, roundTrip, sick, type Observed, type RedisServer, type Trip } from './redis-round-trip.ts'
 import { tagsOfMasters } from './redis-slots.ts'
 
 type Add = (probe: FoundProbe, madeAt: string | undefined) => unknown
@@ -26,6 +29,9 @@ interface Group extends RedisServer {
   readonly masters: RedisMasters
   readonly pool: NodeRedisPool
   readonly defaultResp: number
+  readonly control: RedisControl
+  /** What is on its way: it is not asked a second time. */
+  flight: Promise<Trip> | undefined
 }
 interface Member {
   readonly ref: WeakRef<NodeRedisClient>
@@ -47,11 +53,18 @@ type State = 'connecting' | 'ended' | 'ready' | 'wait'
  * themselves (nodes of a cluster, members of a pool) comes by other ways and is left alone. No listener is put on a client: taking one off
  * again would take off the app's own, as node-redis counts them.
  */
-export function nodeRedisHook(add: Add, onRejected: (why: string) => void): ModuleHook {
+export function nodeRedisHook(
+  add: Add,
+  onRejected: (why: string) => void,
+  clock: Pick<Clock, 'monotonicMs'> = { monotonicMs: () => performance.now() },
+  deadMs = 60_000,
+): ModuleHook {
+  const fresh = new FreshNodeClients()
   const groups = new Map<string, Group>()
   const members = new WeakMap<NodeRedisClient, Member>()
 
   const onMade = ({ client, kind, options, boundary, defaultResp }: Made): void => {
+    if (fresh.isMaking) return
     const by = madeBy(boundary, OWN_FRAMES)
     if (by.kind === 'library') return
     for (const [key, old] of groups) if (isGone(old)) groups.delete(key)
@@ -59,11 +72,13 @@ export function nodeRedisHook(add: Add, onRejected: (why: string) => void): Modu
     let group = groups.get(key)
     if (!group) {
       if (groups.size >= MOST_GROUPS) return onRejected(`there are clients of ${MOST_GROUPS} Redis servers already`)
-      group = newGroup(kind, defaultResp, options?.readonly === true || namesReplica(hostOf(options)))
+      const control = new RedisControl(() => clock.monotonicMs(), deadMs)
+      const hint = options?.readonly === true || namesReplica(hostOf(options))
+      group = newGroup({ kind, defaultResp, hint, control })
       groups.set(key, group)
       const own = group
       const anotherIsWritable = (): boolean => [...groups.values()].some((other) => other !== own && other.wasWritable)
-      add(nodeRedisProbe(own, anotherIsWritable), by.kind === 'app' ? by.at : undefined)
+      add(nodeRedisProbe(own, fresh, anotherIsWritable), by.kind === 'app' ? by.at : undefined)
     }
     for (const old of group.members) if (!old.ref.deref()) group.members.delete(old)
     // One of them is asked; more than this are not even looked at.
@@ -76,41 +91,45 @@ export function nodeRedisHook(add: Add, onRejected: (why: string) => void): Modu
     files: ['client/index', 'client/pool', 'cluster/index', 'sentinel/index'].map((file) => `dist/lib/${file}.js`),
     versions: '>=5.0.0 <7',
     patch(exports, { version }) {
-      watchNodeRedis(exports, Number.parseInt(version) >= 6 ? 3 : 2, {
-        onMade,
-        onConnect: (client, isOver) => {
-          const member = members.get(client)
-          if (!member) return
-          member.isConnecting = !isOver
-          member.wasAsked = true
-          // Closed before, and open again.
-          if (!isOver) member.group.members.add(member)
-        },
-        onClose: (client) => {
-          const member = members.get(client)
-          // A pool that cannot connect closes itself.
-          if (member && !member.isConnecting) member.group.members.delete(member)
-        },
-        onMonitor: (client, isMonitor) => {
-          const member = members.get(client)
-          if (member) member.isMonitor = isMonitor
-        },
-        onBlocking: (client, change) => {
-          const member = members.get(client)
-          if (!member) return
-          member.blocked += change
-          member.hasBlocked = true
-        },
-      })
+      const memberOf = (client: NodeRedisClient): Member | undefined => members.get(client)
+      watchNodeRedis(exports, Number.parseInt(version) >= 6 ? 3 : 2, { onMade, ...followers(memberOf) })
     },
   }
 }
 
-function newGroup(kind: Kind, defaultResp: number, hint: boolean): Group {
+/** What happens to a client that is known. */
+function followers(memberOf: (client: NodeRedisClient) => Member | undefined): Omit<Watcher, 'onMade'> {
   return {
-    kind,
-    defaultResp,
-    hint,
+    onConnect: (client, isOver) => {
+      const member = memberOf(client)
+      if (!member) return
+      member.isConnecting = !isOver
+      member.wasAsked = true
+      // Closed before, and open again.
+      if (!isOver) member.group.members.add(member)
+    },
+    onClose: (client) => {
+      const member = memberOf(client)
+      // A pool that cannot connect closes itself.
+      if (member && !member.isConnecting) member.group.members.delete(member)
+    },
+    onMonitor: (client, isMonitor) => {
+      const member = memberOf(client)
+      if (member) member.isMonitor = isMonitor
+    },
+    onBlocking: (client, change) => {
+      const member = memberOf(client)
+      if (!member) return
+      member.blocked += change
+      member.hasBlocked = true
+    },
+  }
+}
+
+function newGroup(given: Pick<Group, 'control' | 'defaultResp' | 'hint' | 'kind'>): Group {
+  return {
+    ...given,
+    flight: undefined,
     tag: randomBytes(6).toString('hex'),
     members: new Set(),
     masters: new RedisMasters(),
@@ -179,13 +198,20 @@ function isGone(group: Group): boolean {
   return living(group).length === 0
 }
 
-function nodeRedisProbe(group: Group, anotherIsWritable: () => boolean): FoundProbe {
+function nodeRedisProbe(group: Group, fresh: FreshNodeClients, anotherIsWritable: () => boolean): FoundProbe {
   return {
     name: 'redis',
     component: 'redis',
     criticality: 'required',
     isGone: () => isGone(group),
-    check: (signal) => checkGroup(group, signal, anotherIsWritable),
+    async check(signal) {
+      const result = await checkGroup(group, signal, anotherIsWritable)
+      const [first] = living(group)
+      if (!first || group.kind !== 'client') return result
+      return group.control.judge(result, () =>
+        experiment(() => fresh.make(first.client), keyOf(`${group.tag}:control`)),
+      )
+    },
   }
 }
 
@@ -246,7 +272,9 @@ async function ask(
   const door = doorOf(client, group.kind)
   const keys = group.kind === 'cluster' ? keysOfMasters(client, group.tag) : undefined
   if (keys && keys.size > 0) return group.masters.check(door, keys, group, given)
-  const trip = await roundTrip(door, keyOf(group.tag))
+  const flight = (group.flight ??= roundTrip(door, keyOf(group.tag)).finally(() => (group.flight = undefined)))
+  const trip = await untilAborted(flight, given.signal)
+  if (trip === 'late') return sick('timeout', 'the server did not answer within the deadline', given.observed)
   return judgeTrip(trip, group, { ...given, mayBeBehind: false })
 }
 

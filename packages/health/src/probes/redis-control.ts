@@ -5,7 +5,7 @@ import { within } from '../within.ts'
 import type { RedisClient } from './redis-client.ts'
 
 /** Made and not yet connected. */
-interface Fresh {
+export interface Fresh {
   connect(): Promise<unknown>
   del(key: string): Promise<unknown>
   disconnect(): void
@@ -13,7 +13,7 @@ interface Fresh {
   set(key: string, value: string, unit: 'PX', ttlMs: number): Promise<unknown>
 }
 
-const CONTROL_MS = 2000
+export const CONTROL_MS = 2000
 const LEAST_PAUSE_MS = 500
 const TTL_MS = 1000
 /** Experiments in a row that must agree, the first and the last of them as long apart as the clients must have been bad. */

@@ -1,6 +1,14 @@
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { present, repositoryRoot, service, sharedService, type ServerOf } from '@afterspan/testing'
+import {
+  faultyProxy,
+  pollUntil,
+  present,
+  repositoryRoot,
+  service,
+  sharedService,
+  type ServerOf,
+} from '@afterspan/testing'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { nodeRedisHook } from '../../src/probes/node-redis.ts'
 import { liveHealth, type LiveHealth } from '../live-health.ts'
@@ -23,6 +31,8 @@ let health: LiveHealth
 const hook = nodeRedisHook(
   (probe, madeAt) => health.registry.register(probe, madeAt),
   () => {},
+  { monotonicMs: () => performance.now() },
+  1000,
 )
 const { version } = redis('@redis/client/package.json') as { version: string }
 for (const file of hook.files!) hook.patch(redis(`@redis/client/${file}`), { version, format: 'commonjs' })
@@ -160,5 +170,32 @@ test('of a cluster every master is asked, and one that is frozen is told', async
     await health.until('redis', passes, 20_000)
   } finally {
     await cluster.stop()
+  }
+}, 60_000)
+
+test('a client whose link swallows for ever is one that only a restart brings back; while its server is gone it is not', async () => {
+  const proxy = await faultyProxy(server)
+  try {
+    const app = await client({ url: `redis://127.0.0.1:${proxy.port}` })
+    await health.until('redis', passes)
+    await proxy.set('swallow')
+    expect(await health.until('redis', coded('timeout'))).toMatchObject({ cause: 'dependency' })
+    for (let i = 0; i < 4; i++)
+      expect(await health.nextRound('redis')).toMatchObject({ status: 'fail', cause: 'dependency' })
+    // New connections get through; the old one stays dead.
+    await proxy.set('none')
+    expect(await health.until('redis', (check) => check?.cause === 'self_wedged', 20_000)).toMatchObject({
+      status: 'fail',
+      code: 'timeout',
+      reason: expect.stringMatching(/^a new client has been answered/),
+    })
+    await pollUntil(() => proxy.connections === 1, { what: 'nothing to be left of the new clients' })
+    app.destroy()
+    await app.connect()
+    expect(await health.until('redis', passes)).toBeDefined()
+    await health.nextRound('redis')
+    expect(await app.sendCommand(['KEYS', 'afterspan:*control*'])).toEqual([])
+  } finally {
+    await proxy.stop()
   }
 }, 60_000)
