@@ -4,6 +4,7 @@ import { requireKept, type Clock, type HealthProbe, type ModuleHook } from '@aft
 import type { HealthSettings } from './options.ts'
 import type * as Amqplib from './probes/amqplib.ts'
 import type * as BullMq from './probes/bullmq.ts'
+import type * as ConfluentKafka from './probes/confluent-kafka.ts'
 import type * as Grpc from './probes/grpc.ts'
 import type * as KafkaJs from './probes/kafkajs.ts'
 import type * as Knex from './probes/knex.ts'
@@ -189,6 +190,21 @@ export const CLIENT_PROBES: readonly ClientProbe[] = [
         stuckMs: settings.consumerStuckMs,
         stuckStatus: settings.queueStatus,
         deadMs: settings.deadPoolMs,
+      }),
+    ],
+  },
+  {
+    name: '@confluentinc/kafka-javascript (health)',
+    module: '@confluentinc/kafka-javascript',
+    files: ['lib/client.js', 'lib/kafka-consumer.js', 'lib/producer.js'],
+    versions: '>=1.0.0 <2',
+    file: 'confluent-kafka',
+    hooks: ({ confluentKafkaHook }: typeof ConfluentKafka, { add, clock, onRejected, settings }) => [
+      confluentKafkaHook(add, clock, onRejected, {
+        stuckMs: settings.consumerStuckMs,
+        stuckStatus: settings.queueStatus,
+        deadMs: settings.deadPoolMs,
+        timeoutMs: settings.timeoutMs,
       }),
     ],
   },
