@@ -10,6 +10,7 @@ import {
   type HealthProbe,
 } from '@afterspan/core/internal'
 import { watchChildren } from './handles/spawned-children.ts'
+import { watchTimers } from './handles/timers.ts'
 import { watchThreads } from './handles/worker-threads.ts'
 import { integrations } from './integrations/index.gen.ts'
 import { createLedgerProbe, type ToLedgerProbe } from './ledger-probe.ts'
@@ -45,12 +46,13 @@ export function bootTracker(core: Core, { bundleDir }: { readonly bundleDir: str
   }
   const { dir } = place
   globalState().ledgerDir = dir
-  const { key: own } = startRecorder(core, dir, {
+  const { key: own, timers } = startRecorder(core, dir, {
     tell: config.patrol !== 'off',
     spoolBytes: config.spoolMegabytes * 1024 * 1024,
   })
   watchChildren(core)
   watchThreads(core)
+  if (config.timers === 'late') watchTimers(timers, core.clock.now)
   let begin = (): void => {}
   globalState().receipt = (traceId) => askReceipt(dir, traceId, begin)
   if (!isMainThread) return // the main thread's side thread patrols for all of them

@@ -30,6 +30,12 @@ export const trackerOptions = {
     'Whether what is added to Redis streams by ioredis or node-redis is work to be followed; off where streams are read as logs, by no group of consumers.',
     true,
   ),
+  timers: oneOf(
+    'AFTERSPAN_TIMERS',
+    "late: a timer of less than a minute that the app sets for a request as it answers, or later, is work that a death of the process must not lose without a word; off: timers are nobody's work.",
+    ['late', 'off'],
+    'late',
+  ),
   retentionDays: integer('AFTERSPAN_LEDGER_DAYS', 'Days that settled tasks are kept.', 14, { min: 1, max: 3650 }),
   openDays: integer(
     'AFTERSPAN_LEDGER_OPEN_DAYS',

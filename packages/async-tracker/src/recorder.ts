@@ -19,6 +19,7 @@ import { createHealthLog } from './health-log.ts'
 import { createFlightFile } from './journal/flight.ts'
 import { listKeys } from './journal/segment.ts'
 import { createSpanFiles } from './journal/span-file.ts'
+import { createTimerFile, type TimerFile } from './journal/timer-file.ts'
 import { JournalWriter } from './journal/writer.ts'
 import { keyOf, ownWorkerRef } from './worker-ref.ts'
 
@@ -26,6 +27,7 @@ export interface Recorder {
   /** Name of its journal. */
   readonly key: string
   readonly writer: JournalWriter
+  readonly timers: Pick<TimerFile, 'note' | 'over'>
 }
 
 /** `tell`: the patrol tells bad news, from the journal, and what waits in the spool, of at most `spoolBytes`. */
@@ -46,17 +48,45 @@ export function startRecorder(
   }
   const writer = new JournalWriter({ dir, key, opened, onTrouble })
   const flight = createFlightFile(dir, key, onTrouble)
+  const timers = createTimerFile(dir, key, onTrouble)
+  // Whoever reads what is noted of a process must know it: its journal says who it is.
+  const introduce = (): void => {
+    if (!writer.hasWritten) writer.open()
+  }
   core.setFlightLog({
     open(request) {
-      // Whoever reads the flight log must know the process: its journal says who it is.
-      if (!writer.hasWritten) writer.open()
+      introduce()
       return flight.open(request)
     },
     close: flight.close,
     release: flight.release,
   })
   core.setHealthLog(createHealthLog(dir, worker, core.clock.now))
-  const record = createRecord(core, writer, tell)
+  keepWhatIsSaid(core, dir, writer, createRecord(core, writer, tell))
+  processChannel.subscribe((event) => {
+    if ((event as JournalEvent).kind !== 'exiting') return
+    flight.remove()
+    timers.remove()
+  })
+  letPatrolTell(tell)
+  const isKnown = (): boolean => writer.hasWritten
+  const spool = { dir, key, maxBytes: spoolBytes, isKnown, beforeGone: flight.emptyReleased }
+  if (tell) core.setSpool(createSpanFiles({ ...spool, onDropped: countDropped(core) }))
+  core.metrics.callback(() => trouble(writer))
+  return {
+    key,
+    writer,
+    timers: {
+      note(event) {
+        introduce()
+        return timers.note(event)
+      },
+      over: timers.over,
+    },
+  }
+}
+
+function keepWhatIsSaid(core: Core, dir: string, writer: JournalWriter, record: (event: JournalEvent) => void): void {
   taskChannel.subscribe((event) => {
     record(event as JournalEvent)
     core.wakeSideThread()
@@ -65,24 +95,9 @@ export function startRecorder(
     record(event as JournalEvent)
   })
   processChannel.subscribe((event) => {
-    if ((event as JournalEvent).kind === 'exiting') flight.remove()
     // A process that never wrote anything needs no journal to say that it ends.
     if (writer.hasWritten || isNewsOf(dir, event as ProcessEvent)) record(event as JournalEvent)
   })
-  letPatrolTell(tell)
-  if (tell)
-    core.setSpool(
-      createSpanFiles({
-        dir,
-        key,
-        maxBytes: spoolBytes,
-        isKnown: () => writer.hasWritten,
-        beforeGone: flight.emptyReleased,
-        onDropped: countDropped(core),
-      }),
-    )
-  core.metrics.callback(() => trouble(writer))
-  return { key, writer }
 }
 
 function trouble({ errors, dropped }: JournalWriter): MetricFamily[] {

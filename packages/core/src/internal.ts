@@ -103,6 +103,7 @@ export { effectiveOutcome } from './http/effective.ts'
 export { activeRequest, type RequestRecord } from './http/request-record.ts'
 export type { LoadingReport } from './instrument/loading-report.ts'
 export type { InstrumentationRow, InstrumentationState } from './instrument/status.ts'
+export { replaceMethod } from './instrument/replace-method.ts'
 export { inRange } from './instrument/version-range.ts'
 export { renderMetrics } from './metrics/exposition.ts'
 export {

@@ -1,13 +1,12 @@
 // Requests in flight, one fixed slot each, in one small file of the process: <dir>/flight/<nonce>.<thread>.slots. A slot is
 // overwritten by the next request, so the file does not grow with traffic, and nobody reads it before the process is dead.
-import { closeSync, openSync, readFileSync, readdirSync, unlinkSync, writeSync } from 'node:fs'
+import { readFileSync, readdirSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import type { EpochMs, FlightLog, RequestReceived } from '@afterspan/core/internal'
-import { makeFolder } from '../make-folder.ts'
+import { SlotFile } from './slot-file.ts'
 
 const SLOT_BYTES = 256
 const MOST_SLOTS = 16_384
-const EMPTY = Buffer.from([0])
 
 export interface FlightFile extends FlightLog {
   /** Takes the file away where nothing is in flight: for an orderly end. */
@@ -22,7 +21,8 @@ export function createFlightFile(
   key: string,
   onTrouble: (error: NodeJS.ErrnoException) => void,
 ): FlightFile {
-  const file = new SlotFile(dir, key, onTrouble)
+  const file = new SlotFile(flightPath(dir, key), SLOT_BYTES, onTrouble)
+  const slot = Buffer.alloc(SLOT_BYTES)
   const free: number[] = []
   /** By slot, 1: free, but not empty. An array of numbers and no set: it is touched twice for every request. */
   const released: number[] = []
@@ -31,7 +31,7 @@ export function createFlightFile(
       const number = free.pop() ?? (released.length < MOST_SLOTS ? released.push(0) - 1 : -1)
       if (number < 0) return number
       released[number] = 0
-      return file.note(request, number) ? number : -1
+      return file.write(slot, encode(slot, request), number) ? number : -1
     },
     close(number) {
       if (file.empty(number)) free.push(number)
@@ -51,61 +51,6 @@ export function createFlightFile(
       released.fill(0)
       file.remove()
     },
-  }
-}
-
-/** Made when it is first written. False, from each of its methods: it cannot be written, now or since long. */
-class SlotFile {
-  readonly #dir: string
-  readonly #path: string
-  readonly #onTrouble: (error: NodeJS.ErrnoException) => void
-  readonly #slot: Buffer = Buffer.alloc(SLOT_BYTES)
-  #fd = -1
-  #isBroken = false
-
-  constructor(dir: string, key: string, onTrouble: (error: NodeJS.ErrnoException) => void) {
-    this.#dir = dir
-    this.#path = flightPath(dir, key)
-    this.#onTrouble = onTrouble
-  }
-
-  note(request: RequestReceived, number: number): boolean {
-    return this.#write(this.#slot, encode(this.#slot, request), number)
-  }
-
-  empty(number: number): boolean {
-    return this.#write(EMPTY, 1, number)
-  }
-
-  remove(): void {
-    if (this.#fd < 0 || this.#isBroken) return
-    try {
-      closeSync(this.#fd)
-      this.#fd = -1
-      unlinkSync(this.#path)
-    } catch (error) {
-      this.#fail(error)
-    }
-  }
-
-  #write(bytes: Buffer, length: number, number: number): boolean {
-    if (this.#isBroken) return false
-    try {
-      if (this.#fd < 0) {
-        makeFolder(join(this.#dir, 'flight'))
-        this.#fd = openSync(this.#path, 'wx', 0o600)
-      }
-      writeSync(this.#fd, bytes, 0, length, number * SLOT_BYTES)
-      return true
-    } catch (error) {
-      return this.#fail(error)
-    }
-  }
-
-  #fail(error: unknown): false {
-    this.#isBroken = true
-    this.#onTrouble(error as NodeJS.ErrnoException)
-    return false
   }
 }
 

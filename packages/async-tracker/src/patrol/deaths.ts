@@ -1,8 +1,9 @@
 // Deaths that are proven, and of which not all is known yet: what looks open may have been closed in what is still to be read.
 import type { Evidence, RequestReceived } from '@afterspan/core/internal'
 import { readFlightFile } from '../journal/flight.ts'
+import { readTimerFile } from '../journal/timer-file.ts'
 import type { LedgerStore, ProcessRow } from '../ledger/store.ts'
-import { requestKeyOf } from './digest.ts'
+import { requestKeyOf, type Batch } from './digest.ts'
 import { leftSpanIds } from './left-spans.ts'
 import { bytesOf, listSegments } from './tail.ts'
 
@@ -74,4 +75,17 @@ export async function inFlightOf(dir: string, ledger: LedgerStore, key: string):
   const known = await ledger.requests(requests.map(({ origin }) => requestKeyOf(origin)))
   const ended = leftSpanIds(dir, key)
   return requests.filter(({ origin }) => !ended.has(origin.spanId) && !known.get(requestKeyOf(origin))?.answered)
+}
+
+/** Timers that the dead had left to run and that never did: work that began when it was put off, and that nobody has ended. */
+export function leftTimersOf(dir: string, keys: Iterable<string>): Batch[] {
+  const batches: Batch[] = []
+  for (const by of keys) {
+    const events = readTimerFile(dir, by).flatMap((spawned) => {
+      const { taskId, at } = spawned
+      return [spawned, { kind: 'started', taskId, at, attempt: 1, spanId: taskId.slice(32) } as const]
+    })
+    if (events.length > 0) batches.push({ by, events })
+  }
+  return batches
 }

@@ -13,7 +13,7 @@ import type { LedgerChange, LedgerStore, OutboxRow, ProcessRow, TaskRow } from '
 import { incidentsOf } from '../report/incidents.ts'
 import { copiesOf } from '../task-copies.ts'
 import { createCourier, type Courier } from './courier.ts'
-import { Deaths, inFlightOf, isReadFor, isWaitedFor, type Death } from './deaths.ts'
+import { Deaths, inFlightOf, isReadFor, isWaitedFor, leftTimersOf, type Death } from './deaths.ts'
 import { descendants } from './descendants.ts'
 import { digest, touchedBy, type Batch, type Known } from './digest.ts'
 import { Emptied } from './emptied.ts'
@@ -322,6 +322,8 @@ export class Patrol {
 
   /** Settles what the dead left open: a part at a time, and they themselves with the last. */
   async #bury({ rows, evidence }: Death): Promise<number> {
+    const timers = leftTimersOf(this.#settings.dir, rows.keys())
+    if (timers.length > 0) await this.#apply(timers, {})
     const ids = await this.#ledger.openTasksOf([...rows.keys()])
     const now = this.#settings.clock.now()
     let lost = 0

@@ -1,5 +1,6 @@
 import { listDoors, removeDoor } from '../door.ts'
 import { listFlightFiles, removeFlightFile } from '../journal/flight.ts'
+import { listTimerFiles, removeTimerFile } from '../journal/timer-file.ts'
 import { adoptLeftSpans } from './left-spans.ts'
 import { hasSegment, isReadTo, listSegments, removeSegment } from './tail.ts'
 
@@ -15,6 +16,7 @@ export function removeRead(
 ): string[] {
   adoptLeftSpans(dir, isDead)
   for (const key of listFlightFiles(dir)) if (isDead(key)) removeFlightFile(dir, key)
+  for (const key of listTimerFiles(dir)) if (isDead(key)) removeTimerFile(dir, key)
   for (const key of listDoors(dir)) if (isDead(key)) removeDoor(dir, key)
   const segments = listSegments(dir)
   const there = new Set(segments.map(({ file }) => file))

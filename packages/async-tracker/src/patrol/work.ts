@@ -23,7 +23,7 @@ export function hasWork(dir: string, own = ''): boolean {
 
 /** Of the own files: spans that the process has left to the patrol, and a journal that says more than whose it is. */
 function isNews(folder: string, file: string): boolean {
-  return file.endsWith('.wal') ? hasMoreThanOne(join(folder, file)) : !/\.(slots|live)$/.test(file)
+  return file.endsWith('.wal') ? hasMoreThanOne(join(folder, file)) : !/\.(slots|timers|live)$/.test(file)
 }
 
 /** Records, by the length that the first of them has. */

@@ -13,6 +13,8 @@ export interface RequestRecord {
   status?: number
   /** It failed, though its status does not say so. */
   hasFailed?: true
+  /** Until it has ended, over HTTP/1. */
+  response?: { readonly writableEnded: boolean; readonly statusCode: number } | undefined
   /** Tasks spawned so far. */
   promised: number
   /** The response has ended: its SERVER span is closed. */

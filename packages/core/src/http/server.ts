@@ -171,6 +171,7 @@ function start(
   const open = begin(serving, request, path, settle)
   request[OPEN] = open
   response[OPEN] = open
+  open.record.response = response
   // The client is to come back by another connection, which is not to this process.
   if (serving.drain.isAsked) response.shouldKeepAlive = false
   makeRoom(response)
@@ -193,6 +194,7 @@ function begin(serving: Serving, request: RequestHead, path: string, settle: Ope
     startedAt: span.startMs,
     promised: 0,
     ended: false,
+    response: undefined,
   }
   const active = new RequestContext(inbound, span, record)
   const slot = serving.flight ? serving.flight.open(received(record, path, span.parentSpanId)) : -1
@@ -276,6 +278,7 @@ function end(serving: Serving, open: Open, outcome: RequestOutcome, status: numb
   span.end(endMs)
   const isTold = isQueued
   record.ended = true
+  record.response = undefined
   if (!record.ref.sampled) serving.unsampled.requestEnded(record, span.statusCode === 2)
   serving.requestMetrics.ended(open, endMs, status, errorType)
   serving.requestEnded(record)

@@ -1,0 +1,195 @@
+// A timer that the app sets for a request as it answers, or after that, is work that was promised: it is noted outside of the process, so
+// that a death before it has run is told. Why not each timer, and why a note and no task: docs/decisions/late-timers.md
+import { syncBuiltinESMExports } from 'node:module'
+import { basename, sep } from 'node:path'
+import timers from 'node:timers'
+import sleeping from 'node:timers/promises'
+import {
+  activeRequest,
+  newSpanId,
+  replaceMethod,
+  type EpochMs,
+  type RequestRecord,
+  type TaskId,
+  type TaskSpawned,
+} from '@afterspan/core/internal'
+import type { TimerFile } from '../journal/timer-file.ts'
+
+/** What waits longer is no work that somebody waits for: a cache's entry that expires, a session that ends. */
+const LONGEST_MS = 60_000
+/** From the begin of the request on: a loop that sleeps for ever, and that some request happened to start, is nobody's work. */
+const FOLLOWED_MS = 60_000
+const FRAMES = 8
+
+type Method = (this: unknown, ...args: any[]) => unknown
+/** What Node's timers have, and their public type does not say. */
+interface OpenTimer {
+  _destroyed: boolean
+  hasRef(): boolean
+}
+/** One that has been set, while its request may be answered in this turn. */
+interface Candidate {
+  readonly record: RequestRecord
+  readonly at: EpochMs
+  /** Where it was set: read when that is wanted. */
+  readonly site: { readonly stack?: unknown }
+  isPending(): boolean
+  whenOver(over: () => void): void
+}
+
+export function watchTimers(file: Pick<TimerFile, 'note' | 'over'>, now: () => EpochMs): void {
+  const take = createTaker(file)
+  const replaced = (original: Method): Method => {
+    const setTimeout = function (this: unknown, ...args: any[]): unknown {
+      const timer = original.apply(this, args)
+      const record = activeRequest()
+      if (record && isShort(args[1]))
+        take({ record, at: now(), site: siteOf(setTimeout), ...openTimer(timer as OpenTimer) })
+      return timer
+    }
+    return setTimeout
+  }
+  replaceMethod(timers, 'setTimeout', replaced)
+  // The two are one in Node, and stay one.
+  globalThis.setTimeout = timers.setTimeout
+  replaceMethod(sleeping, 'setTimeout', (original) => {
+    const setTimeout = function (this: unknown, ...args: any[]): unknown {
+      const promise = original.apply(this, args)
+      const record = activeRequest()
+      if (!record || !isShort(args[0]) || !(promise instanceof Promise) || !holds(args[2])) return promise
+      const { settle, ...open } = openPromise()
+      take({ record, at: now(), site: siteOf(setTimeout), ...open })
+      // No branch beside the app's own: a rejection that nobody handles must stay one.
+      return promise.then(
+        (value: unknown) => {
+          settle()
+          return value
+        },
+        (error: unknown) => {
+          settle()
+          throw error
+        },
+      )
+    }
+    return setTimeout
+  })
+  syncBuiltinESMExports()
+}
+
+function isShort(delay: unknown): boolean {
+  return typeof delay === 'number' && delay >= 1 && delay < LONGEST_MS
+}
+
+/** What does not hold the process is not waited for by the app either. */
+function holds(options: unknown): boolean {
+  try {
+    return (options as { readonly ref?: unknown } | undefined)?.ref !== false
+  } catch {
+    return false
+  }
+}
+
+/** Notes what is left when the turn of the loop is over, if by then the request is answered: what is set before that is mostly a limit of time for what the answer waits for. */
+function createTaker(file: Pick<TimerFile, 'note' | 'over'>): (candidate: Candidate) => void {
+  let waiting: Candidate[] = []
+  const settle = (): void => {
+    const due = waiting
+    waiting = []
+    for (const candidate of due) if (isAnswered(candidate.record) && candidate.isPending()) note(file, candidate)
+  }
+  return (candidate) => {
+    if (candidate.at - candidate.record.startedAt > FOLLOWED_MS) return
+    if (waiting.push(candidate) === 1) setImmediate(settle).unref()
+  }
+}
+
+function isAnswered({ ended, response }: RequestRecord): boolean {
+  return ended || response?.writableEnded === true
+}
+
+function note(file: Pick<TimerFile, 'note' | 'over'>, { record, at, site, whenOver }: Candidate): void {
+  const place = placeOf(site)
+  if (place === undefined) return
+  const { ref, route, method, promised, response } = record
+  const status = record.status ?? response?.statusCode
+  const event: TaskSpawned = {
+    kind: 'spawned',
+    taskId: `${ref.traceId}${newSpanId()}` as TaskId,
+    at,
+    system: 'process',
+    destination: place,
+    name: 'setTimeout',
+    origin: ref,
+    ...(route === undefined ? {} : { route }),
+    late: { method, isCounted: promised === 0, ...(status === undefined ? {} : { status }) },
+  }
+  const slot = file.note(event)
+  if (slot < 0) return
+  whenOver(() => {
+    file.over(slot)
+  })
+}
+
+/** Node marks a timer when it has run or was cleared, and what it calls stays as it is. */
+function openTimer(timer: OpenTimer): Pick<Candidate, 'isPending' | 'whenOver'> {
+  return {
+    isPending: () => timer._destroyed === false && timer.hasRef(),
+    whenOver(over) {
+      let isDestroyed = false
+      Object.defineProperty(timer, '_destroyed', {
+        configurable: true,
+        enumerable: true,
+        get: () => isDestroyed,
+        set(value: boolean) {
+          isDestroyed = value
+          if (value) over()
+        },
+      })
+    },
+  }
+}
+
+function openPromise(): Pick<Candidate, 'isPending' | 'whenOver'> & { settle(): void } {
+  let isPending = true
+  let onOver: (() => void) | undefined
+  return {
+    isPending: () => isPending,
+    whenOver(over) {
+      onOver = over
+    },
+    settle() {
+      isPending = false
+      onOver?.()
+    },
+  }
+}
+
+function siteOf(boundary: Method): Candidate['site'] {
+  const limit = Error.stackTraceLimit
+  const site = {}
+  if (typeof limit !== 'number') return site
+  Reflect.set(Error, 'stackTraceLimit', FRAMES)
+  Error.captureStackTrace(site, boundary)
+  Reflect.set(Error, 'stackTraceLimit', limit)
+  return site
+}
+
+const FRAME = /(?:\(|at (?:async )?)((?:file:\/\/|\/|[A-Za-z]:[\\/])[^()]*):(\d+):\d+\)?$/
+const FOLDER = __dirname + sep
+
+/** File and line of the app; undefined where a library has set it: connections that go when they are idle, limits of time. */
+function placeOf(site: Candidate['site']): string | undefined {
+  let stack: unknown
+  try {
+    stack = site.stack
+  } catch {
+    return undefined // the app formats its stacks itself
+  }
+  if (typeof stack !== 'string') return undefined
+  for (const line of stack.split('\n').slice(1)) {
+    const [, path, at] = FRAME.exec(line) ?? []
+    if (path === undefined || path.includes(FOLDER)) continue
+    return /[\\/]node_modules[\\/]/.test(path) ? undefined : `${basename(path)}:${at}`
+  }
+  return undefined
+}

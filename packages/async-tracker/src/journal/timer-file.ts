@@ -1,0 +1,99 @@
+// Timers that requests have left behind, one fixed slot each, in one small file of the process: <dir>/flight/<nonce>.<thread>.timers. A slot is
+// emptied when its timer has run or was cleared; what stands there when the process is dead never ran.
+import { readFileSync, readdirSync, unlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import type { TaskSpawned } from '@afterspan/core/internal'
+import { SlotFile } from './slot-file.ts'
+
+const SLOT_BYTES = 512
+const MOST_SLOTS = 16_384
+const SUFFIX = '.timers'
+
+export interface TimerFile {
+  /** Returns what `over` takes; negative: there was no room for it. When it returns, the note survives the process. */
+  note(event: TaskSpawned): number
+  over(slot: number): void
+  /** Takes the file away where nothing stands in it: for an orderly end. */
+  remove(): void
+}
+
+/** A file that cannot be written is told once to `onTrouble`, and timers are not noted from then on. */
+export function createTimerFile(
+  dir: string,
+  key: string,
+  onTrouble: (error: NodeJS.ErrnoException) => void,
+): TimerFile {
+  const file = new SlotFile(timerPath(dir, key), SLOT_BYTES, onTrouble)
+  const free: number[] = []
+  let used = 0
+  return {
+    note(event) {
+      const line = Buffer.from(`${JSON.stringify(event)}\n`)
+      if (line.length > SLOT_BYTES) return -1
+      const number = free.pop() ?? (used < MOST_SLOTS ? used++ : -1)
+      return number >= 0 && file.write(line, line.length, number) ? number : -1
+    },
+    over(number) {
+      if (file.empty(number)) free.push(number)
+    },
+    remove() {
+      if (free.length === used) file.remove()
+    },
+  }
+}
+
+/** What a dead process had noted, and never did. */
+export function readTimerFile(dir: string, key: string): TaskSpawned[] {
+  let bytes: Buffer
+  try {
+    bytes = readFileSync(timerPath(dir, key))
+  } catch {
+    return []
+  }
+  const events: TaskSpawned[] = []
+  for (let at = 0; at < bytes.length; at += SLOT_BYTES) {
+    const event = bytes[at] === 0 ? undefined : parse(bytes.toString('utf8', at, at + SLOT_BYTES))
+    if (event) events.push(event)
+  }
+  return events
+}
+
+function parse(slot: string): TaskSpawned | undefined {
+  try {
+    const event = JSON.parse(slot.slice(0, slot.indexOf('\n'))) as Partial<TaskSpawned>
+    const { kind, taskId, at, origin } = event
+    const isWhole =
+      kind === 'spawned' &&
+      typeof taskId === 'string' &&
+      /^[0-9a-f]{48}$/.test(taskId) &&
+      typeof at === 'number' &&
+      typeof origin?.traceId === 'string' &&
+      typeof origin.spanId === 'string'
+    return isWhole ? (event as TaskSpawned) : undefined
+  } catch {
+    return undefined // torn
+  }
+}
+
+export function removeTimerFile(dir: string, key: string): void {
+  try {
+    unlinkSync(timerPath(dir, key))
+  } catch {
+    // there is none
+  }
+}
+
+/** Keys of the processes that have one. */
+export function listTimerFiles(dir: string): string[] {
+  try {
+    return readdirSync(join(dir, 'flight'))
+      .filter((file) => file.endsWith(SUFFIX))
+      .map((file) => file.slice(0, -SUFFIX.length))
+  } catch {
+    return []
+  }
+}
+
+function timerPath(dir: string, key: string): string {
+  return join(dir, 'flight', key + SUFFIX)
+}

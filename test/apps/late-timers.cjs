@@ -1,0 +1,3 @@
+const { setTimeout: sleep } = require('timers/promises')
+const { setTimeout: moduleTimeout } = require('node:timers')
+require('./late-timers-app.cjs')({ sleep, moduleTimeout })
