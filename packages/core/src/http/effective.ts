@@ -16,6 +16,8 @@ export function effectiveOutcome(status: number, outcome: RequestOutcome): Effec
 export interface PendingCounts {
   readonly since: number
   readonly entries: Map<string, PendingEntry>
+  /** The one that was counted last: the next request is mostly of its kind, and needs no key to be built. */
+  last?: PendingEntry
   isCounted: boolean
 }
 export interface PendingEntry {
@@ -58,13 +60,22 @@ export class EffectiveCounter {
 
   ended(record: RequestRecord, outcome: RequestOutcome): void {
     const { route = '', method, status = 0, promised } = record
-    this.#bear(route, method)
-    if (promised > 0) return // the patrol counts it
+    if (promised > 0) {
+      this.#bear(route, method)
+      return // the patrol counts it
+    }
     const pending = this.#current()
     const word = effectiveOutcome(record.hasFailed ? 500 : status, outcome)
-    const key = `${word} ${method} ${route}`
-    let entry = pending.entries.get(key)
-    if (!entry) pending.entries.set(key, (entry = { route, method, outcome: word, requests: 0, trace: record.ref }))
+    let entry = pending.last
+    if (entry?.route !== route || entry.method !== method || entry.outcome !== word) {
+      const key = `${word} ${method} ${route}`
+      entry = pending.entries.get(key)
+      if (!entry) {
+        this.#bear(route, method)
+        pending.entries.set(key, (entry = { route, method, outcome: word, requests: 0, trace: record.ref }))
+      }
+      pending.last = entry
+    }
     entry.requests++
     entry.trace = record.ref
     record.pending = { in: pending, as: entry }

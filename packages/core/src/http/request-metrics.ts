@@ -77,14 +77,14 @@ function activeRequests(metrics: MetricRegistry): (open: Open, by: number) => vo
     ['http_request_method', 'url_scheme'],
     { across: 'sum' },
   )
-  const counts = new Map<string, number>()
-  return ({ record, span }: Open, by: number): void => {
-    const { method } = record
-    const scheme = span.attributes['url.scheme'] === 'https' ? 'https' : 'http'
-    const key = method + scheme
-    const now = (counts.get(key) ?? 0) + by
-    counts.set(key, now)
-    active.set(now, method, scheme)
+  const plain = new Map<string, (by: number) => void>()
+  const encrypted = new Map<string, (by: number) => void>()
+  return ({ record: { method }, span }: Open, by: number): void => {
+    const isEncrypted = span.attributes['url.scheme'] === 'https'
+    const counts = isEncrypted ? encrypted : plain
+    let count = counts.get(method)
+    if (!count) counts.set(method, (count = active.bind(method, isEncrypted ? 'https' : 'http')))
+    count(by)
   }
 }
 

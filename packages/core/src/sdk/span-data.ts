@@ -14,15 +14,19 @@ export interface SpanData {
   readonly startMs: number
   readonly endMs: number
   readonly attributes: Attributes
-  readonly events?: readonly { readonly name: string; readonly atMs: number; readonly attributes?: Attributes }[]
-  readonly links?: readonly {
-    readonly traceId: string
-    readonly spanId: string
-    readonly traceState?: string | undefined
-    readonly attributes?: Attributes
-  }[]
+  readonly events?:
+    | readonly { readonly name: string; readonly atMs: number; readonly attributes?: Attributes }[]
+    | undefined
+  readonly links?:
+    | readonly {
+        readonly traceId: string
+        readonly spanId: string
+        readonly traceState?: string | undefined
+        readonly attributes?: Attributes
+      }[]
+    | undefined
   /** 0 unset, 1 ok, 2 error. */
-  readonly status?: { readonly code: 0 | 1 | 2; readonly message?: string | undefined }
+  readonly status?: { readonly code: 0 | 1 | 2; readonly message?: string | undefined } | undefined
   readonly droppedAttributes?: number
   readonly droppedEvents?: number
   readonly droppedLinks?: number
