@@ -19,7 +19,8 @@ import type { TimerFile } from '../journal/timer-file.ts'
 const LONGEST_MS = 60_000
 /** From the begin of the request on: a loop that sleeps for ever, and that some request happened to start, is nobody's work. */
 const FOLLOWED_MS = 60_000
-const FRAMES = 8
+/** Of a stack: who called. */
+const FRAMES = 2
 
 type Method = (this: unknown, ...args: any[]) => unknown
 /** What Node's timers have, and their public type does not say. */
@@ -51,7 +52,7 @@ export function watchTimers(file: Pick<TimerFile, 'note' | 'over'>, now: () => E
   }
   replaceMethod(timers, 'setTimeout', replaced)
   // The two are one in Node, and stay one.
-  globalThis.setTimeout = timers.setTimeout
+  Reflect.set(globalThis, 'setTimeout', timers.setTimeout)
   replaceMethod(sleeping, 'setTimeout', (original) => {
     const setTimeout = function (this: unknown, ...args: any[]): unknown {
       const promise = original.apply(this, args)
