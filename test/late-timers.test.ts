@@ -90,3 +90,14 @@ test.each([
   await expectReceipt(admin, traceIds[0]!, { tasks })
   await witness.stop()
 })
+
+test('a SIGTERM that nobody handles waits for the timers that requests left behind, within its bound', async () => {
+  const app = startPreloaded({ app: apps.cjs, env: { AFTERSPAN_DRAIN_MS: '60000' } })
+  const url = await listening(app)
+  await get(`${url}/soon`)
+  await get(`${url}/ran`)
+  await app.waitForLine(/^ran/m)
+  app.signal('SIGTERM')
+  expect(await app.exit).toMatchObject({ signal: 'SIGTERM' })
+  expect(app.stdout).toContain('done soon')
+})

@@ -25,6 +25,10 @@ module.exports = ({ sleep, moduleTimeout }) => {
       void require('afterspan').track('tracked', new Promise(() => {}))
       done()
     },
+    soon: (done) => {
+      setTimeout(() => console.log('done soon'), 1_000)
+      done()
+    },
     // None of these is work that is lost.
     ran: (done) => {
       setTimeout(() => console.log('ran'), 1)

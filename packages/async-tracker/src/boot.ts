@@ -52,7 +52,7 @@ export function bootTracker(core: Core, { bundleDir }: { readonly bundleDir: str
   })
   watchChildren(core)
   watchThreads(core)
-  if (config.timers === 'late') watchTimers(timers, core.clock.now)
+  if (config.timers === 'late') watchTimers(timers, core)
   let begin = (): void => {}
   globalState().receipt = (traceId) => askReceipt(dir, traceId, begin)
   if (!isMainThread) return // the main thread's side thread patrols for all of them

@@ -136,11 +136,10 @@ function assemble(bundleDir: string, config: CoreConfig): Core {
       kept.mount = mountOnApp(routes, config.adminToken, onError)
     },
     onDrain: parts.drain.onAsked,
+    holdDrain: parts.drain.hold,
     deliver: exporter.deliverEncoded,
     ...keeping(kept, exporter),
-    start() {
-      start(parts, kept)
-    },
+    start: () => start(parts, kept),
   }
 }
 

@@ -36,6 +36,8 @@ export interface Core {
   mountOnApp(routes: ReadonlyMap<string, AdminHandler>): void
   /** SIGTERM has come, whoever handles it: no more requests are wanted. Called before every handler. */
   onDrain(listener: () => void): void
+  /** Work that SIGTERM waits for within its bound, where it ends the process. The returned function says that it is over. */
+  holdDrain(work: object): () => void
   /** Exports a span that could not be put into the journal after all. */
   deliver(span: EncodedSpan): void
   /** Exports a span of Afterspan's own that no tracer made. */

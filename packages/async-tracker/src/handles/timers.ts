@@ -8,6 +8,7 @@ import {
   activeRequest,
   newSpanId,
   replaceMethod,
+  type Core,
   type EpochMs,
   type RequestRecord,
   type TaskId,
@@ -22,6 +23,7 @@ const FOLLOWED_MS = 60_000
 /** Of a stack: who called. */
 const FRAMES = 2
 
+type Notes = Pick<TimerFile, 'note' | 'over'>
 type Method = (this: unknown, ...args: any[]) => unknown
 /** What Node's timers have, and their public type does not say. */
 interface OpenTimer {
@@ -38,8 +40,8 @@ interface Candidate {
   whenOver(over: () => void): void
 }
 
-export function watchTimers(file: Pick<TimerFile, 'note' | 'over'>, now: () => EpochMs): void {
-  const take = createTaker(file)
+export function watchTimers(file: Notes, { clock: { now }, holdDrain }: Pick<Core, 'clock' | 'holdDrain'>): void {
+  const take = createTaker(file, holdDrain)
   const replaced = (original: Method): Method => {
     const setTimeout = function (this: unknown, ...args: any[]): unknown {
       const timer = original.apply(this, args)
@@ -91,12 +93,12 @@ function holds(options: unknown): boolean {
 }
 
 /** Notes what is left when the turn of the loop is over, if by then the request is answered: what is set before that is mostly a limit of time for what the answer waits for. */
-function createTaker(file: Pick<TimerFile, 'note' | 'over'>): (candidate: Candidate) => void {
+function createTaker(file: Notes, hold: Core['holdDrain']): (candidate: Candidate) => void {
   let waiting: Candidate[] = []
   const settle = (): void => {
     const due = waiting
     waiting = []
-    for (const candidate of due) if (isAnswered(candidate.record) && candidate.isPending()) note(file, candidate)
+    for (const candidate of due) if (isAnswered(candidate.record) && candidate.isPending()) note(file, hold, candidate)
   }
   return (candidate) => {
     if (candidate.at - candidate.record.startedAt > FOLLOWED_MS) return
@@ -108,7 +110,7 @@ function isAnswered({ ended, response }: RequestRecord): boolean {
   return ended || response?.writableEnded === true
 }
 
-function note(file: Pick<TimerFile, 'note' | 'over'>, { record, at, site, whenOver }: Candidate): void {
+function note(file: Notes, hold: Core['holdDrain'], { record, at, site, whenOver }: Candidate): void {
   const place = placeOf(site)
   if (place === undefined) return
   const { ref, route, method, promised, response } = record
@@ -126,8 +128,10 @@ function note(file: Pick<TimerFile, 'note' | 'over'>, { record, at, site, whenOv
   }
   const slot = file.note(event)
   if (slot < 0) return
+  const letGo = hold(event)
   whenOver(() => {
     file.over(slot)
+    letGo()
   })
 }
 

@@ -20,6 +20,8 @@ export interface Drain {
    * a frame of ours would stand in every stack of every listener of the process.
    */
   hear(listen: () => void): void
+  /** Work that runs, and is no task: it is waited for like one. The returned function says that it is over. */
+  hold(work: object): () => void
   /** Calls `leave`, with the milliseconds that it took, when nothing is in flight any more, now or later, and at the latest when the time is over; a second call is a second signal: it leaves now. */
   finish(leave: (tookMs: number) => void): void
 }
@@ -60,6 +62,10 @@ export function createDrain(boundMs: number, onError: (error: unknown) => void):
         if (own) Object.defineProperty(process, 'emit', own)
         else Reflect.deleteProperty(process, 'emit')
       }
+    },
+    hold(work) {
+      if (running.size < MOST_TASKS) running.add(work)
+      return () => running.delete(work)
     },
     finish(leave) {
       if (isFinishing) return leave(0)
