@@ -1,6 +1,5 @@
 // A timer that the app sets for a request as it answers, or after that, is work that was promised: it is noted outside of the process, so
 // that a death before it has run is told. Why not each timer, and why a note and no task: docs/decisions/late-timers.md
-import { syncBuiltinESMExports } from 'node:module'
 import { basename, sep } from 'node:path'
 import timers from 'node:timers'
 import sleeping from 'node:timers/promises'
@@ -76,7 +75,6 @@ export function watchTimers(file: Notes, { clock: { now }, holdDrain }: Pick<Cor
     }
     return setTimeout
   })
-  syncBuiltinESMExports()
 }
 
 function isShort(delay: unknown): boolean {
