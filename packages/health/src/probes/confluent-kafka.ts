@@ -2,7 +2,7 @@ import type { ModuleHook, ProbeResult } from '@afterspan/core/internal'
 import { KnownClients } from '../known-clients.ts'
 import { madeBy } from '../made-at.ts'
 import type { FoundProbe } from '../registry.ts'
-import { untilAborted } from '../until-aborted.ts'
+import { beforeDeadline, untilAborted } from '../until-aborted.ts'
 import { ask, codeOf, isFatal, type Client, type Consumer } from './confluent-kafka-client.ts'
 import { PositionWatch } from './confluent-kafka-consumer.ts'
 import type { ConsumerOptions } from './kafka-consumer.ts'
@@ -66,7 +66,7 @@ export function confluentKafkaHook(
   add: (probe: FoundProbe, madeAt: string | undefined) => unknown,
   clock: { monotonicMs(): number },
   onRejected: (why: string) => void,
-  options: ConsumerOptions & { readonly timeoutMs: number },
+  options: ConsumerOptions,
 ): ModuleHook {
   const states = new WeakMap<object, State>()
   const known = new KnownClients<State>('clients of @confluentinc/kafka-javascript', isGone, onRejected)
@@ -173,7 +173,7 @@ function isGone(state: State): boolean {
   return phase === 'closed' || (phase === 'failed' && state.now() - state.failedAt! > GIVEN_UP_MS)
 }
 
-function found(state: State, options: ConsumerOptions & { readonly timeoutMs: number }): FoundProbe {
+function found(state: State, options: ConsumerOptions): FoundProbe {
   return {
     name: state.watch ? 'kafka-consumer' : 'kafka',
     component: 'kafka',
@@ -188,11 +188,7 @@ function found(state: State, options: ConsumerOptions & { readonly timeoutMs: nu
   }
 }
 
-async function check(
-  state: State,
-  signal: AbortSignal,
-  options: ConsumerOptions & { readonly timeoutMs: number },
-): Promise<ProbeResult> {
+async function check(state: State, signal: AbortSignal, options: ConsumerOptions): Promise<ProbeResult> {
   const client = state.ref.deref()
   const phase = phaseOf(state)
   if (!client || phase === 'closed') return { status: 'pass' }
@@ -216,9 +212,7 @@ async function askBrokers(state: State, client: Client, signal: AbortSignal, tim
   state.flight ??= state.turns
     .take(() => askInTurn(state, heldMs + timeoutMs))
     .finally(() => (state.flight = undefined))
-  // What is well at the deadline itself would count as late.
-  const early = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs * 0.8)])
-  const result = await untilAborted(state.flight, early)
+  const result = await untilAborted(state.flight, beforeDeadline(signal, timeoutMs))
   if (result !== 'late') return result
   const { askedAt } = state
   const isSilent = askedAt !== undefined && state.now() - askedAt > heldMs + timeoutMs / 2

@@ -12,6 +12,8 @@ export interface ConsumerOptions {
   readonly stuckStatus: 'warn' | 'fail'
   /** A restart helps where a consumer has ended for good, and the brokers answer, for so long. */
   readonly deadMs: number
+  /** Of a check. */
+  readonly timeoutMs: number
 }
 export interface ConsumerFacts {
   /** It has ended by an error, so long ago. */

@@ -3,7 +3,7 @@ import { networkCode } from '../codes.ts'
 import { KnownClients } from '../known-clients.ts'
 import { madeBy } from '../made-at.ts'
 import type { FoundProbe } from '../registry.ts'
-import { untilAborted } from '../until-aborted.ts'
+import { beforeDeadline, untilAborted } from '../until-aborted.ts'
 import { JOINING_MS, type ConsumerOptions } from './kafka-consumer.ts'
 import { MinInSync } from './kafka-min-in-sync.ts'
 import { judgeTopics, PROTOCOL_CODES, Reachable, said, sick, worse } from './kafka-topics.ts'
@@ -195,19 +195,21 @@ async function check(state: State, signal: AbortSignal, options: ConsumerOptions
     return sick('not_connected', 'the client has not connected yet')
   if (state.phase === 'failed') return sick(codeOf(state.error), `the client could not connect: ${said(state.error)}`)
   if (state.phase === 'closed') return { status: 'pass' }
-  const brokers = await askBrokers(state, signal)
+  const brokers = await askBrokers(state, signal, options.timeoutMs)
   const work = state.watch.judge(options)
   // It has let go of its connections because it has ended.
   return brokers.code === 'not_connected' && work.status === 'fail' ? work : worse(brokers, work)
 }
 
-async function askBrokers(state: State, signal: AbortSignal): Promise<ProbeResult> {
+async function askBrokers(state: State, signal: AbortSignal, timeoutMs: number): Promise<ProbeResult> {
   const { watch } = state
   try {
     state.flight ??= ask(state, !watch.isRunning).finally(() => (state.flight = undefined))
-    const answer = await untilAborted(state.flight, signal)
+    // Its question waits behind the one that joins.
+    const isJoining = watch.isJoining(JOINING_MS)
+    const answer = await untilAborted(state.flight, isJoining ? beforeDeadline(signal, timeoutMs) : signal)
     if (answer !== 'late') return judgeTopics(answer, state.role)
-    if (watch.isJoining(JOINING_MS)) return { status: 'pass', observed: { checked: { value: 'joining' } } }
+    if (isJoining) return { status: 'pass', observed: { checked: { value: 'joining' } } }
     return sick('timeout', 'the brokers did not answer within the deadline')
   } catch (error) {
     const code = codeOf(error)

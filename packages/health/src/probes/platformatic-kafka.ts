@@ -4,7 +4,7 @@ import { networkCode } from '../codes.ts'
 import { KnownClients } from '../known-clients.ts'
 import { madeBy } from '../made-at.ts'
 import type { FoundProbe } from '../registry.ts'
-import { untilAborted } from '../until-aborted.ts'
+import { beforeDeadline, untilAborted } from '../until-aborted.ts'
 import { JOINING_MS, type ConsumerOptions } from './kafka-consumer.ts'
 import { judgeTopics, PROTOCOL_CODES, said, sick, worse, type TopicsAnswer } from './kafka-topics.ts'
 import { Asking, MOST_TOPICS, type Apis, type Client } from './platformatic-kafka-ask.ts'
@@ -120,17 +120,19 @@ function found(state: State, options: ConsumerOptions): FoundProbe {
 async function check(state: State, signal: AbortSignal, options: ConsumerOptions): Promise<ProbeResult> {
   const client = state.ref.deref()
   if (!client || client.closed) return { status: 'pass' }
-  const brokers = await askBrokers(state, client, signal)
+  const brokers = await askBrokers(state, client, signal, options.timeoutMs)
   return state.watch ? worse(brokers, state.watch.judge(client as Consumer, options)) : brokers
 }
 
-async function askBrokers(state: State, client: Client, signal: AbortSignal): Promise<ProbeResult> {
+async function askBrokers(state: State, client: Client, signal: AbortSignal, timeoutMs: number): Promise<ProbeResult> {
   const { watch } = state
   try {
     state.flight ??= ask(state, client).finally(() => (state.flight = undefined))
-    const answer = await untilAborted(state.flight, signal)
+    // Its question waits behind the one that joins.
+    const isJoining = watch?.isJoining(JOINING_MS) === true
+    const answer = await untilAborted(state.flight, isJoining ? beforeDeadline(signal, timeoutMs) : signal)
     if (answer !== 'late') return judgeTopics(answer, watch ? 'consumer' : 'producer')
-    if (watch?.isJoining(JOINING_MS)) return { status: 'pass', observed: { checked: { value: 'joining' } } }
+    if (isJoining) return { status: 'pass', observed: { checked: { value: 'joining' } } }
     return sick('timeout', 'the brokers did not answer within the deadline')
   } catch (error) {
     const code = codeOf(error)

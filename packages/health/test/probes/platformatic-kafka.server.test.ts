@@ -49,7 +49,7 @@ beforeAll(async () => {
     (probe, madeAt) => health.registry.register(probe, madeAt),
     { monotonicMs: () => performance.now() },
     () => {},
-    { stuckMs: 1000, stuckStatus: 'warn', deadMs: 2000 },
+    { stuckMs: 1000, stuckStatus: 'warn', deadMs: 2000, timeoutMs: 1500 },
   ).patch(library, { version: '2.12.1', format: 'module' })
 }, 90_000)
 beforeEach((context) => {
