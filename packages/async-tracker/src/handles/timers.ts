@@ -35,6 +35,8 @@ interface Candidate {
   readonly at: EpochMs
   /** Where it was set: read when that is wanted. */
   readonly site: { readonly stack?: unknown }
+  /** What it calls, where that is long enough to be known again. */
+  readonly text?: string
   isPending(): boolean
   whenOver(over: () => void): void
 }
@@ -45,8 +47,10 @@ export function watchTimers(file: Notes, { clock: { now }, holdDrain }: Pick<Cor
     const setTimeout = function (this: unknown, ...args: any[]): unknown {
       const timer = original.apply(this, args)
       const record = activeRequest()
-      if (record && isShort(args[1]))
-        take({ record, at: now(), site: siteOf(setTimeout), ...openTimer(timer as OpenTimer) })
+      if (!record || !isShort(args[1]) || isTooLate(record, now())) return timer
+      const text = textOf(args[0])
+      if (!libraries.has(text))
+        take({ record, at: now(), site: siteOf(setTimeout), text, ...openTimer(timer as OpenTimer) })
       return timer
     }
     return setTimeout
@@ -59,6 +63,7 @@ export function watchTimers(file: Notes, { clock: { now }, holdDrain }: Pick<Cor
       const promise = original.apply(this, args)
       const record = activeRequest()
       if (!record || !isShort(args[0]) || !(promise instanceof Promise) || !holds(args[2])) return promise
+      if (isTooLate(record, now())) return promise
       const { settle, ...open } = openPromise()
       take({ record, at: now(), site: siteOf(setTimeout), ...open })
       // No branch beside the app's own: a rejection that nobody handles must stay one.
@@ -75,6 +80,30 @@ export function watchTimers(file: Notes, { clock: { now }, holdDrain }: Pick<Cor
     }
     return setTimeout
   })
+}
+
+function isTooLate({ startedAt }: RequestRecord, at: EpochMs): boolean {
+  return at - startedAt > FOLLOWED_MS
+}
+
+/** What libraries have timers call, as it is written: a connection that goes idle sets one for each request, and to look who called costs more than the rest. */
+const libraries = new Set<string>()
+/** Those that were looked at. */
+const known = new Set<string>()
+const MOST_KNOWN = 1_000
+/** Shorter ones, as those that Node makes for a promise, may be anybody's. */
+const SHORTEST_TEXT = 40
+
+/** Whether a library has set it, once for each text. */
+function learn({ text = '', site }: Candidate): void {
+  if (text === '' || known.has(text) || known.size >= MOST_KNOWN) return
+  known.add(text)
+  if (placeOf(site) === undefined) libraries.add(text)
+}
+
+function textOf(callback: unknown): string {
+  const text = Function.prototype.toString.call(callback)
+  return text.length < SHORTEST_TEXT ? '' : text
 }
 
 function isShort(delay: unknown): boolean {
@@ -96,10 +125,10 @@ function createTaker(file: Notes, hold: Core['holdDrain']): (candidate: Candidat
   const settle = (): void => {
     const due = waiting
     waiting = []
+    for (const candidate of due) learn(candidate)
     for (const candidate of due) if (isAnswered(candidate.record) && candidate.isPending()) note(file, hold, candidate)
   }
   return (candidate) => {
-    if (candidate.at - candidate.record.startedAt > FOLLOWED_MS) return
     if (waiting.push(candidate) === 1) setImmediate(settle).unref()
   }
 }
