@@ -1,11 +1,12 @@
 // Requests in flight, one fixed slot each, in one small file of the process: <dir>/flight/<nonce>.<thread>.slots. A slot is
 // overwritten by the next request, so the file does not grow with traffic, and nobody reads it before the process is dead.
-import { readFileSync, readdirSync, unlinkSync } from 'node:fs'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
 import type { EpochMs, FlightLog, RequestReceived } from '@afterspan/core/internal'
-import { SlotFile } from './slot-file.ts'
+import { SlotFile, slotPath } from './slot-file.ts'
 
 const SLOT_BYTES = 256
+/** What the name of the file ends with. */
+export const FLIGHT = '.slots'
 const MOST_SLOTS = 16_384
 
 export interface FlightFile extends FlightLog {
@@ -21,7 +22,7 @@ export function createFlightFile(
   key: string,
   onTrouble: (error: NodeJS.ErrnoException) => void,
 ): FlightFile {
-  const file = new SlotFile(flightPath(dir, key), SLOT_BYTES, onTrouble)
+  const file = new SlotFile(slotPath(dir, key, FLIGHT), SLOT_BYTES, onTrouble)
   const slot = Buffer.alloc(SLOT_BYTES)
   const free: number[] = []
   /** By slot, 1: free, but not empty. An array of numbers and no set: it is touched twice for every request. */
@@ -52,10 +53,6 @@ export function createFlightFile(
       file.remove()
     },
   }
-}
-
-function flightPath(dir: string, key: string): string {
-  return join(dir, 'flight', `${key}.slots`)
 }
 
 const SPACE = 32
@@ -110,7 +107,7 @@ function digits(into: Buffer, value: number, at: number): number {
 export function readFlightFile(dir: string, key: string): RequestReceived[] {
   let bytes: Buffer
   try {
-    bytes = readFileSync(flightPath(dir, key))
+    bytes = readFileSync(slotPath(dir, key, FLIGHT))
   } catch {
     return []
   }
@@ -133,24 +130,5 @@ function parse(line: string): RequestReceived | undefined {
     method,
     target,
     ...(parent === '-' ? {} : { parentSpanId: parent }),
-  }
-}
-
-export function removeFlightFile(dir: string, key: string): void {
-  try {
-    unlinkSync(flightPath(dir, key))
-  } catch {
-    // there is none
-  }
-}
-
-/** Keys of the processes that have one. */
-export function listFlightFiles(dir: string): string[] {
-  try {
-    return readdirSync(join(dir, 'flight'))
-      .filter((file) => file.endsWith('.slots'))
-      .map((file) => file.slice(0, -'.slots'.length))
-  } catch {
-    return []
   }
 }

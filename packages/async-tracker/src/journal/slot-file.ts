@@ -1,8 +1,32 @@
-import { closeSync, openSync, unlinkSync, writeSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { closeSync, openSync, readdirSync, unlinkSync, writeSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { makeFolder } from '../make-folder.ts'
 
 const EMPTY = Buffer.from([0])
+
+/** That of a process, by its key; the kind is what the name ends with. */
+export function slotPath(dir: string, key: string, kind: string): string {
+  return join(dir, 'flight', key + kind)
+}
+
+export function removeSlotFile(dir: string, key: string, kind: string): void {
+  try {
+    unlinkSync(slotPath(dir, key, kind))
+  } catch {
+    // there is none
+  }
+}
+
+/** Keys of the processes that have one of this kind. */
+export function listSlotFiles(dir: string, kind: string): string[] {
+  try {
+    return readdirSync(join(dir, 'flight'))
+      .filter((file) => file.endsWith(kind))
+      .map((file) => file.slice(0, -kind.length))
+  } catch {
+    return []
+  }
+}
 
 /**
  * Slots of one size in one small file, each written by one call; a zero at its beginning says that a slot is empty. The file is made when it is

@@ -1,13 +1,13 @@
 // Timers that requests have left behind, one fixed slot each, in one small file of the process: <dir>/flight/<nonce>.<thread>.timers. A slot is
 // emptied when its timer has run or was cleared; what stands there when the process is dead never ran.
-import { readFileSync, readdirSync, unlinkSync } from 'node:fs'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
 import type { TaskSpawned } from '@afterspan/core/internal'
-import { SlotFile } from './slot-file.ts'
+import { SlotFile, slotPath } from './slot-file.ts'
 
 const SLOT_BYTES = 512
 const MOST_SLOTS = 16_384
-const SUFFIX = '.timers'
+/** What the name of the file ends with. */
+export const TIMERS = '.timers'
 
 export interface TimerFile {
   /** Returns what `over` takes; negative: there was no room for it. When it returns, the note survives the process. */
@@ -23,7 +23,7 @@ export function createTimerFile(
   key: string,
   onTrouble: (error: NodeJS.ErrnoException) => void,
 ): TimerFile {
-  const file = new SlotFile(timerPath(dir, key), SLOT_BYTES, onTrouble)
+  const file = new SlotFile(slotPath(dir, key, TIMERS), SLOT_BYTES, onTrouble)
   const free: number[] = []
   let used = 0
   return {
@@ -46,7 +46,7 @@ export function createTimerFile(
 export function readTimerFile(dir: string, key: string): TaskSpawned[] {
   let bytes: Buffer
   try {
-    bytes = readFileSync(timerPath(dir, key))
+    bytes = readFileSync(slotPath(dir, key, TIMERS))
   } catch {
     return []
   }
@@ -73,27 +73,4 @@ function parse(slot: string): TaskSpawned | undefined {
   } catch {
     return undefined // torn
   }
-}
-
-export function removeTimerFile(dir: string, key: string): void {
-  try {
-    unlinkSync(timerPath(dir, key))
-  } catch {
-    // there is none
-  }
-}
-
-/** Keys of the processes that have one. */
-export function listTimerFiles(dir: string): string[] {
-  try {
-    return readdirSync(join(dir, 'flight'))
-      .filter((file) => file.endsWith(SUFFIX))
-      .map((file) => file.slice(0, -SUFFIX.length))
-  } catch {
-    return []
-  }
-}
-
-function timerPath(dir: string, key: string): string {
-  return join(dir, 'flight', key + SUFFIX)
 }

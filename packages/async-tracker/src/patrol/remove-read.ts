@@ -1,6 +1,7 @@
 import { listDoors, removeDoor } from '../door.ts'
-import { listFlightFiles, removeFlightFile } from '../journal/flight.ts'
-import { listTimerFiles, removeTimerFile } from '../journal/timer-file.ts'
+import { FLIGHT } from '../journal/flight.ts'
+import { listSlotFiles, removeSlotFile } from '../journal/slot-file.ts'
+import { TIMERS } from '../journal/timer-file.ts'
 import { adoptLeftSpans } from './left-spans.ts'
 import { hasSegment, isReadTo, listSegments, removeSegment } from './tail.ts'
 
@@ -15,8 +16,8 @@ export function removeRead(
   isDead: (key: string) => boolean,
 ): string[] {
   adoptLeftSpans(dir, isDead)
-  for (const key of listFlightFiles(dir)) if (isDead(key)) removeFlightFile(dir, key)
-  for (const key of listTimerFiles(dir)) if (isDead(key)) removeTimerFile(dir, key)
+  for (const kind of [FLIGHT, TIMERS])
+    for (const key of listSlotFiles(dir, kind)) if (isDead(key)) removeSlotFile(dir, key, kind)
   for (const key of listDoors(dir)) if (isDead(key)) removeDoor(dir, key)
   const segments = listSegments(dir)
   const there = new Set(segments.map(({ file }) => file))

@@ -2,7 +2,8 @@ import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSy
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { createFlightFile, listFlightFiles, readFlightFile, removeFlightFile } from '../../src/journal/flight.ts'
+import { createFlightFile, FLIGHT, readFlightFile } from '../../src/journal/flight.ts'
+import { listSlotFiles, removeSlotFile } from '../../src/journal/slot-file.ts'
 import { tempDir } from '../../../testing/src/temp-dir.ts'
 import { received, requestRef, spanId, WEB, WORKER } from '../sample-events.ts'
 
@@ -25,7 +26,7 @@ test('a request stands in the file from open on, with all that is known of it', 
   expect([log.open(one), log.open(two)]).toEqual([0, 1])
   expect(readFlightFile(dir, WEB)).toEqual([one, two])
   expect(statSync(path).mode & 0o777).toBe(0o600)
-  expect(listFlightFiles(dir)).toEqual([WEB])
+  expect(listSlotFiles(dir, FLIGHT)).toEqual([WEB])
 })
 
 test('an ended one is gone when close returns', () => {
@@ -118,9 +119,9 @@ test('a file that is missing, or no file, holds nothing; removing it is harmless
   mkdirSync(join(dir, 'flight', `${WEB}.slots`), { recursive: true })
   for (const key of [WEB, WORKER]) {
     expect(readFlightFile(dir, key)).toEqual([])
-    expect(() => removeFlightFile(dir, key)).not.toThrow()
+    expect(() => removeSlotFile(dir, key, FLIGHT)).not.toThrow()
   }
-  expect(listFlightFiles(join(dir, 'elsewhere'))).toEqual([])
+  expect(listSlotFiles(join(dir, 'elsewhere'), FLIGHT)).toEqual([])
 })
 
 test('whatever is in the file, reading it does not throw, and invents nothing', () => {

@@ -2,7 +2,8 @@ import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'no
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { createTimerFile, listTimerFiles, readTimerFile, removeTimerFile } from '../../src/journal/timer-file.ts'
+import { listSlotFiles, removeSlotFile } from '../../src/journal/slot-file.ts'
+import { createTimerFile, readTimerFile, TIMERS } from '../../src/journal/timer-file.ts'
 import { tempDir } from '../../../testing/src/temp-dir.ts'
 import { requestRef, spawned, taskIdOf, WEB, WORKER } from '../sample-events.ts'
 
@@ -25,7 +26,7 @@ test('a timer stands in the file until it is over, and the next one takes its pl
   expect(existsSync(path)).toBe(false)
   expect([file.note(timer(1)), file.note(timer(2))]).toEqual([0, 1])
   expect(readTimerFile(dir, WEB)).toEqual([timer(1), timer(2)])
-  expect(listTimerFiles(dir)).toEqual([WEB])
+  expect(listSlotFiles(dir, TIMERS)).toEqual([WEB])
   file.over(0)
   expect(readTimerFile(dir, WEB)).toEqual([timer(2)])
   expect(file.note(timer(3, { destination: 'a.js:1' }))).toBe(0)
@@ -69,9 +70,9 @@ test('a file that is missing, or no file, holds nothing; removing it is harmless
   mkdirSync(join(dir, 'flight', `${WEB}.timers`), { recursive: true })
   for (const key of [WEB, WORKER]) {
     expect(readTimerFile(dir, key)).toEqual([])
-    expect(() => removeTimerFile(dir, key)).not.toThrow()
+    expect(() => removeSlotFile(dir, key, TIMERS)).not.toThrow()
   }
-  expect(listTimerFiles(join(dir, 'elsewhere'))).toEqual([])
+  expect(listSlotFiles(join(dir, 'elsewhere'), TIMERS)).toEqual([])
 })
 
 test('whatever is in the file, reading it does not throw, and invents nothing', () => {
