@@ -49,7 +49,7 @@ export function watchTimers(file: Notes, { clock: { now }, holdDrain }: Pick<Cor
       const record = activeRequest()
       if (!record || !isShort(args[1]) || isTooLate(record, now())) return timer
       const text = textOf(args[0])
-      if (!libraries.has(text))
+      if (!isOfLibrary.get(text))
         take({ record, at: now(), site: siteOf(setTimeout), text, ...openTimer(timer as OpenTimer) })
       return timer
     }
@@ -86,19 +86,16 @@ function isTooLate({ startedAt }: RequestRecord, at: EpochMs): boolean {
   return at - startedAt > FOLLOWED_MS
 }
 
-/** What libraries have timers call, as it is written: a connection that goes idle sets one for each request, and to look who called costs more than the rest. */
-const libraries = new Set<string>()
-/** Those that were looked at. */
-const known = new Set<string>()
+/** What timers are to call, as it is written, and whether it is a library that has set them: a connection that goes idle sets one for each request, and to look who called costs more than the rest. */
+const isOfLibrary = new Map<string, boolean>()
 const MOST_KNOWN = 1_000
 /** Shorter ones, as those that Node makes for a promise, may be anybody's. */
 const SHORTEST_TEXT = 40
 
 /** Whether a library has set it, once for each text. */
 function learn({ text = '', site }: Candidate): void {
-  if (text === '' || known.has(text) || known.size >= MOST_KNOWN) return
-  known.add(text)
-  if (placeOf(site) === undefined) libraries.add(text)
+  if (text !== '' && !isOfLibrary.has(text) && isOfLibrary.size < MOST_KNOWN)
+    isOfLibrary.set(text, placeOf(site) === undefined)
 }
 
 function textOf(callback: unknown): string {
