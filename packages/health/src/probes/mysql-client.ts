@@ -42,16 +42,12 @@ interface Member {
 interface Group extends MysqlServer {
   readonly members: Set<Member>
   readonly lines: SingleConnections<BareConnection>
-  readonly now: () => number
-  /** Since when the app has none of them; a library's pool may have let all of them go, and takes one with the next statement. */
-  emptySince: number | undefined
   /** What is on its way: it is not asked a second time. */
   flight: Promise<Row> | undefined
 }
 
 const SEEN = Symbol('afterspan.health')
 const MOST_CONNECTIONS = 100
-const EMPTY_FOR_MS = 60_000
 /** FOUND_ROWS(), ROW_COUNT() and the warnings are of the statement before. */
 const QUIET_MS = 100
 const OWN_FRAMES = /[\\/]node_modules[\\/]mysql2[\\/]/
@@ -111,7 +107,7 @@ export class BareConnections {
       const anotherIsWritable = (): boolean => this.#known.isAnother(own, ({ wasWritable }) => wasWritable)
       this.#add(bareProbe(own, anotherIsWritable), by.kind === 'app' ? by.at : undefined)
     }
-    group.emptySince = undefined
+    group.lines.found()
     if (group.members.size >= MOST_CONNECTIONS) return
     const member: Member = { ref: new WeakRef(connection), refused: undefined }
     group.members.add(member)
@@ -127,8 +123,6 @@ function newGroup({ config }: BareConnection, now: () => number): Group {
   return {
     members: new Set(),
     lines: new SingleConnections(look, now, QUIET_MS),
-    now,
-    emptySince: undefined,
     flight: undefined,
     isPlain: false,
     wasWritable: false,
@@ -138,12 +132,7 @@ function newGroup({ config }: BareConnection, now: () => number): Group {
 
 /** The app has ended, or let go of, all of them, and made no other since. */
 function isGone(group: Group): boolean {
-  if (living(group).length > 0) {
-    group.emptySince = undefined
-    return false
-  }
-  group.emptySince ??= group.now()
-  return group.now() - group.emptySince >= EMPTY_FOR_MS
+  return group.lines.areGone(living(group).length)
 }
 
 interface Living {

@@ -39,9 +39,6 @@ interface Member {
 }
 interface Group extends PostgresqlServer {
   readonly members: Set<Member>
-  /** Since when the app has none of them; a library's pool may have let all of them go, and takes one with the next statement. */
-  emptySince: number | undefined
-  readonly now: () => number
   readonly lines: SingleConnections<Living>
   question: string
   /** What is on its way: it is not asked a second time. */
@@ -49,7 +46,6 @@ interface Group extends PostgresqlServer {
 }
 
 const MOST_CLIENTS = 100
-const EMPTY_FOR_MS = 60_000
 const OWN_FRAMES = /[\\/]node_modules[\\/](?:pg|@opentelemetry[\\/][^\\/]+)[\\/]/
 /** Their pools have probes of their own. */
 const OF_A_POOL = /^(?:pg-pool|knex)[\\/]/
@@ -78,7 +74,7 @@ export function postgresqlClientHook(
       const probe = bareProbe(own, () => known.isAnother(own, ({ wasWritable }) => wasWritable))
       add(probe, by.kind === 'app' ? by.at : undefined)
     }
-    group.emptySince = undefined
+    group.lines.found()
     if (group.members.size < MOST_CLIENTS) group.members.add(newMember(client))
   }
   return {
@@ -112,8 +108,6 @@ function newGroup({ connectionParameters }: BareClient, now: () => number): Grou
   const host = connectionParameters?.host
   return {
     members: new Set(),
-    emptySince: undefined,
-    now,
     lines: new SingleConnections(look, now, 0),
     question: QUESTION,
     flight: undefined,
@@ -131,12 +125,7 @@ function newMember(client: BareClient): Member {
 
 /** The app has ended, or let go of, all of them, and made no other since. */
 function isGone(group: Group): boolean {
-  if (living(group).length > 0) {
-    group.emptySince = undefined
-    return false
-  }
-  group.emptySince ??= group.now()
-  return group.now() - group.emptySince >= EMPTY_FOR_MS
+  return group.lines.areGone(living(group).length)
 }
 
 interface Living {

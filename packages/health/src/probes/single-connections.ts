@@ -14,12 +14,15 @@ export interface Look {
 /** So long the statements of an app may stand behind one of which nothing is heard. */
 const UNANSWERED_MS = 1500
 const MOST_LOOKS = 3
+const ABSENT_FOR_MS = 60_000
 
 /** Of one server. */
 export class SingleConnections<Connection> {
   readonly #look: (connection: Connection) => Look
   readonly #now: () => number
   readonly #quietMs: number
+  /** Since when the app has none of them. */
+  #absentSince: number | undefined
   #silent: { readonly bytes: number; readonly since: number } | undefined
 
   /** `quietMs`: an app may ask what its last statement found; it has so long to do so before ours comes between. */
@@ -27,6 +30,18 @@ export class SingleConnections<Connection> {
     this.#look = look
     this.#now = now
     this.#quietMs = quietMs
+  }
+
+  /** The app has another one. */
+  found(): void {
+    this.#absentSince = undefined
+  }
+
+  /** Whether the app has had none for long: a library's pool may have let all of them go, and takes one with the next statement. */
+  areGone(living: number): boolean {
+    if (living > 0) this.#absentSince = undefined
+    else this.#absentSince ??= this.#now()
+    return this.#absentSince !== undefined && this.#now() - this.#absentSince >= ABSENT_FOR_MS
   }
 
   /** One on which nothing of the app's is; it is looked for for three times as long as it is to be quiet. */
