@@ -5,10 +5,11 @@ import type { FoundProbe } from '../registry.ts'
 import { beforeDeadline, untilAborted } from '../until-aborted.ts'
 import { ask, codeOf, isFatal, type Client, type Consumer } from './confluent-kafka-client.ts'
 import { PositionWatch } from './confluent-kafka-consumer.ts'
+import { follow } from './followed-call.ts'
 import type { ConsumerOptions } from './kafka-consumer.ts'
 import { judgeTopics, Reachable, said, sick, worse } from './kafka-topics.ts'
 
-type Method = ((this: Client, ...args: unknown[]) => unknown) & { [SEEN]?: true }
+type Method = (this: Client, ...args: unknown[]) => unknown
 type Prototype = Partial<Record<'connect' | 'pause' | 'produce' | 'resume', Method>>
 interface State {
   readonly ref: WeakRef<Client>
@@ -47,7 +48,6 @@ class Turns {
   }
 }
 
-const SEEN = Symbol('afterspan.health')
 const OWN_FRAMES = /[\\/]node_modules[\\/]@confluentinc[\\/]kafka-javascript[\\/]/
 /** After a try that failed: then the app is taken to do without. */
 const GIVEN_UP_MS = 60_000
@@ -72,13 +72,13 @@ export function confluentKafkaHook(
   const known = new KnownClients<State>('clients of @confluentinc/kafka-javascript', isGone, onRejected)
   const now = (): number => clock.monotonicMs()
   const turns = new Turns()
-  const onConnect = (client: Client, boundary: Method): void => {
+  const onConnect = (client: Client, boundary: (...args: never[]) => unknown): void => {
     const old = states.get(client)
     if (old && !isGone(old)) return
     const state = newState(client, now, turns)
     states.set(client, state)
     if (!known.add(state)) return
-    const by = madeBy(boundary as (...args: never[]) => unknown, OWN_FRAMES)
+    const by = madeBy(boundary, OWN_FRAMES)
     add(found(state, options), by.kind === 'app' ? by.at : undefined)
   }
   const onPause = (client: Client, [partitions]: readonly unknown[], isPaused: boolean): void =>
@@ -94,34 +94,14 @@ export function confluentKafkaHook(
     versions: '>=1.0.0 <2',
     patch({ prototype }: { readonly prototype: Prototype }) {
       if (Object.hasOwn(prototype, 'connect'))
-        follow(prototype, 'connect', (client, _args, self) => onConnect(client, self))
+        follow<Client>(prototype, 'connect', (client, _args, self) => onConnect(client, self))
       if (Object.hasOwn(prototype, 'produce'))
-        follow(prototype, 'produce', (client, [topic]) => onProduce(client, topic))
+        follow<Client>(prototype, 'produce', (client, [topic]) => onProduce(client, topic))
       for (const name of ['pause', 'resume'] as const)
         if (Object.hasOwn(prototype, name))
-          follow(prototype, name, (client, args) => onPause(client, args, name === 'pause'))
+          follow<Client>(prototype, name, (client, args) => onPause(client, args, name === 'pause'))
     },
   }
-}
-
-function follow(
-  prototype: Prototype,
-  name: keyof Prototype,
-  tell: (client: Client, args: readonly unknown[], boundary: Method) => void,
-): void {
-  const original = prototype[name]
-  if (typeof original !== 'function' || original[SEEN]) return
-  const followed: Method = function (...args) {
-    const result = original.apply(this, args)
-    try {
-      tell(this, args, followed)
-    } catch {
-      // the app gets what it asked for, whatever becomes of the probe
-    }
-    return result
-  }
-  followed[SEEN] = true
-  prototype[name] = followed
 }
 
 function newState(client: Client, now: () => number, turns: Turns): State {

@@ -3,10 +3,11 @@ import { KnownClients } from '../known-clients.ts'
 import { madeBy } from '../made-at.ts'
 import type { FoundProbe } from '../registry.ts'
 import { namesReplica } from '../replica.ts'
+import { follow } from './followed-call.ts'
 import { checkClient, type Seen } from './mongodb-check.ts'
 import { isClosed, isDead, isUsedWell, poolsOf, roleOf, watchDead, type MongoClient } from './mongodb-client.ts'
 
-type Method = ((this: MongoClient, ...args: unknown[]) => unknown) & { [SEEN]?: true }
+type Method = (this: MongoClient, ...args: unknown[]) => unknown
 interface Prototype {
   connect?: Method
   db?: Method
@@ -24,7 +25,6 @@ interface State extends Seen {
   isGone: boolean
 }
 
-const SEEN = Symbol('afterspan.health')
 const OWN_FRAMES = /[\\/]node_modules[\\/]mongodb[\\/]/
 /** mongoose makes its clients while the app's call is still on the stack. */
 const MONGOOSE_FRAMES = /[\\/]node_modules[\\/](?:mongodb|mongoose)[\\/]/
@@ -49,33 +49,13 @@ export function mongodbHook(
     patch(exports: { readonly MongoClient?: { readonly prototype: Prototype } }) {
       const prototype = exports.MongoClient?.prototype
       if (typeof prototype?.connect !== 'function') throw new TypeError('mongodb exports no MongoClient that connects')
-      follow(prototype, 'checkForNonGenuineHosts', (client, _args, boundary) => finder.onMade(client, boundary))
-      follow(prototype, 'db', (client, [name], boundary) => finder.onDatabase(client, name, boundary))
-      follow(prototype, 'connect', (client, _args, boundary) => finder.onConnect(client, boundary))
+      follow<MongoClient>(prototype, 'checkForNonGenuineHosts', (client, _args, boundary) =>
+        finder.onMade(client, boundary),
+      )
+      follow<MongoClient>(prototype, 'db', (client, [name], boundary) => finder.onDatabase(client, name, boundary))
+      follow<MongoClient>(prototype, 'connect', (client, _args, boundary) => finder.onConnect(client, boundary))
     },
   }
-}
-
-/** Tells of each call, when it has returned: what it gives, be it a promise that rejects, is the app's alone. */
-function follow(
-  prototype: Prototype,
-  name: keyof Prototype,
-  tell: (client: MongoClient, args: readonly unknown[], boundary: Method) => void,
-): void {
-  const original = prototype[name]
-  if (typeof original !== 'function' || original[SEEN]) return
-  const followed: Method = function (...args) {
-    const result = original.apply(this, args)
-    try {
-      tell(this, args, followed)
-    } catch {
-      // the app goes on, whatever becomes of the probe
-    }
-    return result
-  }
-  followed[SEEN] = true
-  Object.defineProperty(followed, 'name', { value: name, configurable: true })
-  Object.defineProperty(prototype, name, { value: followed, writable: true, configurable: true })
 }
 
 class Finder {
@@ -92,19 +72,19 @@ class Finder {
     this.#known = new KnownClients('clients of mongodb', ({ ref, isGone }) => isGone || !ref.deref(), onRejected)
   }
 
-  onMade(client: MongoClient, boundary: Method): void {
+  onMade(client: MongoClient, boundary: (...args: never[]) => unknown): void {
     this.#place(client, boundary)
   }
 
   /** The first database of the app's own that it names is where it may read. */
-  onDatabase(client: MongoClient, name: unknown, boundary: Method): void {
+  onDatabase(client: MongoClient, name: unknown, boundary: (...args: never[]) => unknown): void {
     this.#place(client, boundary)
     if (typeof name !== 'string' || name === '' || this.#databases.has(client)) return
     // The other one is what the driver takes where none is named, and what is asked until then.
     if (!OF_THE_SERVER.has(name) && name !== client.options?.dbName) this.#databases.set(client, name)
   }
 
-  onConnect(client: MongoClient, boundary: Method): void {
+  onConnect(client: MongoClient, boundary: (...args: never[]) => unknown): void {
     const known = this.#states.get(client)
     if (known && !known.isGone) {
       known.wantedAt = this.#now()
@@ -115,7 +95,7 @@ class Finder {
   }
 
   /** The first that is known of it is the nearest to where it was made. */
-  #place(client: MongoClient, boundary: Method): void {
+  #place(client: MongoClient, boundary: (...args: never[]) => unknown): void {
     if (!this.#places.has(client)) this.#places.set(client, placeOf(boundary))
   }
 
@@ -203,9 +183,9 @@ function seesWell({ ref, askedAt, wasWritable }: State, now: number): boolean {
   return isUsedWell(poolsOf(topology), now - askedAt)
 }
 
-function placeOf(boundary: Method): string | undefined {
+function placeOf(boundary: (...args: never[]) => unknown): string | undefined {
   for (const own of [MONGOOSE_FRAMES, OWN_FRAMES]) {
-    const by = madeBy(boundary as (...args: never[]) => unknown, own)
+    const by = madeBy(boundary, own)
     if (by.kind === 'app') return by.at
   }
   return undefined
