@@ -30,6 +30,8 @@ interface Link {
   readonly server: Socket
   /** Bytes were lost on it: whatever is sent later would make no sense. */
   isDead: boolean
+  /** So with answers alone: what is asked arrives. */
+  isMute: boolean
 }
 
 export async function faultyProxy(to: { readonly host: string; readonly port: number }): Promise<FaultyProxy> {
@@ -42,7 +44,7 @@ export async function faultyProxy(to: { readonly host: string; readonly port: nu
       return
     }
     const server = connect(to)
-    const link: Link = { client, server, isDead: false }
+    const link: Link = { client, server, isDead: false, isMute: false }
     links.add(link)
     forward(link, client, server, () => fault, false)
     const answers = forward(link, server, client, () => fault, true)
@@ -54,7 +56,7 @@ export async function faultyProxy(to: { readonly host: string; readonly port: nu
     client.on('close', end)
     // A server that hangs up is heard of by nobody while the way is cut.
     server.on('close', () => {
-      if (!link.isDead) void answers().then(() => client.end())
+      if (!link.isDead && !link.isMute) void answers().then(() => client.end())
     })
   })
   const port = await listen(listener, 0)
@@ -89,8 +91,9 @@ function forward(link: Link, from: Socket, to: Socket, fault: () => Fault, isAns
   if (fault() === 'hold') from.pause()
   from.on('data', (chunk: Buffer) => {
     const now = fault()
-    if (now === 'swallow' || (now === 'mute' && isAnswer)) link.isDead = true
-    if (link.isDead) return
+    if (now === 'swallow') link.isDead = true
+    if (now === 'mute' && isAnswer) link.isMute = true
+    if (link.isDead || (link.isMute && isAnswer)) return
     if (typeof now !== 'object') last = last.then(() => write(to, chunk))
     else if ('delayMs' in now) {
       const dueAt = performance.now() + now.delayMs
