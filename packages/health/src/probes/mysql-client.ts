@@ -15,7 +15,7 @@ import {
   type Row,
 } from './mysql-judgement.ts'
 import { asked, type MysqlConnection } from './mysql-pool.ts'
-import { SingleConnections, untilSo, type Look } from './single-connections.ts'
+import { OpenQuestions, SingleConnections, untilSo, type Look } from './single-connections.ts'
 
 /** Of mysql2 2 and 3. */
 export interface BareConnection extends Pick<MysqlConnection, '_command' | '_commands' | '_handshakePacket' | 'query'> {
@@ -42,8 +42,7 @@ interface Member {
 interface Group extends MysqlServer {
   readonly members: Set<Member>
   readonly lines: SingleConnections<BareConnection>
-  /** What is on its way: it is not asked a second time. */
-  flight: Promise<Row> | undefined
+  readonly questions: OpenQuestions<BareConnection, Row>
 }
 
 const SEEN = Symbol('afterspan.health')
@@ -123,7 +122,7 @@ function newGroup({ config }: BareConnection, now: () => number): Group {
   return {
     members: new Set(),
     lines: new SingleConnections(look, now, QUIET_MS),
-    flight: undefined,
+    questions: new OpenQuestions(now),
     isPlain: false,
     wasWritable: false,
     hint: namesReplica(typeof config?.host === 'string' ? config.host : ''),
@@ -178,17 +177,18 @@ async function check(group: Group, signal: AbortSignal, anotherIsWritable: () =>
   // They have been replaced.
   for (const { error, member } of all) if (error !== undefined) group.members.delete(member)
   const isUnanswered = group.lines.isUnanswered(open)
-  const free = group.flight ? undefined : await group.lines.free(open, signal)
-  if (!free && signal.aborted) return sick('timeout', 'nothing could be asked within the deadline', observed)
-  if (!group.flight && !free)
+  const unasked = open.filter((each) => !group.questions.isOn(each))
+  const free = await group.lines.free(unasked, signal)
+  const answer = free ? group.questions.put(free, (connection) => ask(group, connection)) : group.questions.first(open)
+  if (!answer && signal.aborted) return sick('timeout', 'nothing could be asked within the deadline', observed)
+  if (!answer)
     return isUnanswered
       ? sick('timeout', 'statements of the app wait behind one that is not answered', observed)
       : { status: 'pass', observed: { ...observed, checked: { value: 'status' } } }
   try {
-    group.flight ??= ask(group, free!).finally(() => (group.flight = undefined))
-    const row = await untilAborted(group.flight, signal)
+    const row = await untilAborted(answer, signal)
     if (row === 'late') return sick('timeout', 'connected, but the server did not answer within the deadline', observed)
-    return judgeServer(row, group, { observed, anotherIsWritable })
+    return group.questions.warn(judgeServer(row, group, { observed, anotherIsWritable }), open)
   } catch (error) {
     return judgeRefusal(error, group, observed)
   }

@@ -8,7 +8,8 @@ import { doorOf, hostOf, identityOf, isSubscriber, type Kind, type NodeRedisClie
 import { FreshNodeClients } from './node-redis-control.ts'
 import { NodeRedisPool } from './node-redis-pool.ts'
 import { watchNodeRedis, type Made, type Watcher } from './node-redis-watch.ts'
-import { experiment, RedisControl } from './redis-control.ts'
+import { FreshControl } from './fresh-control.ts'
+import { experiment, isSilent } from './redis-control.ts'
 import { RedisMasters } from './redis-masters.ts'
 import { notConnected } from './redis-refusal.ts'
 import { judgeTrip, roundTrip, sick, type Observed, type RedisServer, type Trip } from './redis-round-trip.ts'
@@ -29,7 +30,7 @@ interface Group extends RedisServer {
   readonly masters: RedisMasters
   readonly pool: NodeRedisPool
   readonly defaultResp: number
-  readonly control: RedisControl
+  readonly control: FreshControl
   /** What is on its way: it is not asked a second time. */
   flight: Promise<Trip> | undefined
 }
@@ -72,7 +73,7 @@ export function nodeRedisHook(
     let group = groups.get(key)
     if (!group) {
       if (groups.size >= MOST_GROUPS) return onRejected(`there are clients of ${MOST_GROUPS} Redis servers already`)
-      const control = new RedisControl(() => clock.monotonicMs(), deadMs)
+      const control = new FreshControl(isSilent, () => clock.monotonicMs(), deadMs)
       const hint = options?.readonly === true || namesReplica(hostOf(options))
       group = newGroup({ kind, defaultResp, hint, control })
       groups.set(key, group)

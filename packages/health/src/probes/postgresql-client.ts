@@ -5,18 +5,23 @@ import { madeBy } from '../made-at.ts'
 import type { FoundProbe } from '../registry.ts'
 import { namesReplica } from '../replica.ts'
 import { untilAborted } from '../until-aborted.ts'
+import { FreshControl } from './fresh-control.ts'
+import { experiment, isOurs, isSilent, watchLost } from './postgresql-client-control.ts'
 import { judgeRefusal, judgeServer, sick, type Observed, type PostgresqlServer } from './postgresql-judgement.ts'
 import { QUESTION, type Row } from './postgresql-questions.ts'
-import { SingleConnections, untilSo, type Look } from './single-connections.ts'
+import { OpenQuestions, SingleConnections, untilSo, type Look } from './single-connections.ts'
 
 /** Of pg 8; what starts with an underscore only where it is there. */
 export interface BareClient {
   query(text: string): Promise<{ readonly rows: readonly Row[] }>
   readonly connectionParameters?: Readonly<Record<'database' | 'host' | 'port' | 'user', unknown>>
+  readonly password?: unknown
   readonly connection?: {
     on?(event: 'readyForQuery', listener: (told?: { readonly status?: unknown }) => void): unknown
-    readonly stream?: { readonly bytesRead?: number }
+    readonly stream?: { readonly bytesRead?: number; destroy?(): void }
   }
+  /** The backend's, as the server told it at the start of the connection. */
+  readonly processID?: number | null
   /** No statement is on its way. */
   readonly readyForQuery?: boolean
   readonly _queryQueue?: readonly unknown[]
@@ -40,9 +45,11 @@ interface Member {
 interface Group extends PostgresqlServer {
   readonly members: Set<Member>
   readonly lines: SingleConnections<Living>
+  readonly questions: OpenQuestions<BareClient, Row>
+  readonly control: FreshControl
+  /** The app has wanted something of them since they were last well. */
+  isWanted: boolean
   question: string
-  /** What is on its way: it is not asked a second time. */
-  flight: Promise<Row> | undefined
 }
 
 const MOST_CLIENTS = 100
@@ -57,17 +64,19 @@ export function postgresqlClientHook(
   add: (probe: FoundProbe, madeAt: string | undefined) => unknown,
   clock: { monotonicMs(): number },
   onRejected: (why: string) => void,
+  deadMs = 60_000,
 ): ModuleHook {
   const groups = new Map<string, Group>()
   const known = new KnownClients<Group>('databases of single clients of pg', isGone, onRejected)
   const found = (client: BareClient, boundary: (...args: never[]) => unknown): void => {
+    if (isOurs(client)) return
     const by = madeBy(boundary, OWN_FRAMES)
     if (by.kind === 'library' || (by.kind === 'app' && OF_A_POOL.test(by.at))) return
     for (const [key, old] of groups) if (isGone(old)) groups.delete(key)
     const key = identityOf(client)
     let group = groups.get(key)
     if (!group) {
-      group = newGroup(client, () => clock.monotonicMs())
+      group = newGroup(client, () => clock.monotonicMs(), deadMs)
       const own = group
       if (!known.add(own)) return
       groups.set(key, own)
@@ -104,16 +113,20 @@ function identityOf({ connectionParameters: given }: BareClient): string {
   return JSON.stringify([given?.host, given?.port, given?.database, given?.user])
 }
 
-function newGroup({ connectionParameters }: BareClient, now: () => number): Group {
+function newGroup({ connectionParameters }: BareClient, now: () => number, deadMs: number): Group {
   const host = connectionParameters?.host
-  return {
+  const group: Group = {
     members: new Set(),
     lines: new SingleConnections(look, now, 0),
+    questions: new OpenQuestions(now),
+    // What nobody wants need not come back: a client that was for the start alone.
+    control: new FreshControl((result) => isSilent(result) && group.isWanted, now, deadMs),
+    isWanted: false,
     question: QUESTION,
-    flight: undefined,
     wasWritable: false,
     hint: namesReplica(typeof host === 'string' ? host : ''),
   }
+  return group
 }
 
 function newMember(client: BareClient): Member {
@@ -149,7 +162,19 @@ function bareProbe(group: Group, anotherIsWritable: () => boolean): FoundProbe {
     component: 'postgresql',
     criticality: 'required',
     isGone: () => isGone(group),
-    check: (signal) => check(group, signal, anotherIsWritable),
+    async check(signal) {
+      const result = await check(group, signal, anotherIsWritable)
+      const all = living(group)
+      const [one] = all
+      if (!one) return result
+      group.isWanted = isSilent(result) && (group.isWanted || all.some(isWaitedFor))
+      return group.control.judge(result, () =>
+        experiment(
+          one.client,
+          all.filter(isOpen).map(({ client }) => client),
+        ),
+      )
+    },
   }
 }
 
@@ -163,21 +188,26 @@ async function check(group: Group, signal: AbortSignal, anotherIsWritable: () =>
     open: { value: open.length, unit: 'count' },
   }
   if (all.length === 0) return { status: 'pass', observed }
-  if (open.length === 0) return notOpen(all, observed)
+  if (open.length === 0) return notOpen(all, group, observed)
   // Those that are lost have been replaced.
   for (const each of all) if (!isOpen(each) && !isComing(each)) group.members.delete(each.member)
   const isUnanswered = group.lines.isUnanswered(open)
-  const idle = await group.lines.free(open, signal)
+  const clients = open.map(({ client }) => client)
+  const unasked = open.filter(({ client }) => !group.questions.isOn(client))
+  const idle = await group.lines.free(unasked, signal)
+  const answer = idle
+    ? group.questions.put(idle.client, (client) => ask(group, client))
+    : group.questions.first(clients)
   // Between the app's own statements nothing is asked: in a transaction ours would be one of its.
-  if (!group.flight && !idle)
+  if (!answer)
     return isUnanswered
       ? sick('timeout', 'statements of the app wait behind one that is not answered', observed)
       : { status: 'pass', observed: { ...observed, checked: { value: 'status' } } }
   try {
-    group.flight ??= ask(group, idle!.client).finally(() => (group.flight = undefined))
-    const row = await untilAborted(group.flight, signal)
+    const row = await untilAborted(answer, signal)
     if (row === 'late') return sick('timeout', 'connected, but the server did not answer within the deadline', observed)
-    return judgeServer(row, group, { observed, anotherIsWritable, isPlain: group.question !== QUESTION })
+    const isPlain = group.question !== QUESTION
+    return group.questions.warn(judgeServer(row, group, { observed, anotherIsWritable, isPlain }), clients)
   } catch (error) {
     return judgeRefusal(error, group, { observed, isFull: false })
   }
@@ -191,21 +221,30 @@ function isComing({ client }: Living): boolean {
   return !client._connected && !client._connectionError
 }
 
+function isWaitedFor(one: Living): boolean {
+  return isComing(one) || waitingIn(one.client) > 0
+}
+
 /** A client of pg does not connect a second time: who holds one that is lost has nothing. */
-function notOpen(all: readonly Living[], observed: Observed): ProbeResult {
+function notOpen(all: readonly Living[], group: Group, observed: Observed): ProbeResult {
+  for (const each of all) if (!isComing(each)) watchLost(each.client, () => (group.isWanted = true))
   return all.some(isComing)
     ? sick('not_connected', 'the client has not connected yet', observed)
     : sick('connection_lost', 'the connection has ended or was never made, and the app has no other', observed)
 }
 
 function look({ client, member }: Living): Look {
-  const waiting = (client._queryQueue ?? client.queryQueue)?.length ?? 0
+  const waiting = waitingIn(client)
   const isReady = client.readyForQuery === true
   return {
     isIdle: isReady && waiting === 0 && (client.getTransactionStatus?.() ?? member.transaction) === 'I',
     isWaitedFor: !isReady && waiting > 0,
     bytes: client.connection?.stream?.bytesRead ?? 0,
   }
+}
+
+function waitingIn(client: BareClient): number {
+  return (client._queryQueue ?? client.queryQueue)?.length ?? 0
 }
 
 function ask(group: Group, client: BareClient): Promise<Row> {

@@ -2,9 +2,7 @@
 import { within } from '../within.ts'
 import { CONTROL_MS, isWedged, type HeldClient } from './pool-control.ts'
 import type { PgClient, PgPool } from './postgresql-pool.ts'
-
-const QUESTION =
-  'select pg_backend_pid() as own, array(select pid from pg_stat_activity where state = $$active$$) as active'
+import { BACKENDS_QUESTION } from './postgresql-questions.ts'
 
 /** A connection of its own, made as the pool makes them, asked once, and ended whatever happens. Rejects where the server is not well. */
 export async function experiment(pool: PgPool): Promise<boolean> {
@@ -15,7 +13,7 @@ export async function experiment(pool: PgPool): Promise<boolean> {
   const answer = (async (): Promise<boolean> => {
     await client.connect()
     client.unref?.()
-    const { rows } = await client.query(QUESTION)
+    const { rows } = await client.query(BACKENDS_QUESTION)
     const { own, active } = rows[0] as { own: number; active: readonly number[] }
     const idle = new Set(pool._idle?.map((item) => item.client))
     const held = (pool._clients ?? []).filter((each) => !idle.has(each)).map(heldClient)

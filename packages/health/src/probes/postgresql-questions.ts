@@ -11,6 +11,9 @@ export const PLAIN_QUESTION = 'select 1 as answer'
 /** All connections of the server, and those that are there for such users as the app's. */
 export const SLOTS_QUESTION =
   "select (select sum(numbackends) from pg_stat_database)::int as used, current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int as usable"
+/** Of a connection beside those of the app: who it is, and which of them do something. */
+export const BACKENDS_QUESTION =
+  'select pg_backend_pid() as own, array(select pid from pg_stat_activity where state = $$active$$) as active'
 /** The statement is not known there: undefined function, undefined object, not supported, syntax. */
 export const NOT_UNDERSTOOD: ReadonlySet<unknown> = new Set(['42883', '42704', '0A000', '42601'])
 /** Where fewer than one in twenty are left, the next deployment may find none. */

@@ -49,7 +49,10 @@ export function postgresqlHooks(
   onRejected: (why: string) => void,
   settings: PostgresqlSettings,
 ): readonly ModuleHook[] {
-  return [postgresqlHook(add, clock, onRejected, settings), postgresqlClientHook(add, clock, onRejected)]
+  return [
+    postgresqlHook(add, clock, onRejected, settings),
+    postgresqlClientHook(add, clock, onRejected, settings.deadMs),
+  ]
 }
 
 /**

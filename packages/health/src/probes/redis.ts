@@ -4,7 +4,8 @@ import { madeBy } from '../made-at.ts'
 import type { FoundProbe } from '../registry.ts'
 import { namesReplica } from '../replica.ts'
 import { untilAborted } from '../until-aborted.ts'
-import { experiment, FreshClients, RedisControl } from './redis-control.ts'
+import { FreshControl } from './fresh-control.ts'
+import { experiment, FreshClients, isSilent } from './redis-control.ts'
 import { RedisMasters } from './redis-masters.ts'
 import { notConnected } from './redis-refusal.ts'
 import {
@@ -72,7 +73,7 @@ export function redisHook(
         onRejected(`there are clients of ${MOST_GROUPS} Redis servers already`)
         return undefined
       }
-      group = newGroup(client, new RedisControl(() => clock.monotonicMs(), deadMs))
+      group = newGroup(client, new FreshControl(isSilent, () => clock.monotonicMs(), deadMs))
       groups.set(key, group)
       const own = group
       add(
@@ -141,7 +142,7 @@ interface Group extends RedisServer {
   readonly tag: string
   readonly masters: RedisMasters
   readonly members: Set<Member>
-  readonly control: RedisControl
+  readonly control: FreshControl
   /** What is on its way: it is not asked a second time. */
   flight: Promise<Trip> | undefined
 }
@@ -158,7 +159,7 @@ function newMember(client: RedisClient, group: Group): Member {
   return { ref: new WeakRef(client), group, closedByApp: false, hasBlocked: false, lastError: undefined }
 }
 
-function newGroup({ options }: RedisClient, control: RedisControl): Group {
+function newGroup({ options }: RedisClient, control: FreshControl): Group {
   return {
     tag: randomBytes(6).toString('hex'),
     masters: new RedisMasters(),

@@ -1,5 +1,6 @@
 // What single connections of a database have in common: each is asked between the statements of its app, and an app whose statements wait
 // behind one that is not answered is told of, though nothing could be asked.
+import type { ProbeResult } from '@afterspan/core/internal'
 
 /** How one connection looks now. */
 export interface Look {
@@ -65,6 +66,50 @@ export class SingleConnections<Connection> {
     if (open.length === 0 || !looks.every(({ isWaitedFor }) => isWaitedFor)) this.#silent = undefined
     else if (this.#silent?.bytes !== bytes) this.#silent = { bytes, since: this.#now() }
     return this.#silent !== undefined && this.#now() - this.#silent.since >= UNANSWERED_MS
+  }
+}
+
+interface Flight<Row> {
+  readonly answer: Promise<Row>
+  readonly since: number
+}
+
+/** What was asked of each of them and has no answer yet: no connection is asked a second time meanwhile, and another one is. */
+export class OpenQuestions<Connection extends object, Row> {
+  readonly #now: () => number
+  readonly #flights = new WeakMap<Connection, Flight<Row>>()
+
+  constructor(now: () => number) {
+    this.#now = now
+  }
+
+  put(connection: Connection, ask: (connection: Connection) => Promise<Row>): Promise<Row> {
+    const answer = ask(connection).finally(() => this.#flights.delete(connection))
+    this.#flights.set(connection, { answer, since: this.#now() })
+    return answer
+  }
+
+  isOn(connection: Connection): boolean {
+    return this.#flights.has(connection)
+  }
+
+  /** The first answer of those that are on their way. */
+  first(open: readonly Connection[]): Promise<Row> | undefined {
+    const flights = this.#of(open)
+    return flights.length === 0 ? undefined : Promise.race(flights.map(({ answer }) => answer))
+  }
+
+  /** One connection answers, and another one does not: what the app sends there waits for ever. */
+  warn(result: ProbeResult, open: readonly Connection[]): ProbeResult {
+    const oldest = Math.min(...this.#of(open).map(({ since }) => since))
+    const unansweredMs = this.#now() - oldest
+    if (result.status !== 'pass' || !(unansweredMs >= UNANSWERED_MS)) return result
+    const reason = `one connection of the app has not answered for ${Math.round(unansweredMs)} ms, another one does`
+    return { ...result, status: 'warn', code: 'connection_lost', cause: 'self_recoverable', reason }
+  }
+
+  #of(open: readonly Connection[]): Flight<Row>[] {
+    return open.map((each) => this.#flights.get(each)).filter((flight) => flight !== undefined)
   }
 }
 

@@ -1,6 +1,7 @@
 import type { ProbeResult } from '@afterspan/core/internal'
 import { beforeEach, expect, test } from 'vitest'
-import { experiment, RedisControl } from '../../src/probes/redis-control.ts'
+import { FreshControl } from '../../src/probes/fresh-control.ts'
+import { experiment, isSilent } from '../../src/probes/redis-control.ts'
 import { settled } from '../fake-time.ts'
 
 const ENDED: ProbeResult = {
@@ -13,13 +14,13 @@ const ENDED: ProbeResult = {
 let now: number
 let made: number
 let isBetter: () => boolean
-let control: RedisControl
+let control: FreshControl
 
 beforeEach(() => {
   now = 0
   made = 0
   isBetter = () => true
-  control = new RedisControl(() => now, 60_000)
+  control = new FreshControl(isSilent, () => now, 60_000)
 })
 
 async function round(result = ENDED): Promise<string | undefined> {
