@@ -55,8 +55,11 @@ function answer(req, res) {
   }
   if (req.url.startsWith('/says/')) {
     // As a framework that nobody knows does it.
-    console.error('failed:', new TypeError('no such thing'))
-    res.statusCode = Number(req.url.slice('/says/'.length))
+    const [, , status, how] = req.url.split('/')
+    const error = new TypeError('no such thing')
+    console.error('failed:', how === 'text' ? `12:00:00 [ERROR] ${error.stack}` : error)
+    if (how === 'then') console.error(Object.assign(new Error('Unexpected Server Error'), { stack: undefined }))
+    res.statusCode = Number(status)
   }
   if (req.url === '/half') return res.write('the first half') // and never more
   res.end()

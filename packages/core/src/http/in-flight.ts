@@ -1,4 +1,5 @@
 import type { TraceRef } from '../contracts/task.ts'
+import type { LoggedError } from './logged-errors.ts'
 import { activeRequest, type RequestRecord } from './request-record.ts'
 
 /** A request that this process has not answered yet, as the guard sees it. */
@@ -14,7 +15,7 @@ export interface OpenRequest {
   /** What the app threw while it served this request. The first one counts. */
   hasThrown(error: unknown): void
   /** It put this on the console. The last one counts, where the answer is a 5xx and nobody tells of what was thrown. */
-  hasLogged(error: Error): void
+  hasLogged(error: LoggedError): void
   /** Ends the SERVER span because the process leaves before it answered. */
   endForExit(): void
 }

@@ -1,15 +1,52 @@
 import { subscribe } from 'node:diagnostics_channel'
-import { types } from 'node:util'
+import { stripVTControlCharacters, types } from 'node:util'
 import { activeInFlight } from './in-flight.ts'
+
+/** What can be told of an error that was put on the console, as itself or as the text of its stack. */
+export interface LoggedError {
+  readonly name: string
+  readonly message: string
+  readonly stack?: string | undefined
+}
 
 /** Remembers what a request has put on the console. Node tells of it: `console` stays as it is. */
 export function watchLoggedErrors(): void {
   subscribe('console.error', (args) => {
     try {
-      const error = (args as readonly unknown[]).find(types.isNativeError)
+      const error = loggedIn(args as readonly unknown[])
       if (error) activeInFlight()?.hasLogged(error)
     } catch {
       // the line goes out all the same
     }
   })
 }
+
+function loggedIn(args: readonly unknown[]): LoggedError | undefined {
+  const error = args.find(types.isNativeError)
+  if (error) return error
+  for (const text of args) {
+    const read = typeof text === 'string' ? errorInText(text) : undefined
+    if (read) return read
+  }
+  return undefined
+}
+
+const FRAME = '\n    at '
+const NAME = /(?:^|[\s:])([A-Z][\w$]*(?:Error|Exception)|Error)(?: \[[A-Z_\d]+\])?(?:: |$)/m
+
+/** Of a text with a stack in it, as `console.error(error.stack)` prints it: SvelteKit and Astro do. Pure. */
+export function errorInText(text: string): LoggedError | undefined {
+  const at = text.indexOf(FRAME)
+  if (at < 0) return undefined
+  const head = stripVTControlCharacters(text.slice(0, at).slice(-LONGEST_HEAD))
+  const found = NAME.exec(head)
+  if (!found) return undefined
+  const [whole, name] = found as unknown as [string, string]
+  const message = head.slice(found.index + whole.length)
+  const rest = stripVTControlCharacters(text.slice(at, at + LONGEST_STACK))
+  const stack = head.slice(found.index).trimStart() + rest
+  // Without a class: what an error is called is looked for there first.
+  return Object.assign(Object.create(null) as object, { name, message, stack })
+}
+const LONGEST_HEAD = 4_096
+const LONGEST_STACK = 16_384

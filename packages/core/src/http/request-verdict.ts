@@ -1,6 +1,7 @@
 import { SpanStatusCode } from '@opentelemetry/api'
 import type { RequestOutcome } from '../contracts/task.ts'
 import { describeException } from '../sdk/request-span.ts'
+import type { LoggedError } from './logged-errors.ts'
 import type { Open } from './open-request.ts'
 
 const ABORTED_BY: Readonly<Record<Exclude<RequestOutcome, 'sent'>, string>> = {
@@ -37,7 +38,7 @@ export function giveVerdict(open: Open, outcome: RequestOutcome, status: number 
 }
 
 /** Frameworks that are not known, or were bundled into the app, put on the console what they turn into a 5xx. */
-function loggedError({ span, logged }: Open, outcome: RequestOutcome, status = 0): Error | undefined {
+function loggedError({ span, logged }: Open, outcome: RequestOutcome, status = 0): LoggedError | undefined {
   if (logged === undefined || outcome !== 'sent' || status < 500) return undefined
   span.setAttribute('afterspan.exception.source', 'console')
   return logged
