@@ -25,6 +25,8 @@ interface Given {
   readonly onRejected: (why: string) => void
   /** The app's own statement was refused by its server. */
   readonly onRefused: (component: string, code: string) => void
+  /** A client has met with what may be its server's: its check is to look at once. */
+  readonly onTrouble: (component: string) => void
   readonly settings: Pick<
     HealthSettings,
     | 'consumerStuckMs'
@@ -95,7 +97,9 @@ export const CLIENT_PROBES: readonly ClientProbe[] = [
     module: 'mongodb',
     versions: '>=6.0.0 <8',
     file: 'mongodb',
-    hooks: ({ mongodbHook }: typeof MongoDb, { add, clock, onRejected }) => [mongodbHook(add, clock, onRejected)],
+    hooks: ({ mongodbHook }: typeof MongoDb, { add, clock, onRejected, onTrouble }) => [
+      mongodbHook(add, clock, onRejected, () => onTrouble('mongodb')),
+    ],
   },
   {
     name: 'mysql2 (health)',

@@ -54,9 +54,14 @@ export function bootHealth(core: Core, { bundleDir }: { readonly bundleDir: stri
   const link = core.sideService({ name: 'health', entry: join(bundleDir, 'side-health.js'), data }, () => {
     link.post(registry.snapshot())
   })
-  const traffic = watchTraffic(core, (component) => {
-    registry.suspect(component)
-  })
+  const onTrouble = (component: string): void => {
+    try {
+      registry.suspect(component)
+    } catch (error) {
+      onError(error) // it is the app's span that ends here, or the event of a driver
+    }
+  }
+  const traffic = new Traffic(core.clock.now, onTrouble)
   const registry = new Registry({
     clock: core.clock,
     timer,
@@ -98,20 +103,10 @@ export function bootHealth(core: Core, { bundleDir }: { readonly bundleDir: stri
   })
 
   const onRefused = (component: string, code: string): void => traffic.refused(component, code)
-  for (const hook of clientHooks(bundleDir, { add, clock: core.clock, onRejected, onRefused, settings }))
+  for (const hook of clientHooks(bundleDir, { add, clock: core.clock, onRejected, onRefused, onTrouble, settings }))
     core.addModuleHook(hook)
   takeOver(add)
   timer.after(OWN_PROBES_AFTER_MS, addOwnProbes)
-}
-
-function watchTraffic(core: Core, suspect: (component: string) => void): Traffic {
-  return new Traffic(core.clock.now, (component) => {
-    try {
-      suspect(component)
-    } catch (error) {
-      onError(error) // it is the app's span that ends here
-    }
-  })
 }
 
 type Add = (probe: HealthProbe | FoundProbe, madeAt: string | undefined) => () => void

@@ -6,6 +6,7 @@ const given = {
   clock: { monotonicMs: () => 0 },
   onRejected: () => {},
   onRefused: () => {},
+  onTrouble: () => {},
   settings: {
     consumerStuckMs: 60_000,
     deadPoolMs: 60_000,

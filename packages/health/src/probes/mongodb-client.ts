@@ -17,6 +17,7 @@ export interface MongoClient {
   readonly readPreference?: { readonly mode?: string }
   readonly autoEncrypter?: unknown
   readonly s?: { readonly hasBeenClosed?: boolean }
+  on?(event: string, listener: (told?: { readonly newDescription?: unknown }) => void): unknown
 }
 export interface MongoTopology {
   readonly description: MongoDescription
@@ -101,6 +102,28 @@ export function isUsedWell(pools: readonly MongoPool[], withinMs: number): boole
     // In whole milliseconds.
     return idleMs !== undefined && idleMs + 1 < withinMs
   })
+}
+
+/** A monitor has had no answer, a pool has thrown its connections away, somebody got none. */
+const TROUBLE = ['serverHeartbeatFailed', 'connectionPoolCleared', 'connectionCheckOutFailed']
+/** What a server, or the whole set, is now. */
+const CHANGED = ['serverDescriptionChanged', 'topologyDescriptionChanged']
+const heard = new WeakSet<MongoClient>()
+
+/** By the driver's own events, which come without anybody asking, and seldom. */
+export function hearTrouble(client: MongoClient, onTrouble: () => void): void {
+  if (heard.has(client)) return
+  heard.add(client)
+  for (const event of TROUBLE) client.on?.(event, onTrouble)
+  for (const event of CHANGED)
+    client.on?.(event, (told) => {
+      if (isWorse(told?.newDescription)) onTrouble()
+    })
+}
+
+function isWorse(now: unknown): boolean {
+  const { servers, type } = (now ?? {}) as Partial<MongoDescription>
+  return servers ? roleOf(now as MongoDescription) !== 'writable' : type === 'Unknown'
 }
 
 /** Calls `onUse` for what the app still asks of a topology that is closed for good. */

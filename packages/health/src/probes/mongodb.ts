@@ -5,7 +5,16 @@ import type { FoundProbe } from '../registry.ts'
 import { namesReplica } from '../replica.ts'
 import { follow } from './followed-call.ts'
 import { checkClient, type Seen } from './mongodb-check.ts'
-import { isClosed, isDead, isUsedWell, poolsOf, roleOf, watchDead, type MongoClient } from './mongodb-client.ts'
+import {
+  hearTrouble,
+  isClosed,
+  isDead,
+  isUsedWell,
+  poolsOf,
+  roleOf,
+  watchDead,
+  type MongoClient,
+} from './mongodb-client.ts'
 
 type Method = (this: MongoClient, ...args: unknown[]) => unknown
 interface Prototype {
@@ -40,8 +49,9 @@ export function mongodbHook(
   add: Add,
   clock: Pick<Clock, 'monotonicMs'>,
   onRejected: (why: string) => void,
+  onTrouble: () => void = () => {},
 ): ModuleHook {
-  const finder = new Finder(add, () => clock.monotonicMs(), onRejected)
+  const finder = new Finder({ add, now: () => clock.monotonicMs(), onRejected, onTrouble })
   return {
     name: 'mongodb (health)',
     module: 'mongodb',
@@ -58,17 +68,27 @@ export function mongodbHook(
   }
 }
 
+interface Given {
+  readonly add: Add
+  readonly now: () => number
+  readonly onRejected: (why: string) => void
+  /** The driver has met with something that may be the server's. */
+  readonly onTrouble: () => void
+}
+
 class Finder {
   readonly #add: Add
   readonly #now: () => number
+  readonly #onTrouble: () => void
   readonly #known: KnownClients<State>
   readonly #states = new WeakMap<MongoClient, State>()
   readonly #places = new WeakMap<MongoClient, string | undefined>()
   readonly #databases = new WeakMap<MongoClient, string>()
 
-  constructor(add: Add, now: () => number, onRejected: (why: string) => void) {
+  constructor({ add, now, onRejected, onTrouble }: Given) {
     this.#add = add
     this.#now = now
+    this.#onTrouble = onTrouble
     this.#known = new KnownClients('clients of mongodb', ({ ref, isGone }) => isGone || !ref.deref(), onRejected)
   }
 
@@ -119,6 +139,7 @@ class Finder {
     this.#states.set(client, state)
     if (!this.#known.add(state)) return
     this.#replace(state)
+    hearTrouble(client, this.#onTrouble)
     this.#add(this.#probe(state), this.#places.get(client))
   }
 

@@ -50,6 +50,9 @@ const DRIVERS = ['mongodb', 'mongodb-oldest'].map((name) => {
     },
     { monotonicMs: () => performance.now() },
     () => {},
+    () => {
+      health?.registry.suspect('mongodb')
+    },
   )
   hook.patch(driver, { version, format: 'commonjs' })
   hook.patch(driver, { version, format: 'commonjs' })
@@ -141,6 +144,19 @@ describe.each(DRIVERS)('a client of mongodb $version', ({ MongoClient, BSON, ver
     expect(await until('fail', 'ECONNREFUSED')).toMatchObject({ cause: 'dependency' })
     await server.start()
     await until('pass')
+  })
+
+  test.runIf(tells).for<[string, (it: MongoDbStandIn) => unknown, string]>([
+    ['that is gone', (it) => it.stop(), 'ECONNREFUSED'],
+    ['that is no primary any more', (it) => (it.role = 'secondary'), 'no_primary'],
+  ])('hears from its driver of a server %s, long before the next round', async ([, break_, code]) => {
+    health = liveHealth({ intervalMs: 600_000, timeoutMs: 400 })
+    await begin('primary')
+    await client('/shop?replicaSet=rs0').connect()
+    await until('pass')
+    await break_(server)
+    await until('fail', code)
+    if (code === 'ECONNREFUSED') await server.start()
   })
 
   test.runIf(tells)('whose set has no primary fails; one that reads from others only warns', async () => {
