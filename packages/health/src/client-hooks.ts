@@ -97,8 +97,8 @@ export const CLIENT_PROBES: readonly ClientProbe[] = [
     module: 'mongodb',
     versions: '>=6.0.0 <8',
     file: 'mongodb',
-    hooks: ({ mongodbHook }: typeof MongoDb, { add, clock, onRejected, onTrouble }) => [
-      mongodbHook(add, clock, onRejected, () => onTrouble('mongodb')),
+    hooks: ({ mongodbHook }: typeof MongoDb, { add, clock, onRejected, onTrouble, settings }) => [
+      mongodbHook(add, clock, onRejected, { deadMs: settings.deadPoolMs, onTrouble: () => onTrouble('mongodb') }),
     ],
   },
   {

@@ -85,6 +85,15 @@ function fly(asking: Asking): Promise<number> {
   return answer
 }
 
+/** What the last check asked, of another client. */
+export async function askAnother(client: MongoClient, { database, refusedIn }: Seen): Promise<unknown> {
+  const name = database()
+  const { readPreference } = client
+  return name === undefined || name === refusedIn
+    ? client.db('admin').command(PING, { readPreference })
+    : client.db(name).command(READ, { readPreference })
+}
+
 /** The milliseconds that it took. */
 async function ask({ client, seen, signal }: Asking): Promise<number> {
   const database = seen.database()

@@ -16,7 +16,7 @@ export interface MongoClient {
   }
   readonly readPreference?: { readonly mode?: string }
   readonly autoEncrypter?: unknown
-  readonly s?: { readonly hasBeenClosed?: boolean }
+  readonly s?: { readonly hasBeenClosed?: boolean; readonly url?: string }
   on?(event: string, listener: (told?: { readonly newDescription?: unknown }) => void): unknown
 }
 export interface MongoTopology {

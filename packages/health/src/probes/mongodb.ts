@@ -4,7 +4,8 @@ import { madeBy } from '../made-at.ts'
 import type { FoundProbe } from '../registry.ts'
 import { namesReplica } from '../replica.ts'
 import { follow } from './followed-call.ts'
-import { checkClient, type Seen } from './mongodb-check.ts'
+import { FreshControl } from './fresh-control.ts'
+import { askAnother, checkClient, type Seen } from './mongodb-check.ts'
 import {
   hearTrouble,
   isClosed,
@@ -15,6 +16,7 @@ import {
   watchDead,
   type MongoClient,
 } from './mongodb-client.ts'
+import { experiment, isOurs, isSilent } from './mongodb-control.ts'
 
 type Method = (this: MongoClient, ...args: unknown[]) => unknown
 interface Prototype {
@@ -26,6 +28,7 @@ interface Prototype {
 type Add = (probe: FoundProbe, madeAt: string | undefined) => unknown
 
 interface State extends Seen {
+  readonly control: FreshControl
   readonly ref: WeakRef<MongoClient>
   readonly hosts: string
   /** When the app last tried to connect, or asked something of a client that is dead. */
@@ -49,9 +52,9 @@ export function mongodbHook(
   add: Add,
   clock: Pick<Clock, 'monotonicMs'>,
   onRejected: (why: string) => void,
-  onTrouble: () => void = () => {},
+  { deadMs = 60_000, onTrouble = () => {} }: Partial<Pick<Given, 'deadMs' | 'onTrouble'>> = {},
 ): ModuleHook {
-  const finder = new Finder({ add, now: () => clock.monotonicMs(), onRejected, onTrouble })
+  const finder = new Finder({ add, now: () => clock.monotonicMs(), onRejected, deadMs, onTrouble })
   return {
     name: 'mongodb (health)',
     module: 'mongodb',
@@ -72,6 +75,8 @@ interface Given {
   readonly add: Add
   readonly now: () => number
   readonly onRejected: (why: string) => void
+  /** How long a client must have given nothing until it is found out whether a restart would help. */
+  readonly deadMs: number
   /** The driver has met with something that may be the server's. */
   readonly onTrouble: () => void
 }
@@ -79,14 +84,16 @@ interface Given {
 class Finder {
   readonly #add: Add
   readonly #now: () => number
+  readonly #deadMs: number
   readonly #onTrouble: () => void
   readonly #known: KnownClients<State>
   readonly #states = new WeakMap<MongoClient, State>()
   readonly #places = new WeakMap<MongoClient, string | undefined>()
   readonly #databases = new WeakMap<MongoClient, string>()
 
-  constructor({ add, now, onRejected, onTrouble }: Given) {
+  constructor({ add, now, onRejected, deadMs, onTrouble }: Given) {
     this.#add = add
+    this.#deadMs = deadMs
     this.#now = now
     this.#onTrouble = onTrouble
     this.#known = new KnownClients('clients of mongodb', ({ ref, isGone }) => isGone || !ref.deref(), onRejected)
@@ -105,6 +112,7 @@ class Finder {
   }
 
   onConnect(client: MongoClient, boundary: (...args: never[]) => unknown): void {
+    if (isOurs(client)) return
     const known = this.#states.get(client)
     if (known && !known.isGone) {
       known.wantedAt = this.#now()
@@ -123,6 +131,11 @@ class Finder {
     const { hosts = [], srvHost } = client.options ?? {}
     const names = (srvHost === undefined ? hosts : [srvHost]).map(String)
     const state: State = {
+      control: new FreshControl(
+        (result) => isSilent(result) && !servesApp(state, this.#deadMs),
+        this.#now,
+        this.#deadMs,
+      ),
       ref: new WeakRef(client),
       hosts: names.join(),
       hint: names.length > 0 && names.every(namesReplica),
@@ -170,7 +183,7 @@ class Finder {
           anotherIsWritable: this.#another(state),
         })
         state.askedAt = this.#now()
-        return result
+        return state.control.judge(result, () => experiment(client, (fresh) => askAnother(fresh, state)))
       },
     }
   }
@@ -202,6 +215,12 @@ function seesWell({ ref, askedAt, wasWritable }: State, now: number): boolean {
   const topology = ref.deref()?.topology
   if (!topology || !wasWritable || roleOf(topology.description) !== 'writable') return false
   return isUsedWell(poolsOf(topology), now - askedAt)
+}
+
+/** Its connections have come back to the pool in the last `withinMs`, whatever became of the question. */
+function servesApp({ ref }: State, withinMs: number): boolean {
+  const topology = ref.deref()?.topology
+  return topology !== undefined && isUsedWell(poolsOf(topology), withinMs)
 }
 
 function placeOf(boundary: (...args: never[]) => unknown): string | undefined {

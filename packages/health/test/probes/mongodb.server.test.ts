@@ -31,6 +31,7 @@ interface Driver {
 }
 
 const fromTests = createRequire(join(repositoryRoot(), 'test/package.json'))
+const DEAD_MS = 1000
 const QUICK = { intervalMs: 150, timeoutMs: 250 }
 /** A monitor asks as often as the driver lets it. */
 const OPTIONS = { heartbeatFrequencyMS: 500 }
@@ -50,8 +51,11 @@ const DRIVERS = ['mongodb', 'mongodb-oldest'].map((name) => {
     },
     { monotonicMs: () => performance.now() },
     () => {},
-    () => {
-      health?.registry.suspect('mongodb')
+    {
+      deadMs: DEAD_MS,
+      onTrouble: () => {
+        health?.registry.suspect('mongodb')
+      },
     },
   )
   hook.patch(driver, { version, format: 'commonjs' })
@@ -155,7 +159,7 @@ describe.each(DRIVERS)('a client of mongodb $version', ({ MongoClient, BSON, ver
     await client('/shop?replicaSet=rs0').connect()
     await until('pass')
     await break_(server)
-    await until('fail', code)
+    expect(await until('fail', code)).toMatchObject({ cause: 'dependency' })
     if (code === 'ECONNREFUSED') await server.start()
   })
 
@@ -257,6 +261,39 @@ describe.each(DRIVERS)('a client of mongodb $version', ({ MongoClient, BSON, ver
     expect(probes).toHaveLength(2)
     await it.connect()
     expect(probes).toHaveLength(3)
+  })
+
+  test('that could not connect, and that the app goes on asking, is one that only a restart brings back', async () => {
+    await begin()
+    await server.stop()
+    const it = client('/shop', { serverSelectionTimeoutMS: 300 })
+    await expect(it.db().collection('orders').findOne({})).rejects.toThrow('ECONNREFUSED')
+    await until('fail', 'ECONNREFUSED')
+    for (let i = 0; i < 12; i++) expect(await health.nextRound('mongodb')).toMatchObject({ cause: 'dependency' })
+    await server.start()
+    expect(await health.until('mongodb', (check) => check?.cause === 'self_wedged')).toMatchObject({
+      status: 'fail',
+      code: 'ECONNREFUSED',
+      reason: expect.stringMatching(/^a new client has been answered for \d+ ms/),
+    })
+    expect(server.asked).toContain('shop.find')
+    await pollUntil(async () => server.connections() === 0, { what: 'nothing to be left of the new clients' })
+    await it.connect()
+    await until('pass')
+  })
+
+  test('whose server swallows everything is none that a restart would bring back', async () => {
+    await begin()
+    await client().connect()
+    await until('pass')
+    server.freeze()
+    await until('fail', 'timeout')
+    const frozenAt = performance.now()
+    while (performance.now() - frozenAt < 3 * DEAD_MS) {
+      const check = await health.nextRound('mongodb')
+      expect(check).toMatchObject({ status: 'fail' })
+      expect(check?.cause).not.toBe('self_wedged')
+    }
   })
 
   test('that the app closes goes, and comes back with its next connect()', async () => {
