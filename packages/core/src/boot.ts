@@ -29,6 +29,7 @@ import { watchOutgoing } from './http/outgoing.ts'
 import { EffectiveCounter } from './http/effective.ts'
 import { grpcHook } from './http/grpc-client.ts'
 import { watchFrameworks } from './http/frameworks.ts'
+import { nextRoutes } from './http/routes/next.ts'
 import { watchServers } from './http/server.ts'
 import { apiHook, setGlobals } from './instrument/api-check.ts'
 import { createModuleHooks, type ModuleHooks } from './instrument/hooks.ts'
@@ -225,6 +226,7 @@ function start(parts: Parts, kept: Kept): void {
   const openSpans = createOpenSpans()
   const leftovers = watchLeftovers(now, config.overdueMs)
   addSpanObserver(openSpans)
+  addSpanObserver(nextRoutes)
   addSpanObserver(leftovers)
   addSpanObserver(watchMessages(now, SCOPE.name))
   const wake = (): void => {

@@ -59,13 +59,20 @@ export class Open implements OpenRequest {
   /** The template, as far as it is known; for good once the response has ended with this status. */
   routeAt(status: number | undefined): string | undefined {
     const { route } = this
-    if (route === undefined) return expressRoute(this.request, status)
+    const { toldRoute } = this.record
+    if (toldRoute !== undefined) return toldRoute
+    if (route === undefined) return expressRoute(this.request, status) ?? this.#routeOfSpan()
     if (typeof route === 'string') return route
     try {
       return route(status)
     } catch {
       return undefined
     }
+  }
+  /** What the app, or a framework, has put there by the API. */
+  #routeOfSpan(): string | undefined {
+    const route = this.span.attributes['http.route']
+    return typeof route === 'string' ? route : undefined
   }
   endForCrash(role: 'culprit' | 'bystander' | 'unattributed', error: unknown, culprit: TraceRef | undefined): void {
     this.span.setAttribute('afterspan.crash.role', role)

@@ -10,6 +10,8 @@ export interface RequestRecord {
   readonly method: string
   readonly startedAt: number
   route?: string
+  /** What a framework has told by spans of its own. Outer routers, which may be there, know less. */
+  toldRoute?: string
   status?: number
   /** It failed, though its status does not say so. */
   hasFailed?: true

@@ -60,6 +60,7 @@ export class OwnTracer implements Tracer {
   #start(name: string, { kind, attributes, options }: Asked, around: Context): Span {
     const { sampler, limits, onStart, onEnd } = this.#settings
     const above = trace.getSpan(around)
+    if (kind === SpanKind.SERVER && isServed(above)) kind = SpanKind.INTERNAL
     const given = above?.spanContext()
     // Those of our own are valid.
     const parent = given && (above instanceof RequestSpan || isSpanContextValid(given)) ? given : undefined
@@ -96,6 +97,11 @@ export class OwnTracer implements Tracer {
   startActiveSpan<F extends (span: Span) => unknown>(name: string, ...rest: unknown[]): ReturnType<F> {
     return startActive(this, name, rest) as ReturnType<F>
   }
+}
+
+/** A request that this process serves already: Next.js tells each of its own a second time. There is one SERVER span of a request. */
+function isServed(above: Span | undefined): boolean {
+  return above instanceof RequestSpan && above.kind === SpanKind.SERVER
 }
 
 /** `startActiveSpan` of any tracer: the function stands last, before it options and a context, if at all. */

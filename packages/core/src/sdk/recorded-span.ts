@@ -8,6 +8,7 @@ import {
   type SpanStatus,
   type TimeInput,
 } from '@opentelemetry/api'
+import { hideOwnFrames } from '../instrument/hidden-frames.ts'
 import { RequestSpan, type SpanInit } from './request-span.ts'
 import type { SpanScope } from './span-data.ts'
 
@@ -32,6 +33,7 @@ export class RecordedSpan extends RequestSpan {
   /** In the words of the official SDK, which instrumentations and their users know; in those of our own where the exception cannot be read. */
   override recordException(exception: Exception, time?: TimeInput): void {
     let attributes: Attributes
+    hideOwnFrames(exception)
     try {
       attributes = wordsOf(exception)
     } catch {

@@ -1,0 +1,17 @@
+// Next.js is bundled, and its apps with it: there is nothing to hook. It makes spans of its own by the API, and the first of a request
+// that knows the page tells it; the response may have ended before Next.js puts it on the SERVER span as http.route.
+import type { SpanObserver } from '../../sdk/span-observers.ts'
+import { activeRequest } from '../request-record.ts'
+
+/** Pages that are shown in place of one. */
+const INSTEAD = /^\/(?:_|404$|500$)/
+
+export const nextRoutes: SpanObserver = {
+  onStart({ attributes }, parent) {
+    const page = attributes['next.route']
+    if (typeof page !== 'string' || INSTEAD.test(page)) return
+    const request = activeRequest(parent)
+    if (request && !request.ended) request.toldRoute ??= page
+  },
+  onEnd() {},
+}

@@ -1,0 +1,32 @@
+// A framework that makes spans by the API, as Next.js does: each request is told a second time, and its page by the spans below.
+const http = require('node:http')
+const { SpanKind, trace } = require('@opentelemetry/api')
+
+const tracer = trace.getTracer('framework')
+const told = (page) => tracer.startSpan('find page', { attributes: { 'next.route': page } }).end()
+
+const server = http.createServer((req, res) => {
+  const outer = trace.getActiveSpan()
+  tracer.startActiveSpan(req.method, { kind: SpanKind.SERVER }, (span) => {
+    if (req.url === '/put/7') outer.setAttribute('http.route', '/put/:id')
+    if (req.url === '/nowhere') {
+      told('/_not-found')
+      res.statusCode = 404
+    }
+    if (req.url === '/pages/7') {
+      told('/pages/[id]')
+      told('/_error')
+      try {
+        throw new TypeError('no such thing')
+      } catch (error) {
+        span.recordException(error)
+        console.error(error)
+      }
+      res.statusCode = 500
+    }
+    // Too late: the response has ended.
+    res.on('close', () => setImmediate(() => span.setAttribute('http.route', '/late').end()))
+    res.end()
+  })
+})
+server.listen(0, '127.0.0.1', () => console.log(`listening ${server.address().port}`))
