@@ -19,9 +19,13 @@ const ACTS = [
   'mysql2',
   'debounce',
   'debounceFile',
+  'debounceModule',
   'throttle',
   'concatMap',
   'concatMapLazy',
+  'debounceTime',
+  'throttleTime',
+  'auditTime',
 ]
 /** Whose it is cannot be said: it is nobody's, and not the first one's. */
 const NOBODYS = ['fastqRejects', 'resource']

@@ -12,6 +12,7 @@ module.exports = ({
   mysql2,
   lodash,
   debounceFile,
+  debounceModule,
   rxjs,
 }) => {
   const failing = (act) => () => {
@@ -45,12 +46,19 @@ module.exports = ({
   const late = {
     debounce: lodash.debounce(call, 50),
     file: debounceFile(call, 50),
+    module: debounceModule(call, 50),
     throttle: lodash.throttle(call, 50),
   }
   const subject = new rxjs.Subject()
   subject.pipe(rxjs.concatMap(call)).subscribe()
   const lazy = new rxjs.Subject()
   lazy.pipe(rxjs.concatMap((work) => rxjs.defer(work))).subscribe()
+  const timed = {}
+  for (const name of ['debounceTime', 'throttleTime', 'auditTime']) {
+    timed[name] = new rxjs.Subject()
+    const last = rxjs[name](50, undefined, { leading: false, trailing: true })
+    timed[name].pipe(last).subscribe(call)
+  }
   const memoized = async.memoize((key, callback) => held.memoize.promise.then(() => setTimeout(() => callback(), 1)))
   let batch
   const loader = new DataLoader(
@@ -126,9 +134,13 @@ module.exports = ({
     // What the first one's timer runs is the second one's; on a slow machine the first one's has run out before.
     debounce: (_work, isFirst, fail) => late.debounce(isFirst ? () => {} : () => setTimeout(() => fail(), 1)),
     debounceFile: (_work, isFirst, fail) => late.file(isFirst ? () => {} : () => setTimeout(() => fail(), 1)),
+    debounceModule: (_work, isFirst, fail) => late.module(isFirst ? () => {} : () => setTimeout(() => fail(), 1)),
     throttle: (_work, isFirst, fail) => late.throttle(isFirst ? () => {} : () => setTimeout(() => fail(), 1)),
     concatMap: (work) => subject.next(work),
     concatMapLazy: (work) => lazy.next(work),
+    debounceTime: (_work, isFirst, fail) => timed.debounceTime.next(isFirst ? () => {} : fail),
+    throttleTime: (_work, isFirst, fail) => timed.throttleTime.next(isFirst ? () => {} : fail),
+    auditTime: (_work, isFirst, fail) => timed.auditTime.next(isFirst ? () => {} : fail),
     // As Node advises; but the first one's timer is what its error is thrown through.
     resource: (work, isFirst, fail) => {
       if (isFirst) held.resource.promise.then(() => setTimeout(() => pool.splice(0).forEach((call) => call()), 1))

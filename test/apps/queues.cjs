@@ -8,5 +8,7 @@ require('./queues-app.cjs')({
   mysql2: require('mysql2'),
   lodash: require('lodash'),
   debounceFile: require('lodash/debounce'),
+  // It imports that of debounce(), which a `require` of its own would not show.
+  debounceModule: require('lodash-es/throttle.js').default,
   rxjs: require('rxjs'),
 })

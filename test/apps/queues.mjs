@@ -6,8 +6,9 @@ import DataLoader from 'dataloader'
 import fastq from 'fastq'
 import lodash from 'lodash'
 import debounceFile from 'lodash/debounce.js'
+import debounceModule from 'lodash-es/debounce.js'
 import mysql2 from 'mysql2'
 import * as rxjs from 'rxjs'
 import run from './queues-app.cjs'
 
-run({ fastq, async, asyncQueue, Bottleneck, AsyncLock, DataLoader, mysql2, lodash, debounceFile, rxjs })
+run({ fastq, async, asyncQueue, Bottleneck, AsyncLock, DataLoader, mysql2, lodash, debounceFile, debounceModule, rxjs })

@@ -90,6 +90,16 @@ export const SHARED_QUEUES: readonly SharedQueue[] = [
       file: 'lodash',
       patch: ({ patch }: typeof Lodash, exports: any) => patch(exports, name),
     },
+    {
+      name: `lodash-es (${name})`,
+      module: 'lodash-es',
+      files: [`${name}.js`],
+      hasModules: true as const,
+      imports: [`lodash-es/${name}.js`],
+      versions: '>=4.0.0 <5',
+      file: 'lodash',
+      patch: ({ patch }: typeof Lodash, exports: any) => patch(exports, name),
+    },
   ]),
   {
     name: 'mysql2 (command)',
@@ -123,6 +133,14 @@ export const SHARED_QUEUES: readonly SharedQueue[] = [
     file: 'rxjs',
     patch: ({ patch }: typeof RxJs, exports) => patch(exports),
   },
+  ...['audit', 'debounce', 'debounceTime', 'throttle'].map((name) => ({
+    name: `rxjs (${name})`,
+    module: 'rxjs',
+    files: [`dist/cjs/internal/operators/${name}.js`],
+    versions: '>=7.0.0 <8',
+    file: 'rxjs',
+    patch: ({ patchLast }: typeof RxJs, exports: any) => patchLast(exports, name),
+  })),
   ...[
     { name: 'piscina', versions: '>=4.0.0 <6' },
     { name: 'tinypool', versions: '>=1.0.0 <3' },

@@ -1,6 +1,8 @@
 // concatMap(), mergeMap() with a limit and their like: a value that waits is taken up by whatever ends before it. It keeps the context in
-// which it came.
+// which it came. So does the last value, which debounceTime(), throttleTime() and auditTime() give on when a timer of an earlier one runs
+// out.
 import { context, type Context } from '@opentelemetry/api'
+import { copyNature } from '../instrument/replace-method.ts'
 import { callIn } from './kept-context.ts'
 
 type Project = (value: unknown, index: number) => unknown
@@ -10,6 +12,9 @@ interface Subscriber {
 interface Observable {
   subscribe(subscriber: Subscriber): unknown
 }
+type Operate = (this: Subscriber, source: Observable) => unknown
+type Operator = (source: Observable) => { operator?: Operate }
+type MakeOperator = (...args: unknown[]) => Operator
 type Merge = (
   source: Observable,
   subscriber: unknown,
@@ -31,20 +36,63 @@ export function patch(exports: { mergeInternals?: Merge }): undefined {
       return original(source, subscriber, project, concurrent, onBeforeNext, expand, ...more)
     const waiting: Context[] = []
     const kept: Project = (value, index) => inOwn(waiting.shift(), project, value, index)
-    return original(noting(source, waiting), subscriber, kept, concurrent, onBeforeNext, expand, ...more)
+    return original(
+      noting(source, (own) => waiting.push(own)),
+      subscriber,
+      kept,
+      concurrent,
+      onBeforeNext,
+      expand,
+      ...more,
+    )
   }
   ours.add(replacement)
   exports.mergeInternals = replacement
 }
 
-/** The source, whose values each leave the context in which they come, in their order. */
-function noting(source: Observable, waiting: Context[]): Observable {
+/** `exports`: of the file of an operator that gives on the last of several values. */
+export function patchLast(exports: Record<string, MakeOperator | undefined>, name: string): undefined {
+  const original = exports[name]
+  if (typeof original !== 'function' || ours.has(original)) return
+  const replacement: MakeOperator = (...args) => {
+    const operator = original(...args)
+    return (source) => {
+      const piped = operator(source)
+      const { operator: operate } = piped
+      if (typeof operate === 'function')
+        piped.operator = function (from) {
+          let last: Context | undefined
+          givingOn(this, () => last)
+          return operate.call(
+            this,
+            noting(from, (own) => (last = own)),
+          )
+        }
+      return piped
+    }
+  }
+  ours.add(replacement)
+  exports[name] = copyNature(original, replacement)
+}
+
+/** What the subscriber gets is given in the context in which the last value came. */
+function givingOn(subscriber: Subscriber, lastOf: () => Context | undefined): void {
+  const next = subscriber._next
+  if (typeof next !== 'function') return
+  subscriber._next = function (value) {
+    const last = lastOf()
+    return last === undefined ? next.call(this, value) : callIn(last, next as never, this, [value])
+  }
+}
+
+/** The source, of whose values it hears in which context each comes, in their order. */
+function noting(source: Observable, comesIn: (own: Context) => void): Observable {
   return {
     subscribe(subscriber) {
       const next = subscriber._next
       if (typeof next === 'function')
         subscriber._next = function (value) {
-          waiting.push(context.active())
+          comesIn(context.active())
           return next.call(this, value)
         }
       return source.subscribe(subscriber)
