@@ -31,6 +31,7 @@ interface Given {
     HealthSettings,
     | 'consumerStuckMs'
     | 'deadPoolMs'
+    | 'passive'
     | 'postgresqlStatement'
     | 'queueOldestMs'
     | 'queueStatus'
@@ -50,6 +51,9 @@ export interface ClientProbe extends Omit<ModuleHook, 'patch'> {
   /** The file's exports make one hook, or one for each of several modules that it follows together. */
   hooks(exports: any, given: Given): readonly SeekingHook[]
 }
+
+/** The files of JetStream's clients, in both packages. */
+const JETSTREAM = ['consumer.js', 'jsbaseclient_api.js', 'jsclient.js']
 
 export const CLIENT_PROBES: readonly ClientProbe[] = [
   ...[
@@ -215,18 +219,20 @@ export const CLIENT_PROBES: readonly ClientProbe[] = [
     ],
   },
   ...[
-    {
-      module: 'nats',
-      files: ['lib/nats-base-client/nats.js', 'lib/jetstream/jsbaseclient_api.js'],
-      versions: '>=2.29.0 <3',
-    },
-    { module: '@nats-io/nats-core', files: ['lib/nats.js'], versions: '>=3.0.0 <4' },
-    { module: '@nats-io/jetstream', files: ['lib/jsbaseclient_api.js'], versions: '>=3.0.0 <4' },
+    { module: 'nats', files: ['lib/nats-base-client/nats.js', ...JETSTREAM.map((file) => `lib/jetstream/${file}`)] },
+    { module: '@nats-io/nats-core', files: ['lib/nats.js'] },
+    { module: '@nats-io/jetstream', files: JETSTREAM.map((file) => `lib/${file}`) },
   ].map((said) => ({
     ...said,
+    versions: said.module === 'nats' ? '>=2.29.0 <3' : '>=3.0.0 <4',
     name: `${said.module} (health)`,
     file: 'nats',
-    hooks: ({ natsHooks }: typeof Nats, { add, onRejected }: Given) => natsHooks(add, onRejected),
+    hooks: ({ natsHooks }: typeof Nats, { add, clock, onRejected, settings }: Given) =>
+      natsHooks(add, clock, onRejected, {
+        stuckMs: settings.consumerStuckMs,
+        stuckStatus: settings.queueStatus,
+        isPassive: settings.passive,
+      }),
   })),
 ]
 

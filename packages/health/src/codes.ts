@@ -57,7 +57,10 @@ const CODES: ReadonlySet<string> = new Set([
   'no_primary',
   // NATS
   'jetstream_unavailable',
+  'server_leaving',
+  'storage_full',
   'storage_near_limit',
+  'stream_gone',
   // RabbitMQ
   'blocked',
   'channel_closed',

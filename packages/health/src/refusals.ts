@@ -20,9 +20,14 @@ const OF_THE_SERVER: ReadonlySet<string> = new Set([
   'XX002',
   'disk_full',
   'too_many_connections',
+  'confirms_overdue',
+  'jetstream_unavailable',
+  'storage_full',
 ])
 /** The login may not do what the app does: not seldom that of a migration that is not through. */
 const OF_THE_LOGIN: ReadonlySet<string> = new Set(['42501', 'no_permission'])
+/** The name may be of that one call, maybe of what its caller said. */
+const OF_THE_NAME: ReadonlySet<string> = new Set(['stream_gone'])
 /** One statement may have been too big for what there is; several are not. */
 const SEVERAL = 2
 
@@ -44,10 +49,14 @@ export class Refusals {
 
   /** A call has failed. `statement`: by which it is known when it goes well; undefined where nobody hears of that. */
   failed(code: string, statement: string | undefined, at: number): void {
-    if (!OF_THE_SERVER.has(code) && !OF_THE_LOGIN.has(code)) return
+    if (!OF_THE_SERVER.has(code) && !OF_THE_LOGIN.has(code) && !OF_THE_NAME.has(code)) return
     const known = this.#known.get(code)
     if (known && at - known.at < LATELY_MS) Object.assign(known, { statement, count: known.count + 1, at })
     else if (known || this.#known.size < MOST_CODES) this.#known.set(code, { code, statement, count: 1, at })
+  }
+
+  forget(): void {
+    this.#known.clear()
   }
 
   wentWell(statement: string | undefined): void {
@@ -74,6 +83,7 @@ function isHard({ code, count }: Refusal): boolean {
 /** What a probe found that was answered, and what the app was told meanwhile. `isAlone`: it is this client's server that has told it. */
 export function withRefusal(result: ProbeResult, refusal: Refusal | undefined, isAlone: boolean): ProbeResult {
   if (result.status !== 'pass' || !refusal) return result
+  if (OF_THE_NAME.has(refusal.code) && refusal.count < SEVERAL) return result
   return {
     status: isAlone && isHard(refusal) ? 'fail' : 'warn',
     code: refusal.code,

@@ -10,6 +10,7 @@ const given = {
   settings: {
     consumerStuckMs: 60_000,
     deadPoolMs: 60_000,
+    passive: true,
     postgresqlStatement: '',
     queueStatus: 'warn' as const,
     queueWaiting: 0,

@@ -1,75 +1,46 @@
-import type { ModuleHook, ProbeResult } from '@afterspan/core/internal'
-import { networkCode } from '../codes.ts'
+import { replaceMethod, type Clock, type ModuleHook } from '@afterspan/core/internal'
 import { KnownClients } from '../known-clients.ts'
 import { madeBy } from '../made-at.ts'
+import { Refusals } from '../refusals.ts'
 import type { FoundProbe } from '../registry.ts'
-import { scrub } from '../scrub.ts'
-import { untilAborted } from '../until-aborted.ts'
+import { follow } from './followed-call.ts'
+import { check, type NatsOptions } from './nats-check.ts'
+import type { NatsConnection, State } from './nats-client.ts'
+import { Consumption, type Messages } from './nats-consumption.ts'
+import { publishRefusal } from './nats-refusal.ts'
 
-/** Of nats 2 and @nats-io/nats-core 3. */
-export interface NatsConnection {
-  closed(): Promise<unknown>
-  flush(): Promise<void>
-  isClosed(): boolean
-  isDraining(): boolean
-  request(subject: string, data: undefined, options: { timeout: number }): Promise<{ readonly data: Uint8Array }>
-  readonly protocol?: { readonly connected?: boolean }
-}
 interface ConnectionClass {
   connect?: ((...args: unknown[]) => Promise<NatsConnection>) & { [SEEN]?: true }
 }
 interface ApiClient {
   readonly nc: object
 }
-interface ApiPrototype {
-  _request?: ((this: ApiClient, subject: string, ...rest: unknown[]) => Promise<unknown>) & { [SEEN]?: true }
-}
 interface Exports {
   readonly NatsConnectionImpl?: ConnectionClass
   /** Of the newer packages and of nats 2. */
-  readonly BaseApiClientImpl?: { readonly prototype: ApiPrototype }
-  readonly BaseApiClient?: { readonly prototype: ApiPrototype }
+  readonly BaseApiClientImpl?: { readonly prototype: object }
+  readonly BaseApiClient?: { readonly prototype: object }
+  readonly JetStreamClientImpl?: { readonly prototype: object }
+  readonly PullConsumerMessagesImpl?: { readonly prototype: object }
 }
 type Add = (probe: FoundProbe, madeAt: string | undefined) => unknown
 type Boundary = (...args: never[]) => unknown
-type Observed = NonNullable<ProbeResult['observed']>
 
 const SEEN = Symbol('afterspan.health')
 const OWN_FRAMES = /[\\/]node_modules[\\/](?:nats|@nats-io[\\/][a-z-]+)[\\/]/
-const REQUEST_MS = 5000
-const NEAR_LIMIT = 0.95
 /** Questions that change nothing, and their kind. */
 const QUESTION = /^\$JS(?:\.[^.]+)?\.API\.(INFO|STREAM\.INFO\.[^.]+|CONSUMER\.INFO\.[^.]+\.[^.]+)$/
-
-interface State {
-  ref: WeakRef<NatsConnection> | undefined
-  phase: 'connecting' | 'open' | 'ended' | 'gone'
-  /** It has connected, or could not. */
-  readonly made: Promise<void>
-  /** With which the client gave up; it never connects again by itself. */
-  error: unknown
-  /** What the app itself has asked JetStream: it is allowed to, and it uses it. Of its account, and the last of a stream or consumer. */
-  account: string | undefined
-  question: string | undefined
-  /** What is on its way: it is not asked a second time. */
-  flight: Promise<Answer> | undefined
-}
-interface Answer {
-  readonly roundTripMs: number
-  readonly jetstream?: JetStreamAnswer
-}
-/** Of the account, a stream or a consumer. */
-interface JetStreamAnswer {
-  readonly error?: { readonly code?: number; readonly description?: string }
-  readonly storage?: number
-  readonly limits?: { readonly max_storage?: number }
-  readonly num_pending?: number
-  readonly num_ack_pending?: number
-  readonly num_redelivered?: number
-}
+const MOST_CONSUMPTIONS = 20
+/** Of each package, the files in which its classes are. */
+const FILES = ['consumer.js', 'jsbaseclient_api.js', 'jsclient.js']
 
 /** Finds the connections of both packages as they are made, by the one function in which all of their ways to connect end. */
-export function natsHooks(add: Add, onRejected: (why: string) => void): readonly ModuleHook[] {
+export function natsHooks(
+  add: Add,
+  clock: Pick<Clock, 'monotonicMs'>,
+  onRejected: (why: string) => void,
+  options: NatsOptions,
+): readonly ModuleHook[] {
   const states = new WeakMap<object, State>()
   const known = new KnownClients<State>('connections to NATS', isGone, onRejected)
   const onConnect = (connecting: Promise<NatsConnection>, boundary: Boundary): Promise<NatsConnection> => {
@@ -79,7 +50,7 @@ export function natsHooks(add: Add, onRejected: (why: string) => void): readonly
     const state = newState(made)
     if (!known.add(state)) return connecting
     const by = madeBy(boundary, OWN_FRAMES)
-    add(natsProbe(state), by.kind === 'app' ? by.at : undefined)
+    add(natsProbe(state, options, clock), by.kind === 'app' ? by.at : undefined)
     // No second branch of it: the app's rejection must stay one that nobody has handled.
     return connecting.then(
       (connection) => {
@@ -100,10 +71,22 @@ export function natsHooks(add: Add, onRejected: (why: string) => void): readonly
   }
   const onAnswered = ({ nc }: ApiClient, subject: string): void => {
     const state = states.get(nc)
+    for (const each of state?.consumptions ?? []) if (each.isForgottenBy(subject)) state!.consumptions.delete(each)
     const kind = QUESTION.exec(subject)?.[1]
     if (!state || kind === undefined) return
     if (kind === 'INFO') state.account = subject
     else state.question = subject
+  }
+  const onConsume = (messages: Messages): void => {
+    const state = states.get(messages.consumer.api.nc)
+    if (state && (messages.refilling ?? messages.isConsume)) consumes(state, messages, () => clock.monotonicMs())
+  }
+  const onPublished = ({ nc }: ApiClient, subject: string, error: unknown): void => {
+    const [destination] = subject.split('.', 1)
+    const refusals = options.isPassive ? states.get(nc)?.refusals : undefined
+    const code = error && refusals ? publishRefusal(error) : undefined
+    if (code !== undefined) refusals!.failed(code, destination, clock.monotonicMs())
+    else if (!error && refusals && !refusals.isEmpty) refusals.wentWell(destination)
   }
   const hook = (module: string, files: readonly string[], versions: string): ModuleHook => ({
     name: `${module} (health)`,
@@ -113,14 +96,35 @@ export function natsHooks(add: Add, onRejected: (why: string) => void): readonly
     patch(exports: Exports) {
       if (exports.NatsConnectionImpl) watchConnections(exports.NatsConnectionImpl, onConnect)
       const Api = exports.BaseApiClientImpl ?? exports.BaseApiClient
-      if (Api) watchQuestions(Api.prototype, onAnswered)
+      if (Api) afterEach(Api.prototype, '_request', (client, subject, error) => error || onAnswered(client, subject))
+      if (exports.JetStreamClientImpl) afterEach(exports.JetStreamClientImpl.prototype, 'publish', onPublished)
+      if (exports.PullConsumerMessagesImpl) follow(exports.PullConsumerMessagesImpl.prototype, 'start', onConsume)
     },
   })
   return [
-    hook('nats', ['lib/nats-base-client/nats.js', 'lib/jetstream/jsbaseclient_api.js'], '>=2.29.0 <3'),
+    hook('nats', ['lib/nats-base-client/nats.js', ...FILES.map((file) => `lib/jetstream/${file}`)], '>=2.29.0 <3'),
     hook('@nats-io/nats-core', ['lib/nats.js'], '>=3.0.0 <4'),
-    hook('@nats-io/jetstream', ['lib/jsbaseclient_api.js'], '>=3.0.0 <4'),
+    hook(
+      '@nats-io/jetstream',
+      FILES.map((file) => `lib/${file}`),
+      '>=3.0.0 <4',
+    ),
   ]
+}
+
+/** The next loop over the messages of a consumer stands in the place of one that has ended by an error. */
+function consumes(state: State, messages: Messages, now: () => number): void {
+  const consumption = new Consumption(messages, now)
+  for (const old of state.consumptions)
+    if (old.isBroken && old.question === consumption.question) state.consumptions.delete(old)
+  if (state.consumptions.size >= MOST_CONSUMPTIONS) return
+  state.consumptions.add(consumption)
+  const end = (error: unknown): void => {
+    // With its connection every loop ends.
+    if (error && state.phase === 'open' && consumption.isNamed) consumption.isBroken = true
+    else state.consumptions.delete(consumption)
+  }
+  messages.closed().then(end, end)
 }
 
 function newState(made: Promise<void>): State {
@@ -131,6 +135,8 @@ function newState(made: Promise<void>): State {
     error: undefined,
     account: undefined,
     question: undefined,
+    consumptions: new Set(),
+    refusals: new Refusals(),
     flight: undefined,
   }
 }
@@ -155,17 +161,37 @@ function watchConnections(
   Class.connect = connect
 }
 
-function watchQuestions(prototype: ApiPrototype, onAnswered: (client: ApiClient, subject: string) => void): void {
-  const original = prototype._request
-  if (typeof original !== 'function' || original[SEEN]) return
-  const request: NonNullable<ApiPrototype['_request']> = function (subject, ...rest) {
-    return original.call(this, subject, ...rest).then((answer) => {
-      onAnswered(this, subject)
-      return answer
-    })
+/** Tells how each call has ended, before the app hears of it. */
+function afterEach(
+  prototype: object,
+  name: string,
+  tell: (client: ApiClient, subject: string, error: unknown) => unknown,
+): void {
+  const safely = (client: ApiClient, subject: unknown, error?: unknown): void => {
+    try {
+      if (typeof subject === 'string') tell(client, subject, error)
+    } catch {
+      // the app goes on, whatever becomes of the probe
+    }
   }
-  request[SEEN] = true
-  prototype._request = request
+  replaceMethod(
+    prototype,
+    name,
+    (original) =>
+      // No second branch of it: the app's rejection must stay one that nobody has handled.
+      function (this: ApiClient, subject: unknown, ...rest: unknown[]): unknown {
+        return (original.call(this, subject, ...rest) as Promise<unknown>).then(
+          (answer) => {
+            safely(this, subject)
+            return answer
+          },
+          (error: unknown) => {
+            safely(this, subject, error ?? true)
+            throw error
+          },
+        )
+      },
+  )
 }
 
 /** closed() tells an error only where it was not the app that closed it. */
@@ -181,102 +207,12 @@ function isGone({ ref, phase }: State): boolean {
   return phase === 'gone' || (ref !== undefined && ref.deref() === undefined)
 }
 
-function natsProbe(state: State): FoundProbe {
+function natsProbe(state: State, options: NatsOptions, clock: Pick<Clock, 'monotonicMs'>): FoundProbe {
   return {
     name: 'nats',
     component: 'nats',
     criticality: 'required',
     isGone: () => isGone(state),
-    check: (signal) => check(state, signal),
+    check: (signal) => check(state, signal, options, clock.monotonicMs()),
   }
-}
-
-async function check(state: State, signal: AbortSignal): Promise<ProbeResult> {
-  // One that is about to be is waited for.
-  if (state.phase === 'connecting' && (await untilAborted(state.made, signal)) === 'late')
-    return sick('not_connected', 'the client has not connected yet')
-  if (state.phase === 'ended') return sick(...ended(state.error))
-  const connection = state.ref?.deref()
-  if (!connection || connection.isClosed()) return { status: 'pass' }
-  // It ends, by the app's wish, and takes no more questions.
-  if (connection.isDraining()) return { status: 'pass', observed: { checked: { value: 'status' } } }
-  if (connection.protocol?.connected === false)
-    return sick('not_connected', 'the client is not connected, and tries again')
-  try {
-    state.flight ??= ask(connection, state).finally(() => (state.flight = undefined))
-    const answer = await untilAborted(state.flight, signal)
-    return answer === 'late' ? sick('timeout', 'the server did not answer within the deadline') : judge(answer, state)
-  } catch (error) {
-    return sick(refusalCode(error), scrub(messageOf(error)))
-  }
-}
-
-/** PING and PONG, and what the app itself asks of JetStream. */
-async function ask(connection: NatsConnection, { account, question = account }: State): Promise<Answer> {
-  const startedAt = performance.now()
-  await connection.flush()
-  const roundTripMs = Math.round((performance.now() - startedAt) * 10) / 10
-  if (question === undefined) return { roundTripMs }
-  try {
-    const { data } = await connection.request(question, undefined, { timeout: REQUEST_MS })
-    return { roundTripMs, jetstream: JSON.parse(Buffer.from(data).toString()) as JetStreamAnswer }
-  } catch (error) {
-    // Nobody is there who would answer.
-    if (isNoResponders(error)) return { roundTripMs, jetstream: { error: { code: 503, description: 'no responders' } } }
-    throw error
-  }
-}
-
-function judge({ roundTripMs, jetstream }: Answer, state: State): ProbeResult {
-  const observed: Record<string, Observed[string]> = { roundTrip: { value: roundTripMs, unit: 'ms' } }
-  if (!jetstream) return { status: 'pass', observed }
-  const { error, limits, num_ack_pending, num_pending, num_redelivered, storage } = jetstream
-  if (error) {
-    // The stream or consumer is no longer there: maybe as it should be, and no sign of the server's health.
-    if (error.code === 404) state.question = undefined
-    else return sick('jetstream_unavailable', scrub(error.description ?? 'JetStream refuses'), observed)
-  }
-  const counts = { ackPending: num_ack_pending, pending: num_pending, redelivered: num_redelivered }
-  for (const [name, value] of Object.entries(counts))
-    if (typeof value === 'number') observed[name] = { value, unit: 'count' }
-  const most = limits?.max_storage ?? 0
-  if (most <= 0 || storage === undefined) return { status: 'pass', observed }
-  observed['storage'] = { value: storage, unit: 'By' }
-  observed['maxStorage'] = { value: most, unit: 'By' }
-  if (storage < most * NEAR_LIMIT) return { status: 'pass', observed }
-  const reason = 'the account has nearly used up its storage: streams will refuse messages'
-  return { status: 'warn', code: 'storage_near_limit', cause: 'dependency', reason, observed }
-}
-
-/** A client that has given up stays so: whoever made it has to make another one. */
-function ended(error: unknown): [code: string, reason: string] {
-  const isRefused = /authorization|authentication/i.test(`${nameOf(error)} ${messageOf(error)}`)
-  const code = isRefused ? 'auth_failed' : 'client_ended'
-  return [code, `the client has given up: ${scrub(messageOf(error))}`]
-}
-
-function refusalCode(error: unknown): string {
-  const network = networkCode(error)
-  if (network) return network
-  const words = `${nameOf(error)} ${messageOf(error)}`
-  if (/timeout/i.test(words)) return 'timeout'
-  if (/permission/i.test(words)) return 'no_permission'
-  return /clos|disconnect|cancel/i.test(words) ? 'connection_lost' : 'error'
-}
-
-function isNoResponders(error: unknown): boolean {
-  const { code, isNoResponders: ask } = (error ?? {}) as { code?: unknown; isNoResponders?: () => boolean }
-  return code === '503' || (typeof ask === 'function' && ask.call(error))
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
-}
-
-function nameOf(error: unknown): string {
-  return error instanceof Error ? error.name : ''
-}
-
-function sick(code: string, reason: string, observed?: Observed): ProbeResult {
-  return { status: 'fail', code, cause: 'dependency', reason, ...(observed ? { observed } : {}) }
 }

@@ -1,6 +1,8 @@
 import type { ProbeResult } from '@afterspan/core/internal'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { natsHooks, type NatsConnection } from '../../src/probes/nats.ts'
+import type { NatsConnection } from '../../src/probes/nats-client.ts'
+import type { Messages } from '../../src/probes/nats-consumption.ts'
+import { natsHooks } from '../../src/probes/nats.ts'
 import type { FoundProbe } from '../../src/registry.ts'
 import { settled } from '../fake-time.ts'
 import { probeConformance } from '../probe-conformance.ts'
@@ -40,12 +42,40 @@ class FakeConnection implements NatsConnection {
   }
 }
 
+/** What consume() gives; `start` is called as it is made. */
+class FakeMessages implements Messages {
+  readonly end = Promise.withResolvers<unknown>()
+  readonly consumer: Messages['consumer']
+  isConsume = true
+  noIterator = false
+  pending = 0
+  processed = 0
+  constructor(nc: FakeConnection, name = 'worker', isOrdered = false) {
+    this.consumer = { api: { nc, prefix: '$JS.API' }, name, stream: 'orders', ordered: isOrdered }
+    this.start()
+  }
+  start(): void {}
+  closed(): Promise<unknown> {
+    return this.end.promise
+  }
+  getPending(): number {
+    return this.pending
+  }
+  getProcessed(): number {
+    return this.processed
+  }
+}
+
 let found: { readonly probe: FoundProbe; readonly madeAt: string | undefined }[]
 let rejected: string[]
+let now: number
+let Loop: typeof FakeMessages
+let Client: new (nc: FakeConnection) => { publish(subject: string, answer: Promise<unknown>): Promise<unknown> }
 let Connection: { connect(connecting: Promise<FakeConnection>): Promise<FakeConnection> }
 let Api: new (nc: FakeConnection) => { _request(subject: string): Promise<unknown> }
 
 beforeEach(() => {
+  now = 0
   found = []
   rejected = []
   Connection = { connect: (connecting) => connecting }
@@ -58,12 +88,34 @@ beforeEach(() => {
       return subject
     }
   }
+  Client = class {
+    readonly nc: FakeConnection
+    constructor(nc: FakeConnection) {
+      this.nc = nc
+    }
+    publish(_subject: string, answer: Promise<unknown>): Promise<unknown> {
+      return answer
+    }
+  }
+  Loop = class extends FakeMessages {
+    override start(): void {}
+  }
   const hooks = natsHooks(
     (probe, madeAt) => found.push({ probe, madeAt }),
+    { monotonicMs: () => now },
     (why) => rejected.push(why),
+    { stuckMs: 60_000, stuckStatus: 'warn', isPassive: true },
   )
   for (const hook of [...hooks, ...hooks])
-    hook.patch({ NatsConnectionImpl: Connection, BaseApiClientImpl: Api }, { version: '3.4.0', format: 'commonjs' })
+    hook.patch(
+      {
+        NatsConnectionImpl: Connection,
+        BaseApiClientImpl: Api,
+        JetStreamClientImpl: Client,
+        PullConsumerMessagesImpl: Loop,
+      },
+      { version: '3.4.0', format: 'commonjs' },
+    )
 })
 
 const kept: FakeConnection[] = []
@@ -188,6 +240,155 @@ describe('JetStream', () => {
     connection.onRequest = async () => ({ storage: 96, limits: { max_storage: 100 } })
     expect(await check()).toMatchObject({ status: 'warn', code: 'storage_near_limit' })
     expect(connection.asked.at(-1)).toBe('$JS.API.INFO')
+  })
+})
+
+describe('a loop over messages', () => {
+  const INFO = '$JS.API.CONSUMER.INFO.orders.worker'
+  const NOT_FOUND = { error: { code: 404, description: 'consumer not found' } }
+  const messages: FakeMessages[] = [] // the probe itself does not keep them
+  function consume(...args: ConstructorParameters<typeof FakeMessages>): FakeMessages {
+    const made = new Loop(...args)
+    messages.push(made)
+    return made
+  }
+
+  test('whose consumer somebody has deleted is gone, until it is there again', async () => {
+    const connection = await connected()
+    consume(connection)
+    connection.onRequest = async () => NOT_FOUND
+    expect(await check()).toMatchObject({ status: 'fail', code: 'consumer_gone' })
+    expect(connection.asked).toEqual(['PING', INFO])
+    connection.onRequest = async () => ({ num_pending: 0 })
+    expect(await check()).toMatchObject({ status: 'pass' })
+  })
+
+  test('is asked about no more when the app has left it, or has deleted its consumer or stream', async () => {
+    const connection = await connected()
+    consume(connection).end.resolve(undefined)
+    await settled()
+    for (const subject of ['$JS.API.CONSUMER.DELETE.orders.worker', '$JS.API.STREAM.DELETE.orders']) {
+      consume(connection)
+      await new Api(connection)._request(subject)
+    }
+    consume(connection, 'oc_1', true) // its client makes it anew
+    connection.onRequest = async () => NOT_FOUND
+    expect(await check()).toMatchObject({ status: 'pass' })
+    expect(connection.asked).toEqual(['PING'])
+  })
+
+  test('that has ended by an error is gone until the app begins it again', async () => {
+    const connection = await connected()
+    consume(connection).end.resolve(new Error('consumer deleted'))
+    await settled()
+    expect(await check()).toMatchObject({ status: 'fail', code: 'consumer_gone' })
+    consume(connection)
+    expect(await check()).toMatchObject({ status: 'pass' })
+  })
+
+  test('that takes nothing while messages wait is stuck; one that waits for messages, or gets on, is not', async () => {
+    const connection = await connected()
+    const loop = consume(connection)
+    const after = async (ms: number): Promise<string | undefined> => {
+      now += ms
+      return (await check()).code
+    }
+    await check()
+    expect(await after(90_000)).toBe(undefined)
+    Object.assign(loop, { pending: 3, processed: 1 })
+    await check()
+    expect(await after(59_000)).toBe(undefined)
+    expect(await after(1000)).toBe('consumer_stuck')
+    loop.processed++
+    expect(await after(1000)).toBe(undefined)
+    // The last one takes as long as it takes, unless the server has more.
+    loop.pending = 1
+    expect(await after(90_000)).toBe(undefined)
+    connection.onRequest = async () => ({ num_pending: 5 })
+    await check()
+    expect(await after(60_000)).toBe('consumer_stuck')
+  })
+
+  test('by a function is stuck when neither deliveries nor acknowledgements move', async () => {
+    const connection = await connected()
+    consume(connection).noIterator = true
+    const info = { num_pending: 5, num_ack_pending: 100, delivered: { stream_seq: 100 }, ack_floor: { stream_seq: 7 } }
+    connection.onRequest = async () => info
+    await check()
+    now += 60_000
+    expect(await check()).toMatchObject({ status: 'warn', code: 'consumer_stuck' })
+    info.ack_floor.stream_seq = 8
+    expect(await check()).toMatchObject({ status: 'pass' })
+  })
+})
+
+describe('what a stream does not take', () => {
+  const of2 = (code: number, err_code: number, description: string): Error =>
+    Object.assign(new Error('503'), { code: String(code), api_error: { code, err_code, description } })
+  const of3 = (code: number, err_code: number, description: string): Error =>
+    Object.assign(new Error(description), { apiError: () => ({ code, err_code, description }) })
+  async function refused(...errors: readonly Error[]): Promise<FakeConnection> {
+    const connection = await connected()
+    for (const error of errors)
+      await expect(new Client(connection).publish('orders.a', Promise.reject(error))).rejects.toBe(error)
+    return connection
+  }
+
+  test.for([
+    ['storage_full', of2(503, 10_023, 'insufficient resources')],
+    ['storage_full', of3(503, 10_077, 'maximum bytes exceeded')],
+    ['jetstream_unavailable', of3(503, 10_008, 'JetStream system temporarily unavailable')],
+    ['confirms_overdue', Object.assign(new Error('TIMEOUT'), { code: 'TIMEOUT' })],
+  ] as const)('%s: once is a warning, twice a fail, until it takes one', async ([code, error]) => {
+    const connection = await refused(error)
+    expect(await check()).toMatchObject({ status: 'warn', code })
+    await expect(new Client(connection).publish('orders.b', Promise.reject(error))).rejects.toBe(error)
+    expect(await check()).toMatchObject({ status: 'fail', code, observed: { refused: { value: 2 } } })
+    await new Client(connection).publish('orders.c', Promise.resolve({ stream: 'orders', seq: 1 }))
+    expect(await check()).toMatchObject({ status: 'pass' })
+  })
+
+  test('a name of which no stream is there is a warning from the second time on, however often', async () => {
+    const nobody = Object.assign(new Error('503'), { code: '503' })
+    await refused(nobody)
+    expect(await check()).toMatchObject({ status: 'pass' })
+    await refused(nobody, nobody, nobody)
+    expect(await check()).toMatchObject({ status: 'warn', code: 'stream_gone' })
+  })
+
+  test.for([
+    of2(503, 10_077, 'maximum messages per subject exceeded'),
+    of3(400, 10_071, 'wrong last sequence: 3'),
+    new Error('invalid payload'),
+  ])('for what the message itself is says nothing: %s', async (error) => {
+    await refused(error, error)
+    expect(await check()).toMatchObject({ status: 'pass' })
+  })
+
+  test('what was not confirmed while the server was away is forgotten with it', async () => {
+    const late = Object.assign(new Error('timeout'), { name: 'TimeoutError' })
+    const connection = await refused(late, late)
+    connection.protocol.connected = false
+    expect(await check()).toMatchObject({ status: 'fail', code: 'not_connected' })
+    connection.protocol.connected = true
+    expect(await check()).toMatchObject({ status: 'pass' })
+  })
+})
+
+describe('a server or stream', () => {
+  test('that is about to shut down is a warning', async () => {
+    Object.assign(await connected(), { info: { ldm: true } })
+    expect(await check()).toMatchObject({ status: 'warn', code: 'server_leaving' })
+  })
+
+  test('that is to refuse what is new, and nearly full, is a warning', async () => {
+    const connection = await connected()
+    await new Api(connection)._request('$JS.API.STREAM.INFO.orders')
+    const stream = { config: { discard: 'new', max_bytes: 1000, max_msgs: -1 }, state: { bytes: 990, messages: 3 } }
+    connection.onRequest = async () => stream
+    expect(await check()).toMatchObject({ status: 'warn', code: 'storage_near_limit' })
+    stream.config.discard = 'old'
+    expect(await check()).toMatchObject({ status: 'pass', observed: { messages: { value: 3 } } })
   })
 })
 
