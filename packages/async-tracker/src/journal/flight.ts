@@ -29,6 +29,7 @@ export function createFlightFile(
   const released: number[] = []
   return {
     open(request) {
+      if (!file.isReady) return -1
       const number = free.pop() ?? (released.length < MOST_SLOTS ? released.push(0) - 1 : -1)
       if (number < 0) return number
       released[number] = 0

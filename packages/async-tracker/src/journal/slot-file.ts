@@ -1,6 +1,7 @@
 import { closeSync, openSync, readdirSync, unlinkSync, writeSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { makeFolder } from '../make-folder.ts'
+import { SlowDisk } from './slow-disk.ts'
 
 const EMPTY = Buffer.from([0])
 
@@ -30,12 +31,13 @@ export function listSlotFiles(dir: string, kind: string): string[] {
 
 /**
  * Slots of one size in one small file, each written by one call; a zero at its beginning says that a slot is empty. The file is made when it is
- * first written. One that cannot be written is told once to `onTrouble`; then, and from then on, `write` and `empty` return false.
+ * first written. On a slow disk it asks for a pause, by `isReady`. One that cannot be written is told once to `onTrouble`; then, and from then on, `write` and `empty` return false.
  */
 export class SlotFile {
   readonly #path: string
   readonly #slotBytes: number
   readonly #onTrouble: (error: NodeJS.ErrnoException) => void
+  readonly #disk = new SlowDisk()
   #fd = -1
   #isBroken = false
 
@@ -45,14 +47,21 @@ export class SlotFile {
     this.#onTrouble = onTrouble
   }
 
+  /** Whether a new note may be written. What is there already is emptied in any case: a note that stays would be told of. */
+  get isReady(): boolean {
+    return !this.#isBroken && !this.#disk.isLeftAlone
+  }
+
   write(bytes: Buffer, length: number, number: number): boolean {
     if (this.#isBroken) return false
+    const from = performance.now()
     try {
       if (this.#fd < 0) {
         makeFolder(dirname(this.#path))
         this.#fd = openSync(this.#path, 'wx', 0o600)
       }
       writeSync(this.#fd, bytes, 0, length, number * this.#slotBytes)
+      this.#disk.wrote(from, performance.now())
       return true
     } catch (error) {
       return this.#fail(error)

@@ -5,10 +5,7 @@ import { join } from 'node:path'
 import type { SpanSpool, SpoolFile } from '@afterspan/core/internal'
 import { makeFolder } from '../make-folder.ts'
 import { makeRoom, spooledName } from '../patrol/spool.ts'
-
-/** A disk on which a write takes longer is left alone for a while: the app waits for it. */
-const SLOW_MS = 50
-const PAUSE_MS = 30_000
+import { SlowDisk } from './slow-disk.ts'
 
 export interface SpanFileSettings {
   readonly dir: string
@@ -24,7 +21,7 @@ export interface SpanFileSettings {
 }
 
 export function createSpanFiles(settings: SpanFileSettings): SpanSpool {
-  const state: State = { spare: [], pausedUntil: -Infinity, number: 0, scratch: Buffer.allocUnsafe(4096) }
+  const state: State = { spare: [], disk: new SlowDisk(), number: 0, scratch: Buffer.allocUnsafe(4096) }
   return { begin: (isErrors) => new SpanFile(settings, state, isErrors) }
 }
 
@@ -38,7 +35,7 @@ const MOST_SPARE = 4
 
 interface State {
   readonly spare: OpenFile[]
-  pausedUntil: number
+  readonly disk: SlowDisk
   number: number
   scratch: Buffer
 }
@@ -59,16 +56,16 @@ class SpanFile implements SpoolFile {
   }
 
   append(request: Uint8Array): boolean {
+    const { disk } = this.#state
+    if (this.#isBroken || disk.isLeftAlone || !this.#settings.isKnown()) return false
     const from = performance.now()
-    if (this.#isBroken || from < this.#state.pausedUntil || !this.#settings.isKnown()) return false
     try {
       this.#file ??= this.#state.spare.pop() ?? this.#open()
       this.#write(this.#file.fd, request)
     } catch {
       this.#isBroken = true
     }
-    const until = performance.now()
-    if (until - from > SLOW_MS) this.#state.pausedUntil = until + PAUSE_MS
+    disk.wrote(from, performance.now())
     return !this.#isBroken
   }
 

@@ -29,7 +29,7 @@ export function createTimerFile(
   return {
     note(event) {
       const line = Buffer.from(`${JSON.stringify(event)}\n`)
-      if (line.length > SLOT_BYTES) return -1
+      if (line.length > SLOT_BYTES || !file.isReady) return -1
       const number = free.pop() ?? (used < MOST_SLOTS ? used++ : -1)
       return number >= 0 && file.write(line, line.length, number) ? number : -1
     },

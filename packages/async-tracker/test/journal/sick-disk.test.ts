@@ -1,8 +1,9 @@
 // A disk that is full, fails or is slow. What the file system says is made up here; the bytes that get through are real.
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { createFlightFile, readFlightFile } from '../../src/journal/flight.ts'
 import { JournalWriter } from '../../src/journal/writer.ts'
 import { tempDir } from '../../../testing/src/temp-dir.ts'
-import { confirmed, opened, WEB } from '../sample-events.ts'
+import { confirmed, opened, received, WEB } from '../sample-events.ts'
 import { eventsIn, segmentsIn } from './segments.ts'
 
 interface Disk {
@@ -14,9 +15,9 @@ const disk = vi.hoisted((): Disk & { now: number } => ({ write: (length) => leng
 
 vi.mock('node:fs', async (original) => {
   const fs = await original<typeof import('node:fs')>()
-  const writeSync = (fd: number, bytes: Uint8Array, from: number, length: number): number => {
+  const writeSync = (fd: number, bytes: Uint8Array, from: number, length: number, at?: number): number => {
     disk.now += disk.tookMs
-    return fs.writeSync(fd, bytes, from, disk.write(length))
+    return fs.writeSync(fd, bytes, from, disk.write(length), at)
   }
   return { ...fs, writeSync }
 })
@@ -166,4 +167,40 @@ test('what cannot be written as JSON is refused, and does not stand in the way o
   writer.append(numbered(3))
   expect(eventsIn(dir)).toEqual(upTo(3))
   expect(troubles).toEqual(['ENOSPC'])
+})
+
+test('requests waited for a disk that was slow to take their notes: two slow ones, and it is left alone', () => {
+  const dir = tempDir('disk')
+  const flight = createFlightFile(dir, WEB, () => {})
+  const written = (): unknown[] => readFlightFile(dir, WEB).map(({ at }) => at)
+  expect(flight.open(received(1, 1))).toBe(0)
+  disk.tookMs = 60
+  expect(flight.open(received(2, 2))).toBe(1)
+  disk.tookMs = 0
+  expect(flight.open(received(3, 3))).toBe(2)
+  disk.tookMs = 60
+  expect([4, 5, 6, 7].map((n) => flight.open(received(n, n)))).toEqual([3, 4, -1, -1])
+  expect(written()).toEqual([1, 2, 3, 4, 5])
+  // What stands there and is over would be told of, as if it were in flight.
+  flight.close(1)
+  expect(written()).toEqual([1, 3, 4, 5])
+  disk.now += 4_900
+  expect(flight.open(received(8, 8))).toBe(-1)
+  disk.now += 200
+  disk.tookMs = 0
+  expect(flight.open(received(9, 9))).toBe(1)
+  expect(flight.open(received(10, 10))).toBe(5)
+})
+
+test('a disk that takes seconds for a note has a twentieth of the app’s time, not all of it', () => {
+  const flight = createFlightFile(tempDir('disk'), WEB, () => {})
+  disk.tookMs = 3_000
+  const from = disk.now
+  let notes = 0
+  for (let n = 1; n <= 1_000; n++) {
+    if (flight.open(received(n, n)) >= 0) notes++
+    disk.now += 1_000
+  }
+  expect((notes * disk.tookMs) / (disk.now - from)).toBeLessThan(0.06)
+  expect(notes).toBeGreaterThan(10)
 })
