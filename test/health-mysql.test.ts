@@ -105,10 +105,18 @@ describe.each([
       await until(200, '[+]mysql ok')
       expect((await get(`${admin}/health`)).text).not.toContain('mysql-2')
 
-      // Every reader is served while the disk is full: the app's own writes say so.
-      for (let i = 0; i < 2; i++) expect((await get(`${url}/save`)).text).toBe('1114')
-      await until(503, '[-]mysql failed: disk_full')
-      expect((await get(`${admin}/livez`)).status).toBe(200)
+      // Every reader is served while the disk is full: the app's own writes say so, until one of them goes well.
+      const saving = (body: string): Promise<unknown> =>
+        operator.query(`CREATE OR REPLACE PROCEDURE save_order() ${body}`)
+      for (const path of ['/save', '/save-prepared']) {
+        await saving("SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1114, MESSAGE_TEXT = 'The table is full'")
+        for (let i = 0; i < 2; i++) expect((await get(`${url}${path}`)).text).toBe('1114')
+        await until(503, '[-]mysql failed: disk_full')
+        expect((await get(`${admin}/livez`)).status).toBe(200)
+        await saving('DO 1')
+        expect((await get(`${url}${path}`)).text).toBe('"saved"')
+        await until(200, '[+]mysql ok')
+      }
     } finally {
       await operator.query('SET GLOBAL read_only = 0')
       await operator.end()

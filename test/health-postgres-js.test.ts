@@ -31,6 +31,17 @@ formatsInTurn('a pool of postgres.js is found, and judged by what its server ref
   expect(seenByOthers.text).not.toMatch(/127\.0\.0\.1|refuses|madeAt|:\d{4,5}/)
   await sql('SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE')
   await until(200, '[+]postgresql ok')
+
+  // Every reader is served while the disk is full: the app's own writes say so, until one of them goes well.
+  const saving = (body: string): Promise<string> =>
+    sql(`CREATE OR REPLACE FUNCTION pg_temp.save() RETURNS int LANGUAGE plpgsql AS $$BEGIN ${body} RETURN 1; END$$`)
+  await saving("RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full';")
+  for (let i = 0; i < 2; i++) expect(await sql('SELECT pg_temp.save()')).toContain('could not extend file')
+  await until(503, '[-]postgresql failed: 53100')
+  expect((await get(`${admin}/livez`)).status).toBe(200)
+  await saving('')
+  expect(await sql('SELECT pg_temp.save()')).toBe('[{"save":1}]')
+  await until(200, '[+]postgresql ok')
   expect(child.stderr.replace(/^\[afterspan\] AFS_HEALTH_CHANGED postgresql .*\n/gm, '')).toBe('')
   await child.stop()
 })

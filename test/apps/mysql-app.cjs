@@ -21,11 +21,16 @@ module.exports = function start(pool, connect) {
       return single.threadId
     },
     '/single': async () => (await single.query('SELECT 1 AS one'))[0],
-    // As a server says it whose disk is full.
     '/save': async () =>
-      single
-        .query("SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1114, MESSAGE_TEXT = 'The table is full'")
-        .catch(({ errno }) => errno),
+      single.query('CALL save_order()').then(
+        () => 'saved',
+        ({ errno }) => errno,
+      ),
+    '/save-prepared': async () =>
+      single.execute('CALL save_order()').then(
+        () => 'saved',
+        ({ errno }) => errno,
+      ),
     '/read-only': async () => pool.query('SET GLOBAL read_only = 1'),
     '/read-write': async () => pool.query('SET GLOBAL read_only = 0'),
     '/connections': async () => (await pool.query("SHOW STATUS LIKE 'Threads_connected'"))[0][0].Value,

@@ -17,14 +17,15 @@ import type * as PlatformaticKafka from './probes/platformatic-kafka.ts'
 import type * as PostgresJs from './probes/postgres-js.ts'
 import type * as Postgresql from './probes/postgresql.ts'
 import type * as Redis from './probes/redis.ts'
+import type { RefusalNews } from './refusals.ts'
 import type { FoundProbe } from './registry.ts'
 
 interface Given {
   readonly add: (probe: HealthProbe | FoundProbe, madeAt: string | undefined) => unknown
   readonly clock: Pick<Clock, 'monotonicMs'>
   readonly onRejected: (why: string) => void
-  /** The app's own statement was refused by its server. */
-  readonly onRefused: (component: string, code: string) => void
+  /** Where it is told what servers of that kind refuse to the app's own statements. */
+  readonly refusals: (component: string) => RefusalNews
   /** A client has met with what may be its server's: its check is to look at once. */
   readonly onTrouble: (component: string) => void
   readonly settings: Pick<
@@ -75,8 +76,8 @@ export const CLIENT_PROBES: readonly ClientProbe[] = [
     module: 'postgres',
     versions: '>=3.3.0 <4',
     file: 'postgres-js',
-    hooks: ({ postgresJsHook }: typeof PostgresJs, { add, clock, onRejected }) => [
-      postgresJsHook(add, clock, onRejected),
+    hooks: ({ postgresJsHook }: typeof PostgresJs, { add, clock, onRejected, refusals }) => [
+      postgresJsHook(add, clock, onRejected, refusals('postgresql')),
     ],
   },
   {
@@ -112,8 +113,8 @@ export const CLIENT_PROBES: readonly ClientProbe[] = [
     file: 'mysql',
     // of mysql2/promise, which does not load the main file
     channels: ['tracing:mysql2:pool:connect:start', 'tracing:mysql2:connect:start'],
-    hooks: ({ mysqlHook }: typeof MySql, { add, clock, onRejected, onRefused, settings }) => [
-      mysqlHook(add, clock, onRejected, settings.deadPoolMs, (code) => onRefused('mysql', code)),
+    hooks: ({ mysqlHook }: typeof MySql, { add, clock, onRejected, refusals, settings }) => [
+      mysqlHook(add, clock, onRejected, { deadMs: settings.deadPoolMs, refusals: refusals('mysql') }),
     ],
   },
   {

@@ -24,6 +24,7 @@ import { healthSettings, type HealthSettings } from './options.ts'
 import { ownProbes } from './own-probes.ts'
 import { Quorum } from './quorum.ts'
 import { Registry, type FoundProbe } from './registry.ts'
+import type { RefusalNews } from './refusals.ts'
 import { Scheduler } from './scheduler.ts'
 import type { HealthSideData, HealthSnapshot } from './snapshot.ts'
 import { mountRoutes } from './routes.ts'
@@ -102,8 +103,8 @@ export function bootHealth(core: Core, { bundleDir }: { readonly bundleDir: stri
     })
   })
 
-  const onRefused = (component: string, code: string): void => traffic.refused(component, code)
-  for (const hook of clientHooks(bundleDir, { add, clock: core.clock, onRejected, onRefused, onTrouble, settings }))
+  const refusals = (component: string): RefusalNews => traffic.refusals(component)
+  for (const hook of clientHooks(bundleDir, { add, clock: core.clock, onRejected, refusals, onTrouble, settings }))
     core.addModuleHook(hook)
   takeOver(add)
   timer.after(OWN_PROBES_AFTER_MS, addOwnProbes)

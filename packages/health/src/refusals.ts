@@ -31,6 +31,17 @@ const OF_THE_NAME: ReadonlySet<string> = new Set(['stream_gone'])
 /** One statement may have been too big for what there is; several are not. */
 const SEVERAL = 2
 
+/** What a client without spans of its own tells of its server. `statement`: the text by which it is known when it goes well again. */
+export interface RefusalNews {
+  /** One is known: what goes well need not be told else. */
+  isAwaited(): boolean
+  refused(code: string, statement: string | undefined): void
+  wentWell(statement: string): void
+}
+
+/** For whom nobody listens. */
+export const NO_NEWS: RefusalNews = { isAwaited: () => false, refused: () => {}, wentWell: () => {} }
+
 interface Known {
   readonly code: string
   statement: string | undefined
@@ -47,12 +58,13 @@ export class Refusals {
     return this.#known.size === 0
   }
 
-  /** A call has failed. `statement`: by which it is known when it goes well; undefined where nobody hears of that. */
-  failed(code: string, statement: string | undefined, at: number): void {
-    if (!OF_THE_SERVER.has(code) && !OF_THE_LOGIN.has(code) && !OF_THE_NAME.has(code)) return
+  /** A call has failed; returns whether that is kept. `statement`: by which it is known when it goes well; undefined where nobody hears of that. */
+  failed(code: string, statement: string | undefined, at: number): boolean {
+    if (!OF_THE_SERVER.has(code) && !OF_THE_LOGIN.has(code) && !OF_THE_NAME.has(code)) return false
     const known = this.#known.get(code)
     if (known && at - known.at < LATELY_MS) Object.assign(known, { statement, count: known.count + 1, at })
     else if (known || this.#known.size < MOST_CODES) this.#known.set(code, { code, statement, count: 1, at })
+    return true
   }
 
   forget(): void {

@@ -12,7 +12,7 @@ import {
 } from '@afterspan/core/internal'
 import { SQLSTATE } from './codes.ts'
 import { Endpoints } from './endpoints.ts'
-import { Refusals, type Refusal } from './refusals.ts'
+import { Refusals, type Refusal, type RefusalNews } from './refusals.ts'
 
 /** Calls that never end are forgotten, the oldest first. */
 const MOST_OPEN = 2000
@@ -123,10 +123,17 @@ export class Traffic implements SpanObserver {
     return this.#waiting(component, 0).length === 0
   }
 
-  /** A client without spans of its own has heard that from its server. */
-  refused(component: string, code: string): void {
-    this.#system(component)?.refusals.failed(code, undefined, this.#now())
-    this.#onTrouble(component)
+  /** Of a client without spans of its own. */
+  refusals(component: string): RefusalNews {
+    const known = (): Refusals | undefined => this.#systems.get(component)?.refusals
+    return {
+      isAwaited: () => known()?.isEmpty === false,
+      wentWell: (statement) => known()?.wentWell(statement),
+      refused: (code, statement) => {
+        const isKept = this.#system(component)?.refusals.failed(code, statement, this.#now())
+        if (isKept || code === '25006' || !SQLSTATE.test(code) || OF_THE_SERVER.test(code)) this.#onTrouble(component)
+      },
+    }
   }
 
   /** What the server has refused to the app lately, though it may answer. */

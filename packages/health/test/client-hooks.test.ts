@@ -1,11 +1,12 @@
 import { expect, test } from 'vitest'
+import { NO_NEWS } from '../src/refusals.ts'
 import { CLIENT_PROBES, clientHooks } from '../src/client-hooks.ts'
 
 const given = {
   add: () => {},
   clock: { monotonicMs: () => 0 },
   onRejected: () => {},
-  onRefused: () => {},
+  refusals: () => NO_NEWS,
   onTrouble: () => {},
   settings: {
     consumerStuckMs: 60_000,

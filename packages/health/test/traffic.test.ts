@@ -161,3 +161,22 @@ test('what a server refuses although it answers is told until the same statement
   now += 1
   expect(traffic.refusal('postgresql')).toBeUndefined()
 })
+
+test('so it is where a client without spans tells of it, and what is the statement’s own fault makes nobody look', () => {
+  const told: string[] = []
+  const own = new Traffic(
+    () => now as EpochMs,
+    (component) => told.push(component),
+  )
+  const news = own.refusals('mysql')
+  expect(news.isAwaited()).toBe(false)
+  news.refused('23505', 'INSERT')
+  expect([news.isAwaited(), told]).toEqual([false, []])
+  for (let i = 0; i < 2; i++) news.refused('disk_full', 'INSERT')
+  news.refused('40001', 'INSERT')
+  news.wentWell('SELECT')
+  expect(own.refusal('mysql')).toEqual({ code: 'disk_full', count: 2 })
+  expect([news.isAwaited(), told]).toEqual([true, ['mysql', 'mysql']])
+  news.wentWell('INSERT')
+  expect([news.isAwaited(), own.refusal('mysql')]).toEqual([false, undefined])
+})

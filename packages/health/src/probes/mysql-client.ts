@@ -2,6 +2,7 @@
 import type { ProbeResult } from '@afterspan/core/internal'
 import { KnownClients } from '../known-clients.ts'
 import { madeBy } from '../made-at.ts'
+import type { RefusalNews } from '../refusals.ts'
 import type { FoundProbe } from '../registry.ts'
 import { namesReplica } from '../replica.ts'
 import { untilAborted } from '../until-aborted.ts'
@@ -15,6 +16,7 @@ import {
   type Row,
 } from './mysql-judgement.ts'
 import { asked, type MysqlConnection } from './mysql-pool.ts'
+import { hearWhetherWell, type Command } from './mysql-refusals.ts'
 import { OpenQuestions, SingleConnections, untilSo, type Look } from './single-connections.ts'
 
 /** Of mysql2 2 and 3. */
@@ -31,9 +33,6 @@ export interface BareConnection extends Pick<MysqlConnection, '_command' | '_com
   readonly release?: unknown
 }
 type AddCommand = ((this: BareConnection, command: unknown) => unknown) & { [SEEN]?: true }
-interface Command {
-  once?(event: 'error', listener: (error: unknown) => void): unknown
-}
 interface Member {
   readonly ref: WeakRef<BareConnection>
   /** Why it could not be made. */
@@ -51,21 +50,26 @@ const MOST_CONNECTIONS = 100
 const QUIET_MS = 100
 const OWN_FRAMES = /[\\/]node_modules[\\/]mysql2[\\/]/
 
+interface Given {
+  readonly add: (probe: FoundProbe, madeAt: string | undefined) => unknown
+  readonly now: () => number
+  readonly onRejected: (why: string) => void
+  readonly refusals: RefusalNews
+}
+
 /** Finds each connection by its first command, the handshake. Those of one server, database and user are asked through one of them. */
 export class BareConnections {
-  readonly #add: (probe: FoundProbe, madeAt: string | undefined) => unknown
+  readonly #add: Given['add']
   readonly #now: () => number
+  readonly #refusals: RefusalNews
   readonly #known: KnownClients<Group>
   readonly #groups = new Map<string, Group>()
   readonly #seen = new WeakSet<BareConnection>()
 
-  constructor(
-    add: (probe: FoundProbe, madeAt: string | undefined) => unknown,
-    now: () => number,
-    onRejected: (why: string) => void,
-  ) {
+  constructor({ add, now, onRejected, refusals }: Given) {
     this.#add = add
     this.#now = now
+    this.#refusals = refusals
     this.#known = new KnownClients<Group>('databases of single connections of mysql2', isGone, onRejected)
   }
 
@@ -77,11 +81,14 @@ export class BareConnections {
     if (!prototype || typeof original !== 'function' || original[SEEN]) return
     const found = (connection: BareConnection, command: unknown): void => this.#found(connection, command, addCommand)
     const seen = this.#seen
+    const refusals = this.#refusals
     const addCommand: AddCommand = function (command) {
-      if (!seen.has(this))
+      const isFirst = !seen.has(this)
+      if (isFirst || refusals.isAwaited())
         try {
+          if (refusals.isAwaited()) hearWhetherWell(command as Command, isFirst, refusals)
           seen.add(this)
-          found(this, command)
+          if (isFirst) found(this, command)
         } catch {
           // the app gets its connection, whatever becomes of the probe
         }

@@ -2,20 +2,14 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { Clock, ModuleHook, ProbeResult } from '@afterspan/core/internal'
 import { KnownClients } from '../known-clients.ts'
 import { madeBy } from '../made-at.ts'
+import { NO_NEWS, type RefusalNews } from '../refusals.ts'
 import type { FoundProbe } from '../registry.ts'
 import { namesReplica } from '../replica.ts'
 import { BareConnections } from './mysql-client.ts'
 import { experiment, MysqlHolders, type FindConnection } from './mysql-holders.ts'
-import {
-  codeOf,
-  judgeRefusal,
-  judgeServer,
-  questionOf,
-  sick,
-  type MysqlServer,
-  type Observed,
-} from './mysql-judgement.ts'
+import { judgeRefusal, judgeServer, questionOf, sick, type MysqlServer, type Observed } from './mysql-judgement.ts'
 import { ask, borrow, isFull, type Done, type MysqlPool } from './mysql-pool.ts'
+import { ERROR_PACKET, watchErrors, type ErrorPacket } from './mysql-refusals.ts'
 import { withWaiters } from './pool-control.ts'
 import { heldObserved } from './pool-tickets.ts'
 
@@ -38,8 +32,7 @@ export function mysqlHook(
   add: Add,
   clock: Pick<Clock, 'monotonicMs'>,
   onRejected: (why: string) => void,
-  deadMs = 60_000,
-  onRefused: (code: string) => void = () => {},
+  { deadMs = 60_000, refusals = NO_NEWS }: { readonly deadMs?: number; readonly refusals?: RefusalNews } = {},
 ): ModuleHook & { seek(): void } {
   const known = new KnownClients<PoolState>('pools of mysql2', isGone, onRejected)
   const seen = new WeakSet<MysqlPool>()
@@ -54,11 +47,11 @@ export function mysqlHook(
     const anotherIsWritable = (): boolean => known.isAnother(state, ({ wasWritable }) => wasWritable)
     add(mysqlProbe(state, anotherIsWritable), by.kind === 'app' ? by.at : undefined)
   }
-  const connections = new BareConnections(add, () => clock.monotonicMs(), onRejected)
+  const connections = new BareConnections({ add, now: () => clock.monotonicMs(), onRejected, refusals })
   const seek = (): void => {
     seekPools((prototype) => watchPools(prototype, found))
     for (const Connection of loadedConnections()) connections.watch(Connection)
-    for (const Packet of loaded<ErrorPacket>(ERROR_PACKET)) watchErrors(Packet, onRefused)
+    for (const Packet of loaded<ErrorPacket>(ERROR_PACKET)) watchErrors(Packet, refusals)
   }
   watchPromiseApi(seek)
   return {
@@ -72,7 +65,7 @@ export function mysqlHook(
       if (!prototype) throw new TypeError('mysql2 exports no Pool')
       watchPools(prototype, found)
       if (exports.Connection) connections.watch(exports.Connection)
-      for (const Packet of loaded<ErrorPacket>(ERROR_PACKET)) watchErrors(Packet, onRefused)
+      for (const Packet of loaded<ErrorPacket>(ERROR_PACKET)) watchErrors(Packet, refusals)
     },
   }
 }
@@ -118,30 +111,6 @@ function watchPools(prototype: object, found: (pool: MysqlPool, boundary: GetCon
   }
   getConnection[SEEN] = true
   ;(owner as PoolPrototype).getConnection = getConnection
-}
-
-type AsError = ((this: unknown, ...args: unknown[]) => unknown) & { [SEEN]?: true }
-interface ErrorPacket {
-  readonly prototype?: { asError?: AsError }
-}
-const ERROR_PACKET = /[\\/]mysql2[\\/]lib[\\/]packets[\\/]packet\.js$/
-
-/** What a server refuses is read here, and nothing else is: what goes well costs nothing. */
-function watchErrors({ prototype }: ErrorPacket, onRefused: (code: string) => void): void {
-  const original = prototype?.asError
-  if (!prototype || typeof original !== 'function' || original[SEEN]) return
-  const asError: AsError = function (...args) {
-    const error = original.apply(this, args)
-    try {
-      const code = codeOf(error)
-      if (code !== undefined) onRefused(code)
-    } catch {
-      // the app hears its error, whatever becomes of the probe
-    }
-    return error
-  }
-  asError[SEEN] = true
-  prototype.asError = asError
 }
 
 /** By pool, and held by it alone: a pool that the app drops must go. */

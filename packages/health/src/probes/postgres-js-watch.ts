@@ -1,11 +1,16 @@
 // One pool of postgres.js: who uses it, and how to ask it something without harm.
 
+import { SQLSTATE } from '../codes.ts'
+import { NO_NEWS, type RefusalNews } from '../refusals.ts'
+
 /** The part of a query that is used. It is sent when somebody wants its result. */
 interface Query extends Promise<readonly (readonly unknown[])[]> {
   readonly handler: object
   /** Of its text. */
   readonly strings?: readonly string[]
-  readonly resolve?: (rows: readonly never[]) => void
+  /** It has been handed over once. */
+  readonly executed?: boolean
+  resolve?: (rows: readonly never[]) => void
   reject?: (error: unknown) => void
   /** Of the connection that it was sent on; null before. */
   readonly state: unknown
@@ -39,6 +44,8 @@ const MOST_UNANSWERED = 3
 /** In what the library itself asks of a new connection, while the statement that has wanted it waits. */
 const TYPES = 'pg_catalog.pg_type'
 const STATE = 'show transaction_read_only;'
+/** Of the probe. */
+const own = new WeakSet<Query>()
 /** Statements of the probe that have not been sent, in all pools. */
 const unsent = new Set<Query>()
 /** When the app last sent something, by the handler that all statements of one pool share. */
@@ -56,7 +63,7 @@ export class PostgresJsWatch {
   /** Without an answer so far, the oldest first. */
   readonly #asked: Asked[] = []
 
-  constructor(sql: PostgresJs, now: () => number) {
+  constructor(sql: PostgresJs, now: () => number, news: RefusalNews = NO_NEWS) {
     this.#unsafe = sql.unsafe
     this.#now = now
     this.max = sql.options.max ?? 10
@@ -65,7 +72,7 @@ export class PostgresJsWatch {
     // Never sent, since nobody asks for its result.
     const sample = this.#unsafe('')
     lastUse.set(sample.handler, this.#use)
-    watchUse(Object.getPrototypeOf(sample) as { handle: Handle & { [SEEN]?: true } }, now)
+    watchUse(Object.getPrototypeOf(sample) as { handle: Handle & { [SEEN]?: true } }, now, news)
     this.#watchTransactions(sql)
     const { end } = sql
     replace(sql, 'end', (...args) => {
@@ -99,6 +106,7 @@ export class PostgresJsWatch {
     if (last && !this.#mayAskAgain(last)) return last.answer
     const before = this.#use.at
     const query = this.#unsafe(text).values()
+    own.add(query)
     const answer = query.then(
       (rows): Answer => ({ kind: 'row', row: rows[0] ?? [] }),
       (error: unknown): Answer => ({ kind: 'error', error }),
@@ -164,17 +172,35 @@ export class PostgresJsWatch {
 type Handle = (this: Query, ...args: unknown[]) => unknown
 
 /** On the prototype of all statements, once for each copy of the library. */
-function watchUse(prototype: { handle: Handle & { [SEEN]?: true } }, now: () => number): void {
+function watchUse(prototype: { handle: Handle & { [SEEN]?: true } }, now: () => number, news: RefusalNews): void {
   const original = prototype.handle
   if (original[SEEN]) return
   const handle: Handle & { [SEEN]?: true } = function (...args) {
     const use = lastUse.get(this.handler)
     if (use) use.at = now()
     else quiet(this)
+    if (!this.executed && !own.has(this)) hearRefusal(this, news)
     return original.apply(this, args)
   }
   handle[SEEN] = true
   prototype.handle = handle
+}
+
+/** What the server says to a statement of the app's, in a transaction too; what goes well is heard of while one is known to be refused. */
+function hearRefusal(query: Query, news: RefusalNews): void {
+  const { reject, resolve } = query
+  if (!reject || !resolve) return
+  const statement = (): string => query.strings?.join('?') ?? ''
+  query.reject = (error) => {
+    const code = (error as { code?: unknown } | null | undefined)?.code
+    if (typeof code === 'string' && SQLSTATE.test(code)) news.refused(code, statement())
+    return reject(error)
+  }
+  if (!news.isAwaited()) return
+  query.resolve = (rows) => {
+    news.wentWell(statement())
+    return resolve(rows)
+  }
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { Clock, ModuleHook, ProbeResult } from '@afterspan/core/internal'
 import { KnownClients } from '../known-clients.ts'
 import { madeBy } from '../made-at.ts'
+import { NO_NEWS, type RefusalNews } from '../refusals.ts'
 import type { FoundProbe } from '../registry.ts'
 import { namesReplica } from '../replica.ts'
 import { untilAborted } from '../until-aborted.ts'
@@ -22,6 +23,7 @@ export function postgresJsHook(
   add: Add,
   clock: Pick<Clock, 'monotonicMs'>,
   onRejected: (why: string) => void,
+  refusals: RefusalNews = NO_NEWS,
 ): ModuleHook {
   const stands = new WeakMap<object, object>()
   const known = new KnownClients<PoolState>('pools of postgres.js', isGone, onRejected)
@@ -35,7 +37,7 @@ export function postgresJsHook(
       hint: sql.options.host?.some(namesReplica) ?? false,
     }
     if (!known.add(state)) return
-    watches.set(sql, new PostgresJsWatch(sql, () => clock.monotonicMs()))
+    watches.set(sql, new PostgresJsWatch(sql, () => clock.monotonicMs(), refusals))
     const anotherIsWritable = (): boolean => known.isAnother(state, ({ wasWritable }) => wasWritable)
     add(poolProbe(state, anotherIsWritable), by.kind === 'app' ? by.at : undefined)
   }

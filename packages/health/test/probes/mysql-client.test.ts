@@ -2,6 +2,7 @@ import type { ProbeResult } from '@afterspan/core/internal'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { BareConnections, type BareConnection } from '../../src/probes/mysql-client.ts'
 import type { Asked } from '../../src/probes/mysql-pool.ts'
+import { NO_NEWS } from '../../src/refusals.ts'
 import type { FoundProbe } from '../../src/registry.ts'
 import { probeConformance } from '../probe-conformance.ts'
 
@@ -49,11 +50,12 @@ beforeEach(() => {
     }
   }
   Connection = Own
-  const connections = new BareConnections(
-    (probe, madeAt) => found.push({ probe, madeAt }),
-    () => now,
-    () => {},
-  )
+  const connections = new BareConnections({
+    add: (probe, madeAt) => found.push({ probe, madeAt }),
+    now: () => now,
+    onRejected: () => {},
+    refusals: NO_NEWS,
+  })
   for (let i = 0; i < 2; i++) connections.watch(Connection)
 })
 
