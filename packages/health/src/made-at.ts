@@ -3,9 +3,12 @@ import { sep } from 'node:path'
 /** What of Node calls on at once, in a context of its own: instrumentations go through it. */
 const PASSING = /^node:(?:async_hooks|diagnostics_channel|internal\/async_local_storage\/)/
 
-/** Where a client was made: by the app (or a library that it uses), inside of the client's own library, or nobody knows. */
+/**
+ * Where a client was made: by the app (or a library that it uses), inside of the client's own library, or nobody knows. `through`: by which
+ * library the app made it, an ORM or a pool; where no code of the app's own is on the stack, `at` is there too.
+ */
 export type MadeBy =
-  | { readonly kind: 'app'; readonly at: string }
+  | { readonly kind: 'app'; readonly at: string; readonly through?: string }
   | { readonly kind: 'library' }
   | { readonly kind: 'unknown' }
 
@@ -26,13 +29,20 @@ function firstCaller(frames: readonly string[], own: RegExp): MadeBy {
   if (frames.length === 0) return { kind: 'unknown' }
   // Instrumentations wrap the methods that a constructor calls: what lies below it is nobody's caller.
   const constructor = frames.findIndex((frame) => /^\s*at new /.test(frame) && own.test(frame))
-  for (const frame of frames.slice(constructor + 1)) {
+  const above = frames.slice(constructor + 1)
+  for (const [i, frame] of above.entries()) {
     const place = own.test(frame) ? undefined : placeOf(frame)
     if (!place || PASSING.test(place.file) || isOwn(place.file)) continue
     if (place.file.startsWith('node:')) return { kind: 'library' }
-    return { kind: 'app', at: said(place) }
+    const at = said(place)
+    if (!isInstalled(place.file)) return { kind: 'app', at }
+    return { kind: 'app', at: callerAmong(above.slice(i + 1)) ?? at, through: at }
   }
   return { kind: 'library' }
+}
+
+function isInstalled(file: string): boolean {
+  return /[\\/]node_modules[\\/]/.test(file)
 }
 
 function stackAbove(boundary: (...args: never[]) => unknown): string[] {
@@ -55,10 +65,13 @@ function stackAbove(boundary: (...args: never[]) => unknown): string[] {
 
 /** The first frame of a stack that is the app's own code, as `file:line`: not Node's, not a package's, not Afterspan's. */
 export function callerIn(stack: string): string | undefined {
-  for (const frame of stack.split('\n')) {
+  return callerAmong(stack.split('\n'))
+}
+
+function callerAmong(frames: readonly string[]): string | undefined {
+  for (const frame of frames) {
     const place = placeOf(frame)
-    if (!place || place.file.startsWith('node:') || /[\\/]node_modules[\\/]/.test(place.file) || isOwn(place.file))
-      continue
+    if (!place || place.file.startsWith('node:') || isInstalled(place.file) || isOwn(place.file)) continue
     return said(place)
   }
   return undefined

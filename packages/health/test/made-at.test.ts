@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { tracingChannel } from 'node:diagnostics_channel'
 import { readFileSync } from 'node:fs'
+import { runInThisContext } from 'node:vm'
 import { expect, test } from 'vitest'
 import { KnownClients } from '../src/known-clients.ts'
 import { madeBy } from '../src/made-at.ts'
@@ -35,6 +36,27 @@ test('what of Afterspan stands between the two is passed over', () => {
   own.add({})
   own.isAnother({}, look)
   expect(made).toEqual({ kind: 'app', at: expect.stringMatching(/test\/made-at\.test\.ts:\d+$/) })
+})
+
+type Made = ReturnType<typeof madeBy>
+
+test('what a library of the app has made is told by the line of the app that had it made, be it behind an await', async () => {
+  const inLibrary = { filename: '/srv/node_modules/orm/lib/source.js' }
+  const now = runInThisContext('(make) => make(/nothing/)', inLibrary) as (make: typeof boundary) => Made
+  const later = runInThisContext('async (make) => (await null, make(/nothing/))', inLibrary) as (
+    make: typeof boundary,
+  ) => Promise<Made>
+  const told = { kind: 'app', through: 'orm/lib/source.js:1', at: expect.stringMatching(/made-at\.test\.ts:\d+$/) }
+  expect(now(boundary)).toEqual(told)
+  const answer = await later(boundary)
+  expect(answer).toEqual(told)
+  // Nobody of the app is on the stack.
+  const alone = runInThisContext('(make, done) => setImmediate(() => done(make(/nothing/)))', inLibrary) as (
+    make: typeof boundary,
+    done: (made: Made) => void,
+  ) => void
+  const at = 'orm/lib/source.js:1'
+  expect(await new Promise((resolve) => alone(boundary, resolve))).toEqual({ kind: 'app', at, through: at })
 })
 
 test('a stack that leads from the library into Node is the library alone', async () => {

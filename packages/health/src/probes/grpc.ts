@@ -50,7 +50,7 @@ export function grpcHook(add: Add, clock: Pick<Clock, 'monotonicMs'>, onRejected
 
   const onMade = (client: GrpcClient, boundary: (...args: never[]) => unknown): void => {
     const by = madeBy(boundary, OWN_FRAMES)
-    if (by.kind === 'library' || (by.kind === 'app' && TELEMETRY.test(by.at))) return
+    if (by.kind === 'library' || (by.kind === 'app' && TELEMETRY.test(by.through ?? by.at))) return
     for (const [key, old] of targets) if (living(old).length === 0) targets.delete(key)
     const key = client.getChannel().getTarget()
     let target = targets.get(key)

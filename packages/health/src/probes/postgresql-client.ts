@@ -71,7 +71,7 @@ export function postgresqlClientHook(
   const found = (client: BareClient, boundary: (...args: never[]) => unknown): void => {
     if (isOurs(client)) return
     const by = madeBy(boundary, OWN_FRAMES)
-    if (by.kind === 'library' || (by.kind === 'app' && OF_A_POOL.test(by.at))) return
+    if (by.kind === 'library' || (by.kind === 'app' && OF_A_POOL.test(by.through ?? by.at))) return
     for (const [key, old] of groups) if (isGone(old)) groups.delete(key)
     const key = identityOf(client)
     let group = groups.get(key)
