@@ -94,6 +94,32 @@ describe('sending', () => {
     ])
   })
 
+  test('a job that a newer one replaced, delayed or waiting for the one that runs, stayed enqueued for ever', async () => {
+    const queue = createQueue()
+    const replacing = { delay: 60_000, deduplication: { id: 'd', ttl: 60_000, extend: true, replace: true } }
+    await queue.add('one', {}, replacing)
+    await queue.add('two', {}, replacing)
+    await queue.addBulk([{ name: 'three', data: {}, opts: replacing }])
+    const cancelled = ({ taskId }: (typeof sent)[number]): object => ({
+      taskId,
+      event: 'cancelled',
+      reason: 'deduplicated',
+    })
+    expect(settled).toEqual(sent.slice(0, 2).map(cancelled))
+
+    const other = createQueue()
+    const last = { deduplication: { id: 'l', keepLastIfActive: true } }
+    const processor = async ({ name }: library.Job): Promise<void> => {
+      if (name !== 'runs') return
+      await other.add('next', {}, last)
+      await other.add('newest', {}, last)
+    }
+    await other.add('runs', {}, last)
+    await consume(other, processor, () => runs.filter(hasEnded).length === 2)
+    expect(runs.map(({ info }) => info.name)).toEqual(['runs', 'newest'])
+    expect(settled.slice(2)).toEqual(sent.filter(({ draft }) => draft.name === 'next').map(cancelled))
+  })
+
   test('a flow makes one task for each node, in its own queue', async () => {
     const [parent, child] = [createQueue(), createQueue()]
     const flow = { name: 'all', queueName: parent.name, children: [{ name: 'part', queueName: child.name, data: 1 }] }
@@ -262,6 +288,21 @@ describe('running', () => {
     )
     expect(runs).toMatchObject([{ info: { attempt: 1 }, state: 'failed' }])
     expect(settled).toEqual([])
+  })
+
+  test('a job that had failed for good, and is retried by hand, comes back', async () => {
+    const queue = createQueue()
+    await queue.add('pay', {})
+    const processor = async ({ attemptsMade }: library.Job): Promise<void> => {
+      if (attemptsMade === 0) throw new Error('no')
+    }
+    const worker = keep(new Worker(queue.name, processor, { connection: connection(), drainDelay: 1 }))
+    worker.once('failed', (job) => void job!.retry())
+    await fake.until(() => hasEnded(runs[1]))
+    expect(runs.map(({ info: { attempt, isReturn }, state }) => [attempt, isReturn, state])).toEqual([
+      [1, undefined, 'failed'],
+      [2, true, 'succeeded'],
+    ])
   })
 
   test('a job that is moved has not failed', async () => {

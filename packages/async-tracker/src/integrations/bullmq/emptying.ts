@@ -3,7 +3,7 @@
 import { withoutTracing, type TaskId, type TaskKit } from '@afterspan/core/internal'
 import { taskOf } from '../sending/bag.ts'
 import { carrierOf, storedCarrierOf } from './carrier.ts'
-import type { BullMQ, Job, JobClass, Queue } from './shapes.ts'
+import type { BullMQ, Job, JobClass, Queue, RedisClient } from './shapes.ts'
 
 /** Jobs that are read for one call. What goes beyond them stays open until nobody waits for it any more. */
 const MOST_JOBS = 1_000
@@ -22,7 +22,7 @@ const CLEANED: Readonly<Record<string, string>> = {
 }
 
 /** A job that may go, and how to see whether it has gone. */
-interface Doubtful {
+export interface Doubtful {
   readonly taskId: TaskId
   isGone(): Promise<boolean>
 }
@@ -71,8 +71,7 @@ async function waitingIn(Job: JobClass, queue: Queue, states: readonly string[])
 /** The children that a job still waits for, and theirs, in whatever queues. Those of PostgreSQL have no keys to be found by. */
 export async function childrenOf(job: Job | undefined): Promise<readonly Doubtful[]> {
   try {
-    const queue = job?.queue
-    const client = await (queue?.client ?? queue?.backend?.queue?.client)
+    const client = await clientOf(job?.queue)
     if (!job?.opts || typeof client?.hget !== 'function') return []
     const { unprocessed = [] } = await withoutTracing(() => job.getDependencies())
     return await each(unprocessed.slice(0, MOST_JOBS), async (key) => {
@@ -85,10 +84,20 @@ export async function childrenOf(job: Job | undefined): Promise<readonly Doubtfu
   }
 }
 
-export async function cancelGone(kit: TaskKit, jobs: readonly Doubtful[]): Promise<void> {
+/** Of Redis; PostgreSQL has another. */
+export async function clientOf(queue: Queue | undefined): Promise<RedisClient | undefined> {
+  return queue?.client ?? queue?.backend?.queue?.client
+}
+
+export async function cancelGone(
+  kit: TaskKit,
+  jobs: readonly Doubtful[],
+  reason: 'aborted' | 'deduplicated' = 'aborted',
+): Promise<void> {
+  if (jobs.length === 0) return
   try {
     await each(jobs, async ({ taskId, isGone }) => {
-      if (await isGone()) kit.settle(taskId, 'cancelled', 'aborted', 'broker')
+      if (await isGone()) kit.settle(taskId, 'cancelled', reason, 'broker')
     })
   } catch {
     // the connection is gone: it is not known

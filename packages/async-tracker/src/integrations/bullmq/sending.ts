@@ -4,6 +4,8 @@ import { withoutTracing, type TaskDraft, type TaskKit } from '@afterspan/core/in
 import { createBag, isObject, type Bag } from '../sending/bag.ts'
 import { sendAll } from '../sending/send-all.ts'
 import { carrierOf, withCarrier } from './carrier.ts'
+import { cancelGone } from './emptying.ts'
+import { replacedBy } from './replacing.ts'
 import type { BullMQ, BulkJob, FlowNode, FlowProducer, Job, JobClass, JobOptions, JobTree, Queue } from './shapes.ts'
 
 /** Each costs one read of Redis; not for more jobs of one call than this. */
@@ -21,12 +23,17 @@ export function patchCreate({ Job }: BullMQ, kit: TaskKit): void {
         let isKnown = false
         const create = (): Promise<Job> => original.call(this, queue, name, data, withCarrier(opts, bag))
         const send = async (): Promise<Job> => {
+          const replaced = await replacedBy(Job, queue, opts)
           const job = await create()
+          await cancelGone(kit, replaced, 'deduplicated')
           isKnown = await isDuplicate(Job, queue, { job, opts, bag })
           return job
         }
-        return kit.enqueue(draftOf(queue.name, name), bag, mayBeDuplicate(opts) ? send : create, (job) =>
-          isKnown ? null : job.id,
+        return kit.enqueue(
+          draftOf(queue.name, name),
+          bag,
+          mayBeDuplicate(opts) || opts?.deduplication ? send : create,
+          (job) => (isKnown ? null : job.id),
         )
       },
   )
@@ -50,7 +57,10 @@ function createAll(
   const { jobs } = bulk
   const duplicates = new Set<number>()
   const send = async (bags: readonly Bag[]): Promise<readonly Job[]> => {
+    const replacing = jobs.filter(({ opts }) => opts?.deduplication).slice(0, MOST_LOOKUPS)
+    const replaced = await Promise.all(replacing.map(({ opts }) => replacedBy(Job, queue, opts)))
     const created = await bulk.create(jobs.map((job, i) => withOpts(job, withCarrier(job.opts, bags[i]!))))
+    await cancelGone(kit, replaced.flat(), 'deduplicated')
     const doubtful = [...created.keys()].filter((i) => mayBeDuplicate(jobs[i]?.opts))
     const lookUp = async (i: number): Promise<void> => {
       if (await isDuplicate(Job, queue, { job: created[i]!, opts: jobs[i]?.opts, bag: bags[i]! })) duplicates.add(i)
@@ -142,7 +152,7 @@ async function isDuplicate(
   { job: { id }, opts, bag }: { readonly job: Job; readonly opts: JobOptions | undefined; readonly bag: Bag },
 ): Promise<boolean> {
   const isCarried = withCarrier(opts, bag) !== opts
-  if (!id || !isCarried) return false
+  if (!id || !isCarried || !mayBeDuplicate(opts)) return false
   try {
     const stored = await withoutTracing(() => Job.fromId(queue, id))
     return stored !== undefined && carrierOf(stored).get('traceparent') !== bag.get('traceparent')

@@ -4,7 +4,7 @@ import type { Fields } from '../sending/bag.ts'
 export interface JobOptions extends Fields {
   readonly attempts?: number
   readonly debounce?: object
-  readonly deduplication?: { readonly keepLastIfActive?: boolean }
+  readonly deduplication?: { readonly id?: string; readonly keepLastIfActive?: boolean; readonly replace?: boolean }
   readonly jobId?: string
   readonly repeat?: object
   readonly repeatJobKey?: string
@@ -30,17 +30,22 @@ export interface Job {
   remove(...args: unknown[]): Promise<unknown>
   removeUnprocessedChildren(...args: unknown[]): Promise<unknown>
 }
+export interface RedisClient {
+  hget?: (key: string, field: string) => Promise<string | null | undefined>
+}
 export interface Queue {
   readonly name: string
   /** Of Redis; PostgreSQL has another. What a flow makes its jobs by has it one deeper from 6 on. */
-  readonly client?: Promise<{ hget?: (key: string, field: string) => Promise<string | null | undefined> }>
+  readonly client?: Promise<RedisClient>
   readonly backend?: { readonly queue?: Pick<Queue, 'client'> }
   clean(...args: unknown[]): Promise<unknown>
   drain(...args: unknown[]): Promise<unknown>
+  getDeduplicationJobId?(id: string): Promise<string | null>
   getJobState(jobId: string): Promise<string>
   getRanges(states: readonly string[], start: number, end: number): Promise<readonly string[]>
   obliterate(...args: unknown[]): Promise<unknown>
   remove(jobId: string, ...args: unknown[]): Promise<number>
+  toKey?(type: string): string
 }
 export interface BulkJob {
   readonly name: string
