@@ -1,59 +1,29 @@
 // Asked before anything is loaded. This file and what it imports must run on any Node that still has users: the build lowers its
 // syntax (scripts/build.mjs), and it asks for no more of Node than it must.
 import { readFileSync } from 'node:fs'
-import { join, sep } from 'node:path'
+import { join } from 'node:path'
 import { isInternalThread, isMainThread, workerData } from 'node:worker_threads'
 import { requireKept, useKeptCode } from './code-cache.ts'
+import { takePm2Environment } from './config/pm2.ts'
 import { say } from './diag.ts'
 import { globalState } from './global-state.ts'
+import { isTool } from './tool-scripts.ts'
 
 type Env = Readonly<Record<string, string | undefined>>
 
-/** Tools that start other programs, build or test them: NODE_OPTIONS reaches them first, and they must stay as they are. By the name of what is run. */
-const TOOLS = new Set([
-  'afterspan',
-  'ava',
-  'c8',
-  'concurrently',
-  'corepack',
-  'cross-env',
-  'eslint',
-  'jest',
-  'lerna',
-  'mocha',
-  'node-gyp',
-  'nodemon',
-  'npm',
-  'npm-cli',
-  'npx',
-  'npx-cli',
-  'nx',
-  'nyc',
-  'oxfmt',
-  'oxlint',
-  'pnpm',
-  'pnpx',
-  'prettier',
-  'tap',
-  'tsc',
-  'turbo',
-  'vitest',
-  'yarn',
-  'yarnpkg',
-])
-/** Packages whose files are the worker processes of test runners. */
-const RUNNERS = ['ava', 'jest-worker', 'mocha', 'tinypool', 'vitest', 'workerpool']
 export const SIDE_THREAD_MARK = 'afterspan.side-thread'
 const OLDEST = [22, 15]
 
 /** Whether this process or thread is one to watch. True once in a process, and once in each worker of the app. An older Node is said, and left alone. */
 export function mayPreload(env: Env = process.env): boolean {
+  takePm2Environment()
   if (
     /^(1|true|on|yes)$/i.test(env['AFTERSPAN_DISABLED'] || '') ||
     /^\s*true\s*$/i.test(env['OTEL_SDK_DISABLED'] || '')
   )
     return false
-  if (isInternalThread || isSideThread() || isTool(process.argv[1] || '') || isTestRun(env)) return false
+  if (isInternalThread || isSideThread() || isTool(process.argv[1] || '', process.argv[2] || '') || isTestRun(env))
+    return false
   const state = globalState()
   if (state.booted) return false
   state.booted = true
@@ -71,20 +41,6 @@ export function preloadFrom(bundleDir: string, env: Env = process.env): void {
 function isSideThread(): boolean {
   const data = workerData as Record<string, unknown> | null
   return data !== null && typeof data === 'object' && data[SIDE_THREAD_MARK] === true
-}
-
-/** `…/node_modules/.bin/jest`, `/usr/bin/npm`, `…/.yarn/releases/yarn-4.9.1.cjs`; not an app's own `turbo.js`. */
-function isTool(script: string): boolean {
-  const parts = script.split(sep)
-  const file = parts[parts.length - 1] || ''
-  const name = file.replace(/\.[cm]?js$/, '')
-  if (/^yarn-\d/.test(name)) return true
-  const isInstalled = name === file || parts.includes('node_modules') || parts[parts.length - 2] === 'bin'
-  return (TOOLS.has(name) && isInstalled) || RUNNERS.some((runner) => isIn(parts, runner))
-}
-
-function isIn(parts: readonly string[], name: string): boolean {
-  return parts.some((part, i) => part === name && parts[i - 1] === 'node_modules')
 }
 
 /** `node --test`, the processes that it starts for the files, and `node --check`. An app that a test starts is none of them: its parent is the test. */

@@ -9,6 +9,7 @@ import type { SamplerName } from '../sdk/tracer-provider.ts'
 import { silence } from '../diag.ts'
 import { environment, loadSection, type Env } from './load.ts'
 import { coreOptions, otelOptions } from './options.ts'
+import { appScript } from './pm2.ts'
 import { otlpFrom, otlpOf } from './otlp-settings.ts'
 import { logsOptions, metricsPushOptions } from './signal-options.ts'
 import { withConfigFile } from './with-config-file.ts'
@@ -92,7 +93,7 @@ export function loadConfig(env: Env = environment()): CoreConfig {
     isDisabled,
     serviceName: otel.serviceName,
     resourceAttributes: otel.resourceAttributes,
-    mainScript: process.argv[1],
+    mainScript: appScript(env),
     exporters: otel.tracesExporter,
     metrics: otel.metricsExporter.includes('prometheus'),
     hasExemplars: otel.exemplarFilter === 'trace_based',

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { isMainThread } from 'node:worker_threads'
 import { say } from '../diag.ts'
 import type { Env } from './load.ts'
+import { appScript } from './pm2.ts'
 
 /** What no file of the declarative configuration says, or need not say: these stay. */
 const STAYS = /^OTEL_(?:CONFIG_FILE|NODE_\w+|LOG_LEVEL|EXPORTER_PROMETHEUS_(?:HOST|PORT))$/
@@ -13,7 +14,7 @@ export function withConfigFile(env: Env): { readonly variables: Env; readonly is
   try {
     // Beside the bundle, and beside this file where there is none.
     const { loadConfigFile } = require(join(__dirname, 'config-file.js')) as typeof import('./config-file.ts')
-    const { variables, isDisabled, unused } = loadConfigFile(process.argv[1])
+    const { variables, isDisabled, unused } = loadConfigFile(appScript())
     if (unused.length > 0 && isMainThread)
       say('AFS_CONFIG_UNSUPPORTED', `OTEL_CONFIG_FILE: not acted on is ${shown(unused)}.`, 'OTEL_CONFIG_FILE')
     const rest = Object.entries(env).filter(([name]) => !name.startsWith('OTEL_') || STAYS.test(name))

@@ -19,7 +19,7 @@ export function describeResource(input: {
     input.resourceDetectors.includes('all') || input.resourceDetectors.includes(name)
   const given = tells('env') ? input.resourceAttributes : {}
   const { id, mainScript } = instanceOf(input.mainScript)
-  const found = mainScript ? nearestPackage(mainScript) : undefined
+  const found = mainScript ? packageOfApp(mainScript) : undefined
   const name = input.serviceName || given['service.name'] || found?.name || 'unknown_service:node'
   const version = given['service.version'] ?? found?.version
   return {
@@ -58,8 +58,22 @@ function instanceOf(mainScript: string | undefined): Instance {
   return made
 }
 
-function nearestPackage(script: string): { readonly name?: string; readonly version?: string } | undefined {
-  for (let dir = dirname(script), depth = 0; depth < 12; depth++) {
+interface Package {
+  readonly name?: string
+  readonly version?: string
+}
+
+/** Where a command of a package serves the app (`next start`), the app's package is the one that it was started in, or that has installed it. */
+function packageOfApp(script: string): Package | undefined {
+  const [holder = '', installed] = script.split(/[/\\]node_modules[/\\]/)
+  if (installed === undefined) return nearestPackage(script)
+  const cwd = safeCwd()
+  return nearestPackage(`${cwd}/`.startsWith(`${holder}/`) ? cwd : holder) ?? nearestPackage(script)
+}
+
+/** `node .` names a folder. */
+function nearestPackage(start: string): Package | undefined {
+  for (let dir = start, depth = 0; depth < 12; depth++) {
     try {
       const found = JSON.parse(readFileSync(join(dir, 'package.json'), 'utf8')) as { name?: unknown; version?: unknown }
       if (typeof found.name === 'string')
@@ -72,6 +86,14 @@ function nearestPackage(script: string): { readonly name?: string; readonly vers
     dir = up
   }
   return undefined
+}
+
+function safeCwd(): string {
+  try {
+    return process.cwd()
+  } catch {
+    return ''
+  }
 }
 
 function safeHostname(): string {
