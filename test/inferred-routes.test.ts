@@ -1,6 +1,6 @@
-import { bothFormats, get, startPreloaded } from '@afterspan/testing'
+import { bothFormats, get, nodesUnderTest, startPreloaded } from '@afterspan/testing'
 import { drawTrace, startOtlpSink } from 'afterspan/internal'
-import { expect } from 'vitest'
+import { expect, test } from 'vitest'
 import { appFile, listening, traceIdOf } from './app.ts'
 import { getPipelined } from './pipelined.ts'
 
@@ -42,6 +42,37 @@ bothFormats(
     await sink.close()
   },
 )
+
+test.each(
+  nodesUnderTest().flatMap(({ major, path }) => [
+    { name: 'express', major, path },
+    { name: 'express4', major, path },
+  ]),
+)('what middleware at the root of $name answers had no route at all: Node $major', async ({ name, path: node }) => {
+  const sink = await startOtlpSink()
+  const env = { OTEL_SERVICE_NAME: 'shop', OTEL_BSP_SCHEDULE_DELAY: '5' }
+  const app = appFile('frameworks/express-middleware.cjs')
+  const service = startPreloaded({ app, args: [name], node, sink, env })
+  const url = await listening(service)
+  const told: Record<string, string> = {}
+  for (const path of ['/users/42', '/fails/42', '/routed/42', '/below/42', '/refused/42', '/nowhere/42']) {
+    const traceId = traceIdOf(await get(url + path))
+    await sink.waitFor(() => sink.trace(traceId).length > 0)
+    const { attributes } = sink.trace(traceId)[0]!
+    told[path] = JSON.stringify([attributes['http.route'], attributes['afterspan.http.inferred_route']])
+  }
+  expect(told).toEqual({
+    '/users/42': '[null,"/users/{id}"]',
+    '/fails/42': '[null,"/fails/{id}"]',
+    '/routed/42': '["/routed/:id",null]',
+    '/below/42': '["/below",null]',
+    // Whoever is refused teaches no template.
+    '/refused/42': '[null,null]',
+    '/nowhere/42': '[null,null]',
+  })
+  await service.stop()
+  await sink.close()
+})
 
 /** The routes that the request metric has. */
 async function inferred(service: ReturnType<typeof startPreloaded>): Promise<string[]> {

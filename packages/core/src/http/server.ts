@@ -35,7 +35,6 @@ import { describeRequest, pathOf, type RequestFacts, type RequestHead } from './
 import { createRequestMetrics, type RequestMetrics } from './request-metrics.ts'
 import type { RequestRecord } from './request-record.ts'
 import { giveVerdict } from './request-verdict.ts'
-import { isOfExpress } from './routes/express.ts'
 import type { RequestTeller } from './routes/framework.ts'
 import { watchTakenOver } from './taken-over.ts'
 import { writeTraceHeaders } from './trace-headers.ts'
@@ -266,7 +265,7 @@ function end(serving: Serving, open: Open, outcome: RequestOutcome, status: numb
     record.route = route
     span.setAttribute('http.route', route)
     span.updateName(`${record.method === '_OTHER' ? 'HTTP' : record.method} ${route}`)
-  } else if (open.route === undefined && !isOfExpress(open.request)) infer(serving, open, status)
+  } else if (open.route === undefined) infer(serving, open, status)
   if (status !== undefined) {
     record.status = status
     span.setAttribute('http.response.status_code', status)

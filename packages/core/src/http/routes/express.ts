@@ -47,11 +47,6 @@ const mounted = new WeakMap<App, App[]>()
 /** Once Express is looked for: patches the router of an app whose Express was not seen as it was loaded. */
 let adopt: ((router: Router) => void) | undefined
 
-/** Whether Express served it, routed or not. */
-export function isOfExpress(request: unknown): boolean {
-  return typeof (request as ExpressRequest).app === 'function'
-}
-
 /** The template of the route that answered, '/api/:tenant/orders/:id', or of the mount below which something did; undefined where Express did not route. */
 export function expressRoute(request: unknown, status: number | undefined): string | undefined {
   const { route, app, baseUrl, originalUrl } = request as ExpressRequest
