@@ -61,7 +61,7 @@ function terminalsOf({ attempts, ends }: TaskFacts): Terminal[] {
   }
   const returnedAt = attempts.findLast(({ isReturn }) => isReturn)?.startedAt ?? -Infinity
   for (const end of ends) {
-    if (end.state === 'lost' || (end.state === 'failed' && end.at <= returnedAt)) continue
+    if (end.state === 'lost' || end.at <= returnedAt) continue
     if (end.isPresumed && attempts.length > 0) continue
     all.push({ state: end.state, at: end.at, reason: end.reason })
   }

@@ -284,6 +284,12 @@ describe('flags', () => {
     expect(after(run, taken)).toMatchObject({ state: 'failed', conflict: false })
     expect(after(IN_QUEUE, tell(WEB, settledCancelled(3)), run)).toMatchObject({ state: 'cancelled', conflict: true })
   })
+  test('what was cancelled, brought back and run stayed cancelled', () => {
+    const cancelled = [...IN_QUEUE, ...tell(WEB, settledCancelled(3))]
+    const run = tell(WORKER, started(4, 1, { isReturn: true }))
+    expect(after(cancelled, run)).toMatchObject({ state: 'running', conflict: false })
+    expect(after(run, cancelled, tell(WORKER, failed(9, 1)))).toMatchObject({ state: 'failed', conflict: false })
+  })
   test('an attempt that begins in the millisecond in which the last one ended is no duplicate', () => {
     const told = [...RUNNING, ...tell(WORKER, failed(4, 1, { willRetry: true })), ...tell(OTHER_WORKER, started(4, 2))]
     expect(deriveState(factsOf(told))).toMatchObject({ state: 'running', duplicate: false })

@@ -489,6 +489,21 @@ describe('running', () => {
     expect(runs.map(({ state }) => state)).toEqual(['cancelled', 'failed'])
   })
 
+  test('a job that had failed for good, and is retried by hand, comes back', async () => {
+    const name = await queue({ retryLimit: 0 })
+    const id = await boss.send(name, { n: 1 })
+    const handler = async (): Promise<void> => {
+      if (runs.length === 1) throw new Error('no')
+    }
+    await work(name, handler, () => hasEnded(runs[0]))
+    await boss.retry(name, id!)
+    await work(name, handler, () => hasEnded(runs[1]))
+    expect(runs.map(({ info: { attempt, isReturn }, state }) => [attempt, isReturn, state])).toEqual([
+      [1, true, 'failed'],
+      [2, true, 'succeeded'],
+    ])
+  })
+
   test('an abort is no way out of the last attempt', async () => {
     const name = await queue({ retryLimit: 0 })
     await boss.send(name, { n: 1 })

@@ -37,7 +37,7 @@ export interface AttemptInfo {
   readonly reader?: string
   /** The broker has taken it from whoever had it (idle for too long, not answered in time): a run of it that says no more is over. */
   readonly isTakeover?: boolean
-  /** It had failed, and came back by a way that only the broker knew of: what counted as its end was none. */
+  /** Where it had failed, or was cancelled, it came back by a way that only the broker knew of: what counted as its end was none. */
   readonly isReturn?: boolean
   /** Whoever runs it goes on only from the promise that `attempt` returns: 'succeeded' is then written before that, with whatever succeeds in the same moment. */
   readonly isAwaited?: boolean

@@ -78,6 +78,8 @@ function infoOf(job: Job): HeldInfo {
     name: job.name,
     attempt: Number(job['retryCount']) + 1 || 0,
     messageId: job.id,
+    // What had failed for good, or was cancelled, runs again only where somebody brought it back: retry(), resume().
+    isReturn: true,
     outcomeOf: () => info.outcome,
   }
   const maxAttempts = Number(job['retryLimit']) + 1
