@@ -8,3 +8,19 @@ test.each(nodesUnderTest())('our listener was the eleventh, of which Node warns:
   expect(await app.exit).toEqual({ code: 0, signal: null })
   expect([app.stdout, app.stderr]).toEqual(['done\n', ''])
 })
+
+test.each(nodesUnderTest())(
+  'our listener on process was the eleventh, of which Node warns: Node $major',
+  async (node) => {
+    const start = (listeners: string) =>
+      startPreloaded({ app: appFile('process-listeners.cjs'), args: [listeners], node: node.path })
+    const quiet = start('10')
+    expect(await quiet.exit).toEqual({ code: 0, signal: null })
+    expect([quiet.stdout, quiet.stderr]).toEqual(['10, then 10\n', ''])
+    // One more, and Node says of each event what it says without us.
+    const loud = start('11')
+    await loud.exit
+    const warned = loud.stderr.match(/(?<=\d\d )\w+(?= listeners added)/g)
+    expect(warned).toEqual(['exit', 'uncaughtExceptionMonitor', 'SIGTERM', 'SIGHUP', 'unhandledRejection'])
+  },
+)

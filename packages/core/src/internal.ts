@@ -113,6 +113,7 @@ export {
   type Histogram,
   type MetricRegistry,
 } from './metrics/registry.ts'
+export { listenToProcess } from './guard/own-listeners.ts'
 export { mayPreload, SIDE_THREAD_MARK } from './preload-guard.ts'
 export { spanId as newSpanId, traceId as newTraceId } from './sdk/ids.ts'
 export { encodeSpan, encodeTraceRequest } from './sdk/otlp/encode.ts'

@@ -5,6 +5,7 @@ import { isMainThread } from 'node:worker_threads'
 import {
   addSpanObserver,
   globalState,
+  listenToProcess,
   once,
   say,
   sayAgain,
@@ -198,7 +199,7 @@ function onError(error: unknown): void {
 
 function sideData(core: Core, settings: HealthSettings): HealthSideData {
   const gate = createInspectorGate()
-  process.on('exit', () => {
+  listenToProcess('exit', () => {
     leaveThroughGate(gate)
   })
   return {

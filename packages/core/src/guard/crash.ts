@@ -7,6 +7,7 @@ import { processChannel } from '../tasks/channel.ts'
 import { toFailure } from '../tasks/redact.ts'
 import type { Uncaught } from '../tasks/stray-error.ts'
 import { findCandidates, findCulprit, type Culprit } from './attribution.ts'
+import { listenToProcess } from './own-listeners.ts'
 
 export interface CrashDeps {
   readonly now: () => EpochMs
@@ -27,7 +28,7 @@ const HANDLED_MS = 10_000
 /** What it returns ends what is in flight as a crash does, where the exit with this code is the app's own answer to an uncaught error; false: it is not. */
 export function watchCrashes(deps: CrashDeps): (exitCode: number) => boolean {
   let handled: (Uncaught & { readonly atMs: number }) | undefined
-  process.on('uncaughtExceptionMonitor', (error: unknown, origin: string) => {
+  listenToProcess('uncaughtExceptionMonitor', (error: unknown, origin: string) => {
     hideOwnFrames(error)
     try {
       if (isOfDomain()) return

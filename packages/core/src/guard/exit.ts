@@ -1,6 +1,7 @@
 import type { EpochMs } from '../contracts/task.ts'
 import { inFlight } from '../http/in-flight.ts'
 import { processChannel } from '../tasks/channel.ts'
+import { listenToProcess } from './own-listeners.ts'
 
 export interface ExitDeps {
   readonly now: () => EpochMs
@@ -36,7 +37,7 @@ export function createFarewell(deps: ExitDeps): (code: number, signal?: string, 
 }
 
 export function watchExit(sayFarewell: (code: number) => void): void {
-  process.on('exit', (code) => {
+  listenToProcess('exit', (code: number) => {
     sayFarewell(code)
   })
 }

@@ -3,6 +3,7 @@
 // handled late is seen by the emit of `process`, and that is watched only for a while after a rejection was told.
 import { processChannel } from '../tasks/channel.ts'
 import type { StrayError } from '../tasks/stray-error.ts'
+import { listenToProcess } from './own-listeners.ts'
 
 /** So long may somebody take to handle it after all, before it is called a failure. */
 const GRACE_MS = 1_000
@@ -53,12 +54,12 @@ function listenWithTheApp(ours: (reason: unknown, promise: Promise<unknown>) => 
   const listen = (): void => {
     if (isListening) return
     isListening = true
-    process.prependListener(EVENT, ours)
+    listenToProcess(EVENT, ours, true)
   }
-  process.on('newListener', (event, listener) => {
+  listenToProcess('newListener', (event: string | symbol, listener: unknown) => {
     if (event === EVENT && listener !== ours) listen()
   })
-  process.on('removeListener', (event, listener) => {
+  listenToProcess('removeListener', (event: string | symbol, listener: unknown) => {
     if (event !== EVENT) return
     if (listener === ours) isListening = false
     else if (isListening && process.listenerCount(EVENT) === 1) process.removeListener(EVENT, ours)

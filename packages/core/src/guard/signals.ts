@@ -3,6 +3,7 @@
 // library that counts listeners to decide whether it must end the process (signal-exit does) never meets ours.
 import { isMainThread } from 'node:worker_threads'
 import type { Drain } from './drain.ts'
+import { listenToProcess } from './own-listeners.ts'
 
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const
 type Name = keyof typeof SIGNALS
@@ -33,12 +34,12 @@ function watch(
   const add = (): void => {
     isOurs = true
     const listen = (): void => {
-      process.on(name, handle)
+      listenToProcess(name, handle)
     }
     if (name === 'SIGTERM') drain.hear(listen)
     else listen()
   }
-  process.on('newListener', (event, listener) => {
+  listenToProcess('newListener', (event: string | symbol, listener: unknown) => {
     if (event !== name || listener === handle || !isOurs) return
     isOurs = false
     // Not before the other one is in place: Node stops to listen for a signal with its last listener.
@@ -47,7 +48,7 @@ function watch(
       else isOurs = process.listenerCount(name) === 1
     })
   })
-  process.on('removeListener', (event, listener) => {
+  listenToProcess('removeListener', (event: string | symbol, listener: unknown) => {
     if (event === name && listener !== handle && process.listenerCount(name) === 0) add()
   })
   try {

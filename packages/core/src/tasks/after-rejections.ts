@@ -1,6 +1,8 @@
 // Node prints the line of the app that threw only for an error whose stack nobody has read before. Where nobody looks at a rejection it
 // ends the process, right after the promise jobs: so what is to be told of it waits until then, and is told before the process is gone.
 
+import { listenToProcess } from '../guard/own-listeners.ts'
+
 const waiting: (() => void)[] = []
 let isWatching = false
 
@@ -9,8 +11,8 @@ export function afterRejections(tell: () => void, onError: (error: unknown) => v
   if (!isWatching) {
     isWatching = true
     // Before the crash itself is told: whose failure it was is known by then.
-    process.prependListener('uncaughtExceptionMonitor', tellAll)
-    process.prependListener('exit', tellAll)
+    listenToProcess('uncaughtExceptionMonitor', tellAll, true)
+    listenToProcess('exit', tellAll, true)
   }
   const quietly = (): void => {
     try {
