@@ -27,6 +27,7 @@ const CRASHES: Readonly<Record<string, { readonly type: string; readonly message
   rejectNull: { type: 'UnhandledPromiseRejection', message: expect.stringContaining('"null"') as string },
   proxy: { type: 'Error', message: '' },
   domain: { type: 'RangeError', message: 'in a domain' },
+  child: { type: 'ENOENT', message: 'spawn /no/such/program ENOENT' },
 }
 
 /** Three requests: one that is answered, one that hangs, and the one that ends the process. */

@@ -1,4 +1,5 @@
 // A server whose process ends in the way that it is asked to, while another request is in flight.
+const { spawn } = require('node:child_process')
 const { EventEmitter } = require('node:events')
 const { readFile } = require('node:fs')
 const { createServer } = require('node:http')
@@ -21,6 +22,8 @@ const acts = {
       throw new RangeError('in a callback')
     }),
   emitter: () => new EventEmitter().emit('error', new RangeError('from an emitter')),
+  // Nobody listens to its 'error'.
+  child: () => spawn('/no/such/program'),
   rejection: () => {
     void Promise.reject(new RangeError('nobody awaits this'))
   },

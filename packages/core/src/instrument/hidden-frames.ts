@@ -26,6 +26,7 @@ export function withOwnFramesHidden<T>(work: () => T): T {
 export function hideOwnFrames(error: unknown): void {
   try {
     if (!types.isNativeError(error)) return
+    hideInEmitted(error)
     const { stack } = error as { readonly stack?: unknown }
     if (typeof stack !== 'string' || !isOwn(stack)) return
     let frames = 0
@@ -37,6 +38,21 @@ export function hideOwnFrames(error: unknown): void {
   } catch {
     // frozen, or a getter that throws: it stays as it is
   }
+}
+
+/** Where an 'error' event without a listener was emitted is added by Node when it prints, by a function that it has put on the error. */
+function hideInEmitted(error: Error): void {
+  const key = Object.getOwnPropertySymbols(error).find(
+    ({ description }) => description === 'kEnhanceStackBeforeInspector',
+  )
+  if (!key) return
+  const enhance = (error as unknown as Record<symbol, () => string>)[key]!
+  const value = (): string =>
+    enhance()
+      .split('\n')
+      .filter((line) => !/^ {4}at /.test(line) || !isOwn(line))
+      .join('\n')
+  Object.defineProperty(error, key, { value, configurable: true })
 }
 
 const FOLDER = __dirname + sep
