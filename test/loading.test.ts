@@ -252,3 +252,14 @@ test('vitest works unchanged', async () => {
   expect(lines(preloaded.stdout)).toEqual(lines(bare.stdout))
   expect(preloaded).toMatchObject({ code: 0, stderr: bare.stderr, home: bare.home }) // vitest keeps something there itself
 })
+
+test('a package that is not whole, as it is while it is being installed, ended the app', async () => {
+  const register = join(tempDir('torn'), 'register.js')
+  cpSync(registerPath(), register)
+  const app = runApp({ args: ['--require', register, '--print', '1 + 1'] })
+  expect(await app.exit).toEqual({ code: 0, signal: null })
+  expect(app.stdout).toBe('2\n')
+  expect(app.stderr).toMatch(
+    /^\[afterspan\] AFS_BOOT_FAILED Afterspan could not be loaded: .*The app runs without it\.\n$/,
+  )
+})

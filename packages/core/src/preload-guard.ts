@@ -32,10 +32,16 @@ export function mayPreload(env: Env = process.env): boolean {
 
 /** Loads the bundle and boots what is in it. Its compiled code is kept for the next start, if AFTERSPAN_CODE_CACHE does not say otherwise. */
 export function preloadFrom(bundleDir: string, env: Env = process.env): void {
-  if (!/^\s*off\s*$/i.test(env['AFTERSPAN_CODE_CACHE'] || ''))
-    useKeptCode(JSON.stringify([process.execArgv, env['NODE_OPTIONS'] || '']))
-  const { preload } = requireKept(join(bundleDir, 'preload.js')) as typeof import('./preload.ts')
-  preload(bundleDir)
+  try {
+    if (!/^\s*off\s*$/i.test(env['AFTERSPAN_CODE_CACHE'] || ''))
+      useKeptCode(JSON.stringify([process.execArgv, env['NODE_OPTIONS'] || '']))
+    const { preload } = requireKept(join(bundleDir, 'preload.js')) as typeof import('./preload.ts')
+    preload(bundleDir)
+  } catch (error) {
+    // A package that is not whole, or is being installed; a process without a descriptor left.
+    const why = error instanceof Error ? error.message : String(error)
+    say('AFS_BOOT_FAILED', `Afterspan could not be loaded: ${why}. The app runs without it.`)
+  }
 }
 
 function isSideThread(): boolean {
