@@ -1,5 +1,6 @@
 // Each OTEL_* variable does what OpenTelemetry says of it, seen from outside; what we do not act on is said.
 import { readFileSync } from 'node:fs'
+import { createServer } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
@@ -158,6 +159,23 @@ test('exports: headers, compression, address, and those of traces go before', as
   const elsewhere = await tell({ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${sink.url}/v1/traces` })
   expect([elsewhere.spans.length, sink.spans().length > 0]).toEqual([0, true])
   await sink.close()
+})
+
+test('a query in OTEL_EXPORTER_OTLP_ENDPOINT swallowed the path of the signal, and was shown on stderr', async () => {
+  const asked: unknown[] = []
+  const collector = createServer((request, response) => {
+    asked.push(request.url)
+    response.writeHead(404).end()
+  }).listen(0, '127.0.0.1')
+  await once(collector, 'listening')
+  const url = `http://127.0.0.1:${(collector.address() as AddressInfo).port}/otlp/?key=secret`
+  const app = startPreloaded({ app: APP, sink: { url } })
+  await get(await listening(app))
+  await app.waitForLine(/AFS_EXPORT_FAILED .*\/otlp\/v1\/traces\?…: http_404/)
+  expect(asked[0]).toBe('/otlp/v1/traces?key=secret')
+  expect(app.stderr).not.toContain('secret')
+  await app.stop()
+  collector.close()
 })
 
 test('a collector behind TLS that wants a certificate: CERTIFICATE, CLIENT_CERTIFICATE, CLIENT_KEY', async () => {

@@ -49,7 +49,8 @@ export function otlpOf(signal: Signal, own: SignalConfig, otel: Otel, mostMs: nu
 function httpUrl(signal: Signal, { endpoint }: SignalConfig, { otlpEndpoint }: Otel): string {
   if (endpoint && hasScheme(`OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_ENDPOINT`, endpoint)) return endpoint
   const isUsable = otlpEndpoint !== '' && hasScheme('OTEL_EXPORTER_OTLP_ENDPOINT', otlpEndpoint)
-  return `${(isUsable ? otlpEndpoint : HTTP_DEFAULT).replace(/\/+$/, '')}/v1/${signal}`
+  const [address = '', query] = (isUsable ? otlpEndpoint : HTTP_DEFAULT).split(/\?(.*)/s)
+  return `${address.replace(/\/+$/, '')}/v1/${signal}${query ? `?${query}` : ''}`
 }
 
 function hasScheme(env: string, address: string): boolean {

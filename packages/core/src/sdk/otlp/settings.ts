@@ -14,7 +14,7 @@ export interface OtlpSettings {
   readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string }
 }
 
-/** The address as it may be shown: without a user and a password. */
+/** The address as it may be shown: without a user and a password, and without a query, where keys are given too. */
 export function shownUrl({ url }: Pick<OtlpSettings, 'url'>): string {
-  return url.replace(/\/\/[^/@]*@/, '//')
+  return url.replace(/\/\/[^/@]*@/, '//').replace(/\?.*$/, '?…')
 }
