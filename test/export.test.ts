@@ -89,6 +89,40 @@ test.each(Object.entries(SICK))('a collector that %s at first gets every span in
   await sink.close()
 })
 
+test('a collector that says 429 with a Retry-After of 0 was asked hundreds of times a second', async () => {
+  const asked: number[] = []
+  const answer = (): SinkAnswer => {
+    asked.push(performance.now())
+    return { status: 429, headers: { 'retry-after': '0' } }
+  }
+  const sink = await startOtlpSink({ answer })
+  const app = startPreloaded({ app: APP, sink, env: FAST })
+  await askEach(await listening(app), ['/ok'])
+  await pollUntil(() => asked.length >= 3)
+  expect(asked[1]! - asked[0]!).toBeGreaterThan(700)
+  expect(asked[2]! - asked[1]!).toBeGreaterThan(700)
+  await app.stop()
+  await sink.close()
+})
+
+test('while a collector is slow, an export was larger than OTEL_BSP_MAX_EXPORT_BATCH_SIZE', async () => {
+  const sizes: number[] = []
+  let isSlow = true
+  const answer = ({ spans }: { readonly spans: readonly unknown[] }): SinkAnswer | undefined => {
+    sizes.push(spans.length)
+    return isSlow ? { status: 503, headers: { 'retry-after': '1' } } : undefined
+  }
+  const sink = await startOtlpSink({ answer })
+  const app = startPreloaded({ app: APP, sink, env: { ...FAST, OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '10' } })
+  const paths = numbered('/ok', 95)
+  await askEach(await listening(app), paths)
+  isSlow = false
+  await sink.waitFor(() => paths.every((path) => pathsIn(sink).includes(path)))
+  expect(Math.max(...sizes)).toBe(10)
+  await app.stop()
+  await sink.close()
+})
+
 test.each([404, 500])('a collector that refuses with %i for a while still gets the errors', async (status) => {
   let isWell = false
   const sink = await startOtlpSink({ answer: () => (isWell ? undefined : { status }) })

@@ -105,7 +105,7 @@ export class LogQueue {
     say('AFS_EXPORT_FAILED', `${this.#shownUrl}: ${reason}, for logs. ${next}.`, `logs ${reason}`)
     if (retryable) {
       this.#waiting = [...batch, ...this.#waiting]
-      this.#backoffMs = Math.max(1, nextBackoff(this.#backoffMs, retryAfterMs))
+      this.#backoffMs = nextBackoff(this.#backoffMs, retryAfterMs)
       return
     }
     this.#backoffMs = 0

@@ -30,6 +30,11 @@ const WRITE_MS = 50
 /** What memory there is for errors when the queue is full, as a part of it. */
 const ROOM_FOR_ERRORS = 1.25
 
+/** What goes in one request is no larger: a collector takes 4 MiB by gRPC. */
+const MOST_BATCH_BYTES = 2 * 1024 * 1024
+/** Each is a file or two that are open. */
+const MOST_HELD = 32
+
 /** What goes in one request: errors in a batch of their own, since they are kept when others go. */
 interface Shipment {
   readonly batches: readonly SpanBatch[]
@@ -61,7 +66,7 @@ export class SpanQueue {
   /** Still growing. */
   #errors = new SpanBatch(true, undefined)
   #others = new SpanBatch(false, undefined)
-  /** Refused, and to be sent again; the oldest first. */
+  /** Refused, and to be sent again, or full; the oldest first. */
   #held: Shipment[] = []
   #underWay: Shipment | undefined
   #spans = 0
@@ -91,7 +96,7 @@ export class SpanQueue {
 
   /** `field` is copied: a span as a field of ScopeSpans (encodeSpanField). False: there is no room for it, and it is dropped and counted. */
   add(scope: SpanScope, field: Uint8Array, isError = false): boolean {
-    const { maxSpans, batchSpans, delayMs } = this.#limits
+    const { maxSpans, delayMs } = this.#limits
     const hasRoom = this.#hasRoom(field.length)
     // Making room encodes, in the memory that the field may stand in.
     const own = hasRoom ? field : Uint8Array.from(field)
@@ -104,7 +109,7 @@ export class SpanQueue {
     ;(isError ? this.#errors : this.#others).add(scope, own)
     this.#spans++
     this.#bytes += own.length
-    if (this.#errors.spans + this.#others.spans >= batchSpans && this.#backoffMs === 0) void this.#send()
+    if (this.#isFull()) this.#closeFull()
     else this.#schedule(delayMs)
     if (this.#spool) this.#writeSoon()
     return true
@@ -153,6 +158,19 @@ export class SpanQueue {
         for (const { file } of batches) file?.discard()
       },
     }
+  }
+
+  #isFull(): boolean {
+    const { spans, bytes } = this.#errors
+    return spans + this.#others.spans >= this.#limits.batchSpans || bytes + this.#others.bytes >= MOST_BATCH_BYTES
+  }
+
+  /** Goes at once where nothing is in its way; else it waits as it is, and the next one begins. */
+  #closeFull(): void {
+    const isFree = this.#backoffMs === 0 && !this.#sending && this.#held.length === 0
+    if (!isFree && this.#held.length < MOST_HELD) this.#held.push(this.#close()!)
+    if (this.#backoffMs === 0) void this.#send()
+    else this.#schedule(this.#backoffMs)
   }
 
   #begin(isErrors: boolean): SpanBatch {
@@ -263,9 +281,10 @@ export class SpanQueue {
 
   #refused(shipment: Shipment, { reason, retryable, retryAfterMs }: OtlpReply): void {
     this.#counters.failures.add(1, reason)
+    const isKept = this.#spool !== undefined && !ABOUT_CONTENT.has(reason)
     const next = retryable
       ? `Retrying; up to ${this.#limits.maxSpans} spans are kept in memory meanwhile${this.#spool ? ', more on disk' : ''}.`
-      : `Those spans are dropped${this.#spool ? ', but for errors' : ''}.`
+      : `Those spans are dropped${isKept ? ', but for errors' : ''}.`
     say('AFS_EXPORT_FAILED', `${this.#shownUrl}: ${reason}. ${next}`, reason)
     if (retryable) {
       this.#held.unshift(shipment)
@@ -289,8 +308,7 @@ export class SpanQueue {
 
   #delay(): number {
     if (this.#backoffMs > 0) return this.#backoffMs * (0.75 + Math.random() * 0.5)
-    const open = this.#errors.spans + this.#others.spans
-    return this.#held.length > 0 || open >= this.#limits.batchSpans ? 0 : this.#limits.delayMs
+    return this.#held.length > 0 || this.#isFull() ? 0 : this.#limits.delayMs
   }
 }
 
