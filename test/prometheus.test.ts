@@ -114,12 +114,14 @@ test("a real Prometheus takes every name, unit, attribute and value of the app's
   expect(await value(`count(lat_milliseconds_count)`)).toBe('2')
 })
 
-test('a callback that throws or hangs, a value or an attribute that cannot be kept, cost only their own series', async () => {
+test('a callback that throws or hangs, a value, an attribute or a name that cannot be kept, cost only their own series', async () => {
   const { text } = await get(`${metersAdmin}/metrics`)
   const scope = 'otel_scope_name="app",otel_scope_version="1.0"'
   expect(text).toContain(`\nfine{${scope}} 7\n`)
   expect(text).toContain(`\nspoiled_total{${scope}} 1\n`)
-  expect(text).toContain('afterspan_measurements_refused_total{reason="refused"} 3')
+  expect(text).toContain(`\nundefined_total{${scope}} 1\n`)
+  expect(text).toContain(`\nnull{${scope}} 1\n`)
+  expect(text).toContain('afterspan_measurements_refused_total{reason="refused"} 4')
   expect(text).toContain('afterspan_metrics_left_out{reason="name_conflict"} 1')
   expect(text).not.toMatch(/^(throws|hangs)/m)
   // Said once for each reason, however often it is scraped.

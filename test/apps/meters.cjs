@@ -18,6 +18,11 @@ meter.createGauge('speed', { unit: 'By/s' }).record(NaN, { s: '\ud800' })
 meter.createGauge('share', { unit: '1' }).record(-Infinity)
 meter.createUpDownCounter('lat').add(-4)
 
+// By mistake, in JavaScript: no name, no text, nothing to sort.
+meter.createCounter(undefined).add(1)
+meter.createGauge(null, { description: Symbol('x'), unit: 5 }).record(1)
+meter.createHistogram('unbounded', { advice: { explicitBucketBoundaries: 'x' } }).record(1)
+
 const circle = {}
 circle.circle = circle
 const spoiled = meter.createCounter('spoiled')

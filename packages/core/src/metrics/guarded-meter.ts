@@ -1,12 +1,14 @@
 // A meter whose instruments never throw into the app, and whose callbacks cost only their own series.
-import type {
-  BatchObservableCallback,
-  Meter,
-  Observable,
-  ObservableCallback,
-  ObservableCounter,
-  ObservableGauge,
-  ObservableUpDownCounter,
+import {
+  createNoopMeter,
+  type BatchObservableCallback,
+  type Meter,
+  type MetricOptions,
+  type Observable,
+  type ObservableCallback,
+  type ObservableCounter,
+  type ObservableGauge,
+  type ObservableUpDownCounter,
 } from '@opentelemetry/api'
 
 /** A scrape waits no longer for one callback. */
@@ -23,14 +25,24 @@ export function guardedMeter(make: () => Meter, onTrouble: OnTrouble): Meter {
   const batches: Guarded<BatchObservableCallback> = new WeakMap()
   const observed = <O extends ObservableCounter | ObservableGauge | ObservableUpDownCounter>(instrument: O): O =>
     guardObservable(instrument, onTrouble)
+  /** Where the SDK cannot make it, it is one that does nothing. */
+  const create = <K extends Creating>(method: K, name: unknown, options: unknown): ReturnType<Meter[K]> => {
+    const args = [textOf(name) ?? 'unnamed', plain(options)] as const
+    try {
+      return meter()[method](...args) as ReturnType<Meter[K]>
+    } catch (error) {
+      onTrouble('refused', error)
+      return createNoopMeter()[method](...args) as ReturnType<Meter[K]>
+    }
+  }
   return {
-    createCounter: (name, options) => guardWrites(meter().createCounter(name, options), 'add', onTrouble),
-    createGauge: (name, options) => guardWrites(meter().createGauge(name, options), 'record', onTrouble, true),
-    createHistogram: (name, options) => guardWrites(meter().createHistogram(name, options), 'record', onTrouble),
-    createUpDownCounter: (name, options) => guardWrites(meter().createUpDownCounter(name, options), 'add', onTrouble),
-    createObservableCounter: (name, options) => observed(meter().createObservableCounter(name, options)),
-    createObservableGauge: (name, options) => observed(meter().createObservableGauge(name, options)),
-    createObservableUpDownCounter: (name, options) => observed(meter().createObservableUpDownCounter(name, options)),
+    createCounter: (name, options) => guardWrites(create('createCounter', name, options), 'add', onTrouble),
+    createGauge: (name, options) => guardWrites(create('createGauge', name, options), 'record', onTrouble, true),
+    createHistogram: (name, options) => guardWrites(create('createHistogram', name, options), 'record', onTrouble),
+    createUpDownCounter: (name, options) => guardWrites(create('createUpDownCounter', name, options), 'add', onTrouble),
+    createObservableCounter: (name, options) => observed(create('createObservableCounter', name, options)),
+    createObservableGauge: (name, options) => observed(create('createObservableGauge', name, options)),
+    createObservableUpDownCounter: (name, options) => observed(create('createObservableUpDownCounter', name, options)),
     addBatchObservableCallback(callback, observables) {
       const guarded = batches.get(callback) ?? bounded(callback, onTrouble)
       batches.set(callback, guarded)
@@ -42,6 +54,29 @@ export function guardedMeter(make: () => Meter, onTrouble: OnTrouble): Meter {
   }
 }
 
+type Creating = Exclude<keyof Meter, 'addBatchObservableCallback' | 'removeBatchObservableCallback'>
+
+/** JavaScript lets an app name an instrument by what is no text: by `undefined`, as a rule. */
+function textOf(value: unknown): string | undefined {
+  if (typeof value === 'string') return value
+  try {
+    return String(value)
+  } catch {
+    return undefined
+  }
+}
+
+function plain(options: unknown): MetricOptions {
+  const { unit, description, ...rest } = (
+    typeof options === 'object' && options !== null ? options : {}
+  ) as MetricOptions
+  return {
+    ...rest,
+    ...(typeof unit === 'string' ? { unit } : {}),
+    ...(typeof description === 'string' ? { description } : {}),
+  }
+}
+
 /** Attributes that JSON cannot hold (a BigInt, a circle) throw in the SDK; a NaN would stay in a sum for ever, and only a gauge forgets it. */
 function guardWrites<M extends 'add' | 'record', I extends Readonly<Record<M, unknown>>>(
   instrument: I,
@@ -49,6 +84,8 @@ function guardWrites<M extends 'add' | 'record', I extends Readonly<Record<M, un
   onTrouble: OnTrouble,
   mayBeNaN = false,
 ): I {
+  // One that does nothing is the same for all.
+  if (Object.hasOwn(instrument, method)) return instrument
   const write = (instrument[method] as (...args: unknown[]) => void).bind(instrument)
   const guarded = (value: unknown, ...rest: unknown[]): void => {
     if (Number.isNaN(value) && !mayBeNaN) {
