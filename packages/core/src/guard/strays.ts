@@ -1,5 +1,7 @@
 // What becomes of an error that nobody caught: told once, whichever way it is met, of whoever can be named.
 import type { EpochMs } from '../contracts/task.ts'
+import { inFlight } from '../http/in-flight.ts'
+import { isAbort } from '../tasks/consumer.ts'
 import { announceStray, type StrayDeps, type StrayError, type Uncaught } from '../tasks/stray-error.ts'
 import { isTold } from '../tasks/told-failures.ts'
 import { findCandidates, findCulprit } from './attribution.ts'
@@ -56,7 +58,18 @@ export function createStrays(
     rejected(error) {
       const origin = 'unhandledRejection'
       const who = { culprit: findCulprit(error, origin), candidates: findCandidates() }
-      return announce({ error, origin, ...who, isCrash: false })
+      const stray = announce({ error, origin, ...who, isCrash: false })
+      // Should the request not be answered well, its span says why.
+      const request = [...inFlight].find(({ ref }) => ref.spanId === who.culprit?.ref.spanId)
+      if (!stray || !request || isAbort(error)) return stray
+      request.hasThrown(error)
+      return {
+        fail: stray.fail,
+        withdraw() {
+          request.forgive(error)
+          stray.withdraw()
+        },
+      }
     },
   }
 }

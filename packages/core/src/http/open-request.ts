@@ -93,6 +93,9 @@ export class Open implements OpenRequest {
     if (this.error === undefined) this.error = error
   }
   /** What tells where it was thrown is not given away for what does not: frameworks make an error without a stack of one that the client may not see. */
+  forgive(error: unknown): void {
+    if (this.error === error) this.error = undefined
+  }
   hasLogged(error: LoggedError): void {
     if (this.logged === undefined || error.stack || !this.logged.stack) this.logged = error
   }
