@@ -32,6 +32,19 @@ test.each(nodesUnderTest())('the end of a response is told as what it was: Node 
     '✗ GET  SERVER shop\n  aborted_by_client\n  http.response.status_code=200 afterspan.http.aborted_by=client afterspan.http.inferred_route=/half',
   )
 
+  // Of a handler that was rejected and never answered, the span did not say with what.
+  const rejected = get(`${url}/rejects`, { timeoutMs: 300 })
+  await expect(rejected).rejects.toThrow(/no whole answer/)
+  expect(await draw(sink, '/rejects')).toBe(
+    '✗ GET  SERVER shop\n  aborted_by_client: no such thing\n  afterspan.http.aborted_by=client',
+  )
+
+  // What waited behind another when its connection went was in flight for ever on Node 22.
+  send(port!, 'GET /half HTTP/1.1\r\nHost: x\r\n\r\nGET /behind HTTP/1.1\r\nHost: x\r\n\r\n', 'GONE')
+  expect(await draw(sink, '/behind')).toBe(
+    '✗ GET  SERVER shop\n  aborted_by_client\n  http.response.status_code=200 afterspan.http.aborted_by=client afterspan.http.inferred_route=/behind',
+  )
+
   // A request whose socket the app took from the response was in flight for ever.
   const admin = await service.adminUrl()
   expect((await get(`${url}/detached`)).text).toBe('hi')
@@ -104,11 +117,12 @@ async function draw(sink: OtlpSink, path: string): Promise<string> {
   return drawTrace([span!], { stable: true, attributes: SHOWN })
 }
 
-/** On a connection of its own; `more` once the first of an answer is there. */
+/** On a connection of its own; `more` once the first of an answer is there, GONE for its end. */
 function send(port: string, text: string, more?: string): void {
   const socket = connect(Number(port), '127.0.0.1', () => socket.write(text))
   socket.on('error', () => {})
   socket.once('data', () => {
-    if (more !== undefined) socket.write(more)
+    if (more === 'GONE') socket.destroy()
+    else if (more !== undefined) socket.write(more)
   })
 }

@@ -3,6 +3,8 @@ const http = require('node:http')
 const http2 = require('node:http2')
 const { Readable, pipeline } = require('node:stream')
 
+process.on('unhandledRejection', () => {})
+
 function answer(req, res) {
   if (req.url.startsWith('/mounted/')) req.url = req.url.slice('/mounted'.length) // as Connect does, and polka
   if (req.url === '/body') return void req.on('data', () => {})
@@ -11,6 +13,7 @@ function answer(req, res) {
     setImmediate(() => res.destroy(new TypeError('no such thing')))
     return
   }
+  if (req.url === '/rejects') return void Promise.reject(new TypeError('no such thing'))
   if (req.url === '/socket') {
     res.write('the first half')
     return setImmediate(() => req.socket.destroy(new TypeError('no such thing')))

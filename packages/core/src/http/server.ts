@@ -3,7 +3,7 @@
 // another request's; 'response.finish' is never published on a client abort.
 import { recentRequests } from './recent-requests.ts'
 import { subscribe } from 'node:diagnostics_channel'
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import { ServerResponse, type IncomingMessage, type Server } from 'node:http'
 import { ROOT_CONTEXT, SpanKind, trace, TraceFlags, type Context, type SpanContext } from '@opentelemetry/api'
 import { suppressTracing } from '@opentelemetry/core'
 import { SamplingDecision, type Sampler } from '@opentelemetry/sdk-trace'
@@ -32,6 +32,7 @@ import { watchLoggedErrors } from './logged-errors.ts'
 import { Open, OPEN, openOf, type Marked } from './open-request.ts'
 import { abortOutcome } from './outcome.ts'
 import { describeRequest, pathOf, type RequestFacts, type RequestHead } from './request-attributes.ts'
+import { watchPipelined } from './pipelined.ts'
 import { createRequestMetrics, type RequestMetrics } from './request-metrics.ts'
 import type { RequestRecord } from './request-record.ts'
 import { giveVerdict } from './request-verdict.ts'
@@ -175,6 +176,7 @@ function start(
   if (serving.drain.isAsked) response.shouldKeepAlive = false
   makeRoom(response)
   response.on('close', onClose)
+  watchPipelined(request.socket, gone)
   serving.requestStarted()
   serving.manager.enter(open.context)
 }
@@ -237,6 +239,12 @@ function received(
     target,
     parentSpanId,
   }
+}
+
+/** Where the response itself does not say it. */
+function gone(open: Open): void {
+  const { response } = open.record
+  if (response instanceof ServerResponse) onClose.call(response)
 }
 
 function onClose(this: ServerResponse & Marked): void {
