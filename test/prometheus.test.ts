@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import { createRequire } from 'node:module'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import {
@@ -86,15 +87,24 @@ test('OpenMetrics has its end, and each bucket and counter of requests the trace
   ])
 })
 
+test('a check by HTTP/1.0, which names no host, was misdirected', async () => {
+  const socket = connect(Number(new URL(admin).port), '127.0.0.1')
+  socket.setEncoding('utf8').write('GET /livez HTTP/1.0\r\n\r\n')
+  let answer = ''
+  for await (const chunk of socket) answer += chunk as string
+  expect(answer).toMatch(/^HTTP\/1.1 200 OK\r\n/)
+})
+
 test('gzip is given where it is asked for, and not where it is refused', async () => {
   const encoding = async (accepted: string): Promise<string | undefined> =>
     (await fetch(`${admin}/metrics`, { headers: { 'accept-encoding': accepted } })).headers.get('content-encoding') ??
     undefined
-  expect([await encoding('gzip'), await encoding('gzip;q=0'), await encoding('br')]).toEqual([
-    'gzip',
-    undefined,
-    undefined,
-  ])
+  expect([
+    await encoding('gzip'),
+    await encoding('gzip;q=0'),
+    await encoding('gzip;q=0.1, identity'),
+    await encoding('br'),
+  ]).toEqual(['gzip', undefined, undefined, undefined])
 })
 
 test("a real Prometheus takes every name, unit, attribute and value of the app's own metrics, as OpenMetrics", async (context) => {
@@ -122,6 +132,8 @@ test('a callback that throws or hangs, a value, an attribute or a name that cann
   expect(text).toContain(`\nundefined_total{${scope}} 1\n`)
   expect(text).toContain(`\nnull{${scope}} 1\n`)
   expect(text).toContain('afterspan_measurements_refused_total{reason="refused"} 4')
+  // Bounds that come twice, or are none, made series that no strict parser takes.
+  expect([...text.matchAll(/^bounds_bucket\{.*le="(.*)"\}/gm)].map(([, le]) => le)).toEqual(['1', '2', '+Inf'])
   expect(text).toContain('afterspan_metrics_left_out{reason="name_conflict"} 1')
   expect(text).not.toMatch(/^(throws|hangs)/m)
   // Said once for each reason, however often it is scraped.

@@ -21,6 +21,7 @@ meter.createUpDownCounter('lat').add(-4)
 // By mistake, in JavaScript: no name, no text, nothing to sort.
 meter.createCounter(undefined).add(1)
 meter.createGauge(null, { description: Symbol('x'), unit: 5 }).record(1)
+meter.createHistogram('bounds', { advice: { explicitBucketBoundaries: [1, NaN, 1, Infinity, 2] } }).record(1)
 meter.createHistogram('unbounded', { advice: { explicitBucketBoundaries: 'x' } }).record(1)
 
 const circle = {}

@@ -35,7 +35,8 @@ export function createAccess(settings: AccessSettings, now: () => number = Date.
   }
   return {
     isHostAllowed(host) {
-      if (host === undefined) return false
+      // No browser leaves it out; health checks by HTTP/1.0 do (HAProxy's).
+      if (host === undefined) return true
       if (host === lastAllowed) return true
       if (!isAllowed(host)) return false
       lastAllowed = host

@@ -29,9 +29,11 @@ export function isOpenMetrics(contentType: string): boolean {
   return contentType.startsWith('application/openmetrics-text')
 }
 
-/** Whether the scraper takes gzip. */
+/** Whether the scraper takes gzip, and likes it no less than the text as it is. */
 export function takesGzip(acceptEncoding: string | undefined): boolean {
-  return bestOf(parse(acceptEncoding), ['gzip', '*']) > 0
+  const ranges = parse(acceptEncoding)
+  const gzip = bestOf(ranges, ['gzip', '*'])
+  return gzip > 0 && gzip >= bestOf(ranges, ['identity'])
 }
 
 /** The quality of the most specific name that is there. */

@@ -67,14 +67,22 @@ function textOf(value: unknown): string | undefined {
 }
 
 function plain(options: unknown): MetricOptions {
-  const { unit, description, ...rest } = (
+  const { unit, description, advice, ...rest } = (
     typeof options === 'object' && options !== null ? options : {}
   ) as MetricOptions
   return {
     ...rest,
     ...(typeof unit === 'string' ? { unit } : {}),
     ...(typeof description === 'string' ? { description } : {}),
+    ...(advice ? { advice: withBounds(advice) } : {}),
   }
+}
+
+/** Two equal bounds would be two series of one name, and none of Prometheus's parsers reads NaN as one; +Inf is there anyway. */
+function withBounds(advice: NonNullable<MetricOptions['advice']>): NonNullable<MetricOptions['advice']> {
+  const { explicitBucketBoundaries: bounds } = advice
+  if (!Array.isArray(bounds)) return advice
+  return { ...advice, explicitBucketBoundaries: [...new Set(bounds.map(Number))].filter(Number.isFinite) }
 }
 
 /** Attributes that JSON cannot hold (a BigInt, a circle) throw in the SDK; a NaN would stay in a sum for ever, and only a gauge forgets it. */
