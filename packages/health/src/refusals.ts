@@ -23,6 +23,7 @@ const OF_THE_SERVER: ReadonlySet<string> = new Set([
   'confirms_overdue',
   'jetstream_unavailable',
   'storage_full',
+  'under_min_isr',
 ])
 /** The login may not do what the app does: not seldom that of a migration that is not through. */
 const OF_THE_LOGIN: ReadonlySet<string> = new Set(['42501', 'no_permission'])

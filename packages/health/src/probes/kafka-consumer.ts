@@ -14,10 +14,12 @@ export interface ConsumerOptions {
   readonly deadMs: number
   /** Of a check. */
   readonly timeoutMs: number
+  /** What is refused to the app itself counts. Default: yes. */
+  readonly passive?: boolean
 }
 export interface ConsumerFacts {
-  /** It has ended by an error, so long ago. */
-  readonly crash?: { readonly ms: number; readonly restarts: boolean } | undefined
+  /** It has ended by an error, so long ago; of which the brokers said that it may not do that. */
+  readonly crash?: { readonly ms: number; readonly restarts: boolean; readonly isRefused?: boolean } | undefined
   /** In its group: the rest is told of that time. */
   readonly hasJoined: boolean
   readonly joiningMs: number
@@ -55,7 +57,13 @@ export function judgeConsumer(facts: ConsumerFacts, { stuckMs, stuckStatus, dead
   return { ...away('consumer_crashed', reason, observed), status: 'warn' }
 }
 
-function crashed({ ms, restarts }: NonNullable<ConsumerFacts['crash']>, deadMs: number): Omit<ProbeResult, 'status'> {
+function crashed(
+  { ms, restarts, isRefused = false }: NonNullable<ConsumerFacts['crash']>,
+  deadMs: number,
+): Omit<ProbeResult, 'status'> {
+  // The next process would be refused too.
+  if (isRefused)
+    return { code: 'no_permission', cause: 'dependency', reason: 'the consumer may not read, and has ended' }
   if (restarts)
     return { code: 'consumer_crashed', cause: 'self_recoverable', reason: 'the consumer has ended, and begins again' }
   const cause = ms > deadMs ? 'self_wedged' : 'self_recoverable'

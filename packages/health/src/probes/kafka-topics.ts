@@ -120,8 +120,11 @@ export const PROTOCOL_CODES: Readonly<Record<string, string>> = {
   GROUP_AUTHORIZATION_FAILED: 'no_permission',
   ILLEGAL_SASL_STATE: 'auth_failed',
   LEADER_NOT_AVAILABLE: 'offline_partitions',
+  NOT_ENOUGH_REPLICAS: 'under_min_isr',
+  NOT_ENOUGH_REPLICAS_AFTER_APPEND: 'under_min_isr',
   SASL_AUTHENTICATION_FAILED: 'auth_failed',
   TOPIC_AUTHORIZATION_FAILED: 'no_permission',
+  TRANSACTIONAL_ID_AUTHORIZATION_FAILED: 'no_permission',
   UNKNOWN_TOPIC_OR_PARTITION: 'topic_gone',
 }
 

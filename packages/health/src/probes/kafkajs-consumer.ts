@@ -13,6 +13,13 @@ interface Payload {
   readonly offsetLag?: string
   readonly memberAssignment?: Readonly<Record<string, readonly number[]>>
   readonly restart?: boolean
+  readonly error?: unknown
+}
+interface Crash {
+  readonly at: number
+  readonly restarts: boolean
+  readonly inBatch: boolean
+  readonly isRefused: boolean
 }
 interface BatchAtWork {
   readonly firstOffset: string | null | undefined
@@ -30,7 +37,7 @@ export class ConsumerWatch {
   /** Since when it is to join. */
   #joiningAt = 0
   #heartbeatAt = 0
-  #crash: { readonly at: number; readonly restarts: boolean; readonly inBatch: boolean } | undefined
+  #crash: Crash | undefined
   #partitions = 0
   /** Of each partition that is at work. */
   readonly #batches = new Map<string, BatchAtWork>()
@@ -49,8 +56,9 @@ export class ConsumerWatch {
     }
     on('group_join', (payload) => this.#joined(payload))
     on('rebalancing', () => this.#leave())
-    on('crash', ({ restart }) => {
-      this.#crash = { at: this.#now(), restarts: restart === true, inBatch: this.#batches.size > 0 }
+    on('crash', ({ restart, error }) => {
+      const inBatch = this.#batches.size > 0
+      this.#crash = { at: this.#now(), restarts: restart === true, inBatch, isRefused: isRefusal(error) }
       this.#leave()
     })
     on('heartbeat', () => {
@@ -60,7 +68,11 @@ export class ConsumerWatch {
       if (this.#isEachMessage) this.#move()
     })
     on('fetch', () => (this.#isSeen = true))
-    on('commit_offsets', () => this.#move())
+    // By which its group knows that it is there, as by a heartbeat.
+    on('commit_offsets', () => {
+      this.#heartbeatAt = this.#now()
+      this.#move()
+    })
     on('start_batch_process', (payload) => this.#start(payload))
     on('end_batch_process', (payload) => {
       this.#batches.delete(keyOf(payload))
@@ -105,7 +117,7 @@ export class ConsumerWatch {
     const hasJoined = this.#joinedAt !== undefined
     let stillMs = 0
     for (const { movedAt } of this.#batches.values()) stillMs = Math.max(stillMs, now - movedAt)
-    const crash = this.#crash && { ms: now - this.#crash.at, restarts: this.#crash.restarts }
+    const crash = this.#crash && { ...this.#crash, ms: now - this.#crash.at }
     const facts = {
       crash,
       hasJoined,
@@ -153,6 +165,11 @@ export class ConsumerWatch {
   #move(): void {
     for (const batch of this.#batches.values()) batch.movedAt = this.#now()
   }
+}
+
+/** The library wraps it in errors of its own, and keeps the words. */
+function isRefusal(error: unknown): boolean {
+  return /not authorized/i.test(String(error))
 }
 
 function keyOf({ topic, partition }: Payload): string {

@@ -6,11 +6,20 @@ import type { FoundProbe } from '../registry.ts'
 import { beforeDeadline, untilAborted } from '../until-aborted.ts'
 import { JOINING_MS, type ConsumerOptions } from './kafka-consumer.ts'
 import { MinInSync } from './kafka-min-in-sync.ts'
+import { Sending } from './kafka-sending.ts'
 import { judgeTopics, PROTOCOL_CODES, Reachable, said, sick, worse } from './kafka-topics.ts'
 import { ask, type Asked, type Cluster } from './kafkajs-ask.ts'
 import { ConsumerWatch, type Emitting } from './kafkajs-consumer.ts'
 
+/** What send() and sendBatch() are given. */
+interface Messages {
+  readonly topic?: unknown
+  readonly topicMessages?: readonly { readonly topic?: unknown }[]
+}
+type Send = (this: unknown, record: Messages, ...rest: unknown[]) => Promise<unknown>
 interface Client extends Emitting {
+  send?: Send
+  sendBatch?: Send
   connect: (this: unknown) => Promise<unknown>
   disconnect: (this: unknown) => Promise<unknown>
   run?: (this: unknown, config?: { eachMessage?: unknown }, ...rest: unknown[]) => Promise<unknown>
@@ -28,6 +37,7 @@ interface Exports {
 interface State extends Asked {
   readonly role: Role
   readonly watch: ConsumerWatch
+  readonly sending: Sending
   readonly now: () => number
   phase: 'new' | 'connecting' | 'open' | 'failed' | 'closed'
   made: PromiseWithResolvers<void>
@@ -124,6 +134,7 @@ function newState(role: Role, cluster: Cluster, watch: ConsumerWatch, now: () =>
     role,
     cluster,
     watch,
+    sending: new Sending(now),
     now,
     reachable: new Reachable(now),
     minInSync: new MinInSync(now),
@@ -168,6 +179,7 @@ function watchClient(client: Client, state: State, onConnecting: () => void): vo
     client.on('producer.network.request', ({ payload }) => {
       if ((payload as { apiName?: unknown } | undefined)?.apiName === 'Produce') state.isSeen = true
     })
+    for (const method of ['send', 'sendBatch'] as const) watchSending(client, method, state.sending)
     return
   }
   state.watch.follow(client)
@@ -183,11 +195,33 @@ function watchClient(client: Client, state: State, onConnecting: () => void): vo
     }
 }
 
+function watchSending(client: Client, method: 'send' | 'sendBatch', sending: Sending): void {
+  const original = client[method]
+  if (typeof original !== 'function') return
+  client[method] = function (record, ...rest) {
+    // No second branch of it: the app's rejection must stay one that nobody has handled.
+    return original.call(this, record, ...rest).then(
+      (value) => {
+        sending.ended(topicOf(record), undefined)
+        return value
+      },
+      (error: unknown) => {
+        sending.ended(topicOf(record), codeOf(error))
+        throw error
+      },
+    )
+  }
+}
+
+function topicOf(record: Messages | undefined): string {
+  return String(record?.topic ?? record?.topicMessages?.[0]?.topic)
+}
+
 function seesWell(state: State, options: ConsumerOptions): boolean {
   if (state.role === 'consumer') return state.watch.seesWell(options)
-  const { isSeen } = state
+  const { isSeen, sending } = state
   state.isSeen = false
-  return isSeen
+  return isSeen && !sending.isRefused
 }
 
 async function check(state: State, signal: AbortSignal, options: ConsumerOptions): Promise<ProbeResult> {
@@ -196,6 +230,7 @@ async function check(state: State, signal: AbortSignal, options: ConsumerOptions
   if (state.phase === 'failed') return sick(codeOf(state.error), `the client could not connect: ${said(state.error)}`)
   if (state.phase === 'closed') return { status: 'pass' }
   const brokers = await askBrokers(state, signal, options.timeoutMs)
+  if (state.role === 'producer') return options.passive === false ? brokers : state.sending.judge(brokers)
   const work = state.watch.judge(options)
   // It has let go of its connections because it has ended.
   return brokers.code === 'not_connected' && work.status === 'fail' ? work : worse(brokers, work)
@@ -232,6 +267,7 @@ function codeOf(error: unknown): string {
   const known = CODES[String(type)] ?? CODES[String(name)] ?? networkCode({ code })
   if (known) return known
   if (cause && cause !== error) return codeOf(cause)
+  if (/not authorized/i.test(said(error))) return 'no_permission'
   const inText = /\b(ECONNREFUSED|ECONNRESET|ENOTFOUND|ETIMEDOUT|EHOSTUNREACH)\b/.exec(said(error))?.[1]
   return inText ?? (/timeout/i.test(said(error)) ? 'timeout' : 'not_connected')
 }

@@ -35,6 +35,7 @@ export interface GroupOptions {
 
 export class StreamsWatch {
   readonly #now: () => number
+  readonly #isRefusal: (error: unknown) => boolean
   readonly #streams = new Set<MessagesStream>()
   #sessionMs = 60_000
   #rebalanceMs = 120_000
@@ -44,14 +45,16 @@ export class StreamsWatch {
   #joiningAt = 0
   #heartbeatAt = 0
   #crashedAt: number | undefined
+  #isRefused = false
   #isSeen = false
   #lag = 0
   /** How far the app has got with what was fetched, when that was looked at last. */
   #taken = 0n
   #movedAt = 0
 
-  constructor(now: () => number) {
+  constructor(now: () => number, isRefusal: (error: unknown) => boolean = () => false) {
     this.#now = now
+    this.#isRefusal = isRefusal
   }
 
   follow(consumer: Consumer): void {
@@ -86,7 +89,10 @@ export class StreamsWatch {
     stream.once('close', () => {
       this.#streams.delete(stream)
       // A loop that the app leaves ends its stream by an AbortError: it may read again, and is judged by what waits.
-      if (stream.errored && stream.errored.name !== 'AbortError') this.#crashedAt = this.#now()
+      if (stream.errored && stream.errored.name !== 'AbortError') {
+        this.#crashedAt = this.#now()
+        this.#isRefused = this.#isRefusal(stream.errored)
+      }
     })
   }
 
@@ -132,7 +138,10 @@ export class StreamsWatch {
     if (!this.#isMember) return { status: 'pass' }
     const now = this.#now()
     const buffered = this.#look(now)
-    const crash = this.#crashedAt === undefined ? undefined : { ms: now - this.#crashedAt, restarts: false }
+    const crash =
+      this.#crashedAt === undefined
+        ? undefined
+        : { ms: now - this.#crashedAt, restarts: false, isRefused: this.#isRefused }
     const hasJoined = this.#joinedAt !== undefined && !crash
     const assigned = (assignments ?? []).reduce((sum, { partitions }) => sum + partitions.length, 0)
     const facts = {

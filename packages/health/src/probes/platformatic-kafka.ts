@@ -6,6 +6,7 @@ import { madeBy } from '../made-at.ts'
 import type { FoundProbe } from '../registry.ts'
 import { beforeDeadline, untilAborted } from '../until-aborted.ts'
 import { JOINING_MS, type ConsumerOptions } from './kafka-consumer.ts'
+import { Sending } from './kafka-sending.ts'
 import { judgeTopics, PROTOCOL_CODES, said, sick, worse, type TopicsAnswer } from './kafka-topics.ts'
 import { Asking, MOST_TOPICS, type Apis, type Client } from './platformatic-kafka-ask.ts'
 import { StreamsWatch, type Consumer, type GroupOptions, type MessagesStream } from './platformatic-kafka-consumer.ts'
@@ -20,11 +21,18 @@ interface OfGroup {
   readonly operation: string
   readonly options?: GroupOptions
 }
+interface Sent {
+  readonly client: unknown
+  readonly operation: string
+  readonly options?: { readonly messages?: readonly { readonly topic?: unknown }[] }
+  readonly error?: unknown
+}
 interface State {
   readonly ref: WeakRef<Client>
   readonly asking: Asking
   /** Of a consumer. */
   readonly watch: StreamsWatch | undefined
+  readonly sending: Sending
   /** A producer's, which the client itself forgets when what it knows turns out to be old. */
   readonly topics: Set<string>
   /** What is on its way: it is not asked a second time. */
@@ -33,6 +41,8 @@ interface State {
 
 const INSTANCES = 'plt:kafka:instances'
 const GROUP = 'tracing:plt:kafka:consumer:group:start'
+/** With its error, where it has one. */
+const SENT = 'tracing:plt:kafka:producer:sends:asyncEnd'
 const OWN_FRAMES = /[\\/]node_modules[\\/](?:@platformatic[\\/]kafka|platformatic-kafka[^\\/]*)[\\/]/
 
 /**
@@ -74,6 +84,10 @@ export function platformaticKafkaHook(
       if (isListening) return
       isListening = true
       listen<Made>(INSTANCES, (made, boundary) => onMade(made, apis, boundary))
+      listen<Sent>(SENT, ({ client, error, options: given }) => {
+        const topic = String(given?.messages?.[0]?.topic)
+        states.get(client as object)?.sending.ended(topic, error ? codeOf(error) : undefined)
+      })
       listen<OfGroup>(GROUP, ({ client, operation, options: given }) => {
         if (operation === 'joinGroup') states.get(client as object)?.watch?.joins(given ?? {})
       })
@@ -94,9 +108,9 @@ function listen<Told>(channel: string, then: (told: Told, boundary: (...args: ne
 }
 
 function newState(type: string, client: Client, asking: Asking, now: () => number): State {
-  const watch = type === 'consumer' ? new StreamsWatch(now) : undefined
+  const watch = type === 'consumer' ? new StreamsWatch(now, (error) => codeOf(error) === 'no_permission') : undefined
   watch?.follow(client as Consumer)
-  return { ref: new WeakRef(client), asking, watch, topics: new Set(), flight: undefined }
+  return { ref: new WeakRef(client), asking, watch, sending: new Sending(now), topics: new Set(), flight: undefined }
 }
 
 function isGone({ ref }: State): boolean {
@@ -121,7 +135,8 @@ async function check(state: State, signal: AbortSignal, options: ConsumerOptions
   const client = state.ref.deref()
   if (!client || client.closed) return { status: 'pass' }
   const brokers = await askBrokers(state, client, signal, options.timeoutMs)
-  return state.watch ? worse(brokers, state.watch.judge(client as Consumer, options)) : brokers
+  if (state.watch) return worse(brokers, state.watch.judge(client as Consumer, options))
+  return options.passive === false ? brokers : state.sending.judge(brokers)
 }
 
 async function askBrokers(state: State, client: Client, signal: AbortSignal, timeoutMs: number): Promise<ProbeResult> {

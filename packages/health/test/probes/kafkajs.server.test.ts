@@ -3,6 +3,7 @@ import { pollUntil, present, service, sharedService, type ServerOf } from '@afte
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { kafkajsHook } from '../../src/probes/kafkajs.ts'
 import { liveHealth, type LiveHealth } from '../live-health.ts'
+import { AUTHORIZER, forbid } from './kafka-permissions.ts'
 
 interface Producer {
   connect(): Promise<void>
@@ -32,7 +33,7 @@ const require = createRequire(new URL('../../../../test/package.json', import.me
 const QUICK = { intervalMs: 300, timeoutMs: 700 }
 
 let health: LiveHealth
-const brokers = sharedService('kafka', { properties: { 'auto.create.topics.enable': 'false' } })
+const brokers = sharedService('kafka', { properties: { 'auto.create.topics.enable': 'false', ...AUTHORIZER } })
 let server: ServerOf['kafka']
 let kafka: Kafka
 let made: { disconnect(): Promise<void> }[]
@@ -157,6 +158,30 @@ test('a consumer that ends by an error and does not begin again is one that only
   expect(await health.until('kafka-consumer', (check) => check?.cause === 'self_wedged', 20_000)).toMatchObject({
     status: 'fail',
   })
+}, 40_000)
+
+test('a producer that may not write any more fails, though its brokers answer, and is well when it may', async () => {
+  await withTopic()
+  const sending = await producer()
+  const send = (): Promise<unknown> => sending.send({ topic, messages: [{ value: 'x' }] })
+  await send()
+  await until('kafka', 'pass')
+  const allow = await forbid(server.url, topic, 'write')
+  await expect.poll(() => send().catch((error: { type: string }) => error.type)).toBe('TOPIC_AUTHORIZATION_FAILED')
+  await expect(send()).rejects.toThrow('Not authorized')
+  expect(await until('kafka', 'fail', 'no_permission')).toMatchObject({ cause: 'dependency' })
+  await allow()
+  await expect.poll(() => send().catch(() => undefined)).toBeDefined()
+  await until('kafka', 'pass')
+}, 40_000)
+
+test('a consumer that may not read any more has ended by that, and no restart helps', async () => {
+  await withTopic()
+  await consumer(async () => {})
+  await until('kafka-consumer', 'pass')
+  const allow = await forbid(server.url, topic, 'read')
+  expect(await until('kafka-consumer', 'fail', 'no_permission')).toMatchObject({ cause: 'dependency' })
+  await allow()
 }, 40_000)
 
 test('a topic that was deleted is told of, and not made again by the question', async () => {

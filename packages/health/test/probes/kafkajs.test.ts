@@ -296,6 +296,9 @@ describe('a consumer', () => {
     now += 9000
     client.tell('consumer.heartbeat')
     now += 9000
+    // Its group takes a commit for one too.
+    client.tell('consumer.commit_offsets')
+    now += 9000
     expect(await check()).toMatchObject({ status: 'pass' })
     now += 2000
     expect(await check()).toMatchObject({ status: 'fail', code: 'consumer_gone', cause: 'self_recoverable' })

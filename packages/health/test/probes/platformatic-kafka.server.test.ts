@@ -4,6 +4,7 @@ import { pollUntil, sharedService, type ServerOf } from '@afterspan/testing'
 import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { platformaticKafkaHook } from '../../src/probes/platformatic-kafka.ts'
 import { liveHealth, type LiveHealth } from '../live-health.ts'
+import { AUTHORIZER, forbid } from './kafka-permissions.ts'
 
 interface Client {
   close(force?: boolean): Promise<void>
@@ -35,7 +36,7 @@ const require = createRequire(new URL('../../../../test/package.json', import.me
 const QUICK = { intervalMs: 300, timeoutMs: 700 }
 
 let health: LiveHealth
-const brokers = sharedService('kafka', { properties: { 'auto.create.topics.enable': 'false' } })
+const brokers = sharedService('kafka', { properties: { 'auto.create.topics.enable': 'false', ...AUTHORIZER } })
 let server: ServerOf['kafka']
 let library: Library
 let made: Client[]
@@ -147,6 +148,28 @@ test('a consumer whose stream ends by an error and is not made again is one that
   await until('kafka-consumer', 'fail', 'consumer_gone')
   const isWedged: Parameters<LiveHealth['until']>[1] = (check) => check?.cause === 'self_wedged'
   expect(await health.until('kafka-consumer', isWedged, 20_000)).toMatchObject({ status: 'fail' })
+}, 40_000)
+
+test('a producer that may not write any more fails, though its brokers answer, and is well when it may', async () => {
+  await withTopic()
+  const sending = producer()
+  await send(sending, 'x')
+  await until('kafka', 'pass')
+  const allow = await forbid(server.url, topic, 'write')
+  for (let refused = 0; refused < 2;) await send(sending, 'x').catch(() => refused++)
+  expect(await until('kafka', 'fail', 'no_permission')).toMatchObject({ cause: 'dependency' })
+  await allow()
+  await expect.poll(() => send(sending, 'x').catch(() => undefined)).toBeDefined()
+  await until('kafka', 'pass')
+}, 40_000)
+
+test('a consumer that may not read any more has ended by that, and no restart helps', async () => {
+  await withTopic()
+  void work(await consumer()).catch(() => {})
+  await until('kafka-consumer', 'pass')
+  const allow = await forbid(server.url, topic, 'read')
+  expect(await until('kafka-consumer', 'fail', 'no_permission')).toMatchObject({ cause: 'dependency' })
+  await allow()
 }, 40_000)
 
 test('a topic that was deleted is told of, and not made again by the question', async () => {
