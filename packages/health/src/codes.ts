@@ -27,6 +27,7 @@ const CODES: ReadonlySet<string> = new Set([
   'BUSY',
   'CLUSTERDOWN',
   'CROSSSLOT',
+  'DENIED',
   'LOADING',
   'MASTERDOWN',
   'MISCONF',

@@ -32,7 +32,12 @@ interface ClusterNode {
 /** What the app gave to createClient() and its siblings. */
 export interface NodeRedisOptions {
   readonly url?: string
-  readonly socket?: { readonly host?: string; readonly port?: number; readonly path?: string }
+  readonly socket?: {
+    readonly host?: string
+    readonly port?: number
+    readonly path?: string
+    readonly tls?: unknown
+  }
   readonly database?: number
   readonly readonly?: boolean
   readonly RESP?: number

@@ -10,6 +10,7 @@ import { NodeRedisPool } from './node-redis-pool.ts'
 import { watchNodeRedis, type Made, type Watcher } from './node-redis-watch.ts'
 import { FreshControl } from './fresh-control.ts'
 import { experiment, isSilent } from './redis-control.ts'
+import { RedisDoorstep } from './redis-door.ts'
 import { RedisMasters } from './redis-masters.ts'
 import { notConnected } from './redis-refusal.ts'
 import { judgeTrip, roundTrip, sick, type Observed, type RedisServer, type Trip } from './redis-round-trip.ts'
@@ -31,6 +32,7 @@ interface Group extends RedisServer {
   readonly pool: NodeRedisPool
   readonly defaultResp: number
   readonly control: FreshControl
+  readonly doorstep: RedisDoorstep
   /** What is on its way: it is not asked a second time. */
   flight: Promise<Trip> | undefined
 }
@@ -134,6 +136,7 @@ function newGroup(given: Pick<Group, 'control' | 'defaultResp' | 'hint' | 'kind'
     tag: randomBytes(6).toString('hex'),
     members: new Set(),
     masters: new RedisMasters(),
+    doorstep: new RedisDoorstep(),
     pool: new NodeRedisPool(),
     wasWritable: false,
   }
@@ -206,8 +209,10 @@ function nodeRedisProbe(group: Group, fresh: FreshNodeClients, anotherIsWritable
     criticality: 'required',
     isGone: () => isGone(group),
     async check(signal) {
-      const result = await checkGroup(group, signal, anotherIsWritable)
       const [first] = living(group)
+      const address = group.kind === 'client' ? first?.client.options?.socket : undefined
+      const check = (): Promise<ProbeResult> => checkGroup(group, signal, anotherIsWritable)
+      const result = await group.doorstep.check(address?.tls ? undefined : address, check)
       if (!first || group.kind !== 'client') return result
       return group.control.judge(result, () =>
         experiment(() => fresh.make(first.client), keyOf(`${group.tag}:control`)),

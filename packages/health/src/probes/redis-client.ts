@@ -14,6 +14,7 @@ export interface RedisClient {
     readonly path?: string | null
     readonly db?: number
     readonly sentinels?: unknown
+    readonly tls?: unknown
     readonly name?: string | null
     readonly role?: string
     readonly readOnly?: boolean

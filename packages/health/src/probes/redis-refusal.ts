@@ -9,12 +9,12 @@ export function notConnected(error: unknown, observed: Observed): ProbeResult {
   const reason = 'no client is connected'
   if (!(error instanceof Error)) return sick('not_connected', reason, observed)
   const { message } = error
+  return sick(refusalWord(message) ?? 'not_connected', `${reason}: ${scrub(message)}`, observed)
+}
+
+/** The word of a server's own, as a code of the table. */
+export function refusalWord(message: string): string | undefined {
   const word = /^([A-Z]{2,20})\b/.exec(message)?.[1]
-  const isRefusal = word !== undefined && word !== 'ERR' && publicCode(word) === word
-  const code = isRefusal
-    ? word
-    : message.startsWith('ERR max number of clients')
-      ? 'too_many_connections'
-      : 'not_connected'
-  return sick(code, `${reason}: ${scrub(message)}`, observed)
+  if (word !== undefined && word !== 'ERR' && publicCode(word) === word) return word
+  return message.startsWith('ERR max number of clients') ? 'too_many_connections' : undefined
 }

@@ -6,6 +6,7 @@ import { namesReplica } from '../replica.ts'
 import { untilAborted } from '../until-aborted.ts'
 import { FreshControl } from './fresh-control.ts'
 import { experiment, FreshClients, isSilent } from './redis-control.ts'
+import { RedisDoorstep, type RedisAddress } from './redis-door.ts'
 import { RedisMasters } from './redis-masters.ts'
 import { notConnected } from './redis-refusal.ts'
 import {
@@ -143,6 +144,7 @@ interface Group extends RedisServer {
   readonly masters: RedisMasters
   readonly members: Set<Member>
   readonly control: FreshControl
+  readonly doorstep: RedisDoorstep
   /** What is on its way: it is not asked a second time. */
   flight: Promise<Trip> | undefined
 }
@@ -163,6 +165,7 @@ function newGroup({ options }: RedisClient, control: FreshControl): Group {
   return {
     tag: randomBytes(6).toString('hex'),
     masters: new RedisMasters(),
+    doorstep: new RedisDoorstep(),
     members: new Set(),
     control,
     flight: undefined,
@@ -194,13 +197,19 @@ function redisProbe(group: Group, fresh: FreshClients, anotherIsWritable: () => 
     criticality: 'required',
     isGone: () => isGone(group),
     async check(signal) {
-      const result = await checkGroup(group, signal, anotherIsWritable)
       const [client] = living(group)
+      const result = await group.doorstep.check(doorOf(client), () => checkGroup(group, signal, anotherIsWritable))
       if (!client || client.isCluster) return result
       const key = keyOf(`${group.tag}:control`)
       return group.control.judge(result, () => experiment(() => fresh.make(client), key))
     },
   }
+}
+
+/** Of one server that is spoken to without TLS. */
+function doorOf(client: RedisClient | undefined): RedisAddress | undefined {
+  const { options } = client ?? {}
+  return !options || client?.isCluster || options.sentinels || options.tls ? undefined : options
 }
 
 async function checkGroup(group: Group, signal: AbortSignal, anotherIsWritable: () => boolean): Promise<ProbeResult> {

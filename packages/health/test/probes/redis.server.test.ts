@@ -138,6 +138,35 @@ describe('refusals of a server that answers PING', () => {
   })
 })
 
+test('a server that has no room for one more says so, though its clients hear a reset', async (context) => {
+  const other = present(await service('redis'), context)
+  try {
+    const app = client({ port: other.port })
+    const admin = client({ port: other.port, db: 1 }) // another check: it stays connected
+    await health.until('redis', passes)
+    await admin.config('SET', 'maxclients', 1)
+    await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+    expect(await health.until('redis', (check) => check?.code === 'too_many_connections')).toMatchObject({
+      status: 'fail',
+      cause: 'dependency',
+    })
+    await admin.config('SET', 'maxclients', 100)
+    await health.until('redis', passes)
+    await pollUntil(
+      async () =>
+        String(await app.client('LIST'))
+          .trim()
+          .split('\n').length === 2,
+      {
+        what: 'the connections to be those of the app and the operator',
+      },
+    )
+    for (const each of [app, admin]) each.disconnect()
+  } finally {
+    await other.stop()
+  }
+}, 30_000)
+
 test('a connection that waits for a list is never asked, and its wait is not disturbed', async () => {
   const worker = client()
   const waiting = worker.blpop('jobs', 0)
