@@ -41,6 +41,17 @@ describe.each([
     await ask('/read-write')
     await until(200, '[+]mysql ok')
 
+    // A backup, or an operator, has locked every table: every reader is served, and every write waits.
+    const operator = await createConnection(found.url)
+    await operator.query('CREATE TABLE IF NOT EXISTS writes (n INT)')
+    await operator.query('FLUSH TABLES WITH READ LOCK')
+    const writing = ask('/write')
+    await until(503, '[-]mysql failed: locked: statements of the app wait for a lock on the whole server')
+    await operator.query('UNLOCK TABLES')
+    await writing
+    await until(200, '[+]mysql ok')
+    await operator.end()
+
     await ask('/hold')
     await until(503, '[-]mysql failed: pool_exhausted')
     // Who holds them is said; and that a restart would help, once somebody wants one and the server has shown that it is well.

@@ -31,6 +31,7 @@ module.exports = function start(pool, connect) {
         () => 'saved',
         ({ errno }) => errno,
       ),
+    '/write': async () => pool.query('INSERT INTO writes VALUES (1)'),
     '/read-only': async () => pool.query('SET GLOBAL read_only = 1'),
     '/read-write': async () => pool.query('SET GLOBAL read_only = 0'),
     '/connections': async () => (await pool.query("SHOW STATUS LIKE 'Threads_connected'"))[0][0].Value,

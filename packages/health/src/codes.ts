@@ -20,6 +20,7 @@ const CODES: ReadonlySet<string> = new Set([
   // MySQL and MariaDB
   'disk_full',
   'lock_timeout',
+  'locked',
   'no_database',
   'no_permission',
   'too_many_connections',

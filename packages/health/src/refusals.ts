@@ -29,6 +29,8 @@ const OF_THE_SERVER: ReadonlySet<string> = new Set([
 const OF_THE_LOGIN: ReadonlySet<string> = new Set(['42501', 'no_permission'])
 /** The name may be of that one call, maybe of what its caller said. */
 const OF_THE_NAME: ReadonlySet<string> = new Set(['stream_gone'])
+/** Another transaction was in the way, once by chance; again and again where one does not end. */
+const OF_A_LOCK: ReadonlySet<string> = new Set(['55P03', 'lock_timeout'])
 /** One statement may have been too big for what there is; several are not. */
 const SEVERAL = 2
 
@@ -61,7 +63,7 @@ export class Refusals {
 
   /** A call has failed; returns whether that is kept. `statement`: by which it is known when it goes well; undefined where nobody hears of that. */
   failed(code: string, statement: string | undefined, at: number): boolean {
-    if (!OF_THE_SERVER.has(code) && !OF_THE_LOGIN.has(code) && !OF_THE_NAME.has(code)) return false
+    if (![OF_THE_SERVER, OF_THE_LOGIN, OF_THE_NAME, OF_A_LOCK].some((known) => known.has(code))) return false
     const known = this.#known.get(code)
     if (known && at - known.at < LATELY_MS) Object.assign(known, { statement, count: known.count + 1, at })
     else if (known || this.#known.size < MOST_CODES) this.#known.set(code, { code, statement, count: 1, at })
@@ -96,7 +98,8 @@ function isHard({ code, count }: Refusal): boolean {
 /** What a probe found that was answered, and what the app was told meanwhile. `isAlone`: it is this client's server that has told it. */
 export function withRefusal(result: ProbeResult, refusal: Refusal | undefined, isAlone: boolean): ProbeResult {
   if (result.status !== 'pass' || !refusal) return result
-  if (OF_THE_NAME.has(refusal.code) && refusal.count < SEVERAL) return result
+  const isOfSeveral = OF_THE_NAME.has(refusal.code) || OF_A_LOCK.has(refusal.code)
+  if (isOfSeveral && refusal.count < SEVERAL) return result
   return {
     status: isAlone && isHard(refusal) ? 'fail' : 'warn',
     code: refusal.code,

@@ -16,14 +16,23 @@ export interface MysqlServer {
 }
 
 const PLAIN_QUESTION = 'SELECT @@global.read_only AS read_only'
-/** Unknown variable, syntax, not supported: of what only speaks the protocol. */
-const NOT_UNDERSTOOD: ReadonlySet<unknown> = new Set([1193, 1064, 1235])
+/** Unknown variable, syntax, unknown table, not supported: of what only speaks the protocol. */
+const NOT_UNDERSTOOD: ReadonlySet<unknown> = new Set([1193, 1064, 1109, 1235])
+/** FLUSH TABLES WITH READ LOCK and backups: every write waits, every reader is served. */
+const ALL_LOCKED = `'Waiting for global read lock', 'Waiting for backup lock', 'Waiting for commit lock'`
+/** LOCK TABLES, and a change of a table that waits for its readers. */
+const TABLE_LOCKED = `'Waiting for table metadata lock', 'Waiting for table level lock'`
 
-/** `version` as the server greets. What a session may has a name of its own in MariaDB. */
-export function questionOf({ isPlain }: MysqlServer, version: unknown): string {
+/** `version` as the server greets. What a session may has a name of its own in MariaDB. `isHeld`: a statement of the app's may be waiting. */
+export function questionOf({ isPlain }: MysqlServer, version: unknown, isHeld = false): string {
   if (isPlain) return PLAIN_QUESTION
   const variable = /mariadb/i.test(String(version)) ? 'tx_read_only' : 'transaction_read_only'
-  return `${PLAIN_QUESTION}, @@session.${variable} AS session_read_only`
+  const locks = isHeld ? `, ${waitingFor(ALL_LOCKED)} AS all_locked, ${waitingFor(TABLE_LOCKED)} AS table_locked` : ''
+  return `${PLAIN_QUESTION}, @@session.${variable} AS session_read_only${locks}`
+}
+
+function waitingFor(states: string): string {
+  return `(SELECT COUNT(*) FROM information_schema.processlist WHERE time >= 1 AND user = SUBSTRING_INDEX(USER(), '@', 1) AND state IN (${states}))`
 }
 
 /** Of a server that answered; what it shows is remembered in `server`. */
@@ -35,7 +44,7 @@ export function judgeServer(
   const isOfSession = Number(row['read_only']) === 0
   if (isOfSession && Number(row['session_read_only'] ?? 0) === 0) {
     server.wasWritable = true
-    return { status: 'pass', observed }
+    return judgeLocks(row, observed)
   }
   // A pool that never could write, in an app that writes elsewhere or that asked for a replica, is as it is meant to be.
   if (!server.wasWritable && (server.hint || anotherIsWritable()))
@@ -44,6 +53,15 @@ export function judgeServer(
     ? 'transactions are read-only: the server refuses every write'
     : 'the server is read-only: it refuses every write'
   return sick('read_only', reason, observed)
+}
+
+function judgeLocks({ all_locked: all, table_locked: table }: Row, observed: Observed): ProbeResult {
+  const isAll = Number(all ?? 0) > 0
+  if (!isAll && !(Number(table ?? 0) > 0)) return { status: 'pass', observed }
+  const waiting = { value: Number(isAll ? all : table), unit: 'count' }
+  const which = isAll ? 'the whole server, which takes no write' : 'a table'
+  const result = sick('locked', `statements of the app wait for a lock on ${which}`, { ...observed, locked: waiting })
+  return isAll ? result : { ...result, status: 'warn' }
 }
 
 /** Of a question that was refused. One that this server does not understand is put plainly from the next time on. */

@@ -10,7 +10,7 @@ import { experiment, MysqlHolders, type FindConnection } from './mysql-holders.t
 import { judgeRefusal, judgeServer, questionOf, sick, type MysqlServer, type Observed } from './mysql-judgement.ts'
 import { ask, borrow, isFull, type Done, type MysqlPool } from './mysql-pool.ts'
 import { ERROR_PACKET, watchErrors, type ErrorPacket } from './mysql-refusals.ts'
-import { withWaiters } from './pool-control.ts'
+import { LONG_WAIT_MS, withWaiters } from './pool-control.ts'
 import { heldObserved } from './pool-tickets.ts'
 
 type GetConnection = ((this: MysqlPool, done: Done) => unknown) & { [SEEN]?: true }
@@ -153,6 +153,7 @@ interface Check {
 async function checkPool({ pool, its, state, signal, anotherIsWritable }: Check): Promise<ProbeResult> {
   const observed = counters(pool, its)
   const wasFull = isFull(pool)
+  const isHeld = (its.longestHeld()?.ms ?? 0) >= LONG_WAIT_MS
   try {
     const connection = await borrow(pool, signal, (wish) => its.tickets.unwatched(wish))
     if (connection === 'late')
@@ -164,7 +165,7 @@ async function checkPool({ pool, its, state, signal, anotherIsWritable }: Check)
             'self_recoverable',
           )
         : sick('timeout', 'no connection within the deadline', observed)
-    const row = await ask(connection, questionOf(state, connection._handshakePacket?.serverVersion), signal)
+    const row = await ask(connection, questionOf(state, connection._handshakePacket?.serverVersion, isHeld), signal)
     if (row === 'late') return sick('timeout', 'connected, but the server did not answer within the deadline', observed)
     const result = judgeServer(row, state, { observed, anotherIsWritable })
     return result.status === 'pass' ? withWaiters(result, its.tickets.oldestWaiterMs()) : result
