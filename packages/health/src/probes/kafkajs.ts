@@ -164,7 +164,7 @@ function watchClient(client: Client, state: State, onConnecting: () => void): vo
         return value
       },
       (error: unknown) => {
-        Object.assign(state, { phase: 'failed', error, failedAt: state.now() })
+        if (state.phase === 'connecting') Object.assign(state, { phase: 'failed', error, failedAt: state.now() })
         state.made.resolve()
         throw error
       },

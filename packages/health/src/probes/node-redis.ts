@@ -114,7 +114,8 @@ function followers(memberOf: (client: NodeRedisClient) => Member | undefined): O
     onClose: (client) => {
       const member = memberOf(client)
       // A pool that cannot connect closes itself.
-      if (member && !member.isConnecting) member.group.members.delete(member)
+      const isByApp = member?.group.kind !== 'pool' || !member.isConnecting
+      if (member && isByApp) member.group.members.delete(member)
     },
     onMonitor: (client, isMonitor) => {
       const member = memberOf(client)

@@ -62,9 +62,11 @@ export function isUsable(client: RedisClient): boolean {
   return client.isCluster ? !(client.nodes?.('all') ?? []).some(isBlocked) : !isBlocked(client)
 }
 
-/** Closed by the app while it was waiting to reconnect: ioredis then leaves it in that state for good. */
+const OPEN: ReadonlySet<string> = new Set(['wait', 'connecting', 'connect', 'ready'])
+
+/** Closed by the app. While it waits to reconnect ioredis then leaves it in that state for good, and while it connects it tells no 'close'; BullMQ writes 'end' into it by itself. */
 export function isClosed(client: RedisClient): boolean {
-  return client.status === 'reconnecting' && client.manuallyClosing === true
+  return client.manuallyClosing === true && !OPEN.has(client.status)
 }
 
 /** A blocking command is in flight: whatever comes after it on this connection waits for it. */

@@ -146,6 +146,19 @@ describe('a client', () => {
     await expect(again.connect()).rejects.toThrow('ECONNREFUSED')
   })
 
+  test('that the app disconnects while it connects in vain is none', async () => {
+    const client = kafka.producer()
+    const refused = Promise.withResolvers<void>()
+    client.onConnect = () => refused.promise
+    kafka.producer = () => client
+    const again = kafka.producer()
+    const connecting = again.connect()
+    await again.disconnect()
+    refused.reject(new Error('connect ECONNREFUSED'))
+    await expect(connecting).rejects.toThrow('ECONNREFUSED')
+    expect(found.at(-1)!.probe.isGone()).toBe(true)
+  })
+
   test('that the app disconnects goes, and comes again', async () => {
     const client = await producer()
     await client.disconnect()

@@ -100,6 +100,17 @@ test('a client is found and asked, leaves no key behind, and a refused write has
   await health.until('redis', passes)
 })
 
+test('a client that the app closes while it connects, or while it tries in vain, has not given up', async () => {
+  const connecting = kept(createClient({ url: server.url }))
+  connecting.connect().catch(() => {})
+  connecting.destroy()
+  const nowhere = kept(createClient({ url: 'redis://127.0.0.1:1' }))
+  nowhere.connect().catch(() => {})
+  await health.until('redis-2', (check) => check?.status === 'fail')
+  nowhere.destroy()
+  await expect.poll(() => health.registry.snapshot().checks).toEqual([])
+})
+
 test('a frozen server is a timeout, nothing piles up, and it is well again soon after', async () => {
   const app = await client({ commandsQueueMaxLength: 4 })
   await health.until('redis', passes)

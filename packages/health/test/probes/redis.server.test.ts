@@ -190,6 +190,20 @@ test('a subscriber beside it is passed over, a closed client leaves, the last on
   expect(await health.until('redis', (check) => check === undefined)).toBeUndefined()
 })
 
+test('a client that the app closes while it connects, or that BullMQ calls ended, has not given up', async () => {
+  client().disconnect()
+  const cluster = new Cluster([{ host: server.host, port: server.port }])
+  cluster.on('error', () => {})
+  cluster.disconnect()
+  const ended = client()
+  ended.disconnect()
+  ended.status = 'end'
+  const own = client()
+  await health.until('redis', passes)
+  await own.quit()
+  await expect.poll(() => health.registry.snapshot().checks).toEqual([])
+})
+
 test('a client that gave up reconnecting fails', async () => {
   const own = (await service('redis')) as ServerOf['redis']
   const app = new Redis({ host: own.host, port: own.port, retryStrategy: () => null })
