@@ -66,8 +66,9 @@ test.each(nodesUnderTest())('the end of a response is told as what it was: Node 
   )
 
   // A 500 of a framework that is not known had no exception, though the app's own log did.
-  // So had one that prints the stack as a text (SvelteKit, Astro), or after the error one without a stack for the client (React Router).
-  for (const how of ['', '/text', '/then']) {
+  // So had one that prints the stack as a text (SvelteKit, Astro), or after the error one without a stack for the client (React Router);
+  // h3 puts an error of its own around it.
+  for (const how of ['', '/text', '/then', '/around']) {
     await get(`${url}/says/500${how}`)
     expect(await draw(sink, `/says/500${how}`)).toBe(
       `✗ GET  SERVER shop\n  TypeError: no such thing\n  http.response.status_code=500 afterspan.exception.source=console afterspan.http.inferred_route=/says/{id}${how}`,

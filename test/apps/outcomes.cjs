@@ -61,6 +61,7 @@ function answer(req, res) {
     const [, , status, how] = req.url.split('/')
     const error = new TypeError('no such thing')
     console.error('failed:', how === 'text' ? `12:00:00 [ERROR] ${error.stack}` : error)
+    if (how === 'around') console.error(Object.assign(new Error('H3', { cause: error }), { unhandled: true }))
     if (how === 'then') console.error(Object.assign(new Error('Unexpected Server Error'), { stack: undefined }))
     res.statusCode = Number(status)
   }

@@ -23,12 +23,17 @@ export function watchLoggedErrors(): void {
 
 function loggedIn(args: readonly unknown[]): LoggedError | undefined {
   const error = args.find(types.isNativeError)
-  if (error) return error
+  if (error) return thrownBy(error)
   for (const text of args) {
     const read = typeof text === 'string' ? errorInText(text) : undefined
     if (read) return read
   }
   return undefined
+}
+
+/** h3, and with it Nitro and Nuxt, puts an error of its own around what a handler has thrown. */
+function thrownBy(error: Error & { readonly unhandled?: unknown }): Error {
+  return error.unhandled === true && types.isNativeError(error.cause) ? error.cause : error
 }
 
 const FRAME = '\n    at '
