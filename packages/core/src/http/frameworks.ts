@@ -1,5 +1,6 @@
 import type { ModuleHooks } from '../instrument/hooks.ts'
 import { canSeeHttp2, sayHttp2Unseen } from './http2-server.ts'
+import { loggerHooks } from './logger-errors.ts'
 import { connectHook } from './routes/connect.ts'
 import { expressHook } from './routes/express.ts'
 import { watchFastify } from './routes/fastify.ts'
@@ -33,6 +34,7 @@ export function watchFrameworks(
     restifyHook(teller),
     trpcHook(),
     graphqlHook(),
+    ...loggerHooks(),
   ])
     hooks.add(hook)
   if (!canSeeHttp2(process.versions.node)) hooks.whenAsked(['http2', 'node:http2'], sayHttp2Unseen)

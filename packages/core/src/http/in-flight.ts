@@ -1,5 +1,5 @@
 import type { TraceRef } from '../contracts/task.ts'
-import type { LoggedError } from './logged-errors.ts'
+import type { LoggedError, LogSource } from './logged-errors.ts'
 import { activeRequest, type RequestRecord } from './request-record.ts'
 
 /** A request that this process has not answered yet, as the guard sees it. */
@@ -16,8 +16,8 @@ export interface OpenRequest {
   hasThrown(error: unknown): void
   /** What it threw was caught after all. */
   forgive(error: unknown): void
-  /** It put this on the console. The last one counts, where the answer is a 5xx and nobody tells of what was thrown. */
-  hasLogged(error: LoggedError): void
+  /** It put this on the console, or into the log. The last one counts, where the answer is a 5xx and nobody tells of what was thrown. */
+  hasLogged(error: LoggedError, source: LogSource): void
   /** Ends the SERVER span because the process leaves before it answered. */
   endForExit(): void
 }

@@ -2,7 +2,10 @@ import { subscribe } from 'node:diagnostics_channel'
 import { stripVTControlCharacters, types } from 'node:util'
 import { activeInFlight } from './in-flight.ts'
 
-/** What can be told of an error that was put on the console, as itself or as the text of its stack. */
+/** Where an error was put. */
+export type LogSource = 'console' | 'log'
+
+/** What can be told of it: of itself, or of the text of its stack. */
 export interface LoggedError {
   readonly name: string
   readonly message: string
@@ -14,21 +17,31 @@ export function watchLoggedErrors(): void {
   subscribe('console.error', (args) => {
     try {
       const error = loggedIn(args as readonly unknown[])
-      if (error) activeInFlight()?.hasLogged(error)
+      if (error) activeInFlight()?.hasLogged(error, 'console')
     } catch {
       // the line goes out all the same
     }
   })
 }
 
+export function errorAmong(values: readonly unknown[]): LoggedError | undefined {
+  const error = values.find(types.isNativeError)
+  return error && thrownBy(error)
+}
+
 function loggedIn(args: readonly unknown[]): LoggedError | undefined {
-  const error = args.find(types.isNativeError)
-  if (error) return thrownBy(error)
+  const error = errorAmong(args)
+  if (error) return error
   for (const text of args) {
     const read = typeof text === 'string' ? errorInText(text) : undefined
     if (read) return read
   }
   return undefined
+}
+
+/** Without a class: what an error is called is looked for there first. */
+export function described({ name, message, stack }: LoggedError): LoggedError {
+  return Object.assign(Object.create(null) as object, { name, message, stack })
 }
 
 /** h3, and with it Nitro and Nuxt, puts an error of its own around what a handler has thrown. */
@@ -50,8 +63,7 @@ export function errorInText(text: string): LoggedError | undefined {
   const message = head.slice(found.index + whole.length)
   const rest = stripVTControlCharacters(text.slice(at, at + LONGEST_STACK))
   const stack = head.slice(found.index).trimStart() + rest
-  // Without a class: what an error is called is looked for there first.
-  return Object.assign(Object.create(null) as object, { name, message, stack })
+  return described({ name, message, stack })
 }
 const LONGEST_HEAD = 4_096
 const LONGEST_STACK = 16_384

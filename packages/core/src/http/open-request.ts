@@ -2,7 +2,7 @@ import type { Context } from '@opentelemetry/api'
 import type { RequestOutcome, TraceRef } from '../contracts/task.ts'
 import type { RequestSpan } from '../sdk/request-span.ts'
 import type { OpenRequest } from './in-flight.ts'
-import type { LoggedError } from './logged-errors.ts'
+import type { LoggedError, LogSource } from './logged-errors.ts'
 import type { RequestHead } from './request-attributes.ts'
 import type { RequestRecord } from './request-record.ts'
 import { expressRoute } from './routes/express.ts'
@@ -34,8 +34,8 @@ export class Open implements OpenRequest {
   readonly settle: (open: Open, outcome: RequestOutcome, status: number | undefined) => void
   /** What the app threw while it served this request. */
   error: unknown
-  /** What it put on the console last. */
-  logged: LoggedError | undefined
+  /** What it put on the console or into the log last. */
+  logged: { readonly error: LoggedError; readonly source: LogSource } | undefined
   /** Where a framework has told of it: then it is the only one to know the route. */
   route: Route | undefined
   /** Where nobody has told of it. */
@@ -92,12 +92,12 @@ export class Open implements OpenRequest {
   hasThrown(error: unknown): void {
     if (this.error === undefined) this.error = error
   }
-  /** What tells where it was thrown is not given away for what does not: frameworks make an error without a stack of one that the client may not see. */
   forgive(error: unknown): void {
     if (this.error === error) this.error = undefined
   }
-  hasLogged(error: LoggedError): void {
-    if (this.logged === undefined || error.stack || !this.logged.stack) this.logged = error
+  /** What tells where it was thrown is not given away for what does not: frameworks make an error without a stack of one that the client may not see. */
+  hasLogged(error: LoggedError, source: LogSource): void {
+    if (this.logged === undefined || error.stack || !this.logged.error.stack) this.logged = { error, source }
   }
   endForExit(): void {
     this.settle(this, 'aborted_by_server', undefined)

@@ -37,9 +37,9 @@ export function giveVerdict(open: Open, outcome: RequestOutcome, status: number 
   return errorType
 }
 
-/** Frameworks that are not known, or were bundled into the app, put on the console what they turn into a 5xx. */
+/** Frameworks that are not known, or were bundled into the app, put on the console what they turn into a 5xx; handlers of the app that catch put it into its log. */
 function loggedError({ span, logged }: Open, outcome: RequestOutcome, status = 0): LoggedError | undefined {
   if (logged === undefined || outcome !== 'sent' || status < 500) return undefined
-  span.setAttribute('afterspan.exception.source', 'console')
-  return logged
+  span.setAttribute('afterspan.exception.source', logged.source)
+  return logged.error
 }

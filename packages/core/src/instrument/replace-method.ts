@@ -2,7 +2,7 @@ type Method = (this: any, ...args: any[]) => unknown
 const replacements = new WeakSet<object>()
 
 /** Replaces a method in place, once, whichever module format brought its class; name, length and own properties stay. */
-export function replaceMethod(target: any, method: string, replace: (original: Method) => Method): void {
+export function replaceMethod(target: any, method: PropertyKey, replace: (original: Method) => Method): void {
   const original = target?.[method] as Method | undefined
   if (typeof original !== 'function' || replacements.has(original)) return
   const replacement = copyNature(original, replace(original))
@@ -11,7 +11,7 @@ export function replaceMethod(target: any, method: string, replace: (original: M
 }
 
 /** As a class has its methods, hidden from a loop over the object; one that was not stays seen. */
-export function putMethod(target: object, method: string, value: unknown): void {
+export function putMethod(target: object, method: PropertyKey, value: unknown): void {
   const enumerable = Object.getOwnPropertyDescriptor(target, method)?.enumerable ?? false
   Object.defineProperty(target, method, { configurable: true, enumerable, writable: true, value })
 }
