@@ -1,6 +1,7 @@
 import type { ModuleHooks } from '../instrument/hooks.ts'
 import { canSeeHttp2, sayHttp2Unseen } from './http2-server.ts'
 import { loggerHooks } from './logger-errors.ts'
+import { watchAdonis } from './routes/adonis.ts'
 import { connectHook } from './routes/connect.ts'
 import { expressHook } from './routes/express.ts'
 import { watchFastify } from './routes/fastify.ts'
@@ -38,6 +39,13 @@ export function watchFrameworks(
   ])
     hooks.add(hook)
   if (!canSeeHttp2(process.versions.node)) hooks.whenAsked(['http2', 'node:http2'], sayHttp2Unseen)
+  watchAdonis(
+    teller,
+    () => {
+      hooks.status.set('@adonisjs/http-server', '@adonisjs/http-server', '', 'active')
+    },
+    onError,
+  )
   watchFastify(
     teller,
     (version) => {
