@@ -17,6 +17,7 @@ import type * as PlatformaticKafka from './probes/platformatic-kafka.ts'
 import type * as PostgresJs from './probes/postgres-js.ts'
 import type * as Postgresql from './probes/postgresql.ts'
 import type * as Redis from './probes/redis.ts'
+import type * as Sequelize from './probes/sequelize.ts'
 import type { RefusalNews } from './refusals.ts'
 import type { FoundProbe } from './registry.ts'
 
@@ -87,6 +88,14 @@ export const CLIENT_PROBES: readonly ClientProbe[] = [
     versions: '>=0.95.0 <4',
     file: 'knex',
     hooks: ({ knexHook }: typeof Knex, { add, clock, onRejected }) => [knexHook(add, clock, onRejected)],
+  },
+  {
+    name: 'sequelize (health)',
+    module: 'sequelize',
+    files: ['lib/dialects/abstract/connection-manager.js'],
+    versions: '>=6.0.0 <7',
+    file: 'sequelize',
+    hooks: ({ sequelizeHook }: typeof Sequelize, { add, clock, onRejected }) => [sequelizeHook(add, clock, onRejected)],
   },
   {
     name: 'ioredis (health)',

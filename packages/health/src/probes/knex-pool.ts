@@ -41,6 +41,8 @@ export class KnexPoolWatch {
   readonly #ownRequests = new Set<number>()
   #isOwn = false
   #lastUseAt = Number.NEGATIVE_INFINITY
+  /** How often a connection was handed to the app, or came back from it. */
+  moves = 0
 
   constructor(pool: TarnPool, now: () => number) {
     this.#pool = pool
@@ -52,6 +54,7 @@ export class KnexPoolWatch {
     pool.on('acquireSuccess', (id, connection) => {
       if (this.#ownRequests.delete(id)) return
       this.#waiting.delete(id)
+      this.moves++
       this.#held.set(connection, now())
     })
     pool.on('acquireFail', (id) => {
@@ -59,7 +62,9 @@ export class KnexPoolWatch {
       this.#waiting.delete(id)
     })
     pool.on('release', (connection) => {
-      if (this.#held.delete(connection)) this.#lastUseAt = now()
+      if (!this.#held.delete(connection)) return
+      this.moves++
+      this.#lastUseAt = now()
     })
   }
 

@@ -6,6 +6,7 @@ import { namesReplica } from '../replica.ts'
 import { untilAborted } from '../until-aborted.ts'
 import { KnexPoolWatch, type KnexConnection, type TarnPool } from './knex-pool.ts'
 import { withWaiters } from './pool-control.ts'
+import { PoolWaiters } from './pool-waiters.ts'
 import { judgeRefusal, judgeServer, sick, type Observed, type PostgresqlServer } from './postgresql-judgement.ts'
 import { QUESTION, type Row } from './postgresql-questions.ts'
 
@@ -34,6 +35,7 @@ const OWN_FRAMES = /[\\/]node_modules[\\/](?:knex|tarn)[\\/]/
  */
 export function knexHook(add: Add, clock: Pick<Clock, 'monotonicMs'>, onRejected: (why: string) => void): ModuleHook {
   const known = new KnownClients<PoolState>('pools of Knex', isGone, onRejected)
+  const others = new KnownClients<Pick<PoolState, 'ref'>>('pools of Knex', isGone, onRejected)
   const found = (pool: TarnPool, client: KnexClient, boundary: Initialise): void => {
     const by = madeBy(boundary as (...args: never[]) => unknown, OWN_FRAMES)
     const host = client.connectionSettings?.host
@@ -49,6 +51,13 @@ export function knexHook(add: Add, clock: Pick<Clock, 'monotonicMs'>, onRejected
     const anotherIsWritable = (): boolean => known.isAnother(state, ({ wasWritable }) => wasWritable)
     add(knexProbe(state, anotherIsWritable), by.kind === 'app' ? by.at : undefined)
   }
+  const foundOther = (pool: TarnPool, boundary: Initialise): void => {
+    const by = madeBy(boundary as (...args: never[]) => unknown, OWN_FRAMES)
+    const state = { ref: new WeakRef(pool) }
+    if (!others.add(state)) return
+    watches.set(pool, new KnexPoolWatch(pool, () => clock.monotonicMs()))
+    add(waitersProbe(state, new PoolWaiters()), by.kind === 'app' ? by.at : undefined)
+  }
   return {
     name: 'knex (health)',
     module: 'knex',
@@ -63,7 +72,9 @@ export function knexHook(add: Add, clock: Pick<Clock, 'monotonicMs'>, onRejected
         const returned = original.apply(this, args)
         try {
           const { pool, driverName } = this
-          if (driverName === 'pg' && pool && pool !== before && isTarn(pool)) found(pool, this, initializePool)
+          if (pool && pool !== before && isTarn(pool))
+            if (driverName === 'pg') found(pool, this, initializePool)
+            else foundOther(pool, initializePool)
         } catch {
           // the app gets its pool, whatever becomes of the probe
         }
@@ -88,7 +99,7 @@ interface PoolState extends PostgresqlServer {
   question: string
 }
 
-function isGone({ ref }: PoolState): boolean {
+function isGone({ ref }: Pick<PoolState, 'ref'>): boolean {
   return ref.deref()?.destroyed !== false
 }
 
@@ -102,6 +113,31 @@ function knexProbe(state: PoolState, anotherIsWritable: () => boolean): FoundPro
       const pool = state.ref.deref()
       const watch = pool && watches.get(pool)
       return watch ? checkPool({ pool, watch, state, signal, anotherIsWritable }) : { status: 'pass' }
+    },
+  }
+}
+
+/** With another driver its connections are asked as single ones, where the driver is followed at all. */
+function waitersProbe(state: Pick<PoolState, 'ref'>, waiters: PoolWaiters): FoundProbe {
+  return {
+    name: 'knex',
+    component: 'knex',
+    criticality: 'required',
+    isGone: () => isGone(state),
+    async check() {
+      const pool = state.ref.deref()
+      const watch = pool && watches.get(pool)
+      if (!watch) return { status: 'pass' }
+      const { longestHeldMs, moves, oldestWaiterMs, waiting } = watch
+      return waiters.judge({
+        connections: pool.numUsed() + pool.numFree(),
+        idle: pool.numFree(),
+        max: pool.max,
+        waiting,
+        oldestWaiterMs,
+        moves,
+        held: longestHeldMs > 0 ? { longestHeld: { value: Math.round(longestHeldMs), unit: 'ms' } } : {},
+      })
     },
   }
 }

@@ -137,12 +137,34 @@ function used(): { pool: Pool; check(): Promise<ProbeResult>; late(): Promise<Pr
   }
 }
 
-test('a pool of Knex with pg is found, one of another driver is not, and one that was destroyed goes', () => {
+test('a pool of Knex is found, and one that was destroyed goes', () => {
   const client = new Client()
-  kept.push(client, new Client('mysql2'))
+  kept.push(client)
   expect(found).toHaveLength(1)
   client.pool!.destroyed = true
   expect(found[0]!.isGone()).toBe(true)
+})
+
+test('of one with another driver it is told how long the app waits in it, and nothing is asked', async () => {
+  const client = new Client('mysql2')
+  kept.push(client)
+  const pool = client.pool!
+  const [probe] = found
+  const check = (): Promise<ProbeResult> => probe!.check(new AbortController().signal)
+  expect(probe).toMatchObject({ name: 'knex', component: 'knex' })
+  expect(await check()).toMatchObject({ status: 'pass', observed: { max: { value: 2 } } })
+  pool.free.push({ resource: new Connection() }, { resource: new Connection() })
+  for (let i = 0; i < 3; i++) void pool.acquire()
+  now += 1500
+  expect(await check()).toMatchObject({
+    status: 'fail',
+    code: 'pool_exhausted',
+    observed: { waiting: { value: 1 }, oldestWaiter: { value: 1500 }, longestHeld: { value: 1500 } },
+  })
+  pool.release(pool.used[0]!.resource)
+  expect(await check()).toMatchObject({ status: 'pass', observed: { waiting: { value: 0 } } })
+  client.pool!.destroyed = true
+  expect(probe!.isGone()).toBe(true)
 })
 
 test('nothing is asked before the app has asked, nor where that would keep a connection that the pool lets go', async () => {
