@@ -27,6 +27,10 @@ const CRASHES: Readonly<Record<string, { readonly type: string; readonly message
   rejectNull: { type: 'UnhandledPromiseRejection', message: expect.stringContaining('"null"') as string },
   proxy: { type: 'Error', message: '' },
   domain: { type: 'RangeError', message: 'in a domain' },
+  thread: {
+    type: 'ERR_WORKER_OUT_OF_MEMORY',
+    message: 'Worker terminated due to reaching memory limit: JS heap out of memory',
+  },
   child: { type: 'ENOENT', message: 'spawn /no/such/program ENOENT' },
 }
 

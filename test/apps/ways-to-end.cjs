@@ -3,6 +3,7 @@ const { spawn } = require('node:child_process')
 const { EventEmitter } = require('node:events')
 const { readFile } = require('node:fs')
 const { createServer } = require('node:http')
+const { Worker } = require('node:worker_threads')
 
 const acts = {
   timer: () =>
@@ -22,7 +23,12 @@ const acts = {
       throw new RangeError('in a callback')
     }),
   emitter: () => new EventEmitter().emit('error', new RangeError('from an emitter')),
-  // Nobody listens to its 'error'.
+  // Nobody listens to their 'error'.
+  thread: () =>
+    new Worker('const kept = []; for (;;) kept.push(new Array(1e5).fill({}))', {
+      eval: true,
+      resourceLimits: { maxOldGenerationSizeMb: 16 },
+    }),
   child: () => spawn('/no/such/program'),
   rejection: () => {
     void Promise.reject(new RangeError('nobody awaits this'))

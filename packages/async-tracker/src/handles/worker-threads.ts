@@ -5,7 +5,15 @@
 import { subscribe } from 'node:diagnostics_channel'
 import { basename } from 'node:path'
 import type { Worker } from 'node:worker_threads'
-import { activePromise, isOwnWork, processChannel, toFailure, type Core, type OpenWork } from '@afterspan/core/internal'
+import {
+  activePromise,
+  isOwnWork,
+  processChannel,
+  throwerOfNow,
+  toFailure,
+  type Core,
+  type OpenWork,
+} from '@afterspan/core/internal'
 import { hideOver } from './hide-over.ts'
 import { poolThatStarts } from './pools.ts'
 
@@ -31,6 +39,7 @@ class Thread {
   readonly #name: string
   /** Of the request that started it. */
   readonly #own: OpenWork | undefined
+  readonly #noteThrower = throwerOfNow()
   readonly #posts: OpenWork[] = []
   /** Its code runs. Node says 0 of one that was ended before. */
   #hasBegun = false
@@ -66,6 +75,8 @@ class Thread {
         // Now, and not at its exit: without a listener of the app this error ends the process.
         this.#error = { thrown: first }
         this.#settle(1)
+        // Of memory that ran out Node tells outside of every context.
+        if (this.#own && worker.listenerCount('error') === 0) this.#noteThrower()
       } else if (event === 'exit') this.#ended(first as number)
       return emit.apply(worker, args)
     })
