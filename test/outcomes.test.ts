@@ -1,5 +1,5 @@
 // How responses end that no handler ends: each is told as what it was.
-import { connect as connectHttp2 } from 'node:http2'
+import { connect as connectHttp2, constants } from 'node:http2'
 import { connect } from 'node:net'
 import { get, nodesUnderTest, startPreloaded } from '@afterspan/testing'
 import { drawTrace, startOtlpSink, type OtlpSink } from 'afterspan/internal'
@@ -99,13 +99,19 @@ test.each(nodesUnderTest())('the end of a response is told as what it was: Node 
 
   // A stream of HTTP/2 that is given up half-way was called sent.
   const session = connectHttp2(`http://127.0.0.1:${port2}`)
-  for (const path of ['/whole', '/half-way'])
+  for (const path of ['/whole', '/half-way', '/given-up', '/too-long'])
     session
       .request({ ':path': path })
       .on('error', () => {})
       .resume()
+  const reset = session.request({ ':path': '/reset' })
+  reset.on('error', () => {}).on('response', () => reset.close(constants.NGHTTP2_INTERNAL_ERROR))
   expect(await draw(sink, '/whole')).toContain('· GET  SERVER shop\n  http.response.status_code=200')
   expect(await draw(sink, '/half-way')).toContain('✗ GET  SERVER shop\n  aborted_by_server\n')
+  // One that the app itself gives up was called the client's doing, and one that the client resets the app's.
+  expect(await draw(sink, '/given-up')).toContain('aborted_by_server\n')
+  expect(await draw(sink, '/too-long')).toContain('timed_out\n')
+  expect(await draw(sink, '/reset')).toContain('aborted_by_client\n')
   session.destroy()
 
   await service.stop()

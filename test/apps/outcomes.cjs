@@ -74,7 +74,10 @@ const second = http2.createServer()
 second.on('stream', (stream, headers) => {
   stream.on('error', () => {}).respond({ ':status': 200 })
   if (headers[':path'] === '/whole') return stream.end('all of it')
+  if (headers[':path'] === '/given-up') return stream.close(http2.constants.NGHTTP2_CANCEL)
+  if (headers[':path'] === '/too-long') return stream.setTimeout(60, () => stream.close(http2.constants.NGHTTP2_CANCEL))
   stream.write('the first half')
+  if (headers[':path'] === '/reset') return
   setImmediate(() => stream.destroy())
 })
 first.listen(0, '127.0.0.1', () => {

@@ -10,10 +10,14 @@ import { grpcCode } from './grpc-codes.ts'
 import { makeRoom } from './listener-room.ts'
 import { OPEN, type Marked, type Open } from './open-request.ts'
 import { streamOutcome } from './outcome.ts'
+import { nowMs } from '../sdk/time.ts'
 import { traceparentOf, type RequestHead } from './request-attributes.ts'
 import { replaceMethod } from '../instrument/replace-method.ts'
 
-type Stream = ServerHttp2Stream & Marked
+/** The app has closed it, with a code that says that something is wrong. */
+const CLOSED: unique symbol = Symbol('afterspan.closed')
+type Stream = ServerHttp2Stream &
+  Marked & { [CLOSED]?: 'app' | 'timeout'; errored?: (Error & { code?: string }) | null }
 interface Http2Settings {
   /** Undefined: the request is not to be seen. */
   begin(head: RequestHead): Open | undefined
@@ -92,12 +96,20 @@ function onClose(this: Stream): void {
   const sent = this.sentHeaders?.[':status']
   const status = sent === undefined ? undefined : Number(sent)
   // Node ends a stream that it closes; `aborted` tells that the app had not.
-  const outcome = streamOutcome(this.rstCode ?? 0, status !== undefined && !this.aborted)
-  const { errored } = this as { errored?: (Error & { code?: string }) | null }
+  const { errored } = this
   // Node's own error only says that the stream was reset.
-  if (errored && errored.code !== 'ERR_HTTP2_STREAM_ERROR' && outcome === 'aborted_by_server') open.error ??= errored
+  const isReset = errored?.code === 'ERR_HTTP2_STREAM_ERROR'
+  const by = this[CLOSED] ?? (isReset ? 'peer' : undefined)
+  const outcome = streamOutcome(this.rstCode ?? 0, status !== undefined && !this.aborted, by)
+  if (errored && !isReset && outcome === 'aborted_by_server') open.error ??= errored
   if (outcome === 'sent') tellGrpcStatus(this, open)
   open.settle(open, outcome, status)
+}
+
+/** `stream.setTimeout(ms, () => stream.close(NGHTTP2_CANCEL))` is how one gives up a stream. */
+function closerOf(stream: Stream): 'app' | 'timeout' {
+  const { timeout = 0, [OPEN]: open } = stream as Stream & { timeout?: number }
+  return timeout > 0 && open && nowMs() - open.span.startMs >= timeout - 50 ? 'timeout' : 'app'
 }
 
 /** gRPC answers 200 whatever happens; how it went is said in the trailers, or in the headers where there is nothing else. */
@@ -121,6 +133,15 @@ const FAILED = new Set(['UNKNOWN', 'DEADLINE_EXCEEDED', 'UNIMPLEMENTED', 'INTERN
 /** Once, by the first stream: Node does not export its class. */
 function patch(prototype: object, { traceResponse }: Http2Settings): void {
   bindLateListeners(prototype)
+  replaceMethod(
+    prototype,
+    'close',
+    (original) =>
+      function (this: Stream, ...args: unknown[]) {
+        if (args[0] && !this.closed) this[CLOSED] = closerOf(this)
+        return original.apply(this, args)
+      },
+  )
   if (!traceResponse) return
   respondWithTrace(prototype, 'respond', 0)
   respondWithTrace(prototype, 'respondWithFD', 1)

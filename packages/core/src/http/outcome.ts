@@ -15,10 +15,12 @@ export function abortOutcome({ socket }: RequestHead, elapsedMs: number): Reques
   return 'aborted_by_server'
 }
 
-/** The same of a stream of HTTP/2, by its reset code: CANCEL is what a client sends that goes away, and what Node gives to the streams of a connection that is gone. `isEnded`: the app has answered, and said that this is all. */
-export function streamOutcome(rstCode: number, isEnded: boolean): RequestOutcome {
-  if (rstCode === CANCEL) return 'aborted_by_client'
-  return rstCode === NO_ERROR && isEnded ? 'sent' : 'aborted_by_server'
+/** The same of a stream of HTTP/2, by its reset code: CANCEL is what a client sends that goes away, and what Node gives to the streams of a connection that is gone. `isEnded`: the app has answered, and said that this is all. `by`: who has reset it, where that is known. */
+export function streamOutcome(rstCode: number, isEnded: boolean, by?: 'app' | 'peer' | 'timeout'): RequestOutcome {
+  if (rstCode === NO_ERROR) return isEnded ? 'sent' : 'aborted_by_server'
+  if (by === 'timeout') return 'timed_out'
+  if (by === 'app') return 'aborted_by_server'
+  return rstCode === CANCEL || by === 'peer' ? 'aborted_by_client' : 'aborted_by_server'
 }
 const NO_ERROR = 0
 const CANCEL = 8

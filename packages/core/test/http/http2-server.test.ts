@@ -20,6 +20,10 @@ test.each([
   [8, true, 'aborted_by_client'],
   [8, false, 'aborted_by_client'],
   [2, true, 'aborted_by_server'],
-])('a stream with reset code %i, ended by the app %s, was %s', (code, isEnded, outcome) => {
-  expect(streamOutcome(code, isEnded)).toBe(outcome)
+  [8, false, 'aborted_by_server', 'app'],
+  [8, false, 'timed_out', 'timeout'],
+  [2, false, 'aborted_by_client', 'peer'],
+  [0, true, 'sent', 'app'],
+] as const)('a stream with reset code %i, ended by the app %s, was %s', (code, isEnded, outcome, by = undefined) => {
+  expect(streamOutcome(code, isEnded, by)).toBe(outcome)
 })
