@@ -1,4 +1,4 @@
-// The endpoints of health beside a server that answers a constant, and beside terminus; and what it costs to watch the app's own calls.
+// The endpoints of health beside a server that answers a constant, beside terminus, and with --against beside others; and what it costs to watch the app's own calls.
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
@@ -7,6 +7,7 @@ import * as postgres from '../test/services/postgres.mjs'
 import { startApp } from './child.mjs'
 import { contestants } from './contestants.mjs'
 import { load } from './load.mjs'
+import { otherHealth } from './others.mjs'
 import { interleaved, median, spread } from './statistics.mjs'
 import { tempDir } from './temp-dir.mjs'
 
@@ -34,6 +35,7 @@ async function benchEndpoints(collectorUrl, rounds, ms) {
   const kinds = {
     raw: { kind: 'raw' },
     terminus: { kind: 'terminus' },
+    ...Object.fromEntries(Object.entries(otherHealth()).map(([name, folder]) => [name, { kind: name, folder }])),
     'afterspan, no probe': { kind: 'afterspan', probes: 0 },
     'afterspan, 10 probes': { kind: 'afterspan', probes: 10 },
     'afterspan, 50 probes': { kind: 'afterspan', probes: 50 },
@@ -41,7 +43,7 @@ async function benchEndpoints(collectorUrl, rounds, ms) {
   }
   const results = await interleaved(Object.keys(kinds), rounds, async (name) => {
     const server = await startHealth(collectorUrl, kinds[name])
-    const url = `${server.url}/readyz`
+    const url = `${server.url}${server.path ?? '/readyz'}`
     await load(url, { connections: CONNECTIONS, ms: ms / 3 })
     const { perSecond, p99, byStatus } = await load(url, { connections: CONNECTIONS, ms })
     await server.stop()
@@ -50,6 +52,7 @@ async function benchEndpoints(collectorUrl, rounds, ms) {
     return { perSecond, p99, notWell: notWell / Math.max(1, well + notWell) }
   })
   const ofRaw = (name) => results[name].map((r, i) => r.perSecond / results.raw[i].perSecond)
+  const ofOther = (name) => results['afterspan, 50 probes'].map((r, i) => r.perSecond / results[name][i].perSecond)
   const rows = Object.keys(kinds).map((name) => ({
     contestant: `/readyz: ${name}`,
     'requests/s': spread(
@@ -70,10 +73,9 @@ async function benchEndpoints(collectorUrl, rounds, ms) {
       readyz0OfRaw: median(ofRaw('afterspan, no probe')),
       readyz10OfRaw: median(ofRaw('afterspan, 10 probes')),
       readyz50OfRaw: median(ofRaw('afterspan, 50 probes')),
-      readyzOfTerminus: median(
-        results['afterspan, 50 probes'].map((r, i) => r.perSecond / results.terminus[i].perSecond),
-      ),
+      readyzOfTerminus: median(ofOther('terminus')),
       readyzP99Swallowed: median(p99),
+      ...Object.fromEntries(Object.keys(otherHealth()).map((name) => [`readyzOf-${name}`, median(ofOther(name))])),
     },
   }
 }
@@ -147,7 +149,7 @@ function watchOnce() {
 }
 
 /** Listens on its own port where it is bare, else on the admin listener. */
-async function startHealth(collectorUrl, { kind, probes = 0, swallows = false }) {
+async function startHealth(collectorUrl, { kind, folder, probes = 0, swallows = false }) {
   const addressFile = join(tempDir(), 'address')
   const { args, env } = contestants(collectorUrl)[kind === 'afterspan' ? 'afterspan' : 'bare']
   const child = await startApp('health', {
@@ -159,6 +161,7 @@ async function startHealth(collectorUrl, { kind, probes = 0, swallows = false })
       BENCH_KIND: kind,
       BENCH_PROBES: String(probes),
       ...(swallows ? { BENCH_SWALLOWS: '1' } : {}),
+      ...(folder ? { BENCH_OTHER_FOLDER: folder } : {}),
     },
   })
   if (kind !== 'afterspan') return { ...child, url: `http://127.0.0.1:${child.port}` }

@@ -27,7 +27,7 @@ const HELP = `Usage: pnpm bench [options]
   --short             what CI runs: 3 rounds, fewer requests
   --only <parts>      some of ${NAMES}; more than one by commas
   --rounds <n>        from 1 to 100; 9 where nothing is said
-  --against <others>  beside them in startup, http, express and stack: some of ${OTHER_NAMES.join(', ')}; they are installed by npm's registry first
+  --against <others>  beside them, preloads in startup, http, express and stack, the others in health: some of ${OTHER_NAMES.join(', ')}; they are installed by npm's registry first
   --json              figures and verdicts as JSON
   --strict            exit code 1 where a budget is not kept
 `

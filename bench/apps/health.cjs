@@ -1,8 +1,9 @@
 // A service with so many probes of its own, or the same endpoint made otherwise. Its parent asks for CPU and memory over IPC.
 const { createServer } = require('node:http')
 const { connect, createServer: createTcpServer } = require('node:net')
+const { startOther } = require('./health-others.cjs')
 const { tellUsage } = require('./usage.cjs')
-const { BENCH_KIND = 'afterspan', BENCH_PROBES = '0', BENCH_SWALLOWS } = process.env
+const { BENCH_KIND = 'afterspan', BENCH_OTHER_FOLDER, BENCH_PROBES = '0', BENCH_SWALLOWS } = process.env
 
 const server = createServer((req, res) => {
   if (req.url === '/block') {
@@ -38,4 +39,6 @@ if (BENCH_KIND === 'afterspan') {
           : Promise.resolve({ status: 'pass' }),
     })
 }
-tellUsage(server.listen(0, '127.0.0.1'))
+if (BENCH_OTHER_FOLDER)
+  void startOther(BENCH_KIND, BENCH_OTHER_FOLDER).then(({ server, path }) => tellUsage(server, { path }))
+else tellUsage(server.listen(0, '127.0.0.1'))
