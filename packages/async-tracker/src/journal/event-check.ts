@@ -99,7 +99,10 @@ function isDescriptionOrAbsent(value: unknown): boolean {
 }
 
 function isIdsOrAbsent(value: unknown): boolean {
-  return value === undefined || (isObject(value) && isText(value['prefix']))
+  if (value === undefined) return true
+  if (!isObject(value) || !isText(value['prefix'])) return false
+  const { keep, subject } = value
+  return (keep === undefined || isNumber(keep)) && (subject === undefined || isText(subject))
 }
 
 function isTrace(value: unknown): boolean {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { matches } from '../../src/integrations/nats/streams.ts'
 import { destinationOf, isReserved } from '../../src/integrations/nats/subjects.ts'
+import { matches } from '../../src/subject-pattern.ts'
 
 test.for([
   ['orders.created', 'orders.created'],

@@ -56,7 +56,30 @@ describe('a queue that was emptied has cancelled', () => {
     expect(await of({ below: 10 })).toEqual([ONE.taskId])
     expect(await of({ from: 10, below: 11 })).toEqual([TWO.taskId])
     expect(await of({ prefix: 'order/' })).toEqual([])
+    expect(await of({ keep: 2 })).toEqual([ONE.taskId])
+    expect(await of({ keep: 3 })).toEqual([])
+    expect(await of({ subject: 'ord*' })).toEqual([])
+    expect(await of({ subject: '*' })).toHaveLength(3)
+    expect(await of({ subject: 'order', below: 11, keep: 1 })).toEqual([ONE.taskId])
   })
+})
+
+test('of two purges at once the second counted what the first had taken, and cancelled nothing', async () => {
+  const desk = new Desk()
+  const waiting = new Emptied()
+  const ids = { prefix: 'orders/' }
+  const events = [
+    emptied(3, { ids: { ...ids, below: 2 }, count: 1 }),
+    emptied(4, { ids: { ...ids, keep: 1 }, count: 1 }),
+  ]
+  waiting.note([{ by: WEB, events }], 100)
+  for (const [i, id] of [ONE, TWO, THREE].entries())
+    await desk.feed(WEB, spawned(1, id), confirmed(2, { ...id, messageId: `orders/${i + 1}` }))
+  const batches = await waiting.cancelled(desk.ledger, 10_000)
+  expect(batches.flatMap(({ events: told }) => told.map((event) => 'taskId' in event && event.taskId))).toEqual([
+    ONE.taskId,
+    TWO.taskId,
+  ])
 })
 
 test('a purge is looked into when the journals of others have been read, once, and a run refutes it', async () => {

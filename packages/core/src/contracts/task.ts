@@ -279,8 +279,14 @@ export interface ThreadEnded {
 export interface EmptiedQueue {
   readonly system: string
   readonly destination?: string
-  /** Ids that are this and a number behind it. */
-  readonly ids?: { readonly prefix: string; readonly from?: number; readonly below?: number }
+  /** Ids that are this and a number behind it; of tasks whose name is a subject that fits, where one is given; but for the newest ones, which are kept. */
+  readonly ids?: {
+    readonly prefix: string
+    readonly from?: number
+    readonly below?: number
+    readonly subject?: string
+    readonly keep?: number
+  }
 }
 /** All that a queue, topic or stream held was taken away, or went with it, at the app's wish. */
 export interface QueueEmptied extends EmptiedQueue {

@@ -2,6 +2,7 @@
 // of JetStream.
 import type { TaskKit } from '@afterspan/core/internal'
 import { isObject } from '../sending/bag.ts'
+import { matches } from '../../subject-pattern.ts'
 import { messageId } from './message-id.ts'
 import { onCall, SYSTEM, type Exports } from './shapes.ts'
 
@@ -29,20 +30,24 @@ export function patchStreams({ BaseApiClient, BaseApiClientImpl = BaseApiClient 
   })
 }
 
-/** What the app takes away: all of a stream, what came before some message, or one. Which of them a subject names is not looked at. */
+/** What the app takes away: all of a stream, or of some of its subjects, what came before some message, all but the newest, or one. */
 function emptying(
   kit: TaskKit,
   what: string,
   stream: string,
   options: unknown,
 ): ReturnType<TaskKit['empty']> | undefined {
-  const { seq, ...others } = isObject(options) ? options : {}
+  const { seq, filter, keep, ...others } = isObject(options) ? options : {}
   const prefix = messageId(stream, '')
   const empty = (ids: object): ReturnType<TaskKit['empty']> => kit.empty({ system: SYSTEM, ids: { prefix, ...ids } })
   if (what === 'DELETE') return empty({})
   if (what === 'MSG.DELETE') return typeof seq === 'number' ? empty({ from: seq, below: seq + 1 }) : undefined
   if (what !== 'PURGE' || Object.keys(others).length > 0) return undefined
-  return empty(typeof seq === 'number' ? { below: seq } : {})
+  return empty({
+    ...(typeof seq === 'number' ? { below: seq } : {}),
+    ...(typeof filter === 'string' ? { subject: filter } : {}),
+    ...(typeof keep === 'number' ? { keep } : {}),
+  })
 }
 
 function learn(connection: object, answer: unknown): void {
@@ -62,16 +67,4 @@ export function maxAgeMs(connection: object, subject: string): number | undefine
   for (const { subjects, maxAgeMs: ms } of known.get(connection)?.values() ?? [])
     if (subjects.some((pattern) => matches(pattern, subject))) return ms
   return undefined
-}
-
-/** '*' stands for one token, '>' at the end for one or more. Pure. */
-export function matches(pattern: string, subject: string): boolean {
-  if (pattern === subject) return true
-  const wanted = pattern.split('.')
-  const given = subject.split('.')
-  for (const [i, token] of wanted.entries()) {
-    if (token === '>') return given.length > i
-    if (i >= given.length || (token !== '*' && token !== given[i])) return false
-  }
-  return wanted.length === given.length
 }
