@@ -108,6 +108,10 @@ describe('an entry', () => {
     const id = await add()
     expect(await redis.xDel(stream, id)).toBe(1)
     await real.until(() => states()[0] === 'cancelled aborted ()')
+    await add()
+    expect(await redis.del(stream)).toBe(1)
+    await real.until(() => states()[1] === 'cancelled aborted ()')
+    await redis.xGroupCreate(stream, 'mail', '0', { MKSTREAM: true })
   })
 
   test('that is claimed by another is taken over', async () => {

@@ -181,6 +181,17 @@ describe('an entry that is gone', () => {
     await redis.ping()
     expect(states()).toEqual(['succeeded (1 succeeded)', 'cancelled aborted ()'])
   })
+  test('with its whole stream, which is deleted, it stayed enqueued for ever', async () => {
+    for (const command of ['del', 'unlink'] as const) {
+      await add()
+      await read()
+      await add()
+      expect(await redis[command](`${stream}none`, stream)).toBe(1)
+      await real.until(() => states().at(-1) === 'cancelled aborted ()')
+      expect(states().slice(-2)).toEqual(['running (1 running)', 'cancelled aborted ()'])
+      await redis.xgroup('CREATE', stream, 'mail', '0', 'MKSTREAM')
+    }
+  })
   test('cut off before any group had it, it has vanished; what was delivered has not', async () => {
     await add()
     await read()

@@ -48,11 +48,16 @@ export function follow(exports: Exports, kit: TaskKit): void {
   }
 }
 
-/** Most commands are others: X…, EXEC and DISCARD. */
+/** Most commands are others: X…, EXEC and DISCARD, DEL and UNLINK. */
 export function mayBe(name: string): boolean {
   const letter = name.charCodeAt(0) | 32
-  return letter === 0x78 || (letter === 0x65 && name.length === 4) || (letter === 0x64 && name.length === 7)
+  if (letter === X) return true
+  const { length } = name
+  return (
+    (letter === E && length === 4) || (letter === D && (length === 7 || length === 3)) || (letter === U && length === 6)
+  )
 }
+const [X, E, D, U] = [0x78, 0x65, 0x64, 0x75]
 
 /** Looks at what a command comes to, before the app does; its promise is left alone, so that a rejection stays one that nobody handled. */
 export function observeReply(

@@ -9,6 +9,9 @@ export class NotDelivered {
   readonly #streams = new Map<string, Map<string, TaskId>>()
   #count = 0
 
+  get isEmpty(): boolean {
+    return this.#count === 0
+  }
   of(stream: string): ReadonlyMap<string, TaskId> | undefined {
     return this.#streams.get(stream)
   }

@@ -1,10 +1,10 @@
 // Entries that are gone before any group had them. Redis tells nobody, so it is asked: whenever this process deletes entries that it has
-// added, or cuts a stream that it adds to. What was delivered once is told of by those who have it.
+// added, or their stream, or cuts a stream that it adds to. What was delivered once is told of by those who have it.
 import { withoutTracing, type TaskId, type TaskKit } from '@afterspan/core/internal'
 import type { Asking } from './asking.ts'
 import { observeReply, type Step } from './following.ts'
 import { NotDelivered } from './not-delivered.ts'
-import type { Client } from './shapes.ts'
+import type { Client, Command } from './shapes.ts'
 import { isBefore, textOf, type Delivered } from './words.ts'
 
 /** A stream that is cut with each entry is looked at now and then. */
@@ -14,7 +14,7 @@ export interface Removals {
   sent(entry: Delivered, taskId: TaskId): void
   delivered(entry: Delivered): void
   trimmed(client: Client, stream: string): void
-  readonly steps: { readonly xdel: Step; readonly xtrim: Step }
+  readonly steps: Readonly<Record<'del' | 'unlink' | 'xdel' | 'xtrim', Step>>
 }
 
 export function createRemovals({ lastDelivered, firstEntry }: Asking, kit: TaskKit): Removals {
@@ -37,14 +37,13 @@ export function createRemovals({ lastDelivered, firstEntry }: Asking, kit: TaskK
     looking.add(stream)
     withoutTracing(() => setTimeout(() => void look(client, stream).catch(() => {}), LOOK_MS).unref())
   }
-  const xdel: Step = (client, command, send) => {
-    const [stream = '', ...ids] = command.args.map(textOf)
-    const own = ids.flatMap((id): (readonly [string, TaskId])[] => {
-      const taskId = waiting.of(stream)?.get(id)
-      return taskId ? [[id, taskId]] : []
-    })
-    if (own.length === 0) return send()
-    // Asked before, on the same connection: what was delivered by then is for those to end who have it.
+  /** Asked before, on the same connection: what was delivered by then is for those to end who have it. */
+  const taking = (
+    client: Client,
+    command: Command,
+    stream: string,
+    own: readonly (readonly [string, TaskId])[],
+  ): void => {
     const last = lastDelivered(client, stream)
     last.catch(() => {})
     const cancel = (delivered: string | undefined): void => {
@@ -56,6 +55,23 @@ export function createRemovals({ lastDelivered, firstEntry }: Asking, kit: TaskK
       // Where it may not be asked, the task stays what it is taken for: sent.
       if (Number(reply) > 0) last.then(cancel, () => {})
     })
+  }
+  const xdel: Step = (client, command, send) => {
+    const [stream = '', ...ids] = command.args.map(textOf)
+    const own = ids.flatMap((id): (readonly [string, TaskId])[] => {
+      const taskId = waiting.of(stream)?.get(id)
+      return taskId ? [[id, taskId]] : []
+    })
+    if (own.length > 0) taking(client, command, stream, own)
+    return send()
+  }
+  /** Of keys, which may be streams. */
+  const del: Step = (client, command, send) => {
+    for (const key of waiting.isEmpty ? [] : command.args) {
+      const stream = textOf(key)
+      const own = waiting.of(stream)
+      if (own) taking(client, command, stream, [...own])
+    }
     return send()
   }
   const xtrim: Step = (client, command, send) => {
@@ -73,6 +89,6 @@ export function createRemovals({ lastDelivered, firstEntry }: Asking, kit: TaskK
       waiting.remove(entry)
     },
     trimmed,
-    steps: { xdel, xtrim },
+    steps: { del, unlink: del, xdel, xtrim },
   }
 }
