@@ -19,6 +19,8 @@ const METHODS = [
   [FlowProducer.prototype, 'addBulk'],
   [Worker.prototype, 'callProcessJob'],
   [Worker.prototype, 'emit'],
+  [Worker.prototype, 'getNextJob'],
+  [Job.prototype, 'moveToCompleted'],
   [Worker.prototype, 'run'],
 ] as const
 const methods = (): unknown[] => METHODS.map(([target, method]) => Reflect.get(target, method))
@@ -418,6 +420,33 @@ describe('running', () => {
       { info: { name: 'bad' }, state: 'failed' },
     ])
     expect((await queue.getJobs(['completed']))[0]!.returnvalue).toEqual({ was: 42 })
+  })
+})
+
+describe('by hand', () => {
+  test('a job that was fetched and settled by the app stayed enqueued for ever', async () => {
+    const queue = createQueue()
+    const worker = keep(new Worker(queue.name, null, { connection: connection() }))
+    for (const name of ['done', 'next', 'retried', 'delayed']) await queue.add(name, {}, { attempts: 2 })
+    const done = await worker.getNextJob('token')
+    expect(runs).toMatchObject([{ state: 'running', info: { name: 'done', attempt: 1, messageId: done!.id } }])
+    const [json, id] = (await done!.moveToCompleted('fine', 'token')) as [Parameters<typeof Job.fromJSON>[1], string]
+    expect(runs).toMatchObject([{ state: 'succeeded' }, { state: 'running', info: { name: 'next' } }])
+    await Job.fromJSON(worker, json, id).moveToCompleted('fine', 'token', false)
+    const retried = await worker.getNextJob('token')
+    await retried!.moveToFailed(new Error('no'), 'token')
+    const delayed = await worker.getNextJob('token')
+    await delayed!.moveToDelayed(Date.now() + 60_000, 'token')
+    const again = await worker.getNextJob('token')
+    await again!.moveToFailed(new Error('no'), 'token')
+    expect(runs.map(({ info: { name, attempt }, state }) => [name, attempt, state])).toEqual([
+      ['done', 1, 'succeeded'],
+      ['next', 1, 'succeeded'],
+      ['retried', 1, 'retrying'],
+      ['delayed', 1, 'released'],
+      ['retried', 2, 'failed'],
+    ])
+    expect(runs.slice(0, 4).map(({ traceparent }) => traceparent)).toEqual(sent.map(({ traceparent }) => traceparent))
   })
 })
 

@@ -2,8 +2,11 @@
 import { context, ROOT_CONTEXT } from '@opentelemetry/api'
 import type { AttemptInfo, TaskKit } from '@afterspan/core/internal'
 import { isObject, taskOf } from '../sending/bag.ts'
+import { patchByHand } from './by-hand.ts'
 import { carrierOf } from './carrier.ts'
 import type { BullMQ, Job, Worker } from './shapes.ts'
+
+type RunBy = Pick<Worker, 'name' | 'opts'>
 
 const RATE_LIMITED = 'bullmq:rateLimitExceeded'
 
@@ -36,6 +39,10 @@ export function patchWorker(exports: BullMQ, kit: TaskKit): void {
         return original.apply(this, args)
       },
   )
+  patchByHand(exports, kit, (job) => {
+    const by = job.queue!
+    return infoOf(by, job, (error) => meaningOf(error, by, job))
+  })
   kit.wrap(
     prototype,
     'run',
@@ -56,7 +63,7 @@ function tellFinal(kit: TaskKit, job: Job, toldFinal: WeakMap<Job, boolean>): vo
 }
 
 function infoOf(
-  worker: Worker,
+  worker: RunBy,
   job: Job,
   outcomeOf: (error: unknown, isLast: boolean) => 'failed' | 'released' | undefined,
 ): AttemptInfo {
@@ -78,7 +85,7 @@ function infoOf(
 }
 
 /** As BullMQ reads what a processor throws: by class, or by name where the error comes from another copy. */
-function readErrors(exports: BullMQ): (error: unknown, worker: Worker, job: Job) => 'failed' | 'released' | undefined {
+function readErrors(exports: BullMQ): (error: unknown, worker: RunBy, job: Job) => 'failed' | 'released' | undefined {
   const isA = (
     error: unknown,
     name: 'DelayedError' | 'UnrecoverableError' | 'WaitingChildrenError' | 'WaitingError',

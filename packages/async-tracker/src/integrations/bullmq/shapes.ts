@@ -12,7 +12,15 @@ export interface JobOptions extends Fields {
   /** The same, for some versions of 5. */
   readonly telemetryMetadata?: string
 }
-export interface Job {
+/** What a worker does with a job that it has run, and the app with one that it got by hand. */
+export interface Settling {
+  moveToCompleted(...args: unknown[]): Promise<unknown>
+  moveToDelayed(...args: unknown[]): Promise<unknown>
+  moveToFailed(...args: unknown[]): Promise<unknown>
+  moveToWait(...args: unknown[]): Promise<unknown>
+  moveToWaitingChildren(...args: unknown[]): Promise<unknown>
+}
+export interface Job extends Settling {
   readonly id?: string
   readonly name: string
   readonly opts: JobOptions
@@ -35,6 +43,8 @@ export interface RedisClient {
 }
 export interface Queue {
   readonly name: string
+  /** Of a worker, where a job was got by one. */
+  readonly opts?: WorkerOptions
   /** Of Redis; PostgreSQL has another. What a flow makes its jobs by has it one deeper from 6 on. */
   readonly client?: Promise<RedisClient>
   readonly backend?: { readonly queue?: Pick<Queue, 'client'> }
@@ -67,11 +77,15 @@ export interface FlowProducer {
   add(flow: FlowNode, ...args: unknown[]): Promise<JobTree | undefined>
   addBulk(flows: readonly FlowNode[], ...args: unknown[]): Promise<readonly JobTree[] | undefined>
 }
+interface WorkerOptions {
+  readonly maxStartedAttempts?: number
+}
 export interface Worker {
   readonly name: string
-  readonly opts?: { readonly maxStartedAttempts?: number }
+  readonly opts?: WorkerOptions
   callProcessJob: (this: Worker, job: Job, ...args: unknown[]) => unknown
   emit(event: string, ...args: unknown[]): boolean
+  getNextJob(...args: unknown[]): Promise<Job | undefined>
   run(...args: unknown[]): Promise<unknown>
 }
 /** In the child process or thread of a processor that is a file; a job comes as it is stored. */
@@ -94,4 +108,5 @@ export interface JobClass {
   create(queue: Queue, name: string, data: unknown, opts?: JobOptions): Promise<Job>
   createBulk(queue: Queue, jobs: readonly BulkJob[]): Promise<readonly Job[]>
   fromId(queue: Queue, jobId: string): Promise<Job | undefined>
+  fromJSON(queue: Queue, json: object, jobId: string): Job
 }
