@@ -1,5 +1,6 @@
 // Both packages of NATS against a real server, by core's own kit: what is told, and what the app sees.
 import type { TaskSpawned } from '@afterspan/core/internal'
+import { faultyProxy } from '../../../testing/src/faulty-proxy.ts'
 import { present, service, type MissingServer, type ServerOf } from '../../../testing/src/services.ts'
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { natsJetstream } from '../../src/integrations/nats-jetstream.ts'
@@ -237,6 +238,22 @@ describe.each(libraries)('%s', (name, library) => {
       await next(worker)
       await states('failed retries_exhausted')
       expect(toldAttempts(events)).toEqual(['1 retrying rejected', '2 failed retries_exhausted'])
+    })
+
+    test('that came late, and whose next one did not, counted as run twice at once', async () => {
+      await consumer({ ack_wait: 400e6, max_deliver: 2 })
+      const proxy = await faultyProxy(server as ServerOf['nats'])
+      const far = await library.connect({ servers: `127.0.0.1:${proxy.port}` })
+      const worker = await library.jetstream(far).consumers.get(stream, 'worker')
+      await proxy.set({ delayMs: 200 })
+      await js.publish(subject, 'x')
+      await next(worker)
+      await proxy.set('none')
+      await next(worker)
+      await states('failed retries_exhausted')
+      expect(toldAttempts(events)).toEqual(['1 retrying rejected', '2 failed retries_exhausted'])
+      await far.close()
+      await proxy.stop()
     })
 
     test('that is worked on may take longer when it says so', async () => {

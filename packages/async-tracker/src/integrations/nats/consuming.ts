@@ -30,6 +30,8 @@ const arrivals = new WeakMap<Message, number>()
 /** What is open of consumers whose acknowledgement is one for all before it. */
 const openOfAll = new WeakMap<Consumer, Set<Held>>()
 const MOST_OPEN = 10_000
+/** Deliveries that this process holds, by consumer and message: on a busy machine the next one may come before the time of the last one is seen to be up. */
+const unanswered = new Map<string, Delivery>()
 
 export const deliveryOf: DeliveryOf = (message) => held.get(message)
 
@@ -77,6 +79,7 @@ export function isFollowed({ _info }: Consumer): boolean {
 export function followed(kit: TaskKit, consumer: Consumer, callback: Handler): Handler {
   return function (this: unknown, message, ...rest) {
     const run = (): unknown => callback.call(this, message, ...rest)
+    giveAgain(message)
     return isReserved(message.subject) ? run() : runHandler(kit, receive(kit, consumer, message), run)
   }
 }
@@ -93,8 +96,11 @@ export function followLoop(kit: TaskKit, consumer: Consumer, iterator: AsyncIter
       bodyEnded()
       const result = await iterator.next(...args)
       if (result.done || isReserved(result.value.subject)) return result
+      const isAgain = giveAgain(result.value)
       const { delivery, info, carrier } = receive(kit, consumer, result.value)
       current = delivery
+      // Told before this one begins.
+      if (isAgain) await Promise.resolve()
       kit.attempt(info, carrier, () => delivery.ended).catch(() => {})
       return result
     },
@@ -107,6 +113,26 @@ export function followLoop(kit: TaskKit, consumer: Consumer, iterator: AsyncIter
       return iterator.throw!(error)
     },
   })
+}
+
+/** Whether this process had it, and nobody answers it. */
+function giveAgain(message: Message): boolean {
+  const before = message.info.deliveryCount > 1 ? unanswered.get(keyOf(message)) : undefined
+  before?.givenAgain()
+  return before !== undefined
+}
+
+function keepUnanswered(key: string, delivery: Delivery): void {
+  if (unanswered.size >= MOST_OPEN) unanswered.delete(unanswered.keys().next().value!)
+  unanswered.set(key, delivery)
+  const forget = (): void => {
+    if (unanswered.get(key) === delivery) unanswered.delete(key)
+  }
+  delivery.ended.then(forget, forget)
+}
+
+function keyOf({ info: { consumer, stream, streamSequence } }: Message): string {
+  return `${consumer} ${messageId(stream, streamSequence)}`
 }
 
 function receive(kit: TaskKit, consumer: Consumer, message: Message): Received<Delivery> {
@@ -136,6 +162,7 @@ function receive(kit: TaskKit, consumer: Consumer, message: Message): Received<D
     },
   }
   held.set(message, entry)
+  keepUnanswered(keyOf(message), delivery)
   if (all) keepOpen(all, entry)
   return { delivery, info, carrier }
 }

@@ -12,6 +12,8 @@ export interface Delivery extends HandledDelivery {
   terminated(error: Error): void
   /** The app asked for more time. */
   extended(): void
+  /** The broker has given it out again: its time is up. */
+  givenAgain(): void
 }
 export interface DeliveryPlan {
   readonly info: Info
@@ -38,10 +40,11 @@ export function createDelivery({ info, ackWaitMs, waitedMs, onLateAck, onDropped
   let willRetry = false
   // Where the most is known the kit counts; else there is always one more.
   info.outcomeOf = () => (!willRetry ? 'failed' : info.maxAttempts === undefined ? 'retrying' : undefined)
-  const clock = startClock(ackWaitMs, waitedMs, () => {
+  const timeIsUp = (): void => {
     isOverdue = true
     if (handler === 'returned') expire()
-  })
+  }
+  const clock = startClock(ackWaitMs, waitedMs, timeIsUp)
   const end = (tell: () => void): void => {
     if (isOver) return
     isOver = true
@@ -77,6 +80,7 @@ export function createDelivery({ info, ackWaitMs, waitedMs, onLateAck, onDropped
       isOverdue = false
       if (!isOver) clock.restart()
     },
+    givenAgain: timeIsUp,
     handlerReturned() {
       if (handler === 'works') handler = 'returned'
       if (isAcked) end(resolve)
