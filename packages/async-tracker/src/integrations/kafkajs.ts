@@ -1,7 +1,7 @@
 // kafkajs. Its clients are objects that the two factories of Kafka make: each is patched as it is made.
 import type { Integration } from '@afterspan/core/internal'
 import { patchConsumer } from './kafkajs/running.ts'
-import { patchDeleteTopics } from './kafka/deleting.ts'
+import { patchDeleting } from './kafka/deleting.ts'
 import { patchProducer } from './kafkajs/sending.ts'
 import type { KafkaJS } from './kafkajs/shapes.ts'
 
@@ -33,7 +33,7 @@ export const kafkajs: Integration<KafkaJS> = {
       (original) =>
         function (this: typeof prototype, ...args) {
           const admin = original.apply(this, args)
-          patchDeleteTopics(admin, kit)
+          patchDeleting(admin, kit)
           return admin
         },
     )

@@ -1,6 +1,6 @@
 // @platformatic/kafka. What it sends goes through Producer.send, what it receives comes out of the stream that Consumer.consume makes.
 import type { Integration } from '@afterspan/core/internal'
-import { patchDeleteTopics } from './kafka/deleting.ts'
+import { patchDeleting } from './kafka/deleting.ts'
 import { patchConsumer } from './platformatic-kafka/running.ts'
 import { patchProducer } from './platformatic-kafka/sending.ts'
 import type { PlatformaticKafka } from './platformatic-kafka/shapes.ts'
@@ -19,7 +19,7 @@ export const platformaticKafka: Integration<PlatformaticKafka> = {
     if (ours.has(prototype.send)) return
     patchProducer(exports, kit)
     patchConsumer(exports, kit)
-    if (exports.Admin) patchDeleteTopics(exports.Admin.prototype, kit)
+    if (exports.Admin) patchDeleting(exports.Admin.prototype, kit)
     ours.add(prototype.send)
   },
 }

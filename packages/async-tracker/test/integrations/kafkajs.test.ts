@@ -119,12 +119,19 @@ describe('sending', () => {
     expect(sent).toMatchObject([{ state: 'unanswered' }])
   })
 
-  test('that is deleted with its topic stayed open for ever', async () => {
+  test('that is deleted, by itself or with its topic, stayed open for ever', async () => {
+    await send('a', 'b', 'c')
     const admin = kafka.admin()
     await admin.connect()
+    await admin.fetchTopicMetadata({ topics: [topic] })
+    for (const offset of ['2', '-1']) await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset }] })
     await admin.deleteTopics({ topics: [topic] })
     await admin.disconnect()
-    expect(fake.emptied).toEqual([{ system: 'kafka', destination: topic }])
+    expect(fake.emptied).toEqual([
+      { system: 'kafka', ids: { prefix: `${topic}/0/`, below: 2 } },
+      { system: 'kafka', ids: { prefix: `${topic}/0/` } },
+      { system: 'kafka', destination: topic },
+    ])
   })
 
   test('too large, no such topic, no broker: never enqueued, and the app gets kafkajs’ own error', async () => {

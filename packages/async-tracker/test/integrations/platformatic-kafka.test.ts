@@ -100,6 +100,18 @@ describe('sending', () => {
     expect(sent[1]).toMatchObject({ state: 'unanswered' })
   })
 
+  test('that is deleted, by itself or with its topic, stayed open for ever', async () => {
+    await send('a', 'b')
+    const admin = new library.Admin(base as never)
+    await admin.deleteRecords({ topics: [{ name: topic, partitions: [{ partition: 0, offset: 1n }] }] })
+    await admin.deleteTopics({ topics: [topic] })
+    await admin.close()
+    expect(fake.emptied).toEqual([
+      { system: 'kafka', ids: { prefix: `${topic}/0/`, below: 1 } },
+      { system: 'kafka', destination: topic },
+    ])
+  })
+
   test('too large, no such topic, closed: never enqueued, and the app gets the library’s own error', async () => {
     await expect(send('x'.repeat(100_000))).rejects.toMatchObject({ code: 'PLT_KFK_MULTIPLE' })
     const strict = new library.Producer({ ...base, serializers, autocreateTopics: false, retries: 0 })
