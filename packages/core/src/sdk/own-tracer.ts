@@ -8,6 +8,7 @@ import {
   type Attributes,
   type AttributeValue,
   type Context,
+  type Link,
   type Span,
   type SpanContext,
   type SpanOptions,
@@ -45,11 +46,13 @@ export class OwnTracer implements Tracer {
     this.#settings = settings
   }
 
-  startSpan(name: string, options: SpanOptions = {}, active: Context = context.active()): Span {
+  startSpan(name: string, given?: SpanOptions | null, within?: Context | null): Span {
+    const active = within ?? context.active()
     if (isTracingSuppressed(active)) return trace.wrapSpanContext(INVALID_SPAN_CONTEXT)
+    const options = given ?? {}
     const { attributes, kind = SpanKind.INTERNAL, root } = options
     const cleaned = cleanAttributes(attributes, this.#settings.limits.valueLength)
-    return this.#start(name, { kind, attributes: cleaned, options }, root ? trace.deleteSpan(active) : active)
+    return this.#start(String(name), { kind, attributes: cleaned, options }, root ? trace.deleteSpan(active) : active)
   }
 
   /** The same for those who know that tracing is not suppressed, and whose attributes are texts and numbers in an object that is nobody else's: it is kept as it is. */
@@ -65,7 +68,7 @@ export class OwnTracer implements Tracer {
     // Those of our own are valid.
     const parent = given && (above instanceof RequestSpan || isSpanContextValid(given)) ? given : undefined
     const id = parent?.traceId ?? traceId()
-    const links = options.links ?? []
+    const links = Array.isArray(options.links) ? options.links.filter(isLink) : []
     const sampled = sampler.shouldSample(around, id, name, kind, attributes, links)
     const own: SpanContext = {
       traceId: id,
@@ -97,6 +100,10 @@ export class OwnTracer implements Tracer {
   startActiveSpan<F extends (span: Span) => unknown>(name: string, ...rest: unknown[]): ReturnType<F> {
     return startActive(this, name, rest) as ReturnType<F>
   }
+}
+
+function isLink(link: Link | null | undefined): link is Link {
+  return Boolean(link?.context)
 }
 
 /** A request that this process serves already: Next.js tells each of its own a second time. There is one SERVER span of a request. */

@@ -115,7 +115,7 @@ export class RequestSpan implements Span {
     return this
   }
   setAttributes(values: Attributes): this {
-    for (const [key, value] of Object.entries(values)) if (value !== undefined) this.setAttribute(key, value)
+    for (const key in values) if (Object.hasOwn(values, key)) this.setAttribute(key, values[key]!)
     return this
   }
   /** Of too many the last stay, as in the SDK. */
@@ -131,14 +131,15 @@ export class RequestSpan implements Span {
     const attributes = isTime ? undefined : (attributesOrTime as Attributes | undefined)
     const atMs = toEpochMs(isTime ? (attributesOrTime as TimeInput) : time)
     events.push({
-      name,
+      name: String(name),
       atMs,
       ...(attributes ? { attributes: this.#bounded(attributes, this.#limits.eventAttributes) } : {}),
     })
     return this
   }
   addLink(link: Link): this {
-    if (this.ended) return this
+    // In JavaScript an app may give what is none.
+    if (this.ended || !(link as Link | null)?.context) return this
     const links = (this.heldLinks ??= [])
     if (links.length >= this.#limits.links) {
       this.droppedLinks++
@@ -154,12 +155,12 @@ export class RequestSpan implements Span {
     return this
   }
   addLinks(links: Link[]): this {
-    for (const link of links) this.addLink(link)
+    if (Array.isArray(links)) for (const link of links as Link[]) this.addLink(link)
     return this
   }
   setStatus(status: SpanStatus): this {
     // Unset says nothing, and after Ok nothing is said any more: https://opentelemetry.io/docs/specs/otel/trace/api/#set-status
-    if (this.ended || status.code === SpanStatusCode.UNSET || this.heldStatus?.code === SpanStatusCode.OK) return this
+    if (this.ended || !isStatus(status) || this.heldStatus?.code === SpanStatusCode.OK) return this
     this.heldStatus = {
       code: status.code as 0 | 1 | 2,
       message: status.code === SpanStatusCode.ERROR && status.message ? String(this.cut(status.message)) : undefined,
@@ -167,7 +168,7 @@ export class RequestSpan implements Span {
     return this
   }
   updateName(name: string): this {
-    if (!this.ended) this.name = name
+    if (!this.ended) this.name = String(name)
     return this
   }
 
@@ -224,6 +225,10 @@ export class RequestSpan implements Span {
   protected cut(value: unknown): AttributeValue {
     return cleanValue(value, this.#limits.valueLength) as AttributeValue
   }
+}
+
+function isStatus(status: SpanStatus | null | undefined): boolean {
+  return status?.code === SpanStatusCode.OK || status?.code === SpanStatusCode.ERROR
 }
 
 /** What an exception says of itself, read without trusting it: a getter that throws, a frozen object, null. */

@@ -14,11 +14,14 @@ export function nowMs(): number {
   return anchor + mono
 }
 
-/** OpenTelemetry's time inputs as epoch milliseconds: a small number is performance.now(), as the API has it. */
+/** OpenTelemetry's time inputs as epoch milliseconds: a small number is performance.now(), as the API has it; what is no time is now. */
 export function toEpochMs(time: TimeInput | undefined): number {
   if (time === undefined) return nowMs()
-  if (Array.isArray(time)) return time[0] * 1000 + time[1] / 1e6
-  if (time instanceof Date) return time.getTime()
+  if (typeof time !== 'number') {
+    const ms = Array.isArray(time) ? time[0] * 1000 + time[1] / 1e6 : time instanceof Date ? time.getTime() : NaN
+    return Number.isFinite(ms) ? ms : nowMs()
+  }
+  if (!Number.isFinite(time)) return nowMs()
   // As the SDK has it: no date is as small as what performance.now() says.
   return time <= performance.now() ? anchor + time : time
 }

@@ -183,6 +183,25 @@ describe('a span', () => {
       ['Error', ''],
     ])
   })
+  test('that is told what is no name, link, status or time threw into the app, or was lost', () => {
+    const none = null as never
+    const before = Date.now()
+    const span = tracer().startSpan(undefined as never, none, none)
+    span
+      .setAttributes(none)
+      .addEvent(none, none, 'when' as never)
+      .addLink(none)
+      .addLink({} as never)
+      .addLinks(none)
+    span.setStatus(none).setStatus({ code: 99 }).updateName(none)
+    span.end(new Date(Number.NaN))
+    const { name, events, links, status, startMs, endMs } = told.at(-1)!.span
+    expect({ name, links, status }).toEqual({ name: 'null', links: undefined, status: undefined })
+    expect(events!.map((event) => event.name)).toEqual(['null'])
+    for (const at of [startMs, endMs, events![0]!.atMs]) expect(Math.abs(at - before)).toBeLessThan(5_000)
+    const odd = { links: [none], startTime: 'z' as never, attributes: 5 as never }
+    expect(ended(tracer().startSpan('odd', odd)).startMs).toBeGreaterThan(before - 5_000)
+  })
   test('is inert after its end, and is told once', () => {
     const span = tracer().startSpan('a')
     span.end()
