@@ -23,6 +23,11 @@ test.each(nodesUnderTest())(
     expect({ baggage, tracestate, other }).toEqual({ baggage: 'c=d', tracestate: undefined, other: '1' })
     const { headers, full } = calls.get('flat')!
     expect({ full, other: headers['x-a'] }).toEqual({ full: `http://${headers['host']}/`, other: '1' })
+    // The secrets of a query were in the span of a fetch, though not in that of a call of node:http.
+    const secret = await callBy('fetch-secret', url, sink)
+    expect(secret.full).toBe(`http://${secret.headers['host']}/?api_key=REDACTED&page=2`)
+    const told = JSON.stringify(sink.spans().map(({ attributes }) => attributes))
+    expect(told).not.toContain('hidden')
     await service.stop()
     await sink.close()
   },

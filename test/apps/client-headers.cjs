@@ -13,7 +13,8 @@ const send = (options, body) =>
     })
     request.on('error', reject).end(body)
   })
-const pull = async (headers) => (await fetch(`http://127.0.0.1:${target.address().port}/`, { headers })).text()
+const pull = async (headers, path = '/') =>
+  (await fetch(`http://127.0.0.1:${target.address().port}${path}`, { headers })).text()
 
 const ways = {
   object: () => send({ headers: { 'x-a': '1' } }),
@@ -21,6 +22,7 @@ const ways = {
   flat: () => send({ headers: ['Host', `shop.example:${target.address().port}`, 'X-A', '1'] }),
   'own-flat': () => send({ headers: ['Host', 'shop.example', 'TraceParent', FOREIGN] }),
   expects: () => send({ method: 'POST', headers: { expect: '100-continue' } }, 'body'),
+  'fetch-secret': () => pull({}, '/?api_key=hidden&page=2'),
   fetch: () => pull({ 'x-a': '1' }),
   'own-fetch': () => pull({ TraceParent: FOREIGN, tracestate: 'a=b', baggage: 'c=d', 'x-a': '1' }),
   'own-headers': () => pull(new Headers([['traceparent', FOREIGN], ['x-a', '1']])), // prettier-ignore

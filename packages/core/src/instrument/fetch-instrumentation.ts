@@ -1,7 +1,9 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { join } from 'node:path'
+import type { Attributes, Span } from '@opentelemetry/api'
 import { requireKept } from '../code-cache.ts'
 import { dropOwnContext, type FetchRequest } from '../http/fetch-headers.ts'
+import { redactQuery } from '../http/redact-query.ts'
 
 interface Bundle {
   readonly UndiciInstrumentation: new (config: object) => { onRequestCreated(message: unknown): void }
@@ -9,9 +11,22 @@ interface Bundle {
 
 /** Its hook is called when there is a span, before its context is added. */
 const FETCH = {
-  requestHook(_: unknown, request: FetchRequest) {
+  requestHook(span: Span, request: FetchRequest) {
     dropOwnContext(request)
+    withholdSecrets(span)
   },
+}
+
+/** It says itself what was asked, with all that stands in the query. */
+function withholdSecrets(span: Span): void {
+  const { attributes = {} } = span as { readonly attributes?: Attributes }
+  for (const name of ['url.full', 'url.query']) {
+    const value = attributes[name]
+    if (typeof value !== 'string') continue
+    const query = value.indexOf('?') + 1
+    if (query > 0 || name === 'url.query')
+      span.setAttribute(name, value.slice(0, query) + redactQuery(value.slice(query)))
+  }
 }
 
 /** fetch has no module to hook: its official instrumentation is loaded by the first request, which it is then handed. */
