@@ -33,7 +33,7 @@ test.each(nodesUnderTest())('the end of a response is told as what it was: Node 
   )
 
   // Of a handler that was rejected and never answered, the span did not say with what.
-  const rejected = get(`${url}/rejects`, { timeoutMs: 300 })
+  const rejected = get(`${url}/rejects`, { timeoutMs: 1_000 })
   await expect(rejected).rejects.toThrow(/no whole answer/)
   expect(await draw(sink, '/rejects')).toBe(
     '✗ GET  SERVER shop\n  aborted_by_client: no such thing\n  afterspan.http.aborted_by=client',
