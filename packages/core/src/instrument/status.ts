@@ -19,7 +19,7 @@ export function createInstrumentationStatus(): {
   const rows = new Map<string, InstrumentationRow>()
   return {
     set(name, module, version, state, range) {
-      const shown = name === module ? module : `${module} (${name})`
+      const shown = name === module || name.startsWith(`${module} (`) ? name : `${module} (${name})`
       if (version) rows.delete(`${shown} `)
       if (rows.size < 500)
         rows.set(`${shown} ${version}`, { module: shown, version, state, ...(range ? { range } : {}) })
