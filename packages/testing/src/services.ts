@@ -21,6 +21,8 @@ export interface Server {
 }
 
 export interface ServerOf {
+  /** `url` takes OTLP over HTTP, `queryUrl` is asked for traces. Only where JAEGER_BIN names its program. */
+  jaeger: Server & { readonly queryUrl: string }
   mariadb: Server
   /** `url` is host:port, as a client's list of brokers wants it. */
   kafka: Server
@@ -36,6 +38,7 @@ export interface ServerOf {
 export type ServiceName = keyof ServerOf
 
 export interface ServerOptionsOf {
+  jaeger: { readonly port?: number }
   mariadb: { readonly args?: readonly string[]; readonly port?: number }
   kafka: { readonly port?: number; readonly properties?: Readonly<Record<string, number | string>> }
   nats: { readonly args?: readonly string[]; readonly port?: number }
@@ -53,6 +56,9 @@ export interface ServerOptionsOf {
   redis: { readonly args?: readonly string[]; readonly port?: number }
   'redis-cluster': Record<never, never>
 }
+
+/** No registry has them, so nobody can be asked to install them. */
+const NEVER_REQUIRED: readonly ServiceName[] = ['jaeger']
 
 /** A server that this machine does not have: why, and how to get it. */
 export interface MissingServer {
@@ -72,7 +78,7 @@ interface ServiceModule {
 export async function service<N extends ServiceName>(
   name: N,
   options: ServerOptionsOf[N] = {},
-  isRequired: boolean = testOptions().isServiceRequired,
+  isRequired: boolean = testOptions().isServiceRequired && !NEVER_REQUIRED.includes(name),
 ): Promise<ServerOf[N] | MissingServer> {
   const file = pathToFileURL(join(repositoryRoot(), `test/services/${name}.mjs`)).href
   const { missing, start } = (await import(/* @vite-ignore */ file)) as ServiceModule

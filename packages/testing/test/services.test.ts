@@ -14,6 +14,7 @@ vi.setConfig({ testTimeout: 60_000 })
 
 /** What each server answers to; '' is no answer. PostgreSQL answers N to who asks for TLS, from a child of its own. */
 const QUESTIONS = {
+  jaeger: { bytes: 'GET /v1/traces HTTP/1.0\r\n\r\n', answer: /^HTTP\/1\.\d 405/ },
   // ApiVersions, version 0; the answer begins with its length and the number of the question.
   kafka: { bytes: Buffer.from('0000000a00120000000000010000', 'hex'), answer: /^.{4}\0\0\0\x01\0\0/s },
   // It greets whoever connects.
