@@ -15,15 +15,15 @@ test.each([
 })
 
 test.each([
-  [0, true, 'sent'],
-  [0, false, 'aborted_by_server'],
-  [8, true, 'aborted_by_client'],
-  [8, false, 'aborted_by_client'],
-  [2, true, 'aborted_by_server'],
+  [0, true, 'sent', undefined],
+  [0, false, 'aborted_by_server', undefined],
+  [8, true, 'aborted_by_client', undefined],
+  [8, false, 'aborted_by_client', undefined],
+  [2, true, 'aborted_by_server', undefined],
   [8, false, 'aborted_by_server', 'app'],
   [8, false, 'timed_out', 'timeout'],
   [2, false, 'aborted_by_client', 'peer'],
   [0, true, 'sent', 'app'],
-] as const)('a stream with reset code %i, ended by the app %s, was %s', (code, isEnded, outcome, by = undefined) => {
+] as const)('a stream with reset code %i, ended by the app %s, was %s', (code, isEnded, outcome, by) => {
   expect(streamOutcome(code, isEnded, by)).toBe(outcome)
 })

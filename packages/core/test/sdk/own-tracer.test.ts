@@ -193,7 +193,10 @@ describe('a span', () => {
       .addLink(none)
       .addLink({} as never)
       .addLinks(none)
-    span.setStatus(none).setStatus({ code: 99 }).updateName(none)
+    span
+      .setStatus(none)
+      .setStatus({ code: 99 as never })
+      .updateName(none)
     span.end(new Date(Number.NaN))
     const { name, events, links, status, startMs, endMs } = told.at(-1)!.span
     expect({ name, links, status }).toEqual({ name: 'null', links: undefined, status: undefined })
