@@ -12,8 +12,8 @@ test.each(nodesUnderTest())('what a framework tells by spans of its own: Node $m
   const env = { OTEL_SERVICE_NAME: 'shop', OTEL_BSP_SCHEDULE_DELAY: '5' }
   const service = startPreloaded({ app: appFile('frameworks/by-spans.cjs'), node: node.path, sink, env })
   const url = await listening(service)
-  const draw = async (path: string, spans: number): Promise<string> => {
-    const traceId = traceIdOf(await get(url + path))
+  const draw = async (path: string, spans: number, headers = {}): Promise<string> => {
+    const traceId = traceIdOf(await get(url + path, { headers }))
     await sink.waitFor(() => sink.trace(traceId).length === spans)
     return drawTrace(sink.trace(traceId), { stable: true, attributes: ROUTES })
   }
@@ -40,10 +40,31 @@ test.each(nodesUnderTest())('what a framework tells by spans of its own: Node $m
        └─ · find page  INTERNAL"
   `)
 
+  // What takes the context from the headers once more left the request: its route and its error were nobody's.
+  const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+  expect(await draw('/again/7', 4)).toMatchInlineSnapshot(`
+    "✗ GET /again/[id]  SERVER shop
+    │ TypeError: no such thing
+    │ http.route=/again/[id] afterspan.exception.source=console
+    └─ · first  INTERNAL
+       └─ · second  INTERNAL
+          └─ · find page  INTERNAL"
+  `)
+  expect(await draw('/again/7', 4, { traceparent })).toMatchInlineSnapshot(`
+    "(parent not received)
+    └─ ✗ GET /again/[id]  SERVER shop
+       │ TypeError: no such thing
+       │ http.route=/again/[id] afterspan.exception.source=console
+       └─ · first  INTERNAL
+          └─ · second  INTERNAL
+             └─ · find page  INTERNAL"
+  `)
+
   const { text } = await get(`${await service.adminUrl()}/metrics`)
   const counted = text.match(/^http_server_request_duration_seconds_count\{.*$/gm) ?? []
   expect(counted.map((line) => /[{,]http_route="([^"]*)"/.exec(line)?.[1] ?? '').toSorted()).toEqual([
     '',
+    '/again/[id]',
     '/pages/[id]',
     '/put/:id',
   ])

@@ -26,6 +26,7 @@ import { mountOnApp, type AppMount } from './http/app-mount.ts'
 import { createHeldChildren, type HeldChildren } from './http/held-children.ts'
 import { createInbound } from './http/inbound.ts'
 import { watchOutgoing } from './http/outgoing.ts'
+import { withinRequest } from './http/extracted-again.ts'
 import { EffectiveCounter } from './http/effective.ts'
 import { grpcHook } from './http/grpc-client.ts'
 import { watchFrameworks } from './http/frameworks.ts'
@@ -93,7 +94,12 @@ function assemble(bundleDir: string, config: CoreConfig): Core {
   const unsampled = createHeldChildren(exporter)
   const provider = createTracerProvider({ sampler, limits: config.limits, deliver: exporter.deliver, unsampled })
   const { provider: meterProvider, meters } = createMeterProvider(bundleDir, resource, metrics, config.push)
-  setGlobals({ manager, meterProvider, propagator: createPropagator(config.propagators), tracerProvider: provider })
+  setGlobals({
+    manager,
+    meterProvider,
+    propagator: withinRequest(createPropagator(config.propagators)),
+    tracerProvider: provider,
+  })
   const own = provider.getTracer(SCOPE.name, SCOPE.version)
   const tracer = (): Tracer => own
   const { endpoint, sideThread } = publishing(bundleDir, config, resource, metrics)

@@ -16,6 +16,7 @@ import {
 } from '@opentelemetry/api'
 import { isTracingSuppressed } from '@opentelemetry/core'
 import { SamplingDecision, type Sampler } from '@opentelemetry/sdk-trace'
+import { activeRequest } from '../http/request-record.ts'
 import { cleanValue } from './attribute-value.ts'
 import { spanId, traceId } from './ids.ts'
 import { RecordedSpan } from './recorded-span.ts'
@@ -63,7 +64,7 @@ export class OwnTracer implements Tracer {
   #start(name: string, { kind, attributes, options }: Asked, around: Context): Span {
     const { sampler, limits, onStart, onEnd } = this.#settings
     const above = trace.getSpan(around)
-    if (kind === SpanKind.SERVER && isServed(above)) kind = SpanKind.INTERNAL
+    if (kind === SpanKind.SERVER && isServed(above, around)) kind = SpanKind.INTERNAL
     const given = above?.spanContext()
     // Those of our own are valid.
     const parent = given && (above instanceof RequestSpan || isSpanContextValid(given)) ? given : undefined
@@ -107,8 +108,8 @@ function isLink(link: Link | null | undefined): link is Link {
 }
 
 /** A request that this process serves already: Next.js tells each of its own a second time. There is one SERVER span of a request. */
-function isServed(above: Span | undefined): boolean {
-  return above instanceof RequestSpan && above.kind === SpanKind.SERVER
+function isServed(above: Span | undefined, around: Context): boolean {
+  return above instanceof RequestSpan ? above.kind === SpanKind.SERVER : activeRequest(around)?.ended === false
 }
 
 /** `startActiveSpan` of any tracer: the function stands last, before it options and a context, if at all. */

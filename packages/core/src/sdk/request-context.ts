@@ -4,6 +4,9 @@ import { REQUEST_KEY, type RequestRecord } from '../http/request-record.ts'
 /** The key under which the API itself keeps the active span; keys are Symbol.for() underneath. */
 export const SPAN_KEY = createContextKey('OpenTelemetry Context Key SPAN')
 
+/** What was taken of the headers of the request as it came: a context. */
+export const INBOUND_KEY: symbol = createContextKey('afterspan.inbound')
+
 /** A context that knows some values itself and asks another one for the rest. */
 export abstract class LayeredContext implements Context {
   abstract getValue(key: symbol): unknown
@@ -29,7 +32,8 @@ export class RequestContext extends LayeredContext {
   }
   getValue(key: symbol): unknown {
     if (key === SPAN_KEY) return this.#span
-    return key === REQUEST_KEY ? this.#record : this.#inbound.getValue(key)
+    if (key === REQUEST_KEY) return this.#record
+    return key === INBOUND_KEY ? this.#inbound : this.#inbound.getValue(key)
   }
 }
 
