@@ -56,6 +56,10 @@ function answer(req, res) {
     socket.end('HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nhi')
     return
   }
+  if (req.url === '/changes') {
+    res.writeHead(500)
+    res.statusCode = 404
+  }
   if (req.url.startsWith('/says/')) {
     // As a framework that nobody knows does it.
     const [, , status, how] = req.url.split('/')

@@ -1,6 +1,12 @@
 import type { RequestOutcome } from '../contracts/task.ts'
 import type { RequestHead } from './request-attributes.ts'
 
+/** The status that went out: some set another one when the head is sent already. */
+export function sentStatus({ _header: head, statusCode }: { _header?: unknown; readonly statusCode: number }): number {
+  const sent = typeof head === 'string' ? Number(head.slice('HTTP/1.1 '.length, 'HTTP/1.1 200'.length)) : 0
+  return sent >= 100 ? sent : statusCode
+}
+
 /** How a response that never finished ended. A FIN or RST of the peer is the client's doing; an idle time-out of the server's socket is told apart; what is left is the server's own destroy(). */
 export function abortOutcome({ socket }: RequestHead, elapsedMs: number): RequestOutcome {
   const errored = (socket as { errored?: NodeJS.ErrnoException | null }).errored

@@ -30,7 +30,7 @@ import { bindLateListeners } from './late-listeners.ts'
 import { makeRoom } from './listener-room.ts'
 import { watchLoggedErrors } from './logged-errors.ts'
 import { Open, OPEN, openOf, type Marked } from './open-request.ts'
-import { abortOutcome } from './outcome.ts'
+import { abortOutcome, sentStatus } from './outcome.ts'
 import { describeRequest, pathOf, type RequestFacts, type RequestHead } from './request-attributes.ts'
 import { watchPipelined } from './pipelined.ts'
 import { createRequestMetrics, type RequestMetrics } from './request-metrics.ts'
@@ -103,7 +103,7 @@ export function watchServers(settings: ServerSettings): RequestTeller {
   subscribe('http.server.response.finish', (message) => {
     const { response } = message as Started
     const open = response[OPEN]
-    if (open) settle(open, 'sent', response.statusCode)
+    if (open) settle(open, 'sent', sentStatus(response))
   })
   if (settings.traceResponse) writeTraceHeaders()
   bindLateListeners()
@@ -252,15 +252,16 @@ function onClose(this: ServerResponse & Marked): void {
   if (!open || open.done) return
   // 'finish' may still be on its way when everything was handed to the socket. Node 22 says that of a response too which was
   // destroyed and then ended: an error tells it apart.
-  if (this.writableFinished && (open.error === undefined || this.statusCode >= 500)) {
-    open.settle(open, 'sent', this.statusCode)
+  const status = sentStatus(this)
+  if (this.writableFinished && (open.error === undefined || status >= 500)) {
+    open.settle(open, 'sent', status)
     return
   }
   const outcome = abortOutcome(open.request, nowMs() - open.span.startMs)
   // What the app, or its stream.pipeline(), destroyed the response with; or the connection.
   if (outcome === 'aborted_by_server' && open.error === undefined)
     open.error = this.errored ?? open.request.socket.errored ?? undefined
-  open.settle(open, outcome, this.headersSent ? this.statusCode : undefined)
+  open.settle(open, outcome, this.headersSent ? status : undefined)
 }
 
 function end(serving: Serving, open: Open, outcome: RequestOutcome, status: number | undefined): void {
