@@ -57,8 +57,10 @@ function answer(req, res) {
     return
   }
   if (req.url === '/changes') {
+    console.error(new TypeError('no such thing'))
     res.writeHead(500)
     res.statusCode = 404
+    console.error(new Error('Cannot set headers after they are sent to the client'))
   }
   if (req.url.startsWith('/says/')) {
     // As a framework that nobody knows does it.

@@ -97,6 +97,8 @@ export class Open implements OpenRequest {
   }
   /** What tells where it was thrown is not given away for what does not: frameworks make an error without a stack of one that the client may not see. */
   hasLogged(error: LoggedError, source: LogSource): void {
+    // What follows the head of the answer is not why it is a 5xx.
+    if (this.logged !== undefined && this.record.response?.headersSent === true) return
     if (this.logged === undefined || error.stack || !this.logged.error.stack) this.logged = { error, source }
   }
   endForExit(): void {

@@ -16,7 +16,9 @@ export interface RequestRecord {
   /** It failed, though its status does not say so. */
   hasFailed?: true
   /** Until it has ended, over HTTP/1. */
-  response?: { readonly writableEnded: boolean; readonly statusCode: number } | undefined
+  response?:
+    | { readonly writableEnded: boolean; readonly statusCode: number; readonly headersSent?: boolean }
+    | undefined
   /** Tasks spawned so far. */
   promised: number
   /** The response has ended: its SERVER span is closed. */
