@@ -1,4 +1,6 @@
 const { Piscina } = require('piscina')
+const { FixedThreadPool } = require('poolifier')
 const { Tinypool } = require('tinypool')
+const workerpool = require('workerpool')
 
-require('./pools-app.cjs')({ Piscina, Tinypool })
+require('./pools-app.cjs')({ Piscina, Tinypool, workerpool, FixedThreadPool })

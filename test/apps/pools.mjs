@@ -1,5 +1,7 @@
 import { Piscina } from 'piscina'
+import { FixedThreadPool } from 'poolifier'
 import Tinypool from 'tinypool'
+import workerpool from 'workerpool'
 import run from './pools-app.cjs'
 
-run({ Piscina, Tinypool })
+run({ Piscina, Tinypool, workerpool, FixedThreadPool })

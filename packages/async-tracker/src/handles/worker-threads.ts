@@ -28,7 +28,9 @@ export function watchThreads(deps: Deps): void {
   subscribe('worker_threads', (message) => {
     if (isOwnWork()) return
     const pool = poolThatStarts()
-    if (pool !== 'queue') new Thread((message as { readonly worker: Worker }).worker, deps, pool === 'pool').follow()
+    if (pool === 'queue') return
+    const isOfPool = pool === 'pool'
+    new Thread((message as { readonly worker: Worker }).worker, deps, isOfPool).follow(isOfPool)
   })
 }
 
@@ -55,18 +57,10 @@ class Thread {
     this.#own = isOfPool ? undefined : this.#begin()
   }
 
-  follow(): void {
+  /** What a pool posts is of whoever waited longest, and posted in the context of whoever was done before: it is not looked at. */
+  follow(isOfPool: boolean): void {
     const worker = this.#worker
-    hideOver(worker, 'postMessage', (post) => (...args: unknown[]) => {
-      const work = this.#beginPost()
-      try {
-        return post.apply(worker, args)
-      } catch (error) {
-        // Not cloneable: it never left.
-        if (work) this.#refuse(work, error)
-        throw error
-      }
-    })
+    if (!isOfPool) this.#followPosts(worker)
     hideOver(worker, 'emit', (emit) => (...args: unknown[]) => {
       const [event, first] = args
       if (event === 'online') this.#hasBegun = true
@@ -79,6 +73,19 @@ class Thread {
         if (this.#own && worker.listenerCount('error') === 0) this.#noteThrower()
       } else if (event === 'exit') this.#ended(first as number)
       return emit.apply(worker, args)
+    })
+  }
+
+  #followPosts(worker: Worker): void {
+    hideOver(worker, 'postMessage', (post) => (...args: unknown[]) => {
+      const work = this.#beginPost()
+      try {
+        return post.apply(worker, args)
+      } catch (error) {
+        // Not cloneable: it never left.
+        if (work) this.#refuse(work, error)
+        throw error
+      }
     })
   }
 

@@ -142,14 +142,16 @@ export const SHARED_QUEUES: readonly SharedQueue[] = [
     patch: ({ patchLast }: typeof RxJs, exports: any) => patchLast(exports, name),
   })),
   ...[
-    { name: 'piscina', versions: '>=4.0.0 <6' },
-    { name: 'tinypool', versions: '>=1.0.0 <3' },
-  ].map(({ name, versions }) => ({
+    { name: 'piscina', versions: '>=4.0.0 <6', method: 'run' },
+    { name: 'poolifier', versions: '>=4.0.0 <6', method: 'execute' },
+    { name: 'tinypool', versions: '>=1.0.0 <3', method: 'run' },
+    { name: 'workerpool', versions: '>=9.0.0 <11', method: 'exec', files: ['src/Pool.js'] },
+  ].map(({ name, method, ...more }) => ({
     name,
     module: name,
-    versions,
     file: 'thread-pool',
-    patch: ({ patch }: typeof ThreadPool, exports: any) => patch(exports, name),
+    patch: ({ patch }: typeof ThreadPool, exports: any) => patch(exports, name, method),
+    ...more,
   })),
 ]
 

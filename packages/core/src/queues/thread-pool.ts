@@ -1,33 +1,74 @@
 // Pools of threads that all requests share. What a request has one of them do goes by ports, which nobody can follow from outside: so
 // it is a span of the request, from the call to its answer. Where the response does not wait for it, that span is work left behind.
-import { context, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
+import { context, SpanKind, SpanStatusCode, trace, type Span } from '@opentelemetry/api'
 import { activeRequest } from '../http/request-record.ts'
 import { replaceMethod } from '../instrument/replace-method.ts'
-import { observe } from '../tasks/observe.ts'
+import { observe, type RunObserver } from '../tasks/observe.ts'
 import { toFailure } from '../tasks/redact.ts'
 
-/** `exports`: of the package, whichever way it has the class. */
-export function patch(exports: Readonly<Record<string, unknown>>, name: string): undefined {
-  for (const each of [exports, exports['default'], exports['Piscina']])
-    if (typeof each === 'function') replaceMethod(each.prototype, 'run', (run) => running(name, run))
+/** `exports`: of the package, whichever way it has its classes. `method` is the one that all ways to have a pool work come down to. */
+export function patch(exports: Readonly<Record<string, unknown>>, name: string, method: string): undefined {
+  for (const each of [exports, ...Object.values(exports)]) {
+    if (typeof each !== 'function') continue
+    const owner = ownerOf(each.prototype, method)
+    if (owner) replaceMethod(owner, method, (run) => running(name, method, run))
+  }
+}
+
+function ownerOf(prototype: unknown, method: string): object | undefined {
+  for (let at = prototype; typeof at === 'object' && at !== null; at = Object.getPrototypeOf(at))
+    if (Object.hasOwn(at, method)) return at
+  return undefined
 }
 
 function running(
   name: string,
+  method: string,
   run: (this: unknown, ...args: unknown[]) => unknown,
 ): (this: unknown, ...args: unknown[]) => unknown {
   return function (...args) {
-    if (!activeRequest()) return run.apply(this, args)
-    const span = trace.getTracer('afterspan').startSpan(`${name} run`, { kind: SpanKind.INTERNAL })
-    return observe(() => context.with(trace.setSpan(context.active(), span), () => run.apply(this, args)), {
+    // workerpool makes a name of a function, and comes back with that.
+    if (!activeRequest() || (method === 'exec' && typeof args[0] !== 'string')) return run.apply(this, args)
+    const span = trace.getTracer('afterspan').startSpan(`${name} ${method}`, { kind: SpanKind.INTERNAL })
+    const call = (): unknown => context.with(trace.setSpan(context.active(), span), () => run.apply(this, args))
+    const observer = {
       onSuccess: () => span.end(),
-      onFailure: (error) => {
-        const { type, message } = toFailure(error)
-        span.setAttribute('error.type', type)
-        span.setStatus({ code: SpanStatusCode.ERROR, message })
-        span.end()
-      },
+      onFailure: (error: unknown) => fail(span, error),
       onError: () => {},
-    })
+    }
+    return method === 'exec' ? observeOwn(call, observer) : observe(call, observer)
   }
+}
+
+/** A promise of workerpool's own: of one that nobody handles nobody hears, so that a second look at it changes nothing. */
+function observeOwn(
+  call: () => unknown,
+  { onSuccess, onFailure }: Pick<RunObserver, 'onSuccess' | 'onFailure'>,
+): unknown {
+  let result: unknown
+  try {
+    result = call()
+  } catch (error) {
+    onFailure(error, true)
+    throw error
+  }
+  const { then } = (result ?? {}) as Partial<PromiseLike<unknown>>
+  then?.call(
+    result as PromiseLike<unknown>,
+    (value) => {
+      onSuccess(value, false)
+    },
+    (error: unknown) => {
+      onFailure(error, false)
+    },
+  )
+  return result
+}
+
+function fail(span: Span, error: unknown): void {
+  const { type, message } = toFailure(error)
+  // cancel() of workerpool is the app's own wish.
+  span.setAttribute('error.type', type === 'CancellationError' ? 'AbortError' : type)
+  span.setStatus({ code: SpanStatusCode.ERROR, message })
+  span.end()
 }

@@ -1,0 +1,4 @@
+const { worker } = require('workerpool')
+const { work } = require('./pools-app.cjs')
+
+worker({ work })
