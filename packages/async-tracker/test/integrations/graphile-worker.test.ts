@@ -75,6 +75,12 @@ describe('running', () => {
     expect(runs).toMatchObject([{ traceparent: 't', info: { attempt: 1, maxAttempts: 2, messageId: '7' } }])
   })
 
+  test('a job that had failed for good, and is rescheduled, comes back', async () => {
+    await work(async () => {}, row(carried, { attempts: 2 }))
+    await fake.until(() => runs[0]?.state === 'succeeded')
+    expect(runs[0]!.info).toMatchObject({ attempt: 2, isReturn: true })
+  })
+
   test('a query that is given back instead of a promise is run once', async () => {
     let calls = 0
     // oxlint-disable-next-line unicorn/no-thenable -- a query builder is one

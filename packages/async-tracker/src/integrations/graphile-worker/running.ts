@@ -86,6 +86,8 @@ function runTask(kit: Patch['kit'], { bags, givingUp }: Running, job: Job, call:
     name: job.task_identifier,
     attempt: job.attempts,
     maxAttempts: job.max_attempts,
+    // What had failed for good, or was cancelled, runs again only where somebody brought it back: rescheduleJobs().
+    isReturn: true,
     messageId: id,
   }
   const forget = (): void => {
