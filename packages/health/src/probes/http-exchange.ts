@@ -47,6 +47,8 @@ function once(
     const { request } = process.getBuiltinModule(url.protocol === 'https:' ? 'node:https' : 'node:http')
     const body = isFirst ? options.body : undefined
     const sent = request(url, {
+      // Of an agent's own: that of the process resumes a session of TLS, in which no certificate is shown, and none is looked at.
+      agent: false,
       ...options.request,
       method: isFirst ? (options.method ?? 'GET') : 'GET',
       headers: {
@@ -67,16 +69,20 @@ function once(
     // A check that hangs keeps no process alive.
     sent.once('socket', (socket) => socket.unref())
     sent.once('response', (response: IncomingMessage) => {
-      read(response).then(({ body: text, isCut }) => settle(() => resolve(answerOf(response, text, isCut))), failed)
+      // Before its connection is closed: then nobody knows the certificate.
+      const validUntil = endOfCertificate(response)
+      read(response).then((whole) => settle(() => resolve(answerOf(response, whole, validUntil))), failed)
     })
     sent.end(body)
   })
 }
 
-function answerOf(response: IncomingMessage, body: string, isCut: boolean): Omit<HttpAnswer, 'elapsedMs'> {
-  const { headers, statusCode = 0 } = response
+function answerOf(
+  { headers, statusCode = 0 }: IncomingMessage,
+  { body, isCut }: Pick<HttpAnswer, 'body' | 'isCut'>,
+  validUntil: number | undefined,
+): Omit<HttpAnswer, 'elapsedMs'> {
   const { location } = headers
-  const validUntil = endOfCertificate(response)
   return {
     status: statusCode,
     contentType: headers['content-type'] ?? '',
@@ -94,7 +100,7 @@ function endOfCertificate({ socket }: IncomingMessage): number | undefined {
   return Number.isNaN(at) ? undefined : at
 }
 
-async function read(response: IncomingMessage): Promise<{ body: string; isCut: boolean }> {
+async function read(response: IncomingMessage): Promise<Pick<HttpAnswer, 'body' | 'isCut'>> {
   const chunks: Buffer[] = []
   let bytes = 0
   for await (const chunk of response as AsyncIterable<Buffer>) {

@@ -46,6 +46,8 @@ const DAY_MS = 86_400_000
 export function httpProbe(options: HttpProbeOptions): HealthProbe {
   const url = new URL(options.url)
   if (!/^https?:$/.test(url.protocol)) throw new TypeError(`httpProbe: ${url.protocol} is neither http: nor https:`)
+  // An agent of the app's may resume a session, in which the server shows no certificate.
+  let validUntil: number | undefined
   const { name = 'http', criticality = 'required', groups, intervalMs, timeoutMs } = options
   return {
     name,
@@ -57,7 +59,9 @@ export function httpProbe(options: HttpProbeOptions): HealthProbe {
     async check(signal) {
       if (signal.aborted) return fail('timeout', 'no answer within the deadline')
       try {
-        return judgeAnswer(await exchange(url, options, signal), options)
+        const answer = await exchange(url, options, signal)
+        validUntil = answer.validUntil ?? validUntil
+        return judgeAnswer({ ...answer, ...(validUntil === undefined ? {} : { validUntil }) }, options)
       } catch (error) {
         return signal.aborted ? fail('timeout', 'no answer within the deadline') : refusal(error)
       }
@@ -75,6 +79,9 @@ export function judgeAnswer(answer: HttpAnswer, options: HttpProbeOptions, now =
   }
   const wrong = wrongStatus(answer, options) ?? wrongType(answer, options) ?? wrongBody(answer, options)
   if (wrong) return { ...fail(...wrong), observed }
+  // Node has let it pass where it was told not to look.
+  if (daysLeft !== undefined && daysLeft < 0)
+    return { ...fail('certificate_expired', 'the certificate has ended'), observed }
   if (daysLeft !== undefined && daysLeft < (options.certificateDays ?? 14))
     return warn('certificate_expires_soon', `the certificate ends in ${Math.floor(daysLeft)} days`, observed)
   if (options.slowMs !== undefined && answer.elapsedMs > options.slowMs)

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { createServer, type RequestListener, type Server } from 'node:http'
-import { createServer as createSecureServer } from 'node:https'
+import { Agent, createServer as createSecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { repositoryRoot } from '@afterspan/testing'
@@ -110,6 +110,18 @@ describe('TLS', () => {
     })
   })
 
+  test('the days are told by each check, also over an agent that resumes its sessions', async () => {
+    const url = await serve(up, true)
+    const agent = new Agent({ maxCachedSessions: 10 })
+    for (const request of [{ rejectUnauthorized: false }, { rejectUnauthorized: false, agent }]) {
+      const probe = httpProbe({ url, request })
+      for (let asked = 0; asked < 3; asked++) {
+        const { observed } = await probe.check(new AbortController().signal)
+        expect(observed).toHaveProperty('certificateDays')
+      }
+    }
+  })
+
   test('a certificate that ends soon is a warning', () => {
     const answer = { status: 200, contentType: '', body: '', isCut: false, elapsedMs: 1, validUntil: 20 * 86_400_000 }
     const url = 'https://a'
@@ -119,6 +131,8 @@ describe('TLS', () => {
       code: 'certificate_expires_soon',
       observed: { certificateDays: { value: 13 } },
     })
+    // Also where the app has told Node not to look.
+    expect(judgeAnswer(answer, { url }, 21 * 86_400_000)).toMatchObject({ status: 'fail', code: 'certificate_expired' })
   })
 })
 
