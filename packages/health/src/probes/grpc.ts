@@ -142,7 +142,8 @@ async function checkTarget(target: Target, signal: AbortSignal, now: () => numbe
   const observed: Observed = { clients: { value: clients.length, unit: 'count' } }
   const { calls, silentAt } = target
   const isQuiet = silentAt !== undefined && now() - silentAt < ASK_AGAIN_MS && calls.badAt <= silentAt
-  if (isQuiet && !isFailing(client)) return { status: 'pass', observed: { ...observed, checked: { value: 'calls' } } }
+  if (isQuiet && !isFailing(client) && !calls.isBad(BAD_FOR_MS))
+    return { status: 'pass', observed: { ...observed, checked: { value: 'calls' } } }
   const questions = [...target.services].filter((service) => !target.unknown.has(service))
   let asked = await Promise.all((questions.length > 0 ? questions : ['']).map((name) => check(client, name, signal)))
   if (questions.length > 0 && asked.every(isNotFound)) {
@@ -170,7 +171,7 @@ function byCalls(target: Target, clients: readonly GrpcClient[], observed: Obser
 function judge(asked: Asked, observed: Observed): ProbeResult {
   if (asked.kind === 'late') return sick('timeout', 'the server did not answer within the deadline', observed)
   if (asked.kind === 'refused')
-    return sick(codeOf(asked.error.code), scrub(asked.error.details ?? 'the call failed'), observed)
+    return sick(refusalCode(asked.error), scrub(asked.error.details ?? 'the call failed'), observed)
   if (asked.serving === SERVING.serving) return { status: 'pass', observed }
   if (asked.serving === SERVING.notServing)
     return sick('NOT_SERVING', 'the server says that it does not serve', observed)
@@ -189,6 +190,13 @@ function isNotFound(asked: Asked): boolean {
 
 function saysNothing(asked: Asked): boolean {
   return asked.kind === 'refused' && SAYS_NOTHING.has(asked.error.code)
+}
+
+/** Why there is no connection is in its words alone. */
+function refusalCode({ code, details = '' }: GrpcError): string {
+  if (code !== 14) return codeOf(code)
+  if (/certificate has expired/i.test(details)) return 'certificate_expired'
+  return /ERR_TLS_|ERR_SSL_|certificate|self[- ]signed/i.test(details) ? 'tls' : codeOf(code)
 }
 
 function codeOf(code: GrpcError['code']): string {

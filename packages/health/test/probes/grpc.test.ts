@@ -140,12 +140,25 @@ test('a server without the protocol is asked once in ten seconds, and judged by 
   now += 1000
   calls(14)
   expect(await check()).toMatchObject({ status: 'fail', code: 'UNAVAILABLE', ...byCalls })
+  // Until one goes well, though nobody calls meanwhile.
   now += 1000
+  expect(await check()).toMatchObject({ status: 'fail', code: 'UNAVAILABLE', ...byCalls })
   calls(0)
   expect(await check()).toMatchObject({ status: 'pass' })
   stock.channel.state = 3
   reply = () => ({ code: 14 })
   expect(await check()).toMatchObject({ status: 'fail', code: 'UNAVAILABLE' })
+})
+
+test.each([
+  ['certificate_expired', 'Error: certificate has expired'],
+  ['tls', "Error [ERR_TLS_CERT_ALTNAME_INVALID]: Hostname/IP does not match certificate's altnames"],
+  ['tls', 'Error: unable to verify the first certificate'],
+  ['UNAVAILABLE', 'Error: connect ECONNREFUSED 10.0.0.1:443'],
+])('a connection that could not be made is %s where the reason is: %s', async (code, why) => {
+  client()
+  reply = () => ({ code: 14, details: `No connection established. Last error: ${why}` })
+  expect(await check()).toMatchObject({ status: 'fail', code })
 })
 
 function probeOf(its: Reply): FoundProbe {
