@@ -6,6 +6,7 @@ import type { RefusalNews } from '../refusals.ts'
 import type { FoundProbe } from '../registry.ts'
 import { namesReplica } from '../replica.ts'
 import { untilAborted } from '../until-aborted.ts'
+import { askBeside, type FreshConnection } from './mysql-holders.ts'
 import {
   judgeRefusal,
   judgeServer,
@@ -17,10 +18,13 @@ import {
 } from './mysql-judgement.ts'
 import { asked, type MysqlConnection } from './mysql-pool.ts'
 import { hearWhetherWell, type Command } from './mysql-refusals.ts'
-import { OpenQuestions, SingleConnections, untilSo, type Look } from './single-connections.ts'
+import { judgeBeside, judgeSilent, OpenQuestions, SingleConnections, untilSo, type Look } from './single-connections.ts'
 
 /** Of mysql2 2 and 3. */
-export interface BareConnection extends Pick<MysqlConnection, '_command' | '_commands' | '_handshakePacket' | 'query'> {
+export interface BareConnection extends Pick<
+  MysqlConnection,
+  '_command' | '_commands' | '_handshakePacket' | 'query' | 'threadId'
+> {
   readonly config?: Readonly<
     Partial<Record<'database' | 'host' | 'isServer' | 'port' | 'socketPath' | 'user', unknown>>
   >
@@ -42,6 +46,8 @@ interface Group extends MysqlServer {
   readonly members: Set<Member>
   readonly lines: SingleConnections<BareConnection>
   readonly questions: OpenQuestions<BareConnection, Row>
+  /** What was found last beside those that could not be asked. */
+  silent: ProbeResult | undefined
 }
 
 const SEEN = Symbol('afterspan.health')
@@ -99,7 +105,7 @@ export class BareConnections {
   }
 
   #found(connection: BareConnection, command: unknown, boundary: AddCommand): void {
-    if (connection.release !== undefined || connection.config?.isServer) return
+    if (isMakingOurs || connection.release !== undefined || connection.config?.isServer) return
     const by = madeBy(boundary as (...args: never[]) => unknown, OWN_FRAMES)
     if (by.kind === 'library') return
     for (const [key, old] of this.#groups) if (isGone(old)) this.#groups.delete(key)
@@ -130,6 +136,7 @@ function newGroup({ config }: BareConnection, now: () => number): Group {
     members: new Set(),
     lines: new SingleConnections(look, now, QUIET_MS),
     questions: new OpenQuestions(now),
+    silent: undefined,
     isPlain: false,
     wasWritable: false,
     hint: namesReplica(typeof config?.host === 'string' ? config.host : ''),
@@ -183,21 +190,58 @@ async function check(group: Group, signal: AbortSignal, anotherIsWritable: () =>
   if (open.length === 0) return notOpen(all, group, observed)
   // They have been replaced.
   for (const { error, member } of all) if (error !== undefined) group.members.delete(member)
-  const isUnanswered = group.lines.isUnanswered(open)
+  const isQuiet = group.lines.isSilent(open)
+  if (!isQuiet) group.silent = undefined
   const unasked = open.filter((each) => !group.questions.isOn(each))
   const free = await group.lines.free(unasked, signal)
   const answer = free ? group.questions.put(free, (connection) => ask(group, connection)) : group.questions.first(open)
   if (!answer && signal.aborted) return sick('timeout', 'nothing could be asked within the deadline', observed)
-  if (!answer)
-    return isUnanswered
-      ? sick('timeout', 'statements of the app wait behind one that is not answered', observed)
-      : { status: 'pass', observed: { ...observed, checked: { value: 'status' } } }
+  if (!answer) return isQuiet ? checkSilent(group, open, { observed, signal }) : seen(observed)
   try {
     const row = await untilAborted(answer, signal)
     if (row === 'late') return sick('timeout', 'connected, but the server did not answer within the deadline', observed)
     return group.questions.warn(judgeServer(row, group, { observed, anotherIsWritable }), open)
   } catch (error) {
     return judgeRefusal(error, group, observed)
+  }
+}
+
+function seen(observed: Observed): ProbeResult {
+  return { status: 'pass', observed: { ...observed, checked: { value: 'status' } } }
+}
+
+async function checkSilent(
+  group: Group,
+  open: readonly BareConnection[],
+  { observed, signal }: { readonly observed: Observed; readonly signal: AbortSignal },
+): Promise<ProbeResult> {
+  if (group.lines.isWaitedFor(open))
+    return sick('timeout', 'statements of the app wait behind one that is not answered', observed)
+  if (!group.lines.mayAskBeside()) return group.silent ?? seen(observed)
+  try {
+    const isDead = await untilAborted(
+      askBeside(
+        () => freshOf(open[0]!),
+        () => open,
+      ),
+      signal,
+    )
+    group.silent = judgeSilent(isDead === 'late' ? 'late' : isDead ? 'dead' : 'at work', observed)
+  } catch (error) {
+    group.silent = judgeBeside(judgeRefusal(error, group, observed), observed)
+  }
+  return group.silent
+}
+
+/** Nobody's find. */
+let isMakingOurs = false
+
+function freshOf({ config, constructor: Connection }: BareConnection): FreshConnection {
+  isMakingOurs = true
+  try {
+    return new (Connection as new (options: object) => FreshConnection)({ config })
+  } finally {
+    isMakingOurs = false
   }
 }
 
@@ -209,6 +253,7 @@ function look({ _command, _commands, stream }: BareConnection): Look {
   const waiting = _commands?.length ?? 0
   return {
     isIdle: !_command && waiting === 0,
+    isBusy: Boolean(_command),
     isWaitedFor: Boolean(_command) && waiting > 0,
     bytes: stream?.bytesRead ?? 0,
   }

@@ -5,9 +5,8 @@ import { PoolTickets, type LongestHeld, type Ticket } from './pool-tickets.ts'
 import { asked, type Done, type MysqlConnection, type MysqlPool } from './mysql-pool.ts'
 
 /** Of mysql2: made, it connects. */
-type Connect = new (options: { readonly config: unknown }) => MysqlConnection & {
-  on(event: 'error', listener: () => void): unknown
-}
+type Connect = new (options: { readonly config: unknown }) => FreshConnection
+export type FreshConnection = MysqlConnection & { on(event: 'error', listener: () => void): unknown }
 export type FindConnection = () => Connect | undefined
 
 /** One row at least: that of the question itself. */
@@ -67,15 +66,29 @@ export async function experiment(pool: MysqlPool, find: FindConnection): Promise
   const Connection = find()
   const config = pool.config?.connectionConfig
   if (!Connection || !config) return false
-  const connection = new Connection({ config: Object.create(config, { pool: { value: undefined } }) })
+  const make = (): FreshConnection => new Connection({ config: Object.create(config, { pool: { value: undefined } }) })
+  return askBeside(make, () => heldConnections(pool))
+}
+
+/** Whether the server does nothing for those that are held, as a connection beside them finds it. */
+export async function askBeside(
+  make: () => FreshConnection,
+  held: () => readonly Pick<MysqlConnection, '_command' | '_commands' | 'threadId'>[],
+): Promise<boolean> {
+  const connection = make()
   connection.on('error', () => {})
   const answer = new Promise<boolean>((resolve, reject) => {
     connection.query(asked(QUESTION), (error, rows) => {
       if (error) return reject(error as Error)
       const answer = rows as readonly { readonly id: unknown; readonly own: unknown }[]
-      const held = heldConnections(pool).map(heldConnection)
       const active = answer.map(({ id }) => Number(id))
-      resolve(isWedged(held, { pid: connection.threadId ?? undefined, own: Number(answer[0]?.own), active }))
+      resolve(
+        isWedged(held().map(heldConnection), {
+          pid: connection.threadId ?? undefined,
+          own: Number(answer[0]?.own),
+          active,
+        }),
+      )
     })
   })
   try {
@@ -86,6 +99,10 @@ export async function experiment(pool: MysqlPool, find: FindConnection): Promise
   }
 }
 
-function heldConnection({ threadId, _command, _commands }: MysqlConnection): HeldClient {
+function heldConnection({
+  threadId,
+  _command,
+  _commands,
+}: Pick<MysqlConnection, '_command' | '_commands' | 'threadId'>): HeldClient {
   return { pid: threadId ?? undefined, isBusy: Boolean(_command) || (_commands?.length ?? 0) > 0 }
 }

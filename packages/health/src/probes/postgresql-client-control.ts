@@ -5,6 +5,7 @@ import { CONTROL_MS } from './fresh-control.ts'
 import { isWedged } from './pool-control.ts'
 import type { BareClient } from './postgresql-client.ts'
 import { BACKENDS_QUESTION } from './postgresql-questions.ts'
+import type { Beside } from './single-connections.ts'
 
 interface FreshClient extends BareClient {
   connect(): Promise<unknown>
@@ -27,28 +28,33 @@ export function isSilent({ status, code }: ProbeResult): boolean {
 
 /** A new client, made as that of the app, asked once, and ended whatever happens. Rejects where the server is not well, or works for one of the app's. */
 export async function experiment(client: BareClient, held: readonly BareClient[]): Promise<void> {
-  const { password, connectionParameters } = client
-  const fresh = new (client.constructor as Make)({
-    ...connectionParameters,
-    password,
-    connectionTimeoutMillis: CONTROL_MS,
-  })
-  ours.add(fresh)
-  fresh.on('error', () => {})
-  const answer = (async (): Promise<void> => {
+  if ((await askBeside(client, held)) === 'at work') throw new Error('a statement of the app is at work')
+}
+
+/** What such a client finds of those that the app holds. */
+export async function askBeside(client: BareClient, held: readonly BareClient[]): Promise<Beside> {
+  const fresh = make(client)
+  const answer = (async (): Promise<Beside> => {
     await fresh.connect()
     fresh.unref?.()
     const { rows } = await fresh.query(BACKENDS_QUESTION)
     const { own, active } = rows[0] as unknown as { own: number; active: readonly number[] }
     const clients = held.map((each) => ({ pid: each.processID ?? undefined, isBusy: each.readyForQuery !== true }))
-    if (!isWedged(clients, { pid: fresh.processID ?? undefined, own, active }))
-      throw new Error('a statement of the app is at work')
+    return isWedged(clients, { pid: fresh.processID ?? undefined, own, active }) ? 'dead' : 'at work'
   })()
   try {
-    await within(answer, CONTROL_MS)
+    return await within(answer, CONTROL_MS)
   } finally {
     fresh.connection?.stream?.destroy?.()
   }
+}
+
+function make({ constructor: Client, connectionParameters, password }: BareClient): FreshClient {
+  const options = { ...connectionParameters, password, connectionTimeoutMillis: CONTROL_MS }
+  const fresh = new (Client as unknown as Make)(options)
+  ours.add(fresh)
+  fresh.on('error', () => {})
+  return fresh
 }
 
 /** What the app still asks of a client that is lost. It is refused; that it was wanted is known then. */

@@ -6,10 +6,10 @@ import type { FoundProbe } from '../registry.ts'
 import { namesReplica } from '../replica.ts'
 import { untilAborted } from '../until-aborted.ts'
 import { FreshControl } from './fresh-control.ts'
-import { experiment, isOurs, isSilent, watchLost } from './postgresql-client-control.ts'
+import { askBeside, experiment, isOurs, isSilent, watchLost } from './postgresql-client-control.ts'
 import { judgeRefusal, judgeServer, sick, type Observed, type PostgresqlServer } from './postgresql-judgement.ts'
 import { QUESTION, type Row } from './postgresql-questions.ts'
-import { OpenQuestions, SingleConnections, untilSo, type Look } from './single-connections.ts'
+import { judgeBeside, judgeSilent, OpenQuestions, SingleConnections, untilSo, type Look } from './single-connections.ts'
 
 /** Of pg 8; what starts with an underscore only where it is there. */
 export interface BareClient {
@@ -50,6 +50,8 @@ interface Group extends PostgresqlServer {
   /** The app has wanted something of them since they were last well. */
   isWanted: boolean
   question: string
+  /** What was found last beside those that could not be asked. */
+  silent: ProbeResult | undefined
 }
 
 const MOST_CLIENTS = 100
@@ -123,6 +125,7 @@ function newGroup({ connectionParameters }: BareClient, now: () => number, deadM
     control: new FreshControl((result) => isSilent(result) && group.isWanted, now, deadMs),
     isWanted: false,
     question: QUESTION,
+    silent: undefined,
     wasWritable: false,
     hint: namesReplica(typeof host === 'string' ? host : ''),
   }
@@ -167,7 +170,7 @@ function bareProbe(group: Group, anotherIsWritable: () => boolean): FoundProbe {
       const all = living(group)
       const [one] = all
       if (!one) return result
-      group.isWanted = isSilent(result) && (group.isWanted || all.some(isWaitedFor))
+      group.isWanted = isSilent(result) && (group.isWanted || all.some((each) => isWaitedFor(each, group)))
       return group.control.judge(result, () =>
         experiment(
           one.client,
@@ -191,7 +194,8 @@ async function check(group: Group, signal: AbortSignal, anotherIsWritable: () =>
   if (open.length === 0) return notOpen(all, group, observed)
   // Those that are lost have been replaced.
   for (const each of all) if (!isOpen(each) && !isComing(each)) group.members.delete(each.member)
-  const isUnanswered = group.lines.isUnanswered(open)
+  const isQuiet = group.lines.isSilent(open)
+  if (!isQuiet) group.silent = undefined
   const clients = open.map(({ client }) => client)
   const unasked = open.filter(({ client }) => !group.questions.isOn(client))
   const idle = await group.lines.free(unasked, signal)
@@ -199,10 +203,7 @@ async function check(group: Group, signal: AbortSignal, anotherIsWritable: () =>
     ? group.questions.put(idle.client, (client) => ask(group, client))
     : group.questions.first(clients)
   // Between the app's own statements nothing is asked: in a transaction ours would be one of its.
-  if (!answer)
-    return isUnanswered
-      ? sick('timeout', 'statements of the app wait behind one that is not answered', observed)
-      : { status: 'pass', observed: { ...observed, checked: { value: 'status' } } }
+  if (!answer) return isQuiet ? checkSilent(group, open, { observed, signal }) : seen(observed)
   try {
     const row = await untilAborted(answer, signal)
     if (row === 'late') return sick('timeout', 'connected, but the server did not answer within the deadline', observed)
@@ -213,6 +214,27 @@ async function check(group: Group, signal: AbortSignal, anotherIsWritable: () =>
   }
 }
 
+function seen(observed: Observed): ProbeResult {
+  return { status: 'pass', observed: { ...observed, checked: { value: 'status' } } }
+}
+
+async function checkSilent(
+  group: Group,
+  open: readonly Living[],
+  { observed, signal }: { readonly observed: Observed; readonly signal: AbortSignal },
+): Promise<ProbeResult> {
+  if (group.lines.isWaitedFor(open))
+    return sick('timeout', 'statements of the app wait behind one that is not answered', observed)
+  if (!group.lines.mayAskBeside()) return group.silent ?? seen(observed)
+  const clients = open.map(({ client }) => client)
+  try {
+    group.silent = judgeSilent(await untilAborted(askBeside(clients[0]!, clients), signal), observed)
+  } catch (error) {
+    group.silent = judgeBeside(judgeRefusal(error, group, { observed, isFull: false }), observed)
+  }
+  return group.silent
+}
+
 function isOpen({ client }: Living): boolean {
   return Boolean(client._connected) && client._queryable !== false
 }
@@ -221,8 +243,9 @@ function isComing({ client }: Living): boolean {
   return !client._connected && !client._connectionError
 }
 
-function isWaitedFor(one: Living): boolean {
-  return isComing(one) || waitingIn(one.client) > 0
+function isWaitedFor(one: Living, { questions }: Group): boolean {
+  const { client } = one
+  return isComing(one) || waitingIn(client) > 0 || (client.readyForQuery !== true && !questions.isOn(client))
 }
 
 /** A client of pg does not connect a second time: who holds one that is lost has nothing. */
@@ -237,6 +260,7 @@ function look({ client, member }: Living): Look {
   const waiting = waitingIn(client)
   const isReady = client.readyForQuery === true
   return {
+    isBusy: !isReady,
     isIdle: isReady && waiting === 0 && (client.getTransactionStatus?.() ?? member.transaction) === 'I',
     isWaitedFor: !isReady && waiting > 0,
     bytes: client.connection?.stream?.bytesRead ?? 0,

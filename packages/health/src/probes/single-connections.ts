@@ -1,12 +1,15 @@
 // What single connections of a database have in common: each is asked between the statements of its app, and an app whose statements wait
 // behind one that is not answered is told of, though nothing could be asked.
 import type { ProbeResult } from '@afterspan/core/internal'
+import { networkCode } from '../codes.ts'
 
 /** How one connection looks now. */
 export interface Look {
   /** Nothing of the app's is on its way. */
   readonly isIdle: boolean
-  /** A statement was sent, and others wait for its answer. */
+  /** A statement was sent, and has no answer yet. */
+  readonly isBusy: boolean
+  /** And others wait for it. */
   readonly isWaitedFor: boolean
   /** That have come from the server. */
   readonly bytes: number
@@ -15,6 +18,9 @@ export interface Look {
 /** So long the statements of an app may stand behind one of which nothing is heard. */
 const UNANSWERED_MS = 1500
 const MOST_LOOKS = 3
+const BESIDE_EVERY_MS = 5000
+/** An answer that comes byte by byte is none. */
+const FEW_BYTES = 64
 const ABSENT_FOR_MS = 60_000
 
 /** Of one server. */
@@ -25,6 +31,7 @@ export class SingleConnections<Connection> {
   /** Since when the app has none of them. */
   #absentSince: number | undefined
   #silent: { readonly bytes: number; readonly since: number } | undefined
+  #besideAt = Number.NEGATIVE_INFINITY
 
   /** `quietMs`: an app may ask what its last statement found; it has so long to do so before ours comes between. */
   constructor(look: (connection: Connection) => Look, now: () => number, quietMs: number) {
@@ -59,19 +66,62 @@ export class SingleConnections<Connection> {
     return undefined
   }
 
-  /** Whether the app's statements wait on all of them, and nothing has come for long. Called in each round. */
-  isUnanswered(open: readonly Connection[]): boolean {
+  /** Whether all of them are at a statement of the app's, and next to nothing has come for long. Called in each round. */
+  isSilent(open: readonly Connection[]): boolean {
     const looks = open.map(this.#look)
     const bytes = looks.reduce((sum, look) => sum + look.bytes, 0)
-    if (open.length === 0 || !looks.every(({ isWaitedFor }) => isWaitedFor)) this.#silent = undefined
-    else if (this.#silent?.bytes !== bytes) this.#silent = { bytes, since: this.#now() }
+    if (open.length === 0 || !looks.every(({ isBusy }) => isBusy)) this.#silent = undefined
+    else if (!this.#silent || Math.abs(bytes - this.#silent.bytes) > FEW_BYTES)
+      this.#silent = { bytes, since: this.#now() }
     return this.#silent !== undefined && this.#now() - this.#silent.since >= UNANSWERED_MS
+  }
+
+  /** And more of the app's wait behind each. */
+  isWaitedFor(open: readonly Connection[]): boolean {
+    return open.every((each) => this.#look(each).isWaitedFor)
+  }
+
+  /** None can be asked, and each may be at a long report, or dead: a connection beside them may tell, and not too often. */
+  mayAskBeside(): boolean {
+    const isDue = this.#now() - this.#besideAt >= BESIDE_EVERY_MS
+    if (isDue) this.#besideAt = this.#now()
+    return isDue
   }
 }
 
 interface Flight<Row> {
   readonly answer: Promise<Row>
   readonly since: number
+}
+
+/** What a connection beside those that are silent has found of them. */
+export type Beside = 'at work' | 'dead'
+
+/** Of connections that cannot be asked, by what was found beside them; for what a new one itself meets with there is `judgeBeside`. */
+export function judgeSilent(beside: Beside | 'late', observed: NonNullable<ProbeResult['observed']>): ProbeResult {
+  if (beside === 'at work') return { status: 'pass', observed: { ...observed, checked: { value: 'beside' } } }
+  return beside === 'late'
+    ? {
+        status: 'fail',
+        code: 'timeout',
+        cause: 'dependency',
+        reason: 'a statement of the app is not answered, and a new connection is not either',
+        observed,
+      }
+    : {
+        status: 'fail',
+        code: 'connection_lost',
+        cause: 'self_recoverable',
+        reason: 'a statement of the app is not answered, and the server knows of none that it works at',
+        observed,
+      }
+}
+
+/** What such a connection itself met with. That it was not let in says nothing of those that are. */
+export function judgeBeside(met: ProbeResult, observed: NonNullable<ProbeResult['observed']>): ProbeResult {
+  const { code } = met
+  const isOfTheWay = code === 'timeout' || code === 'connection_lost' || networkCode({ code }) !== undefined
+  return isOfTheWay ? met : judgeSilent('at work', observed)
 }
 
 /** What was asked of each of them and has no answer yet: no connection is asked a second time meanwhile, and another one is. */

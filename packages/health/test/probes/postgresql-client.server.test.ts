@@ -126,3 +126,31 @@ test('a client whose link swallows for ever is one that only a restart brings ba
     await proxy.stop()
   }
 }, 60_000)
+
+test('a client that is at the only statement of the app is asked about beside it: a report is well, an answer that was lost is not', async () => {
+  const proxy = await faultyProxy(server)
+  try {
+    const app = await client('beside', proxy.port)
+    await health.until('postgresql', passes)
+    const report = app.query('select pg_sleep(4)')
+    const seen = await health.until('postgresql', (check) => check?.observed?.['checked']?.value === 'beside')
+    expect(seen).toMatchObject({ status: 'pass' })
+    await report
+    await health.until('postgresql', (check) => check?.observed?.['checked'] === undefined)
+
+    void app.query('select pg_sleep(1)').catch(() => {})
+    await proxy.set('swallow')
+    expect(await health.until('postgresql', (check) => check?.status === 'fail', 20_000)).toMatchObject({
+      code: 'timeout',
+      cause: 'dependency',
+    })
+    // The server is there again; what it had answered is lost.
+    await proxy.set('none')
+    const lost = await health.until('postgresql', (check) => check?.code === 'connection_lost', 20_000)
+    expect(lost).toMatchObject({ status: 'fail' })
+    expect(await health.until('postgresql', isWedged, 20_000)).toMatchObject({ code: 'connection_lost' })
+    await pollUntil(() => proxy.connections === 1, { what: 'nothing to be left of the new clients' })
+  } finally {
+    await proxy.stop()
+  }
+}, 60_000)
