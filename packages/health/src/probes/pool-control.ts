@@ -1,12 +1,15 @@
 // Would a restart help? A pool that has given nothing for long is asked about at the server, over one connection beside it: only where the
 // server takes a new connection, and none of the pool's own does anything, is the fault this process's. See docs/decisions/health-liveness.md.
 import type { ProbeResult } from '@afterspan/core/internal'
+import { networkCode } from '../codes.ts'
 
 /** Fails of a pool, or of the way to its server; what the server itself refuses is no sign of either. */
 const DEAD: ReadonlySet<string | undefined> = new Set(['pool_exhausted', 'timeout', 'connection_lost'])
 /** So long one experiment may take. */
 export const CONTROL_MS = 2000
 const LEAST_PAUSE_MS = 2000
+/** While it is only asked whether the server is there. */
+const BESIDE_EVERY_MS = 5000
 /** A request that waits this long for a connection while the probe gets one is no emergency, and no good sign. */
 export const LONG_WAIT_MS = 1000
 /** Experiments in a row that must agree. */
@@ -34,8 +37,11 @@ export class PoolControl {
   readonly #deadMs: number
   #badSince: number | undefined
   #agreed = 0
+  /** A new connection was not answered either. */
+  #isServerGone = false
   #isRunning = false
   #lastAt = Number.NEGATIVE_INFINITY
+  #besideAt = Number.NEGATIVE_INFINITY
 
   /** `deadMs`: how long a pool must have given nothing to an app that wants something. */
   constructor(use: PoolUse, now: () => number, deadMs: number) {
@@ -44,20 +50,28 @@ export class PoolControl {
     this.#deadMs = deadMs
   }
 
-  /** The result, with what the experiments have shown so far. `experiment` rejects where the server is not well, and says else whether the pool is wedged. */
+  /**
+   * The result, with what the experiments have shown so far. `experiment` rejects where the server is not well, and says else whether the pool is
+   * wedged. One is made also as soon as the pool is used up: while a server is frozen, statements that it does not answer use up each pool.
+   */
   judge(result: ProbeResult, experiment: () => Promise<boolean>): ProbeResult {
     const now = this.#now()
     if (result.status !== 'fail' || !DEAD.has(result.code)) {
       this.#badSince = undefined
       this.#agreed = 0
+      this.#isServerGone = false
       return result
     }
     this.#badSince ??= now
-    if (!this.#isDead(now)) {
-      this.#agreed = 0
-      return result
+    const isDead = this.#isDead(now)
+    if (!isDead) this.#agreed = 0
+    const isUsedUp = result.code === 'pool_exhausted'
+    const isDue = isDead ? now - this.#lastAt >= LEAST_PAUSE_MS : isUsedUp && now - this.#besideAt >= BESIDE_EVERY_MS
+    if (isDue && !this.#isRunning) void this.#run(experiment, isDead)
+    if (isUsedUp && this.#isServerGone) {
+      const reason = `${result.reason}; a new connection is not answered either`
+      return { ...result, code: 'timeout', cause: 'dependency', reason }
     }
-    if (!this.#isRunning && now - this.#lastAt >= LEAST_PAUSE_MS) void this.#run(experiment)
     if (this.#agreed < AGREE) return result
     return {
       ...result,
@@ -73,17 +87,25 @@ export class PoolControl {
     return now - this.#badSince! >= this.#deadMs && stillMs >= this.#deadMs && unaskedMs < this.#deadMs
   }
 
-  async #run(experiment: () => Promise<boolean>): Promise<void> {
+  async #run(experiment: () => Promise<boolean>, isDead: boolean): Promise<void> {
     this.#isRunning = true
-    this.#lastAt = this.#now()
+    this.#besideAt = this.#now()
+    if (isDead) this.#lastAt = this.#besideAt
     try {
       const isWedged = await experiment()
-      this.#agreed = isWedged ? this.#agreed + 1 : 0
-    } catch {
+      this.#agreed = isWedged && isDead ? this.#agreed + 1 : 0
+      this.#isServerGone = false
+    } catch (error) {
       this.#agreed = 0
+      this.#isServerGone = isOfTheWay(error)
     }
     this.#isRunning = false
   }
+}
+
+/** Nobody answered, or the network did. That there is no room for one more says nothing of those that are there. */
+function isOfTheWay(error: unknown): boolean {
+  return (error instanceof Error && error.message === 'late') || networkCode(error) !== undefined
 }
 
 /** What the server's answer means: true where no held client does anything. Pure. */
