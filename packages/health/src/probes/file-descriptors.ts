@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import type { HealthProbe, ProbeResult } from '@afterspan/core/internal'
 
-const INTERVAL_MS = 10_000
+const INTERVAL_MS = 5000
 const NEAR = 0.9
 
 /** Undefined: this system does not tell. 'exhausted': even the question found no descriptor left. */

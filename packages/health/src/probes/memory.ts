@@ -11,7 +11,8 @@ const FULL_COLLECTIONS = 5
 const MIB = 1024 * 1024
 
 export interface MemorySample {
-  readonly residentBytes: number
+  /** Unknown where no file descriptor is left to read it by. */
+  readonly residentBytes?: number
   /** The tightest limit of this process's control group and its parents, and what that group uses; absent where none is limited. */
   readonly group?: { readonly limitBytes: number; readonly usedBytes: number }
   /** What survived the last full collection; absent until there was one. */
@@ -47,7 +48,7 @@ export function judgeMemory(sample: MemorySample): ProbeResult {
   const bytes = (value: number): { value: number; unit: string } => ({ value: Math.round(value), unit: 'bytes' })
   const observed = {
     utilization: { value: Math.round(Math.max(ofGroup, ofHeap) * 1000) / 1000 },
-    resident: bytes(residentBytes),
+    ...(residentBytes === undefined ? {} : { resident: bytes(residentBytes) }),
     oldSpaceLimit: bytes(oldLimitBytes),
     ...(oldAfterGcBytes === undefined ? {} : { oldSpaceAfterGc: bytes(oldAfterGcBytes) }),
     ...(group ? { groupUsed: bytes(group.usedBytes), groupLimit: bytes(group.limitBytes) } : {}),
@@ -159,13 +160,23 @@ function memorySampler(oldSpaceLimitMb: number | undefined): () => MemorySample 
       })
     }
     const group = groupMemory()
+    const resident = residentBytes()
     return {
-      residentBytes: process.memoryUsage.rss(),
+      ...(resident === undefined ? {} : { residentBytes: resident }),
       oldLimitBytes: limit(),
       fullCollections,
       ...(oldAfterGcBytes === undefined ? {} : { oldAfterGcBytes }),
       ...(group ? { group } : {}),
     }
+  }
+}
+
+/** That it cannot be read for want of a descriptor is another check's to tell. */
+function residentBytes(): number | undefined {
+  try {
+    return process.memoryUsage.rss()
+  } catch {
+    return undefined
   }
 }
 

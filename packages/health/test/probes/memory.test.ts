@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { probeConformance } from '../probe-conformance.ts'
 import { groupMemory, judgeMemory, memoryProbe, oldGenerationLimit } from '../../src/probes/memory.ts'
 
@@ -76,6 +76,19 @@ test('the probe reads this process', async () => {
   expect(['pass', 'warn']).toContain(result.status)
   expect(result.observed?.['resident']?.value).toBeGreaterThan(10 * MIB)
   expect(probe.criticality).toBe('optional')
+})
+
+test('a process without a file descriptor left is not one without memory', async () => {
+  const rss = vi.spyOn(process.memoryUsage, 'rss').mockImplementation(() => {
+    throw Object.assign(new Error('EMFILE: too many open files, uv_resident_set_memory'), { code: 'EMFILE' })
+  })
+  try {
+    const result = await memoryProbe({ oldSpaceLimitMb: undefined }).check(AbortSignal.timeout(1000))
+    expect(result.code).not.toBe('EMFILE')
+    expect(result.observed).not.toHaveProperty('resident')
+  } finally {
+    rss.mockRestore()
+  }
 })
 
 probeConformance('memory', {
