@@ -26,7 +26,6 @@ import { mountOnApp, type AppMount } from './http/app-mount.ts'
 import { createHeldChildren, type HeldChildren } from './http/held-children.ts'
 import { createInbound } from './http/inbound.ts'
 import { watchOutgoing } from './http/outgoing.ts'
-import { withinRequest } from './http/extracted-again.ts'
 import { EffectiveCounter } from './http/effective.ts'
 import { grpcHook } from './http/grpc-client.ts'
 import { watchFrameworks } from './http/frameworks.ts'
@@ -94,12 +93,7 @@ function assemble(bundleDir: string, config: CoreConfig): Core {
   const unsampled = createHeldChildren(exporter)
   const provider = createTracerProvider({ sampler, limits: config.limits, deliver: exporter.deliver, unsampled })
   const { provider: meterProvider, meters } = createMeterProvider(bundleDir, resource, metrics, config.push)
-  setGlobals({
-    manager,
-    meterProvider,
-    propagator: withinRequest(createPropagator(config.propagators)),
-    tracerProvider: provider,
-  })
+  setGlobals({ manager, meterProvider, propagator: createPropagator(config.propagators), tracerProvider: provider })
   const own = provider.getTracer(SCOPE.name, SCOPE.version)
   const tracer = (): Tracer => own
   const { endpoint, sideThread } = publishing(bundleDir, config, resource, metrics)
@@ -231,10 +225,8 @@ function start(parts: Parts, kept: Kept): void {
   const { now } = systemClock
   const openSpans = createOpenSpans()
   const leftovers = watchLeftovers(now, config.overdueMs)
-  addSpanObserver(openSpans)
-  addSpanObserver(nextRoutes)
-  addSpanObserver(leftovers)
-  addSpanObserver(watchMessages(now, SCOPE.name))
+  const observers = [openSpans, nextRoutes, leftovers, watchMessages(now, SCOPE.name)]
+  observers.forEach(addSpanObserver)
   const wake = (): void => {
     sideThread.wake()
   }

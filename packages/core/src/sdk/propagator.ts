@@ -1,6 +1,7 @@
 import type { TextMapPropagator } from '@opentelemetry/api'
 import { CompositePropagator, W3CBaggagePropagator, W3CTraceContextPropagator } from '@opentelemetry/core'
 import { join } from 'node:path'
+import { withinRequest } from '../http/extracted-again.ts'
 import { createB3Propagator } from './b3-propagator.ts'
 
 export type PropagatorName = 'tracecontext' | 'baggage' | 'b3' | 'b3multi' | 'jaeger' | 'xray' | 'none'
@@ -22,9 +23,8 @@ function others(): typeof import('./other-propagators.ts') {
 
 /** OTEL_PROPAGATORS. `none` turns propagation off. Where a request carries several, the last one that can be read counts, as in the official SDK. */
 export function createPropagator(names: readonly PropagatorName[]): TextMapPropagator {
-  return new CompositePropagator({
-    propagators: names.map((name) => MAKE[name]()).filter((made) => made !== undefined),
-  })
+  const propagators = names.map((name) => MAKE[name]()).filter((made) => made !== undefined)
+  return withinRequest(new CompositePropagator({ propagators }))
 }
 
 /** The headers that say whose request it is where one of the rarer ones is asked for. */
