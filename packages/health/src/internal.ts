@@ -56,13 +56,7 @@ export function bootHealth(core: Core, { bundleDir }: { readonly bundleDir: stri
   const link = core.sideService({ name: 'health', entry: join(bundleDir, 'side-health.js'), data }, () => {
     link.post(registry.snapshot())
   })
-  const onTrouble = (component: string): void => {
-    try {
-      registry.suspect(component)
-    } catch (error) {
-      onError(error) // it is the app's span that ends here, or the event of a driver
-    }
-  }
+  const onTrouble = (component: string): void => suspect(registry, component)
   const traffic = new Traffic(core.clock.now, onTrouble)
   const registry = new Registry({
     clock: core.clock,
@@ -109,6 +103,15 @@ export function bootHealth(core: Core, { bundleDir }: { readonly bundleDir: stri
     core.addModuleHook(hook)
   takeOver(add)
   timer.after(OWN_PROBES_AFTER_MS, addOwnProbes)
+}
+
+/** In what the app does: a span of its ends here, or its driver emits an event. */
+function suspect(registry: Registry, component: string): void {
+  try {
+    registry.suspect(component)
+  } catch (error) {
+    onError(error)
+  }
 }
 
 type Add = (probe: HealthProbe | FoundProbe, madeAt: string | undefined) => () => void

@@ -82,24 +82,25 @@ export function natsHooks(
     if (state && (messages.refilling ?? messages.isConsume)) consumes(state, messages, () => clock.monotonicMs())
   }
   const onPublished = ({ nc }: ApiClient, subject: string, error: unknown): void => {
-    const [destination] = subject.split('.', 1)
-    const refusals = options.isPassive ? states.get(nc)?.refusals : undefined
-    const code = error && refusals ? publishRefusal(error) : undefined
-    if (code !== undefined) refusals!.failed(code, destination, clock.monotonicMs())
-    else if (!error && refusals && !refusals.isEmpty) refusals.wentWell(destination)
+    const state = options.isPassive ? states.get(nc) : undefined
+    if (state) published(state, subject, error, clock.monotonicMs())
   }
+  return hooksWith((exports) => {
+    if (exports.NatsConnectionImpl) watchConnections(exports.NatsConnectionImpl, onConnect)
+    const Api = exports.BaseApiClientImpl ?? exports.BaseApiClient
+    if (Api) afterEach(Api.prototype, '_request', (client, subject, error) => error || onAnswered(client, subject))
+    if (exports.JetStreamClientImpl) afterEach(exports.JetStreamClientImpl.prototype, 'publish', onPublished)
+    if (exports.PullConsumerMessagesImpl) follow(exports.PullConsumerMessagesImpl.prototype, 'start', onConsume)
+  })
+}
+
+function hooksWith(patch: (exports: Exports) => void): readonly ModuleHook[] {
   const hook = (module: string, files: readonly string[], versions: string): ModuleHook => ({
     name: `${module} (health)`,
     module,
     files,
     versions,
-    patch(exports: Exports) {
-      if (exports.NatsConnectionImpl) watchConnections(exports.NatsConnectionImpl, onConnect)
-      const Api = exports.BaseApiClientImpl ?? exports.BaseApiClient
-      if (Api) afterEach(Api.prototype, '_request', (client, subject, error) => error || onAnswered(client, subject))
-      if (exports.JetStreamClientImpl) afterEach(exports.JetStreamClientImpl.prototype, 'publish', onPublished)
-      if (exports.PullConsumerMessagesImpl) follow(exports.PullConsumerMessagesImpl.prototype, 'start', onConsume)
-    },
+    patch,
   })
   return [
     hook('nats', ['lib/nats-base-client/nats.js', ...FILES.map((file) => `lib/jetstream/${file}`)], '>=2.29.0 <3'),
@@ -110,6 +111,14 @@ export function natsHooks(
       '>=3.0.0 <4',
     ),
   ]
+}
+
+/** What came of a message that the app has sent to a stream. */
+function published({ refusals }: State, subject: string, error: unknown, now: number): void {
+  const [destination] = subject.split('.', 1)
+  const code = error ? publishRefusal(error) : undefined
+  if (code !== undefined) refusals.failed(code, destination, now)
+  else if (!error && !refusals.isEmpty) refusals.wentWell(destination)
 }
 
 /** The next loop over the messages of a consumer stands in the place of one that has ended by an error. */

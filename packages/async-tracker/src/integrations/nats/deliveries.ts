@@ -51,15 +51,12 @@ export function createDelivery({ info, ackWaitMs, waitedMs, onLateAck, onDropped
     clock.stop()
     tell()
   }
-  const fail = (error: unknown, isRetried: boolean): void => {
+  const fail = (error: unknown, isRetried: boolean): void =>
     end(() => {
       willRetry = isRetried
       reject(error)
     })
-  }
-  const expire = (): void => {
-    fail(failureOf('ACK_WAIT', `not acknowledged within ${ackWaitMs} ms`), true)
-  }
+  const expire = (): void => fail(failureOf('ACK_WAIT', `not acknowledged within ${ackWaitMs} ms`), true)
   return {
     ended,
     acked() {

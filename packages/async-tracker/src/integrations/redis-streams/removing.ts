@@ -17,8 +17,10 @@ export interface Removals {
   readonly steps: Readonly<Record<'del' | 'unlink' | 'xdel' | 'xtrim', Step>>
 }
 
-export function createRemovals({ lastDelivered, firstEntry }: Asking, kit: TaskKit): Removals {
+export function createRemovals(asking: Asking, kit: TaskKit): Removals {
+  const { lastDelivered, firstEntry } = asking
   const waiting = new NotDelivered()
+  const taking = cancelling(asking, kit, waiting)
   const looking = new Set<string>()
 
   const look = async (client: Client, stream: string): Promise<void> => {
@@ -37,28 +39,9 @@ export function createRemovals({ lastDelivered, firstEntry }: Asking, kit: TaskK
     looking.add(stream)
     withoutTracing(() => setTimeout(() => void look(client, stream).catch(() => {}), LOOK_MS).unref())
   }
-  /** Asked before, on the same connection: what was delivered by then is for those to end who have it. */
-  const taking = (
-    client: Client,
-    command: Command,
-    stream: string,
-    own: readonly (readonly [string, TaskId])[],
-  ): void => {
-    const last = lastDelivered(client, stream)
-    last.catch(() => {})
-    const cancel = (delivered: string | undefined): void => {
-      for (const [id, taskId] of own)
-        if (delivered === undefined || isBefore(delivered, id)) kit.settle(taskId, 'cancelled', 'aborted', 'broker')
-    }
-    observeReply(command, (reply) => {
-      for (const [id] of own) waiting.remove({ stream, id })
-      // Where it may not be asked, the task stays what it is taken for: sent.
-      if (Number(reply) > 0) last.then(cancel, () => {})
-    })
-  }
   const xdel: Step = (client, command, send) => {
     const [stream = '', ...ids] = command.args.map(textOf)
-    const own = ids.flatMap((id): (readonly [string, TaskId])[] => {
+    const own = ids.flatMap((id): Own => {
       const taskId = waiting.of(stream)?.get(id)
       return taskId ? [[id, taskId]] : []
     })
@@ -90,5 +73,28 @@ export function createRemovals({ lastDelivered, firstEntry }: Asking, kit: TaskK
     },
     trimmed,
     steps: { del, unlink: del, xdel, xtrim },
+  }
+}
+
+type Own = readonly (readonly [id: string, TaskId])[]
+
+/** What a command takes is cancelled, where no group had it. Asked before, on the same connection: what was delivered by then is for those to end who have it. */
+function cancelling(
+  { lastDelivered }: Asking,
+  kit: TaskKit,
+  waiting: NotDelivered,
+): (client: Client, command: Command, stream: string, own: Own) => void {
+  return (client, command, stream, own) => {
+    const last = lastDelivered(client, stream)
+    last.catch(() => {})
+    const cancel = (delivered: string | undefined): void => {
+      for (const [id, taskId] of own)
+        if (delivered === undefined || isBefore(delivered, id)) kit.settle(taskId, 'cancelled', 'aborted', 'broker')
+    }
+    observeReply(command, (reply) => {
+      for (const [id] of own) waiting.remove({ stream, id })
+      // Where it may not be asked, the task stays what it is taken for: sent.
+      if (Number(reply) > 0) last.then(cancel, () => {})
+    })
   }
 }
