@@ -6,7 +6,7 @@ import {
   type NodeUnderTest,
   type PreloadedApp,
 } from '@afterspan/testing'
-import { startOtlpSink, type OtlpSink } from 'afterspan/internal'
+import { startOtlpSink, type OtlpSink, type StoredSpan } from 'afterspan/internal'
 import { describe, expect, test } from 'vitest'
 import { appFile, listening, traceIdOf } from './app.ts'
 import { expectReceipt, settledReceipt, toldTrace } from './receipts.ts'
@@ -66,6 +66,16 @@ describe.each(nodesUnderTest())('on Node $major', (node) => {
            task.state=failed task.reason=rejected"
     `)
     expect(app.stderr).toBe('')
+    await app.stop()
+    await sink.close()
+  })
+
+  test('a rejection lasted as long as it took to know that nobody would handle it', async () => {
+    const { app, sink, url } = await started(node)
+    const traceId = traceIdOf(await get(`${url}/rejection`))
+    const told = (): StoredSpan[] => sink.trace(traceId).filter(({ name }) => name === 'unhandledRejection')
+    await sink.waitFor(() => told().length > 0)
+    expect(told().map(({ startMs, endMs }) => endMs - startMs)).toEqual([0])
     await app.stop()
     await sink.close()
   })

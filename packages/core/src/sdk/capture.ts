@@ -1,4 +1,4 @@
-import type { Span } from '@opentelemetry/api'
+import type { Span, TimeInput } from '@opentelemetry/api'
 import type { EncodedSpan } from '../contracts/task.ts'
 import { encodeSpan } from './otlp/encode.ts'
 import type { SpanData, SpanScope } from './span-data.ts'
@@ -6,12 +6,12 @@ import type { SpanData, SpanScope } from './span-data.ts'
 let wanted: string | undefined
 let captured: EncodedSpan | undefined
 
-/** Ends a span and gives its bytes to the caller instead of the export queue; undefined where the span records nothing. */
-export function endCaptured(span: Span): EncodedSpan | undefined {
+/** Ends a span, now unless told, and gives its bytes to the caller instead of the export queue; undefined where the span records nothing. */
+export function endCaptured(span: Span, endedAt?: TimeInput): EncodedSpan | undefined {
   wanted = span.spanContext().spanId
   captured = undefined
   try {
-    span.end()
+    span.end(endedAt)
     return captured
   } finally {
     wanted = undefined

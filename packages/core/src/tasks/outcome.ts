@@ -1,6 +1,6 @@
 // How the end of an attempt becomes an event and a span. The event is published first or carries the span, so that what the
 // journal holds is never behind what the collector has.
-import { SpanStatusCode, type Span } from '@opentelemetry/api'
+import { SpanStatusCode, type Span, type TimeInput } from '@opentelemetry/api'
 import type { EpochMs, Evidence, TaskFailure, TaskId, TaskReason, TraceRef } from '../contracts/task.ts'
 import { endCaptured } from '../sdk/capture.ts'
 import { taskChannel } from './channel.ts'
@@ -12,6 +12,8 @@ export interface Ending {
   readonly taskId: TaskId
   readonly span: Span
   readonly attempt: number
+  /** When its span ended, where that is known only later. */
+  readonly endedAt?: TimeInput
 }
 
 export function tellSucceeded({ taskId, span, attempt }: Ending, at: EpochMs): void {
@@ -20,10 +22,10 @@ export function tellSucceeded({ taskId, span, attempt }: Ending, at: EpochMs): v
   span.end()
 }
 
-export function tellCancelled({ taskId, span }: Ending, at: EpochMs, reason: TaskReason): void {
+export function tellCancelled({ taskId, span, endedAt }: Ending, at: EpochMs, reason: TaskReason): void {
   taskChannel.publish({ kind: 'cancelled', taskId, at, spanId: span.spanContext().spanId, reason })
   span.setAttributes({ 'afterspan.task.state': 'cancelled', 'afterspan.task.reason': reason })
-  span.end()
+  span.end(endedAt)
 }
 
 /** The attempt gave the task back without a result: delayed, rate-limited, waiting for children. */
@@ -34,7 +36,7 @@ export function tellReleased({ taskId, span }: Ending, at: EpochMs): void {
 }
 
 export function tellFailed(
-  { taskId, span, attempt }: Ending,
+  { taskId, span, attempt, endedAt }: Ending,
   at: EpochMs,
   how: {
     readonly reason: TaskReason
@@ -59,10 +61,10 @@ export function tellFailed(
   } as const
   if (!patrolTells()) {
     taskChannel.publish({ ...event, isTold: true })
-    span.end()
+    span.end(endedAt)
     return
   }
-  const told = endCaptured(span)
+  const told = endCaptured(span, endedAt)
   taskChannel.publish(told ? { ...event, span: told } : event)
 }
 

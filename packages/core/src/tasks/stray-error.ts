@@ -4,6 +4,7 @@ import { context, ROOT_CONTEXT, SpanKind, trace, type Tracer } from '@openteleme
 import type { EpochMs, TaskId, TraceRef } from '../contracts/task.ts'
 import type { Culprit } from '../guard/attribution.ts'
 import { REQUEST_KEY } from '../http/request-record.ts'
+import { nowMs } from '../sdk/time.ts'
 import { taskChannel } from './channel.ts'
 import { isAbort } from './consumer.ts'
 import { tellCancelled, tellFailed } from './outcome.ts'
@@ -31,9 +32,10 @@ export interface StrayDeps {
 
 export function announceStray({ tracer, now }: StrayDeps, uncaught: Uncaught): StrayError {
   const { error, origin, culprit, candidates, isCrash } = uncaught
+  const startTime = nowMs()
   const span = tracer().startSpan(
     origin,
-    { kind: SpanKind.INTERNAL, ...(culprit ? {} : { links: candidates.map(candidateLink) }) },
+    { kind: SpanKind.INTERNAL, startTime, ...(culprit ? {} : { links: candidates.map(candidateLink) }) },
     culprit ? contextOf(culprit) : ROOT_CONTEXT,
   )
   const { traceId, spanId } = span.spanContext()
@@ -43,7 +45,8 @@ export function announceStray({ tracer, now }: StrayDeps, uncaught: Uncaught): S
   if (isCrash) span.setAttribute('afterspan.crash.role', 'culprit')
   publishStray(uncaught, { taskId, spanId, at: now() })
 
-  const ending = { taskId, span, attempt: 1 }
+  // It is a moment, however long it takes to know that nobody will catch it.
+  const ending = { taskId, span, attempt: 1, endedAt: startTime }
   let isTold = false
   return {
     fail() {
