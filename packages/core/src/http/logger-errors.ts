@@ -1,6 +1,7 @@
 // What handlers that catch for themselves give to the app's logger before they answer a 5xx. The line stays what it is: of each logger
 // the one method is asked that all its lines go through, where only lines that are errors are looked at.
 import type { ModuleHook } from '../contracts/module-hook.ts'
+import { pinoPrototype } from '../instrument/pino-prototype.ts'
 import { replaceMethod } from '../instrument/replace-method.ts'
 import { activeInFlight } from './in-flight.ts'
 import { described, errorAmong, type LoggedError } from './logged-errors.ts'
@@ -23,9 +24,8 @@ const pinoHook: ModuleHook = {
   isQuiet: true,
   patch(pino) {
     const { writeSym } = pino.symbols as { readonly writeSym: symbol }
-    const logger = pino({ enabled: false }, { write() {} }) as object
     replaceMethod(
-      ownerOf(logger, writeSym),
+      pinoPrototype(pino, writeSym),
       writeSym,
       (write) =>
         function (this: unknown, fields: unknown, message: unknown, level: unknown) {
@@ -97,10 +97,4 @@ function isDescribed(value: unknown): value is LoggedError {
 
 function isObject(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null
-}
-
-function ownerOf(object: object, key: symbol): object {
-  for (let at: object | null = object; at; at = Object.getPrototypeOf(at) as object | null)
-    if (Object.hasOwn(at, key)) return at
-  throw new Error('this pino has no write of its own')
 }

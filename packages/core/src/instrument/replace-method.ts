@@ -16,6 +16,13 @@ export function putMethod(target: object, method: PropertyKey, value: unknown): 
   Object.defineProperty(target, method, { configurable: true, enumerable, writable: true, value })
 }
 
+/** The object itself, or the first of its prototypes that has this as its own. */
+export function ownerOf(object: unknown, key: PropertyKey): object | undefined {
+  for (let at = object; typeof at === 'object' && at !== null; at = Object.getPrototypeOf(at))
+    if (Object.hasOwn(at, key)) return at
+  return undefined
+}
+
 /** Name, length and own properties of a function, for the one that stands in its place. */
 export function copyNature<T extends object>(from: object, to: T): T {
   return Object.defineProperties(to, Object.getOwnPropertyDescriptors(from))

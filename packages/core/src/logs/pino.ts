@@ -1,4 +1,5 @@
 import type { ModuleHook } from '../contracts/module-hook.ts'
+import { pinoPrototype } from '../instrument/pino-prototype.ts'
 import { activeIds } from './log-ids.ts'
 
 interface Pino {
@@ -7,17 +8,14 @@ interface Pino {
 }
 type Mixin = (this: unknown, ...args: unknown[]) => object
 
-/**
- * By pino's own mixin, so that a field of the app's by the same name wins and the line stays pino's. On the prototype that all
- * loggers share: pino itself is a function that an ES module has bound already.
- */
+/** By pino's own mixin, so that a field of the app's by the same name wins and the line stays pino's. */
 export const pinoHook: ModuleHook = {
   name: 'pino',
   module: 'pino',
   versions: '>=7 <11',
   patch(pino: Pino) {
     const { mixinSym, writeSym } = pino.symbols
-    const prototype = prototypeWith(pino({ enabled: false }, { write() {} }), writeSym)
+    const prototype = pinoPrototype(pino, writeSym)
     const write = prototype[writeSym] as (...args: unknown[]) => void
     prototype[writeSym] = function (this: Record<symbol, unknown>, ...args: unknown[]): void {
       const own = this[mixinSym] as (Mixin & { [OURS]?: true }) | undefined
@@ -35,10 +33,4 @@ function withIds(own: Mixin | undefined): Mixin {
     return own ? { ...ids, ...own.apply(this, args) } : { ...ids }
   }
   return Object.assign(mixin, { [OURS]: true })
-}
-
-function prototypeWith(logger: object, symbol: symbol): Record<symbol, unknown> {
-  for (let at: object | null = logger; at; at = Object.getPrototypeOf(at) as object | null)
-    if (Object.hasOwn(at, symbol)) return at as Record<symbol, unknown>
-  throw new Error('this pino has no write of its own')
 }

@@ -2,7 +2,7 @@
 // it is a span of the request, from the call to its answer. Where the response does not wait for it, that span is work left behind.
 import { context, SpanKind, SpanStatusCode, trace, type Span } from '@opentelemetry/api'
 import { activeRequest } from '../http/request-record.ts'
-import { replaceMethod } from '../instrument/replace-method.ts'
+import { ownerOf, replaceMethod } from '../instrument/replace-method.ts'
 import { observe, type RunObserver } from '../tasks/observe.ts'
 import { toFailure } from '../tasks/redact.ts'
 
@@ -13,12 +13,6 @@ export function patch(exports: Readonly<Record<string, unknown>>, name: string, 
     const owner = ownerOf(each.prototype, method)
     if (owner) replaceMethod(owner, method, (run) => running(name, method, run))
   }
-}
-
-function ownerOf(prototype: unknown, method: string): object | undefined {
-  for (let at = prototype; typeof at === 'object' && at !== null; at = Object.getPrototypeOf(at))
-    if (Object.hasOwn(at, method)) return at
-  return undefined
 }
 
 function running(

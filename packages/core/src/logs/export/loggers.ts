@@ -1,5 +1,6 @@
 // Lines of pino, bunyan and winston as records: what the logger itself has made of them, with its redaction, its serializers and its levels.
 import type { ModuleHook } from '../../contracts/module-hook.ts'
+import { pinoPrototype } from '../../instrument/pino-prototype.ts'
 import { activeIds, type LogIds } from '../log-ids.ts'
 import type { SendLog } from './log-entry.ts'
 import { severityOfLevel, severityOfName } from './severity.ts'
@@ -33,7 +34,7 @@ function pinoHook(send: SendLog): ModuleHook {
     versions: '>=7 <11',
     patch(pino: Pino) {
       const { asJsonSym, messageKeySym } = pino.symbols
-      const prototype = ownerOf(pino({ enabled: false }, { write() {} }), asJsonSym)
+      const prototype = pinoPrototype(pino, asJsonSym)
       if (!isFirst(prototype)) return
       const asJson = prototype[asJsonSym] as (object: unknown, message: unknown, level: number, time: string) => string
       prototype[asJsonSym] = function (this: Record<symbol, unknown>, object: unknown, message: unknown, level, time) {
@@ -57,12 +58,6 @@ function pinoHook(send: SendLog): ModuleHook {
       } as typeof asJson
     },
   }
-}
-
-function ownerOf(logger: object, symbol: symbol): Record<symbol, unknown> {
-  for (let at: object | null = logger; at; at = Object.getPrototypeOf(at) as object | null)
-    if (Object.hasOwn(at, symbol)) return at as Record<symbol, unknown>
-  throw new Error('this pino has no lines of its own')
 }
 
 type Emit = (this: unknown, record: Fields, noEmit?: boolean) => unknown
