@@ -18,7 +18,7 @@ import {
 } from './mysql-judgement.ts'
 import { asked, type MysqlConnection } from './mysql-pool.ts'
 import { hearWhetherWell, type Command } from './mysql-refusals.ts'
-import { judgeBeside, judgeSilent, OpenQuestions, SingleConnections, untilSo, type Look } from './single-connections.ts'
+import { OpenQuestions, seen, SingleConnections, untilSo, type Look } from './single-connections.ts'
 
 /** Of mysql2 2 and 3. */
 export interface BareConnection extends Pick<
@@ -46,8 +46,6 @@ interface Group extends MysqlServer {
   readonly members: Set<Member>
   readonly lines: SingleConnections<BareConnection>
   readonly questions: OpenQuestions<BareConnection, Row>
-  /** What was found last beside those that could not be asked. */
-  silent: ProbeResult | undefined
 }
 
 const SEEN = Symbol('afterspan.health')
@@ -136,7 +134,6 @@ function newGroup({ config }: BareConnection, now: () => number): Group {
     members: new Set(),
     lines: new SingleConnections(look, now, QUIET_MS),
     questions: new OpenQuestions(now),
-    silent: undefined,
     isPlain: false,
     wasWritable: false,
     hint: namesReplica(typeof config?.host === 'string' ? config.host : ''),
@@ -191,7 +188,6 @@ async function check(group: Group, signal: AbortSignal, anotherIsWritable: () =>
   // They have been replaced.
   for (const { error, member } of all) if (error !== undefined) group.members.delete(member)
   const isQuiet = group.lines.isSilent(open)
-  if (!isQuiet) group.silent = undefined
   const unasked = open.filter((each) => !group.questions.isOn(each))
   const free = await group.lines.free(unasked, signal)
   const answer = free ? group.questions.put(free, (connection) => ask(group, connection)) : group.questions.first(open)
@@ -206,31 +202,22 @@ async function check(group: Group, signal: AbortSignal, anotherIsWritable: () =>
   }
 }
 
-function seen(observed: Observed): ProbeResult {
-  return { status: 'pass', observed: { ...observed, checked: { value: 'status' } } }
-}
-
-async function checkSilent(
+function checkSilent(
   group: Group,
   open: readonly BareConnection[],
   { observed, signal }: { readonly observed: Observed; readonly signal: AbortSignal },
 ): Promise<ProbeResult> {
-  if (group.lines.isWaitedFor(open))
-    return sick('timeout', 'statements of the app wait behind one that is not answered', observed)
-  if (!group.lines.mayAskBeside()) return group.silent ?? seen(observed)
-  try {
-    const isDead = await untilAborted(
-      askBeside(
+  return group.lines.judgeSilent(open, observed, {
+    async askBeside() {
+      const beside = askBeside(
         () => freshOf(open[0]!),
         () => open,
-      ),
-      signal,
-    )
-    group.silent = judgeSilent(isDead === 'late' ? 'late' : isDead ? 'dead' : 'at work', observed)
-  } catch (error) {
-    group.silent = judgeBeside(judgeRefusal(error, group, observed), observed)
-  }
-  return group.silent
+      )
+      const isDead = await untilAborted(beside, signal)
+      return isDead === 'late' ? 'late' : isDead ? 'dead' : 'at work'
+    },
+    refused: (error) => judgeRefusal(error, group, observed),
+  })
 }
 
 /** Nobody's find. */

@@ -9,7 +9,7 @@ import { FreshControl } from './fresh-control.ts'
 import { askBeside, experiment, isOurs, isSilent, watchLost } from './postgresql-client-control.ts'
 import { judgeRefusal, judgeServer, sick, type Observed, type PostgresqlServer } from './postgresql-judgement.ts'
 import { QUESTION, type Row } from './postgresql-questions.ts'
-import { judgeBeside, judgeSilent, OpenQuestions, SingleConnections, untilSo, type Look } from './single-connections.ts'
+import { OpenQuestions, seen, SingleConnections, untilSo, type Look } from './single-connections.ts'
 
 /** Of pg 8; what starts with an underscore only where it is there. */
 export interface BareClient {
@@ -50,8 +50,6 @@ interface Group extends PostgresqlServer {
   /** The app has wanted something of them since they were last well. */
   isWanted: boolean
   question: string
-  /** What was found last beside those that could not be asked. */
-  silent: ProbeResult | undefined
 }
 
 const MOST_CLIENTS = 100
@@ -125,7 +123,6 @@ function newGroup({ connectionParameters }: BareClient, now: () => number, deadM
     control: new FreshControl((result) => isSilent(result) && group.isWanted, now, deadMs),
     isWanted: false,
     question: QUESTION,
-    silent: undefined,
     wasWritable: false,
     hint: namesReplica(typeof host === 'string' ? host : ''),
   }
@@ -195,7 +192,6 @@ async function check(group: Group, signal: AbortSignal, anotherIsWritable: () =>
   // Those that are lost have been replaced.
   for (const each of all) if (!isOpen(each) && !isComing(each)) group.members.delete(each.member)
   const isQuiet = group.lines.isSilent(open)
-  if (!isQuiet) group.silent = undefined
   const clients = open.map(({ client }) => client)
   const unasked = open.filter(({ client }) => !group.questions.isOn(client))
   const idle = await group.lines.free(unasked, signal)
@@ -214,25 +210,16 @@ async function check(group: Group, signal: AbortSignal, anotherIsWritable: () =>
   }
 }
 
-function seen(observed: Observed): ProbeResult {
-  return { status: 'pass', observed: { ...observed, checked: { value: 'status' } } }
-}
-
-async function checkSilent(
+function checkSilent(
   group: Group,
   open: readonly Living[],
   { observed, signal }: { readonly observed: Observed; readonly signal: AbortSignal },
 ): Promise<ProbeResult> {
-  if (group.lines.isWaitedFor(open))
-    return sick('timeout', 'statements of the app wait behind one that is not answered', observed)
-  if (!group.lines.mayAskBeside()) return group.silent ?? seen(observed)
   const clients = open.map(({ client }) => client)
-  try {
-    group.silent = judgeSilent(await untilAborted(askBeside(clients[0]!, clients), signal), observed)
-  } catch (error) {
-    group.silent = judgeBeside(judgeRefusal(error, group, { observed, isFull: false }), observed)
-  }
-  return group.silent
+  return group.lines.judgeSilent(open, observed, {
+    askBeside: () => untilAborted(askBeside(clients[0]!, clients), signal),
+    refused: (error) => judgeRefusal(error, group, { observed, isFull: false }),
+  })
 }
 
 function isOpen({ client }: Living): boolean {

@@ -3,6 +3,8 @@
 import type { ProbeResult } from '@afterspan/core/internal'
 import { networkCode } from '../codes.ts'
 
+type Observed = NonNullable<ProbeResult['observed']>
+
 /** How one connection looks now. */
 export interface Look {
   /** Nothing of the app's is on its way. */
@@ -32,6 +34,8 @@ export class SingleConnections<Connection> {
   #absentSince: number | undefined
   #silent: { readonly bytes: number; readonly since: number } | undefined
   #besideAt = Number.NEGATIVE_INFINITY
+  /** What was found last beside those that could not be asked. */
+  #found: ProbeResult | undefined
 
   /** `quietMs`: an app may ask what its last statement found; it has so long to do so before ours comes between. */
   constructor(look: (connection: Connection) => Look, now: () => number, quietMs: number) {
@@ -73,7 +77,9 @@ export class SingleConnections<Connection> {
     if (open.length === 0 || !looks.every(({ isBusy }) => isBusy)) this.#silent = undefined
     else if (!this.#silent || Math.abs(bytes - this.#silent.bytes) > FEW_BYTES)
       this.#silent = { bytes, since: this.#now() }
-    return this.#silent !== undefined && this.#now() - this.#silent.since >= UNANSWERED_MS
+    const isSilent = this.#silent !== undefined && this.#now() - this.#silent.since >= UNANSWERED_MS
+    if (!isSilent) this.#found = undefined
+    return isSilent
   }
 
   /** And more of the app's wait behind each. */
@@ -87,6 +93,30 @@ export class SingleConnections<Connection> {
     if (isDue) this.#besideAt = this.#now()
     return isDue
   }
+
+  /** Of connections that are silent. `askBeside` makes one beside them; what it rejects with is judged by `refused`. */
+  async judgeSilent(
+    open: readonly Connection[],
+    observed: Observed,
+    by: { askBeside(): Promise<Beside | 'late'>; refused(error: unknown): ProbeResult },
+  ): Promise<ProbeResult> {
+    if (this.isWaitedFor(open)) {
+      const reason = 'statements of the app wait behind one that is not answered'
+      return { status: 'fail', code: 'timeout', cause: 'dependency', reason, observed }
+    }
+    if (!this.mayAskBeside()) return this.#found ?? seen(observed)
+    try {
+      this.#found = judgeSilent(await by.askBeside(), observed)
+    } catch (error) {
+      this.#found = judgeBeside(by.refused(error), observed)
+    }
+    return this.#found
+  }
+}
+
+/** Nothing was asked. */
+export function seen(observed: Observed): ProbeResult {
+  return { status: 'pass', observed: { ...observed, checked: { value: 'status' } } }
 }
 
 interface Flight<Row> {
@@ -98,7 +128,7 @@ interface Flight<Row> {
 export type Beside = 'at work' | 'dead'
 
 /** Of connections that cannot be asked, by what was found beside them; for what a new one itself meets with there is `judgeBeside`. */
-export function judgeSilent(beside: Beside | 'late', observed: NonNullable<ProbeResult['observed']>): ProbeResult {
+export function judgeSilent(beside: Beside | 'late', observed: Observed): ProbeResult {
   if (beside === 'at work') return { status: 'pass', observed: { ...observed, checked: { value: 'beside' } } }
   return beside === 'late'
     ? {
@@ -118,7 +148,7 @@ export function judgeSilent(beside: Beside | 'late', observed: NonNullable<Probe
 }
 
 /** What such a connection itself met with. That it was not let in says nothing of those that are. */
-export function judgeBeside(met: ProbeResult, observed: NonNullable<ProbeResult['observed']>): ProbeResult {
+export function judgeBeside(met: ProbeResult, observed: Observed): ProbeResult {
   const { code } = met
   const isOfTheWay = code === 'timeout' || code === 'connection_lost' || networkCode({ code }) !== undefined
   return isOfTheWay ? met : judgeSilent('at work', observed)
