@@ -17,6 +17,7 @@ const HELP: ParseArgsOptionsConfig = { help: { type: 'boolean', short: 'h' } }
 /** The command line. Resolves with the exit code: 0 well, 1 not found or failed, 2 not understood. */
 export async function main(args: readonly string[]): Promise<number> {
   process.removeAllListeners('warning') // node:sqlite announces itself on Node 22
+  hearOutput()
   const [name, ...rest] = args
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
     print(overview())
@@ -36,7 +37,8 @@ export async function main(args: readonly string[]): Promise<number> {
   // What the library does for an app never keeps a process alive; here it is the work itself.
   const keepAlive = setInterval(() => {}, 60_000)
   try {
-    return await execute(command, rest)
+    const code = await execute(command, rest)
+    return isOutputLost ? 1 : code
   } catch (error) {
     complain(`afterspan ${name}: ${error instanceof Error ? error.message : String(error)}`)
     if (error instanceof UsageError || isParseError(error)) {
@@ -79,6 +81,19 @@ function overview(): string {
 
 function isParseError(error: unknown): boolean {
   return error instanceof Error && 'code' in error && String(error.code as string).startsWith('ERR_PARSE_ARGS')
+}
+
+let isOutputLost = false
+
+/** Who reads may have read enough (`| head`), and that is well. A disk that is full is not. */
+function hearOutput(): void {
+  process.stderr.on('error', () => {})
+  process.stdout.on('error', ({ code, message }: NodeJS.ErrnoException) => {
+    if (code === 'EPIPE' || isOutputLost) return
+    isOutputLost = true
+    process.exitCode = 1 // also where all else was well before this was known
+    complain(`afterspan: what was printed is lost: ${message}`)
+  })
 }
 
 function print(text: string): void {

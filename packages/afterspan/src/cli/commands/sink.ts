@@ -43,6 +43,7 @@ export const sink: Command = {
     print(`afterspan: takes spans, logs and metrics at ${server.url}; OTEL_EXPORTER_OTLP_ENDPOINT=${server.url}`)
     await new Promise<void>((resolve) => {
       for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, resolve)
+      process.stdout.once('error', () => resolve()) // nobody reads any more
     })
     for (const timer of waiting.values()) clearTimeout(timer)
     await server.close()

@@ -1,0 +1,47 @@
+// The command line at the end of a pipe, and on a full disk.
+import { spawn } from 'node:child_process'
+import { closeSync, openSync } from 'node:fs'
+import { join } from 'node:path'
+import { nodesUnderTest, repositoryRoot, tempDir } from '@afterspan/testing'
+import { describe, expect, test } from 'vitest'
+
+const BIN = join(repositoryRoot(), 'packages/afterspan/bin/afterspan.js')
+
+/** What became of a command whose stdout is not read, or is a file. */
+function printing(
+  node: string,
+  args: readonly string[],
+  stdout: 'closed' | number,
+): Promise<{ readonly code: number | null; readonly stderr: string }> {
+  const child = spawn(node, [BIN, ...args], {
+    env: { HOME: tempDir('home') },
+    stdio: ['ignore', stdout === 'closed' ? 'pipe' : stdout, 'pipe'],
+  })
+  child.stdout?.destroy()
+  let stderr = ''
+  child.stderr!.setEncoding('utf8').on('data', (text: string) => (stderr += text))
+  return new Promise((resolve) => {
+    child.once('close', (code) => resolve({ code, stderr }))
+  })
+}
+
+describe.each(nodesUnderTest())('Node $major', ({ path }) => {
+  test('a reader that has read enough is no crash: `afterspan tasks | head`', async () => {
+    const dir = tempDir('ledger')
+    expect(await printing(path, ['tasks', '--dir', dir], 'closed')).toEqual({ code: 0, stderr: '' })
+    expect(await printing(path, ['tasks', '--help'], 'closed')).toEqual({ code: 0, stderr: '' })
+    expect(await printing(path, ['receipt', '0'.repeat(32), '--dir', dir], 'closed')).toEqual({ code: 1, stderr: '' })
+  })
+
+  test('`afterspan sink | head` ends with its reader', async () => {
+    expect(await printing(path, ['sink', '--port', '0'], 'closed')).toEqual({ code: 0, stderr: '' })
+  })
+
+  test('output that a full disk does not take is said in one line, with exit code 1', async () => {
+    const full = openSync('/dev/full', 'w')
+    const done = await printing(path, ['tasks', '--help'], full)
+    closeSync(full)
+    expect(done.code).toBe(1)
+    expect(done.stderr).toMatch(/^afterspan: what was printed is lost: .*ENOSPC.*\n$/)
+  })
+})
