@@ -43,10 +43,13 @@ const OWN: readonly (readonly [act: string, reason: 'rejected' | 'threw'])[] = [
 ]
 const NOBODYS = ['pool', 'listener', 'bound']
 
-async function started(node: NodeUnderTest): Promise<{ app: PreloadedApp; sink: OtlpSink; url: string }> {
+async function started(
+  node: NodeUnderTest,
+  ...args: string[]
+): Promise<{ app: PreloadedApp; sink: OtlpSink; url: string }> {
   const sink = await startOtlpSink()
   const env = { OTEL_SERVICE_NAME: 'web' }
-  const app = startPreloaded({ app: appFile('strays.cjs'), node: node.path, sink, env })
+  const app = startPreloaded({ app: appFile('strays.cjs'), node: node.path, sink, env, args })
   return { app, sink, url: await listening(app) }
 }
 
@@ -65,6 +68,25 @@ describe.each(nodesUnderTest())('on Node $major', (node) => {
            RangeError: nobody awaits this
            task.state=failed task.reason=rejected"
     `)
+    expect(app.stderr).toBe('')
+    await app.stop()
+    await sink.close()
+  })
+
+  test('a rejection was told of nobody in an app whose only handler is that of uncaught exceptions', async () => {
+    const { app, sink, url } = await started(node, 'exceptions')
+    const acts = ['rejection', 'async', 'twice', 'fetch', 'abort']
+    const traces = await Promise.all(acts.map(async (act) => traceIdOf(await get(`${url}/${act}`))))
+    const admin = await app.adminUrl()
+    for (const traceId of traces.slice(0, 3)) {
+      const failed = { state: 'failed', reason: 'rejected', name: 'RangeError' }
+      const { tasks } = await expectReceipt(admin, traceId, { verdict: 'broken', tasks: [failed] })
+      expect(tasks).toHaveLength(1)
+    }
+    expect((await expectReceipt(admin, traces[3]!, { verdict: 'broken' })).tasks).toMatchObject([{ name: 'GET' }])
+    await expectReceipt(admin, traces[4]!, { tasks: [{ state: 'cancelled', reason: 'aborted' }] })
+    expect(await toldTrace(sink, traces[0]!, 'failed')).toContain('unhandledRejection')
+    expect(app.stdout.match(/^caught /gm)).toHaveLength(acts.length + 1)
     expect(app.stderr).toBe('')
     await app.stop()
     await sink.close()

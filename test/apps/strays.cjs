@@ -159,7 +159,9 @@ const wordsOf = (error) => {
 }
 if (process.argv[2] !== 'bare') {
   process.on('uncaughtException', (error) => console.log(`caught ${wordsOf(error)}`))
-  process.on('unhandledRejection', ({ message }) => console.log(`caught ${message}`))
+  if (process.argv[2] !== 'exceptions') {
+    process.on('unhandledRejection', ({ message }) => console.log(`caught ${message}`))
+  }
 }
 const server = createServer((req, res) => {
   res.end('ok')

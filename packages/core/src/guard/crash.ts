@@ -15,7 +15,7 @@ export interface CrashDeps {
   readonly endOpenSpans: (errorType: string) => void
   /** A request that was already answered is guilty: its promise is broken now. */
   readonly breakPromise: (uncaught: Uncaught) => void
-  /** The app lives on. What was rejected is told where that is watched. */
+  /** The app lives on. */
   readonly tellHandled: (uncaught: Uncaught) => void
   /** A span for a crash that no request or task is guilty of; undefined where it is nobody's business. */
   readonly tellCrash: (uncaught: Uncaught) => TraceRef | undefined

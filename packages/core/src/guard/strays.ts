@@ -53,7 +53,9 @@ export function createStrays(
       announce(uncaught)?.fail()
     },
     handled(uncaught) {
-      if (uncaught.origin !== 'unhandledRejection') announce(uncaught)?.fail()
+      // A rejection is told where that is watched, unless the app has no handler but this one.
+      if (uncaught.origin === 'unhandledRejection' && process.listenerCount('unhandledRejection') > 0) return
+      announce(uncaught)?.fail()
     },
     rejected(error) {
       const origin = 'unhandledRejection'
