@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { requireKept } from '../code-cache.ts'
 import type { ResourceAttributes } from '../contracts/task.ts'
 import { say } from '../diag.ts'
+import { scopeOf } from '../sdk/scope.ts'
 import { guardedMeter, type OnTrouble } from './guarded-meter.ts'
 import type { createOtelMetrics, PushChoice } from './otel-bridge.ts'
 import type { PushScope } from './push/metric-data.ts'
@@ -45,8 +46,10 @@ export function createMeterProvider(
   const onTrouble = troubleCounter(registry)
   return {
     provider: {
-      getMeter: (name: string, version?: string, options?: MeterOptions) =>
-        guardedMeter(() => load()?.getMeter(name, version, options) ?? createNoopMeter(), onTrouble),
+      getMeter: (given: string, versioned?: string, options?: MeterOptions) => {
+        const { name, version } = scopeOf(given, versioned)
+        return guardedMeter(() => load()?.getMeter(name, version, options) ?? createNoopMeter(), onTrouble)
+      },
     },
     meters: {
       isUsed: () => real !== undefined,

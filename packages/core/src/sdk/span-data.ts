@@ -36,4 +36,5 @@ export interface SpanData {
 export interface SpanScope {
   readonly name: string
   readonly version?: string
+  readonly schemaUrl?: string
 }

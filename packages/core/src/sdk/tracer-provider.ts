@@ -28,6 +28,7 @@ import { ownedScopes } from './owned-scopes.ts'
 import type { RecordedSpan } from './recorded-span.ts'
 import { spanObservers } from './span-observers.ts'
 import { RequestSpan, type SpanLimits } from './request-span.ts'
+import { scopeOf } from './scope.ts'
 import type { SpanData, SpanScope } from './span-data.ts'
 
 export type SamplerName =
@@ -90,12 +91,12 @@ export function createTracerProvider(options: {
   }
   const tracers = new Map<string, Tracer>()
   return {
-    getTracer(name, version, { schemaUrl } = {}) {
+    getTracer(name, version, options) {
       if (ownedScopes.has(name)) return passThrough
-      const key = `${name}@${version ?? ''}:${schemaUrl ?? ''}`
+      const scope = scopeOf(name || 'unknown', version, options?.schemaUrl)
+      const key = `${scope.name}@${scope.version ?? ''}:${scope.schemaUrl ?? ''}`
       let tracer = tracers.get(key)
       if (!tracer) {
-        const scope = { name: name || 'unknown', ...(version ? { version } : {}), ...(schemaUrl ? { schemaUrl } : {}) }
         tracer = new OwnTracer(scope, settings)
         if (tracers.size < MOST_TRACERS) tracers.set(key, tracer)
       }

@@ -37,7 +37,8 @@ export function encodeLog(entry: LogEntry, limits: LogLimits): Buffer {
 export function encodeLogs(resource: Attributes, logs: readonly EncodedLog[]): Buffer {
   const byScope = new Map<string, EncodedLog[]>()
   for (const log of logs) {
-    const key = `${log.scope.name} ${log.scope.version ?? ''}`
+    const { name, version = '', schemaUrl = '' } = log.scope
+    const key = `${name} ${version} ${schemaUrl}`
     const known = byScope.get(key)
     if (known) known.push(log)
     else byScope.set(key, [log])
@@ -47,9 +48,10 @@ export function encodeLogs(resource: Attributes, logs: readonly EncodedLog[]): B
       resourceLogs.message(1, (message) => message.attributes(1, resource))
       for (const group of byScope.values())
         resourceLogs.message(2, (message) => {
-          const { name, version } = group[0]!.scope
+          const { name, version, schemaUrl } = group[0]!.scope
           message.message(1, (scope) => scope.text(1, name).text(2, version))
           for (const { bytes } of group) message.bytes(2, bytes)
+          message.text(3, schemaUrl)
         })
     })
     .encoded()

@@ -1,8 +1,9 @@
+import type { SpanScope } from '../../sdk/span-data.ts'
 import type { LogIds } from '../log-ids.ts'
 
 /** A line or record of the app's, on its way out. Times in epoch milliseconds. */
 export interface LogEntry {
-  readonly scope: { readonly name: string; readonly version?: string | undefined }
+  readonly scope: SpanScope
   readonly timeMs?: number | undefined
   readonly observedMs: number
   /** 1 to 24, as OpenTelemetry has them; 0: unknown. */

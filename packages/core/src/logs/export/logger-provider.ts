@@ -10,6 +10,8 @@ import {
 } from '@opentelemetry/api'
 import { toEpochMs } from '../../sdk/time.ts'
 import { describeException } from '../../sdk/request-span.ts'
+import { scopeOf } from '../../sdk/scope.ts'
+import type { SpanScope } from '../../sdk/span-data.ts'
 import type { LogIds } from '../log-ids.ts'
 import type { SendLog } from './log-entry.ts'
 
@@ -20,7 +22,7 @@ const API_LOGS_VERSION = 1
 /** What the app says by the API of logs is sent, unless another SDK was there first. */
 export function setLoggerProvider(send: SendLog): void {
   const provider: LoggerProvider = {
-    getLogger: (name, version) => createLogger({ name, version }, send),
+    getLogger: (name, version, options) => createLogger(scopeOf(name, version, options?.schemaUrl), send),
   }
   const globals = globalThis as { [API_LOGS]?: (version: number) => LoggerProvider }
   const silent: LoggerProvider = { getLogger: () => createLogger({ name: '' }, () => {}) }
@@ -28,7 +30,7 @@ export function setLoggerProvider(send: SendLog): void {
   logs.setGlobalLoggerProvider(provider)
 }
 
-function createLogger(scope: { readonly name: string; readonly version?: string | undefined }, send: SendLog): Logger {
+function createLogger(scope: SpanScope, send: SendLog): Logger {
   return {
     enabled: () => true,
     emit(record: LogRecord) {

@@ -174,6 +174,7 @@ function scopeField(scope: SpanScope): Buffer {
     string(0x0a, scope.name)
     if (scope.version) string(0x12, scope.version)
   })
+  if (scope.schemaUrl) string(0x1a, scope.schemaUrl)
   known = Buffer.from(buffer.subarray(0, at))
   scopeFields.set(scope, known)
   at = 0
