@@ -1,4 +1,5 @@
 import { WAITING_STATES } from '../task-silence.ts'
+import { labelOf } from '../metric-label.ts'
 import type { CounterRow, TaskRow } from './store.ts'
 
 /** In SQL: written out, not bound, so that an index of some states can be used. */
@@ -13,7 +14,8 @@ export const FORGOTTEN_COUNTER = 'afterspan_tasks_forgotten'
 export function forgotten(tasks: readonly Pick<TaskRow, 'facts'>[]): CounterRow[] {
   const counts = new Map<string, CounterRow & { value: number }>()
   for (const { facts } of tasks) {
-    const { system = '', destination = '' } = facts.description ?? {}
+    const system = labelOf(facts.description?.system ?? '')
+    const destination = labelOf(facts.description?.destination ?? '')
     const key = `${system.length}.${system}${destination}`
     const known = counts.get(key)
     if (known) known.value++

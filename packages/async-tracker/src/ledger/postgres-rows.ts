@@ -1,4 +1,5 @@
 // What the ledger in PostgreSQL reads and writes, on whatever connection it is given: the pool, or one transaction.
+import { createHash } from 'node:crypto'
 import { TASK_STATES, type EpochMs, type TaskId, type TaskState } from '@afterspan/core/internal'
 import { messageOfFacts } from '../message-key.ts'
 import { ownersOf } from '../task-owner.ts'
@@ -41,7 +42,9 @@ export class PostgresRows {
   }
 
   async tasksOfMessages(keys: readonly string[]): Promise<readonly TaskRow[]> {
-    return keys.length === 0 ? [] : this.#rows('SELECT row FROM afterspan.task WHERE message = ANY($1)', [keys])
+    return keys.length === 0
+      ? []
+      : this.#rows('SELECT row FROM afterspan.task WHERE message = ANY($1)', [keys.map(indexed)])
   }
 
   async joined(ids: readonly TaskId[]): Promise<ReadonlyMap<TaskId, TaskId>> {
@@ -236,7 +239,7 @@ export class PostgresRows {
       lastOf(requests, ({ key }) => key).map((row) => [
         row.key,
         row.key.slice(0, 32),
-        plain(row.answered?.route),
+        indexed(row.answered?.route),
         row.answered?.at ?? 0,
         JSON.stringify(row),
       ]),
@@ -257,7 +260,7 @@ export class PostgresRows {
   async #writeCounters(counters: readonly CounterRow[]): Promise<void> {
     const sums = new Map<string, { readonly name: string; readonly labels: string; value: number }>()
     for (const { name, labels, value } of counters) {
-      const text = plain(JSON.stringify(labels, Object.keys(labels).sort()))!
+      const text = plain(JSON.stringify(labels, Object.keys(labels).sort()))
       const known = sums.get(`${name} ${text}`)
       if (known) known.value += value
       else sums.set(`${name} ${text}`, { name, labels: text, value })
@@ -305,17 +308,26 @@ function taskColumns({ facts, derived, requestKey, depth, ...rest }: TaskRow, da
     derived.state,
     owner,
     otherOwner,
-    plain(facts.spawned?.route),
+    indexed(facts.spawned?.route),
     facts.spawned?.at ?? facts.attempts[0]?.startedAt ?? 0,
     derived.settledAt ?? heardOfAt(facts), // of an open one: when it was last heard of
     JSON.stringify({ facts, derived, ...(requestKey === undefined ? {} : { requestKey }), depth, ...rest }),
-    messageOfFacts(facts) ?? null,
+    indexed(messageOfFacts(facts)),
   ]
 }
 
 /** PostgreSQL has no NUL in texts. In JSON it is escaped, and may stay. */
-function plain(text: string | undefined): string | null {
-  return text === undefined ? null : text.replaceAll('\0', '')
+function plain(text: string): string {
+  return text.replaceAll('\0', '')
+}
+
+const MOST_INDEXED = 256
+
+/** An index takes 2,704 bytes. What is longer stands in it by its beginning and a digest; in the row it is whole. */
+function indexed(text: string | undefined): string | null {
+  if (text === undefined) return null
+  if (text.length <= MOST_INDEXED) return plain(text)
+  return `${plain(text.slice(0, MOST_INDEXED))} ${createHash('sha256').update(text).digest('hex')}`
 }
 
 function lastOf<T>(rows: readonly T[] | undefined, key: (row: T) => string): T[] {
@@ -328,7 +340,7 @@ function findSql({ traceId, states, route, since, limit }: TaskQuery): { text: s
   const bind = (value: unknown): string => `$${values.push(value)}`
   if (traceId) where.push(`trace_id = ${bind(traceId)}`)
   if (states?.length) where.push(`state = ANY(${bind(states)})`)
-  if (route) where.push(`route = ${bind(plain(route))}`)
+  if (route) where.push(`route = ${bind(indexed(route))}`)
   if (since !== undefined) where.push(`spawned_at >= ${bind(since)}`)
   const filter = where.length > 0 ? `WHERE ${where.join(' AND ')}` : ''
   return { text: `SELECT row FROM afterspan.task ${filter} ORDER BY spawned_at DESC LIMIT ${bind(limit)}`, values }

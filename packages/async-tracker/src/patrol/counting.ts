@@ -1,5 +1,6 @@
 import type { EffectiveOutcome, RequestAnswered, TaskReason, TaskState } from '@afterspan/core/internal'
 import type { CounterRow } from '../ledger/store.ts'
+import { labelOf } from '../metric-label.ts'
 import type { TaskFacts } from '../task-facts.ts'
 import { OPEN_STATES, type DerivedState } from '../task-state.ts'
 
@@ -20,7 +21,8 @@ export class Counting {
 
   /** A task that has settled, or has settled anew: lost and then succeeded counts as both. */
   task({ description }: TaskFacts, before: DerivedState | undefined, now: DerivedState): void {
-    const { system = '', destination = '' } = description ?? {}
+    const system = labelOf(description?.system ?? '')
+    const destination = labelOf(description?.destination ?? '')
     const kind = this.#kindOf(system, destination)
     const add = (state: TaskState, reason: TaskReason | '', value: number): void => {
       this.#add(`${kind}\0${state}\0${reason}`, value, TASKS_COUNTER, () => ({ system, destination, state, reason }))
@@ -38,7 +40,8 @@ export class Counting {
     add(now.state, now.reason ?? '', 1)
   }
 
-  request({ route = '', method }: RequestAnswered, outcome: EffectiveOutcome): void {
+  request({ route: whole = '', method }: RequestAnswered, outcome: EffectiveOutcome): void {
+    const route = labelOf(whole)
     const kind = this.#kindOf(route, method)
     const add = (word: EffectiveOutcome, value: number): void => {
       const labels = (): CounterRow['labels'] => ({ http_route: route, http_request_method: method, outcome: word })

@@ -9,6 +9,7 @@ import {
   type TaskState,
   type TraceRef,
 } from '@afterspan/core/internal'
+import { labelOf } from '../metric-label.ts'
 import type { CounterRow, RequestKey, RequestRow, TaskRow } from '../ledger/store.ts'
 import { BAD_STATES, OPEN_STATES } from '../task-state.ts'
 import { REQUESTS_COUNTER, TASKS_COUNTER } from './counting.ts'
@@ -68,7 +69,8 @@ export function createSettled(): Settled {
   const noteTask = ({ facts, derived }: TaskRow, before: TaskRow | undefined, now: EpochMs): void => {
     const { state, reason = '', settledAt } = derived
     if (OPEN_STATES.has(state) || before?.derived.state === state) return
-    const { system = '', destination = '' } = facts.description ?? {}
+    const system = labelOf(facts.description?.system ?? '')
+    const destination = labelOf(facts.description?.destination ?? '')
     const { origin, spawned, attempts } = facts
     // What failed is told also where nobody sampled it: there is a trace to be looked at.
     const trace = origin && (origin.sampled || BAD_STATES.has(state)) ? { ...origin, sampled: true } : undefined
@@ -87,7 +89,7 @@ export function createSettled(): Settled {
     const outcome =
       isRecovered && !before?.isRecovered ? 'recovered' : counted === before?.counted ? undefined : counted
     if (!outcome || outcome === 'own' || (!origin.sampled && outcome !== 'false_success')) return
-    const labels = { http_route: route, http_request_method: method, outcome }
+    const labels = { http_route: labelOf(route), http_request_method: method, outcome }
     keep(keyOf(REQUESTS_COUNTER, labels), { ...origin, sampled: true }, now)
   }
   return {

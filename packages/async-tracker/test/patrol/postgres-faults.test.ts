@@ -1,18 +1,19 @@
 // What may happen to a ledger in PostgreSQL while a patrol writes to it, on a real server: it is said, the journals wait, and
 // afterwards each task is there, once.
+import { randomBytes } from 'node:crypto'
 import { appendFileSync, chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import type * as pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { EpochMs, TaskId } from '@afterspan/core/internal'
+import type { EpochMs, JournalEvent, TaskId } from '@afterspan/core/internal'
 import { present, service, type MissingServer, type ServerOf } from '../../../testing/src/services.ts'
 import { tempDir } from '../../../testing/src/temp-dir.ts'
 import { journalDir, segmentFile } from '../../src/journal/segment.ts'
 import { TASKS_COUNTER } from '../../src/patrol/counting.ts'
 import { PatrolService } from '../../src/patrol/service.ts'
 import { recordOf } from '../journal/bytes.ts'
-import { hex, opened, spawned, started, succeeded, WORKER } from '../sample-events.ts'
+import { confirmed, hex, opened, spanId, spawned, started, succeeded, WORKER } from '../sample-events.ts'
 import { startCuttingProxy, type CuttingProxy } from './cutting-proxy.ts'
 
 const { Client } = createRequire(import.meta.url)('pg') as typeof pg
@@ -96,6 +97,11 @@ class Host {
     this.service = new PatrolService(settings, clock, (code, message) => this.said.push(`${code}: ${message}`))
     mkdirSync(journalDir(this.dir))
     this.#append(recordOf(opened(WORKER)))
+  }
+
+  /** Written down by its app, as it is. */
+  writes(...events: readonly JournalEvent[]): void {
+    this.#append(...events.map((event) => recordOf(event)))
   }
 
   /** Written down by an app that does not know of databases: promises, runs of what was promised here or elsewhere, or both. */
@@ -249,6 +255,26 @@ test('two hosts that catch up at once, promises here and runs there, lose and do
   }
   await expect.poll(done, { timeout: 20_000, interval: 100 }).toBe(here.written)
   await expectOnce(here.written)
+})
+
+test('texts that are longer than an index takes do not stop the sweep, and are found by the whole of them', async () => {
+  const here = host()
+  const [text, other] = [randomBytes(2_000).toString('hex'), randomBytes(2_000).toString('hex')]
+  const at = Date.now()
+  const description = { system: 'redis-streams', destination: text, name: text }
+  const stray = (hex(9, 32) + spanId(7)) as TaskId
+  here.writes(
+    spawned(at, { ...description, route: text }),
+    confirmed(at, { messageId: text, description }),
+    started(at, 7, { taskId: stray, messageId: text, description }),
+    succeeded(at, 7, { taskId: stray }),
+  )
+  expect([await here.tick(), here.said]).toEqual([true, []])
+  const find = here.service.ledger!.find({ route: text, limit: 10 })
+  expect(await find).toMatchObject([{ derived: { state: 'succeeded' }, facts: { spawned: { route: text } } }])
+  expect(await here.service.ledger!.find({ route: `${text.slice(0, 300)}${other}`, limit: 10 })).toEqual([])
+  const counted = (await here.service.ledger!.counters()).filter(({ value }) => value > 0)
+  expect(counted).toMatchObject([{ labels: { destination: `${text.slice(0, 199)}…`, state: 'succeeded' } }])
 })
 
 test('the table of today is made again where somebody has dropped it', async () => {
