@@ -96,6 +96,20 @@ describe('sending', () => {
     ])
   })
 
+  test('a job that one held back which was done and removed stayed enqueued for ever', async () => {
+    const queue = createQueue()
+    const opts = { deduplication: { id: 'd', ttl: 60_000 }, removeOnComplete: true }
+    await queue.add('first', {}, opts)
+    await consume(
+      queue,
+      async () => {},
+      () => runs.filter(hasEnded).length === 1,
+    )
+    await queue.add('second', {}, opts)
+    await queue.addBulk([{ name: 'third', data: {}, opts }])
+    expect(sent.map(({ state }) => state)).toEqual(['confirmed', 'deduplicated', 'deduplicated'])
+  })
+
   test('a job that a newer one replaced, delayed or waiting for the one that runs, stayed enqueued for ever', async () => {
     const queue = createQueue()
     const replacing = { delay: 60_000, deduplication: { id: 'd', ttl: 60_000, extend: true, replace: true } }

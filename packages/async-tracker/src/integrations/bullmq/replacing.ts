@@ -6,6 +6,16 @@ import { carrierOf, storedCarrierOf } from './carrier.ts'
 import { clientOf, type Doubtful } from './emptying.ts'
 import type { JobClass, JobOptions, Queue } from './shapes.ts'
 
+/**
+ * The id of the job whose place is kept for a time: also when that job is done and removed, so that nothing but its id says that a job
+ * was not added. Never rejects.
+ */
+export async function holderOf(queue: Queue, opts: JobOptions | undefined): Promise<string | undefined> {
+  const { id, ttl } = opts?.deduplication ?? opts?.debounce ?? {}
+  if (!id || !ttl) return undefined
+  return withoutTracing(async () => (await queue.getDeduplicationJobId?.(id)) ?? undefined).catch(() => undefined)
+}
+
 /** Never rejects: what could not be asked is not told. */
 export async function replacedBy(Job: JobClass, queue: Queue, opts: JobOptions | undefined): Promise<Doubtful[]> {
   const { id, keepLastIfActive, replace } = opts?.deduplication ?? {}

@@ -5,7 +5,7 @@ import { createBag, isObject, type Bag } from '../sending/bag.ts'
 import { sendAll } from '../sending/send-all.ts'
 import { carrierOf, withCarrier } from './carrier.ts'
 import { cancelGone } from './emptying.ts'
-import { replacedBy } from './replacing.ts'
+import { holderOf, replacedBy } from './replacing.ts'
 import type { BullMQ, BulkJob, FlowNode, FlowProducer, Job, JobClass, JobOptions, JobTree, Queue } from './shapes.ts'
 
 /** Each costs one read of Redis; not for more jobs of one call than this. */
@@ -23,10 +23,10 @@ export function patchCreate({ Job }: BullMQ, kit: TaskKit): void {
         let isKnown = false
         const create = (): Promise<Job> => original.call(this, queue, name, data, withCarrier(opts, bag))
         const send = async (): Promise<Job> => {
-          const replaced = await replacedBy(Job, queue, opts)
+          const [replaced, holder] = await Promise.all([replacedBy(Job, queue, opts), holderOf(queue, opts)])
           const job = await create()
           await cancelGone(kit, replaced, 'deduplicated')
-          isKnown = await isDuplicate(Job, queue, { job, opts, bag })
+          isKnown = await isDuplicate(Job, queue, { job, opts, bag, holder })
           return job
         }
         return kit.enqueue(
@@ -57,13 +57,16 @@ function createAll(
   const { jobs } = bulk
   const duplicates = new Set<number>()
   const send = async (bags: readonly Bag[]): Promise<readonly Job[]> => {
-    const replacing = jobs.filter(({ opts }) => opts?.deduplication).slice(0, MOST_LOOKUPS)
-    const replaced = await Promise.all(replacing.map(({ opts }) => replacedBy(Job, queue, opts)))
+    const deduplicated = jobs.filter(({ opts }) => opts?.deduplication ?? opts?.debounce).slice(0, MOST_LOOKUPS)
+    const replaced = await Promise.all(deduplicated.map(({ opts }) => replacedBy(Job, queue, opts)))
+    const held = await Promise.all(deduplicated.map(({ opts }) => holderOf(queue, opts)))
+    const holders = new Map(deduplicated.map((job, i) => [job, held[i]]))
     const created = await bulk.create(jobs.map((job, i) => withOpts(job, withCarrier(job.opts, bags[i]!))))
     await cancelGone(kit, replaced.flat(), 'deduplicated')
     const doubtful = [...created.keys()].filter((i) => mayBeDuplicate(jobs[i]?.opts))
     const lookUp = async (i: number): Promise<void> => {
-      if (await isDuplicate(Job, queue, { job: created[i]!, opts: jobs[i]?.opts, bag: bags[i]! })) duplicates.add(i)
+      const sent = { job: created[i]!, opts: jobs[i]?.opts, bag: bags[i]!, holder: holders.get(jobs[i]!) }
+      if (await isDuplicate(Job, queue, sent)) duplicates.add(i)
     }
     await Promise.all(doubtful.slice(0, MOST_LOOKUPS).map(lookUp))
     return created
@@ -145,17 +148,21 @@ function mayBeDuplicate(opts: JobOptions | undefined): boolean {
   return Boolean(opts?.jobId || opts?.debounce || (opts?.deduplication && !opts.deduplication.keepLastIfActive))
 }
 
+interface Sent {
+  readonly job: Job
+  readonly opts: JobOptions | undefined
+  readonly bag: Bag
+  /** Id of the job that had its place before. */
+  readonly holder: string | undefined
+}
+
 /** For a job that there is already BullMQ returns its id as if it were new; what is stored under it tells whose it is. */
-async function isDuplicate(
-  Job: JobClass,
-  queue: Queue,
-  { job: { id }, opts, bag }: { readonly job: Job; readonly opts: JobOptions | undefined; readonly bag: Bag },
-): Promise<boolean> {
+async function isDuplicate(Job: JobClass, queue: Queue, { job: { id }, opts, bag, holder }: Sent): Promise<boolean> {
   const isCarried = withCarrier(opts, bag) !== opts
   if (!id || !isCarried || !mayBeDuplicate(opts)) return false
   try {
     const stored = await withoutTracing(() => Job.fromId(queue, id))
-    return stored !== undefined && carrierOf(stored).get('traceparent') !== bag.get('traceparent')
+    return stored === undefined ? id === holder : carrierOf(stored).get('traceparent') !== bag.get('traceparent')
   } catch {
     return false
   }

@@ -3,14 +3,20 @@ import type { Fields } from '../sending/bag.ts'
 
 export interface JobOptions extends Fields {
   readonly attempts?: number
-  readonly debounce?: object
-  readonly deduplication?: { readonly id?: string; readonly keepLastIfActive?: boolean; readonly replace?: boolean }
+  readonly debounce?: Deduplication
+  readonly deduplication?: Deduplication
   readonly jobId?: string
   readonly repeat?: object
   readonly repeatJobKey?: string
   readonly telemetry?: { readonly metadata?: string; readonly omitContext?: boolean }
   /** The same, for some versions of 5. */
   readonly telemetryMetadata?: string
+}
+interface Deduplication {
+  readonly id?: string
+  readonly keepLastIfActive?: boolean
+  readonly replace?: boolean
+  readonly ttl?: number
 }
 /** What a worker does with a job that it has run, and the app with one that it got by hand. */
 export interface Settling {
