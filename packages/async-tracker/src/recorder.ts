@@ -64,7 +64,9 @@ export function startRecorder(
   core.setHealthLog(createHealthLog(dir, worker, core.clock.now))
   keepWhatIsSaid(core, dir, writer, createRecord(core, writer, tell))
   processChannel.subscribe((event) => {
-    if ((event as JournalEvent).kind !== 'exiting') return
+    const { kind } = event as ProcessEvent
+    if (kind === 'crashed' || kind === 'exiting') writer.writeLast()
+    if (kind !== 'exiting') return
     flight.remove()
     timers.remove()
   })

@@ -94,6 +94,21 @@ export class JournalWriter {
     this.#close()
   }
 
+  /** One more try for what is held, in one write and however short ago the last one was: the process ends. Never throws. */
+  writeLast(): void {
+    this.#writeWaiting(performance.now())
+    if (this.#held.length === 0) return
+    const all = new RecordGroup()
+    for (const event of this.#held) all.add(event)
+    try {
+      if (this.#fd === undefined) this.#open(performance.now())
+      if (this.#put(all, performance.now()) < all.length) throw cutShort()
+      this.#held = []
+    } catch (error) {
+      this.#trouble(error as NodeJS.ErrnoException)
+    }
+  }
+
   /** Whether the last of them is kept. */
   #writeWaiting(now: number): boolean {
     if (this.#waiting.length === 0) return true

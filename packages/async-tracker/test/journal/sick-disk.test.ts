@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { createFlightFile, readFlightFile } from '../../src/journal/flight.ts'
 import { JournalWriter } from '../../src/journal/writer.ts'
 import { tempDir } from '../../../testing/src/temp-dir.ts'
-import { confirmed, opened, received, WEB } from '../sample-events.ts'
+import { confirmed, ms, opened, received, WEB } from '../sample-events.ts'
 import { eventsIn, segmentsIn } from './segments.ts'
 
 interface Disk {
@@ -87,6 +87,32 @@ test.for(['ENOSPC', 'EIO', 'EROFS', 'EDQUOT', 'EFBIG'])(
     disk.now += 1_000
     writer.append(numbered(51))
     expect(eventsIn(dir)).toEqual(upTo(51))
+  },
+)
+
+test.for([
+  ['full', 'ENOSPC', false],
+  ['slow', 'ESLOW', true],
+] as const)(
+  'a disk that was %s for a moment: what was held then is written before the process ends, in its order',
+  ([, code, isSlow]) => {
+    const { dir, writer, troubles } = setUp()
+    writer.append(numbered(1))
+    if (isSlow) disk.tookMs = 60
+    else
+      disk.write = () => {
+        throw Object.assign(new Error(code), { code })
+      }
+    writer.append(numbered(2))
+    writer.append(numbered(3))
+    Object.assign(disk, { write: (length: number) => length, tookMs: 0 })
+    writer.append(numbered(4))
+    const last = { kind: 'exiting', at: ms(5), code: 0 } as const
+    writer.append(last)
+    writer.writeLast()
+    writer.writeLast()
+    expect(troubles).toEqual([code])
+    expect(eventsIn(dir)).toEqual([...upTo(4), last])
   },
 )
 
