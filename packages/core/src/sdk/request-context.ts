@@ -37,19 +37,65 @@ export class RequestContext extends LayeredContext {
   }
 }
 
+/** Values that lie over each other, at most: an app that goes on from span to span would heap them up, and each keeps its span. */
+const MOST_LAYERS = 4
+
 /** One value over another context, without a copy of what that holds. */
 export class OverlayContext extends LayeredContext {
   readonly #below: Context
   readonly #key: symbol
   readonly #value: unknown
+  readonly #layers: number
 
   constructor(below: Context, key: symbol, value: unknown) {
     super()
     this.#below = below
     this.#key = key
     this.#value = value
+    this.#layers = below instanceof OverlayContext ? below.#layers + 1 : 1
   }
   getValue(key: symbol): unknown {
     return key === this.#key ? this.#value : this.#below.getValue(key)
   }
+  override setValue(key: symbol, value: unknown): Context {
+    if (key === this.#key) return new OverlayContext(this.#below, key, value)
+    return this.#layers < MOST_LAYERS
+      ? new OverlayContext(this, key, value)
+      : OverlayContext.#flat(this).setValue(key, value)
+  }
+  override deleteValue(key: symbol): Context {
+    return this.setValue(key, undefined)
+  }
+  static #flat(top: OverlayContext): Context {
+    const values = new Map<symbol, unknown>()
+    let at: Context = top
+    for (; at instanceof OverlayContext; at = at.#below) if (!values.has(at.#key)) values.set(at.#key, at.#value)
+    return new FlatContext(at, values)
+  }
+}
+
+/** Several values over another context. */
+class FlatContext extends LayeredContext {
+  readonly #below: Context
+  readonly #values: ReadonlyMap<symbol, unknown>
+
+  constructor(below: Context, values: ReadonlyMap<symbol, unknown>) {
+    super()
+    this.#below = below
+    this.#values = values
+  }
+  getValue(key: symbol): unknown {
+    return this.#values.has(key) ? this.#values.get(key) : this.#below.getValue(key)
+  }
+  override setValue(key: symbol, value: unknown): Context {
+    return new FlatContext(this.#below, new Map(this.#values).set(key, value))
+  }
+  override deleteValue(key: symbol): Context {
+    return this.setValue(key, undefined)
+  }
+}
+
+/** As the context's own `setValue`, which copies a Map where the context is none of ours. */
+export function withValue(context: Context, key: symbol, value: unknown): Context {
+  return context instanceof LayeredContext ? context.setValue(key, value) : new OverlayContext(context, key, value)
 }

@@ -13,7 +13,7 @@ import type { Carrier, SentAs, TaskDraft } from '../contracts/integration.ts'
 import type { EpochMs, LateSpawn, TaskId, TraceRef } from '../contracts/task.ts'
 import { withdraw } from '../http/effective.ts'
 import { activeRequest, activeTask, type RequestRecord } from '../http/request-record.ts'
-import { OverlayContext, SPAN_KEY } from '../sdk/request-context.ts'
+import { SPAN_KEY, withValue } from '../sdk/request-context.ts'
 import { taskChannel } from './channel.ts'
 import type { KitDeps } from './kit.ts'
 import { messaging } from './messaging.ts'
@@ -42,7 +42,7 @@ export function spawn(deps: KitDeps, draft: TaskDraft, carrier: Carrier): Spawn 
   if (spanContext.traceId === INVALID_TRACEID) return undefined
   const taskId = `${spanContext.traceId}${spanContext.spanId}` as TaskId
   span.setAttribute('afterspan.task.id', taskId)
-  const active = new OverlayContext(before, SPAN_KEY, span)
+  const active = withValue(before, SPAN_KEY, span)
   propagation.inject(active, carrier, setter)
   publishSpawned(activePromiser(before, span), taskId, draft, deps.now())
   return { taskId, span, active, draft }
