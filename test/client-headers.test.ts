@@ -4,7 +4,18 @@ import { startOtlpSink, type OtlpSink } from 'afterspan/internal'
 import { expect, test } from 'vitest'
 import { appFile, listening, traceIdOf } from './app.ts'
 
-const WAYS = ['object', 'own-object', 'flat', 'own-flat', 'expects', 'fetch', 'own-fetch', 'own-headers']
+const BAD_BAGGAGE = ['bad-baggage', 'bad-baggage-flat', 'bad-baggage-fetch']
+const WAYS = [
+  'object',
+  'own-object',
+  'flat',
+  'own-flat',
+  'expects',
+  'fetch',
+  'own-fetch',
+  'own-headers',
+  ...BAD_BAGGAGE,
+]
 
 test.each(nodesUnderTest())(
   'a list of headers carried no trace context, and a fetch with one of its own two: Node $major',
@@ -23,6 +34,11 @@ test.each(nodesUnderTest())(
     expect({ baggage, tracestate, other }).toEqual({ baggage: 'c=d', tracestate: undefined, other: '1' })
     const { headers, full } = calls.get('flat')!
     expect({ full, other: headers['x-a'] }).toEqual({ full: `http://${headers['host']}/`, other: '1' })
+    // Baggage that is no header ended the process in a fetch, and was a header of its own in a list.
+    const split = BAD_BAGGAGE.map((way) => calls.get(way)!.headers)
+    expect(split.map((each) => [each['x-a'], each['x-evil'], each['baggage']])).toEqual(
+      BAD_BAGGAGE.map(() => ['1', undefined, undefined]),
+    )
     // The secrets of a query were in the span of a fetch, though not in that of a call of node:http.
     const secret = await callBy('fetch-secret', url, sink)
     expect(secret.full).toBe(`http://${secret.headers['host']}/?api_key=REDACTED&page=2`)

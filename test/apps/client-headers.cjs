@@ -1,4 +1,5 @@
 // Calls a server that answers with the headers it got, in the ways in which Node and undici take headers.
+const { baggageEntryMetadataFromString, context, propagation } = require('@opentelemetry/api')
 const http = require('node:http')
 
 const FOREIGN = '00-11111111111111111111111111111111-2222222222222222-01'
@@ -16,6 +17,13 @@ const send = (options, body) =>
 const pull = async (headers, path = '/') =>
   (await fetch(`http://127.0.0.1:${target.address().port}${path}`, { headers })).text()
 
+/** The metadata of an entry goes into the header as it is. */
+const withBadBaggage = (run) => {
+  const metadata = baggageEntryMetadataFromString('a\r\nX-Evil: 1')
+  const baggage = propagation.createBaggage({ tenant: { value: 'acme', metadata } })
+  return context.with(propagation.setBaggage(context.active(), baggage), run)
+}
+
 const ways = {
   object: () => send({ headers: { 'x-a': '1' } }),
   'own-object': () => send({ headers: { traceparent: FOREIGN } }),
@@ -25,6 +33,9 @@ const ways = {
   'fetch-secret': () => pull({}, '/?api_key=hidden&page=2'),
   fetch: () => pull({ 'x-a': '1' }),
   'own-fetch': () => pull({ TraceParent: FOREIGN, tracestate: 'a=b', baggage: 'c=d', 'x-a': '1' }),
+  'bad-baggage': () => withBadBaggage(() => send({ headers: { 'x-a': '1' } })),
+  'bad-baggage-flat': () => withBadBaggage(() => send({ headers: ['Host', 'shop.example', 'X-A', '1'] })),
+  'bad-baggage-fetch': () => withBadBaggage(() => pull({ 'x-a': '1' })),
   'own-headers': () => pull(new Headers([['traceparent', FOREIGN], ['x-a', '1']])), // prettier-ignore
 }
 const server = http.createServer((req, res) => {

@@ -1,3 +1,5 @@
+import { isLegalHeader } from '../http/legal-header.ts'
+
 /** One row of configuration: where it comes from, what it means, what is used without it. `parse` throws with what is allowed. */
 export interface Option<T> {
   readonly env: string
@@ -234,13 +236,11 @@ export function headers(env: string, doc: string): Option<Readonly<Record<string
 function headerIn(part: string): readonly [string, string] | undefined {
   try {
     const [pair] = pairsIn(part)
-    return pair && TOKEN.test(pair[0]) && FIELD.test(pair[1]) ? pair : undefined
+    return pair && isLegalHeader(...pair) ? pair : undefined
   } catch {
     return undefined
   }
 }
-const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/
-const FIELD = /^[\t\x20-\x7E\x80-\xFF]*$/
 
 export function httpUrl(env: string, doc: string, fallback = ''): Option<string> {
   return {

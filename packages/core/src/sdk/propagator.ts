@@ -3,6 +3,7 @@ import { CompositePropagator, W3CBaggagePropagator, W3CTraceContextPropagator } 
 import { join } from 'node:path'
 import { withinRequest } from '../http/extracted-again.ts'
 import { createB3Propagator } from './b3-propagator.ts'
+import { withLegalBaggage } from './legal-baggage.ts'
 
 export type PropagatorName = 'tracecontext' | 'baggage' | 'b3' | 'b3multi' | 'jaeger' | 'xray' | 'none'
 
@@ -24,7 +25,7 @@ function others(): typeof import('./other-propagators.ts') {
 /** OTEL_PROPAGATORS. `none` turns propagation off. Where a request carries several, the last one that can be read counts, as in the official SDK. */
 export function createPropagator(names: readonly PropagatorName[]): TextMapPropagator {
   const propagators = names.map((name) => MAKE[name]()).filter((made) => made !== undefined)
-  return withinRequest(new CompositePropagator({ propagators }))
+  return withinRequest(withLegalBaggage(new CompositePropagator({ propagators })))
 }
 
 /** The headers that say whose request it is where one of the rarer ones is asked for. */

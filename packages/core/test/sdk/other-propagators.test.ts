@@ -6,7 +6,9 @@ import {
   trace,
   type SpanContext,
 } from '@opentelemetry/api'
+import { W3CBaggagePropagator } from '@opentelemetry/core'
 import { expect, test } from 'vitest'
+import { withLegalBaggage } from '../../src/sdk/legal-baggage.ts'
 import { createJaegerPropagator, createXRayPropagator } from '../../src/sdk/other-propagators.ts'
 
 const SPAN = { traceId: 'ab'.repeat(16), spanId: 'cd'.repeat(8), traceFlags: 1 }
@@ -71,4 +73,12 @@ test('jaeger carries baggage in headers of its own, bounded, and no escape of an
   const carrier: Record<string, string> = {}
   jaeger.inject(context, carrier, defaultTextMapSetter)
   expect(carrier['uberctx-tenant']).toBe('a%20b')
+})
+
+test("a caller's baggage with the end of a line in a key was headers of its own in what is sent on", () => {
+  const inbound = { baggage: 'tenant=acme,x%0D%0AX-Evil:%201=2,%20=3' }
+  const from = new W3CBaggagePropagator().extract(ROOT_CONTEXT, inbound, defaultTextMapGetter)
+  const carrier: Record<string, string> = {}
+  withLegalBaggage(jaeger).inject(from, carrier, defaultTextMapSetter)
+  expect(carrier).toEqual({ 'uberctx-tenant': 'acme' })
 })
