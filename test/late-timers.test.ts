@@ -91,6 +91,25 @@ test.each([
   await witness.stop()
 })
 
+test('a timer that has run, and is set again by refresh(), does not take the note of another', async () => {
+  const ledgerDir = tempDir('ledger')
+  const witness = startPreloaded({ app: apps.cjs, ledgerDir })
+  const admin = await witness.adminUrl()
+  const app = startPreloaded({ app: apps.cjs, ledgerDir })
+  const url = await listening(app)
+  const hasRun = (times: number): Promise<unknown> =>
+    pollUntil(() => app.stdout.split('kept has run').length === times + 1)
+  await get(`${url}/kept`)
+  await hasRun(1)
+  const traceId = traceIdOf(await get(`${url}/callback`))
+  await get(`${url}/again`)
+  await hasRun(2)
+  await get(`${url}/kill`).catch(() => {})
+  expect(await app.exit).toMatchObject({ signal: 'SIGKILL' })
+  await expectReceipt(admin, traceId, { verdict: 'broken', tasks: [{ name: 'setTimeout', state: 'lost' }] })
+  await witness.stop()
+})
+
 test('a SIGTERM that nobody handles waits for the timers that requests left behind, within its bound', async () => {
   const app = startPreloaded({ app: apps.cjs, env: { AFTERSPAN_DRAIN_MS: '60000' } })
   const url = await listening(app)

@@ -3,6 +3,7 @@ const { createServer } = require('node:http')
 const LATER_MS = 50_000
 
 module.exports = ({ sleep, moduleTimeout }) => {
+  let kept
   const ways = {
     callback: (done) => {
       setTimeout(() => console.log('never'), LATER_MS)
@@ -27,6 +28,15 @@ module.exports = ({ sleep, moduleTimeout }) => {
     },
     soon: (done) => {
       setTimeout(() => console.log('done soon'), 1_000)
+      done()
+    },
+    // One that has run is kept, and set again when another has its place.
+    kept: (done) => {
+      kept = setTimeout(() => console.log('kept has run'), 1)
+      done()
+    },
+    again: (done) => {
+      kept.refresh()
       done()
     },
     // None of these is work that is lost.

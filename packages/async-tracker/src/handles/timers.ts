@@ -165,13 +165,17 @@ function openTimer(timer: OpenTimer): Pick<Candidate, 'isPending' | 'whenOver'> 
     isPending: () => timer._destroyed === false && timer.hasRef(),
     whenOver(over) {
       let isDestroyed = false
+      let isOver = false
       Object.defineProperty(timer, '_destroyed', {
         configurable: true,
         enumerable: true,
         get: () => isDestroyed,
         set(value: boolean) {
           isDestroyed = value
-          if (value) over()
+          // One that has run may be set again, by refresh(): its note was given to another by then.
+          if (!value || isOver) return
+          isOver = true
+          over()
         },
       })
     },
