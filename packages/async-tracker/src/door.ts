@@ -1,7 +1,7 @@
 // A socket that a process holds for as long as it lives: <dir>/doors/<nonce>.<thread>. The kernel closes it with the process, so
 // a door that nobody holds is a proof of death. It is the one that also holds where /proc says nothing: from a container's next
 // start, in another PID namespace, under hidepid, behind another host name. No clock and no lease is in it.
-import { lstatSync, readdirSync, unlinkSync } from 'node:fs'
+import { existsSync, lstatSync, readdirSync, unlinkSync } from 'node:fs'
 import { connect, createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { makeFolder } from './make-folder.ts'
@@ -14,11 +14,12 @@ const ANSWERS: Readonly<Record<string, Knocked>> = { EAGAIN: 'held', ECONNREFUSE
 /** What is behind a door. 'shut': the process that had it is gone. 'none': it never had one, or its end was orderly. */
 export type Knocked = 'held' | 'shut' | 'none' | 'unknown'
 
-/** Returns what holds the door, once. Never throws, and does not keep the process alive: without a door there is one proof less. */
+/** Returns what holds the door, and makes it again where somebody has taken it away. Never throws, and does not keep the process alive: without a door there is one proof less. */
 export function createDoor(dir: string, key: string): () => void {
   let server: Server | undefined
   return () => {
-    if (server) return
+    if (server && existsSync(join(doorsOf(dir), key))) return
+    server?.close()
     server = createServer((socket) => socket.destroy())
     server.on('error', () => {})
     server.unref()

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import { createDoor, knock, listDoors, removeDoor } from '../src/door.ts'
@@ -42,6 +42,15 @@ describe('a door', () => {
     const dir = tempDir('door')
     expect(await knock(dir, 'a.0')).toBe('none')
     expect(listDoors(dir)).toEqual([])
+  })
+  test('that somebody has taken away is made again by who holds it', async () => {
+    const dir = tempDir('door')
+    const hold = createDoor(dir, 'a.0')
+    hold()
+    rmSync(join(dir, 'doors'), { recursive: true })
+    expect(await knock(dir, 'a.0')).toBe('none')
+    hold()
+    expect(await knock(dir, 'a.0')).toBe('held')
   })
   test.each(['short', 'a-folder-whose-name-alone-is-longer-than-what-the-kernel-takes-for-a-socket/'.repeat(3)])(
     'can be in a folder with a %s path',

@@ -16,7 +16,7 @@ export interface FlightFile extends FlightLog {
   emptyReleased(): void
 }
 
-/** A file that cannot be written is told once to `onTrouble`, and requests are not noted from then on. */
+/** A file that cannot be written is told to `onTrouble`, and for some seconds requests are then not noted. */
 export function createFlightFile(
   dir: string,
   key: string,
@@ -33,10 +33,13 @@ export function createFlightFile(
       const number = free.pop() ?? (released.length < MOST_SLOTS ? released.push(0) - 1 : -1)
       if (number < 0) return number
       released[number] = 0
-      return file.write(slot, encode(slot, request), number) ? number : -1
+      if (file.write(slot, encode(slot, request), number)) return number
+      free.push(number)
+      return -1
     },
     close(number) {
-      if (file.empty(number)) free.push(number)
+      file.empty(number)
+      free.push(number)
     },
     release(number) {
       free.push(number)

@@ -17,6 +17,11 @@ export class SlowDisk {
     return this.#pausedUntil > 0 && performance.now() < this.#pausedUntil
   }
 
+  /** A write has failed: nothing that may be left out before the disk had time to be well again. */
+  failed(at: number): void {
+    this.#pausedUntil = at + PAUSE_MS
+  }
+
   /** Of a write, by `performance.now()`. */
   wrote(from: number, until: number): void {
     const tookMs = until - from

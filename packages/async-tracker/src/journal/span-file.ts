@@ -1,6 +1,6 @@
 // Spans of a living process that no collector has yet, whole export requests one after the other, then a zero:
 // <dir>/spool/<process>.<number>.live. What a process leaves there when it dies is the patrol's to send.
-import { closeSync, ftruncateSync, openSync, renameSync, unlinkSync, writeSync } from 'node:fs'
+import { closeSync, fstatSync, ftruncateSync, openSync, renameSync, unlinkSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import type { SpanSpool, SpoolFile } from '@afterspan/core/internal'
 import { makeFolder } from '../make-folder.ts'
@@ -60,7 +60,7 @@ class SpanFile implements SpoolFile {
     if (this.#isBroken || disk.isLeftAlone || !this.#settings.isKnown()) return false
     const from = performance.now()
     try {
-      this.#file ??= this.#state.spare.pop() ?? this.#open()
+      this.#file ??= this.#takeSpare() ?? this.#open()
       this.#write(this.#file.fd, request)
     } catch {
       this.#isBroken = true
@@ -97,6 +97,15 @@ class SpanFile implements SpoolFile {
     } catch {
       // gone already
     }
+  }
+
+  /** One that somebody has taken away is of no use: nobody would find what is written to it. */
+  #takeSpare(): OpenFile | undefined {
+    for (let file = this.#state.spare.pop(); file; file = this.#state.spare.pop()) {
+      if (fstatSync(file.fd).nlink > 0) return file
+      closeSync(file.fd)
+    }
+    return undefined
   }
 
   #open(): OpenFile {

@@ -17,7 +17,7 @@ export interface TimerFile {
   remove(): void
 }
 
-/** A file that cannot be written is told once to `onTrouble`, and timers are not noted from then on. */
+/** A file that cannot be written is told to `onTrouble`, and for some seconds timers are then not noted. */
 export function createTimerFile(
   dir: string,
   key: string,
@@ -31,10 +31,13 @@ export function createTimerFile(
       const line = Buffer.from(`${JSON.stringify(event)}\n`)
       if (line.length > SLOT_BYTES || !file.isReady) return -1
       const number = free.pop() ?? (used < MOST_SLOTS ? used++ : -1)
-      return number >= 0 && file.write(line, line.length, number) ? number : -1
+      if (number < 0 || file.write(line, line.length, number)) return number
+      free.push(number)
+      return -1
     },
     over(number) {
-      if (file.empty(number)) free.push(number)
+      file.empty(number)
+      free.push(number)
     },
     remove() {
       if (free.length === used) file.remove()

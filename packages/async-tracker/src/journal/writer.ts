@@ -35,6 +35,7 @@ export class JournalWriter {
   readonly #settings: JournalSettings
   #fd: number | undefined
   #number = 0
+  #hasWritten = false
   #bytes = 0
   #lookedAt = 0
   #retryAt = 0
@@ -54,8 +55,9 @@ export class JournalWriter {
     return this.#fd !== undefined
   }
 
+  /** Whether it is there, so that whoever reads journals knows this process. */
   get hasWritten(): boolean {
-    return this.#number > 0
+    return this.#hasWritten
   }
 
   /** Makes the file, so that who writes is known; without an event yet. Never throws. */
@@ -166,6 +168,7 @@ export class JournalWriter {
     this.#lookedAt = now
     try {
       this.#write(opened())
+      this.#hasWritten = true
     } catch (error) {
       unlinkSync(file) // on a full disk each attempt would leave one
       throw error

@@ -1,4 +1,6 @@
 // A disk that is full, fails or is slow. What the file system says is made up here; the bytes that get through are real.
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { createFlightFile, readFlightFile } from '../../src/journal/flight.ts'
 import { JournalWriter } from '../../src/journal/writer.ts'
@@ -216,6 +218,64 @@ test('requests waited for a disk that was slow to take their notes: two slow one
   disk.tookMs = 0
   expect(flight.open(received(9, 9))).toBe(1)
   expect(flight.open(received(10, 10))).toBe(5)
+})
+
+test('a disk that fails for a moment takes no notes for some seconds; what ended meanwhile is not told of afterwards', () => {
+  const dir = tempDir('disk')
+  const troubles: unknown[] = []
+  const flight = createFlightFile(dir, WEB, ({ code }) => void troubles.push(code))
+  const written = (): unknown[] => readFlightFile(dir, WEB).map(({ at }) => at)
+  const slots = [1, 2, 3].map((n) => flight.open(received(n, n)))
+  for (const cut of [
+    (): number => {
+      throw Object.assign(new Error('EIO'), { code: 'EIO' })
+    },
+    (length: number): number => length / 2,
+  ]) {
+    disk.write = cut
+    expect([flight.open(received(4, 4)), flight.open(received(5, 5))]).toEqual([-1, -1])
+    disk.write = (length) => length
+    disk.now += 4_000
+    expect(flight.open(received(6, 6))).toBe(-1)
+    disk.now += 2_000
+    const again = flight.open(received(7, 7))
+    expect(again).toBe(3)
+    expect(written()).toEqual([1, 2, 3, 7])
+    flight.close(again)
+  }
+  disk.write = () => {
+    throw Object.assign(new Error('EIO'), { code: 'EIO' })
+  }
+  flight.close(slots[1]!)
+  expect(written()).toEqual([1, 2, 3])
+  disk.write = (length) => length
+  flight.close(slots[2]!)
+  expect(written()).toEqual([1])
+  expect(troubles).toEqual(['EIO', 'ENOSPC', 'EIO'])
+})
+
+test('a file of notes that somebody takes away is made again; what stood in it is not known any more', () => {
+  const dir = tempDir('disk')
+  const flight = createFlightFile(dir, WEB, () => {})
+  const first = flight.open(received(1, 1))
+  rmSync(join(dir, 'flight'), { recursive: true })
+  disk.now += 2_000
+  const second = flight.open(received(2, 2))
+  flight.close(first)
+  expect(readFlightFile(dir, WEB)).toEqual([received(2, 2)])
+  flight.close(second)
+  expect(readFlightFile(dir, WEB)).toEqual([])
+})
+
+test('a journal that could not be made is none, and is made with the next request', () => {
+  const { writer } = setUp()
+  disk.write = () => 0
+  writer.open()
+  expect(writer.hasWritten).toBe(false)
+  disk.write = (length) => length
+  disk.now += 1_000
+  writer.open()
+  expect(writer.hasWritten).toBe(true)
 })
 
 test('a disk that takes seconds for a note has a twentieth of the app’s time, not all of it', () => {

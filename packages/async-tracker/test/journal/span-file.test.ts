@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { WORKER } from '../sample-events.ts'
@@ -37,6 +37,18 @@ test('a file is used again, and what it held before is not taken for what it hol
   expect(readFileSync(join(dir, 'spool', `${WORKER}.0.live`), 'latin1')).toMatch(/^new\0/)
   second.keep(1)
   expect(readFileSync(join(dir, 'spool', `${WORKER}.0.1.errors.otlp`), 'latin1')).toBe('new')
+})
+
+test('a file that somebody has taken away is not used again', () => {
+  const dir = tempDir('spool')
+  const spool = spoolIn(dir)
+  const first = spool.begin(false)
+  first.append(Buffer.from('old'))
+  first.discard()
+  rmSync(join(dir, 'spool'), { recursive: true })
+  const second = spool.begin(false)
+  expect(second.append(Buffer.from('new'))).toBe(true)
+  expect(readFileSync(join(dir, 'spool', `${WORKER}.1.live`), 'latin1')).toBe('new\0')
 })
 
 test('a batch without a span makes no file', () => {
