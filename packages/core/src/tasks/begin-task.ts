@@ -32,9 +32,9 @@ export interface BeginTaskDeps {
 }
 
 export function createBeginTask(deps: BeginTaskDeps): BeginTask {
-  return (name, options = {}) => {
+  return (name, options) => {
     try {
-      return begin(deps, String(name), options)
+      return begin(deps, String(name), options ?? {})
     } catch (error) {
       deps.onError(error)
       return undefined

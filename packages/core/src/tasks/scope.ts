@@ -27,12 +27,15 @@ export function createScope(
   beat?: (progress: number | undefined) => void,
 ): LiveScope {
   const controller = new AbortController()
-  const deadlineMs = options?.deadlineMs
+  const deadlineMs: unknown = options?.deadlineMs
   let timer: NodeJS.Timeout | undefined
-  if (deadlineMs !== undefined && deadlineMs <= MOST_TIMER_MS)
-    timer = setTimeout(() => {
-      controller.abort(new DOMException('the deadline of the task has passed', 'TimeoutError'))
-    }, deadlineMs).unref()
+  if (typeof deadlineMs === 'number' && deadlineMs <= MOST_TIMER_MS)
+    timer = setTimeout(
+      () => {
+        controller.abort(new DOMException('the deadline of the task has passed', 'TimeoutError'))
+      },
+      Math.max(0, deadlineMs),
+    ).unref() // of a negative one Node warns on the app's stderr
   let beatAt = -Infinity
   return {
     scope: {
