@@ -42,6 +42,8 @@ test.each(nodesUnderTest())(
     // The secrets of a query were in the span of a fetch, though not in that of a call of node:http.
     const secret = await callBy('fetch-secret', url, sink)
     expect(secret.full).toBe(`http://${secret.headers['host']}/?api_key=REDACTED&page=2`)
+    const proxied = await callBy('proxied', url, sink)
+    expect(proxied.full).toBe('http://shop.example:81/a?token=REDACTED&page=2')
     const told = JSON.stringify(sink.spans().map(({ attributes }) => attributes))
     expect(told).not.toContain('hidden')
     await service.stop()

@@ -33,6 +33,8 @@ const ways = {
   'fetch-secret': () => pull({}, '/?api_key=hidden&page=2'),
   fetch: () => pull({ 'x-a': '1' }),
   'own-fetch': () => pull({ TraceParent: FOREIGN, tracestate: 'a=b', baggage: 'c=d', 'x-a': '1' }),
+  proxied: () =>
+    send({ path: 'http://user:hidden@shop.example:81/a?token=hidden&page=2', headers: { host: 'shop.example' } }),
   'bad-baggage': () => withBadBaggage(() => send({ headers: { 'x-a': '1' } })),
   'bad-baggage-flat': () => withBadBaggage(() => send({ headers: ['Host', 'shop.example', 'X-A', '1'] })),
   'bad-baggage-fetch': () => withBadBaggage(() => pull({ 'x-a': '1' })),

@@ -8,7 +8,8 @@ export interface OpenClientSpan extends ClientMeasure {
   readonly span: Span
 }
 
-interface Sent extends Pick<ClientMeasure, 'method' | 'address' | 'port' | 'scheme'> {
+/** What is asked for, and of whom. */
+export interface Sent extends Pick<ClientMeasure, 'method' | 'address' | 'port' | 'scheme'> {
   /** As the server is to see it: host, and the port where it is not the scheme's. */
   readonly authority: string
   readonly path: string

@@ -6,8 +6,9 @@ import { isTracingSuppressed } from '@opentelemetry/core'
 import { OWN_REQUEST } from '../sdk/otlp/own-request.ts'
 import { makeRoom } from './listener-room.ts'
 import type { MeasureClient } from './client-metrics.ts'
+import { targetOf } from './client-target.ts'
 import { failClientSpan, openClientSpan, tellStatus, type OpenClientSpan } from './client-span.ts'
-import { addWrittenHeader, writtenHost } from './written-headers.ts'
+import { addWrittenHeader } from './written-headers.ts'
 
 const SPAN: unique symbol = Symbol('afterspan.client-span')
 interface Marked {
@@ -71,12 +72,7 @@ function created(
   if ((request as { agent?: object }).agent && OWN_REQUEST in (request as unknown as { agent: object }).agent) return
   const active = context.active()
   if (isTracingSuppressed(active)) return
-  const { host, protocol, method, path } = request
-  const secure = protocol === 'https:'
-  const authority = String(request.getHeader('host') ?? writtenHost(request) ?? host)
-  const port = Number(/:(\d{1,5})$/.exec(authority)?.[1] ?? (secure ? 443 : 80))
-  const scheme = secure ? 'https' : 'http'
-  const open = openClientSpan(tracer, { method, address: host, port, scheme, authority, path })
+  const open = openClientSpan(tracer, targetOf(request))
   request[SPAN] = open
   propagation.inject(trace.setSpan(active, open.span), request, request.headersSent ? WRITTEN : SETTABLE)
   // An upgrade, a CONNECT, or a destroy() without an error ends without the other two channels.
