@@ -10,7 +10,6 @@ import { grpcCode } from './grpc-codes.ts'
 import { makeRoom } from './listener-room.ts'
 import { OPEN, type Marked, type Open } from './open-request.ts'
 import { streamOutcome } from './outcome.ts'
-import { nowMs } from '../sdk/time.ts'
 import { traceparentOf, type RequestHead } from './request-attributes.ts'
 import { replaceMethod } from '../instrument/replace-method.ts'
 
@@ -109,7 +108,7 @@ function onClose(this: Stream): void {
 /** `stream.setTimeout(ms, () => stream.close(NGHTTP2_CANCEL))` is how one gives up a stream. */
 function closerOf(stream: Stream): 'app' | 'timeout' {
   const { timeout = 0, [OPEN]: open } = stream as Stream & { timeout?: number }
-  return timeout > 0 && open && nowMs() - open.span.startMs >= timeout - 50 ? 'timeout' : 'app'
+  return timeout > 0 && open && open.span.nowMs() - open.span.startMs >= timeout - 50 ? 'timeout' : 'app'
 }
 
 /** gRPC answers 200 whatever happens; how it went is said in the trailers, or in the headers where there is nothing else. */

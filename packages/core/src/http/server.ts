@@ -257,7 +257,7 @@ function onClose(this: ServerResponse & Marked): void {
     open.settle(open, 'sent', status)
     return
   }
-  const outcome = abortOutcome(open.request, nowMs() - open.span.startMs)
+  const outcome = abortOutcome(open.request, open.span.nowMs() - open.span.startMs)
   // What the app, or its stream.pipeline(), destroyed the response with; or the connection.
   if (outcome === 'aborted_by_server' && open.error === undefined)
     open.error = this.errored ?? open.request.socket.errored ?? undefined
@@ -281,7 +281,7 @@ function end(serving: Serving, open: Open, outcome: RequestOutcome, status: numb
   }
   const errorType = giveVerdict(open, outcome, status)
   if (open.failure !== undefined) record.hasFailed = true
-  const endMs = nowMs()
+  const endMs = span.nowMs()
   isQueued = false
   span.end(endMs)
   const isTold = isQueued

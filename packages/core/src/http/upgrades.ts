@@ -10,7 +10,6 @@ import { context, ROOT_CONTEXT, type Context } from '@opentelemetry/api'
 import { suppressTracing } from '@opentelemetry/core'
 import type { TraceRef } from '../contracts/task.ts'
 import { putMethod } from '../instrument/replace-method.ts'
-import { nowMs } from '../sdk/time.ts'
 import { ADDING, boundListener, standIn, type AddListener, type Listener } from './bound-listener.ts'
 import { makeRoom } from './listener-room.ts'
 import { OPEN, openOf, type Marked, type Open } from './open-request.ts'
@@ -71,7 +70,7 @@ function watchAnswer({ enter, traceResponse }: UpgradeSettings, open: Open, sock
   const stop = [replaceOwn(socket, 'write', read), replaceOwn(socket, 'end', read)]
   makeRoom(socket)
   socket.once('close', () => {
-    if (!open.done) open.settle(open, abortOutcome(open.request, nowMs() - open.span.startMs), undefined)
+    if (!open.done) open.settle(open, abortOutcome(open.request, open.span.nowMs() - open.span.startMs), undefined)
   })
 
   function read(args: unknown[]): void {

@@ -12,7 +12,7 @@ import {
   type TimeInput,
 } from '@opentelemetry/api'
 import { cleanValue } from './attribute-value.ts'
-import { toEpochMs } from './time.ts'
+import { clockAnchor, toEpochMs } from './time.ts'
 import type { SpanData } from './span-data.ts'
 
 export interface SpanLimits {
@@ -51,6 +51,8 @@ export class RequestSpan implements Span {
   readonly #context: SpanContext
   readonly #limits: SpanLimits
   readonly #onEnd: SpanInit['onEnd']
+  /** The clock that it began by. */
+  readonly #clock = clockAnchor()
   readonly parentSpanId: string | undefined
   readonly startMs: number
   name: string
@@ -96,6 +98,10 @@ export class RequestSpan implements Span {
   spanContext(): SpanContext {
     return this.#context
   }
+  /** Epoch milliseconds, by the clock that it began by. */
+  nowMs(): number {
+    return toEpochMs(undefined, this.#clock)
+  }
   isRecording(): boolean {
     return !this.ended
   }
@@ -129,7 +135,7 @@ export class RequestSpan implements Span {
     const isTime =
       typeof attributesOrTime === 'number' || attributesOrTime instanceof Date || Array.isArray(attributesOrTime)
     const attributes = isTime ? undefined : (attributesOrTime as Attributes | undefined)
-    const atMs = toEpochMs(isTime ? (attributesOrTime as TimeInput) : time)
+    const atMs = toEpochMs(isTime ? (attributesOrTime as TimeInput) : time, this.#clock)
     events.push({
       name: String(name),
       atMs,
@@ -188,7 +194,7 @@ export class RequestSpan implements Span {
   end(endTime?: TimeInput): void {
     if (this.ended) return
     this.ended = true
-    this.endMs = Math.max(this.startMs, toEpochMs(endTime))
+    this.endMs = Math.max(this.startMs, toEpochMs(endTime, this.#clock))
     const { traceId, spanId, traceFlags, traceState } = this.#context
     const data: SpanData = {
       traceId,
