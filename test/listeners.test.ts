@@ -24,3 +24,14 @@ test.each(nodesUnderTest())(
     expect(warned).toEqual(['exit', 'uncaughtExceptionMonitor', 'SIGTERM', 'SIGHUP', 'unhandledRejection'])
   },
 )
+
+test.each(nodesUnderTest())(
+  'a listener that was to be called once stayed on a request, and on a server for handshakes: Node $major',
+  async (node) => {
+    const app = startPreloaded({ app: appFile('once-listeners.cjs'), node: node.path })
+    expect(await app.exit).toEqual({ code: 0, signal: null })
+    const answers = ['HTTP/1.1 101 Switching Protocols', 'HTTP/1.1 200 OK']
+    expect(JSON.parse(app.stdout)).toEqual({ data: 0, end: 0, upgrade: 0, answers })
+    expect(app.stderr).toBe('')
+  },
+)

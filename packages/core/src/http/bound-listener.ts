@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events'
 import { context, type Context } from '@opentelemetry/api'
 
 export type Listener = ((...args: unknown[]) => unknown) & { listener?: unknown }
@@ -6,12 +7,33 @@ export type AddListener = (event: string | symbol, listener: Listener) => unknow
 export const ADDING = ['on', 'addListener', 'prependListener'] as const
 
 /** The listener as it runs in a context, whoever fires the event. */
-export function boundListener(to: Context, listener: Listener): Listener {
-  return standIn(listener, context.bind(to, listener))
+export function boundListener(to: Context, event: string | symbol, listener: Listener): Listener {
+  return standIn(event, listener, context.bind(to, listener))
 }
 
 /** What is added in place of a listener: removeListener() finds it by the app's own. */
-export function standIn(listener: Listener, added: Listener): Listener {
+export function standIn(event: string | symbol, listener: Listener, instead: Listener): Listener {
+  const added = isOfOnce(listener) ? leavingFirst(event, instead) : instead
   added.listener = listener.listener ?? listener
+  return added
+}
+
+/** What once() adds takes itself away as it is called, and does not find itself where another stands in its place. */
+function isOfOnce(listener: Listener): boolean {
+  return listener.listener !== undefined && listener.name === ofOnce.name && String(listener) === String(ofOnce)
+}
+
+/** Node has had it in more than one way. */
+const ofOnce = ((): Listener => {
+  const emitter = new EventEmitter()
+  emitter.once('event', () => {})
+  return emitter.rawListeners('event')[0] as Listener
+})()
+
+function leavingFirst(event: string | symbol, instead: Listener): Listener {
+  const added: Listener = function (this: EventEmitter, ...args) {
+    this.removeListener(event, added)
+    return instead.apply(this, args)
+  }
   return added
 }

@@ -25,6 +25,6 @@ function bound(original: AddListener): AddListener {
       return original.call(this, event, listener)
     const now = context.active()
     const own = now.getValue(REQUEST_KEY) === open.record ? now : open.context
-    return original.call(this, event, boundListener(own, listener))
+    return original.call(this, event, boundListener(own, event, listener))
   }
 }

@@ -32,7 +32,7 @@ export function watchUpgrades(settings: UpgradeSettings): void {
   for (const method of ADDING) {
     const adding: AddListener = function (this: Server, event, listener) {
       const isHandshake = (event === 'upgrade' || event === 'connect') && typeof listener === 'function'
-      return add(method).call(this, event, isHandshake ? met(settings, listener) : listener)
+      return add(method).call(this, event, isHandshake ? met(settings, event, listener) : listener)
     }
     putMethod(Server.prototype, method, adding)
   }
@@ -43,8 +43,8 @@ function add(method: (typeof ADDING)[number]): AddListener {
   return EventEmitter.prototype[method] as AddListener
 }
 
-function met(settings: UpgradeSettings, listener: Listener): Listener {
-  return standIn(listener, function (this: unknown, ...args) {
+function met(settings: UpgradeSettings, event: string, listener: Listener): Listener {
+  return standIn(event, listener, function (this: unknown, ...args) {
     const inContext = contextOf(settings, args[0] as Request, args[1] as Socket)
     return (inContext ? context.bind(inContext, listener) : listener).apply(this, args)
   })
@@ -97,7 +97,7 @@ const ON = Object.fromEntries(
       const original = (Object.getPrototypeOf(this) as Record<string, AddListener>)[method]!
       const inContext = this[CONNECTION]
       if (!inContext || typeof listener !== 'function') return original.call(this, event, listener)
-      return original.call(this, event, boundListener(inContext, listener))
+      return original.call(this, event, boundListener(inContext, event, listener))
     },
   ]),
 ) as Record<(typeof ADDING)[number], AddListener>
