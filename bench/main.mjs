@@ -27,6 +27,7 @@ const HELP = `Usage: pnpm bench [options]
   --short             what CI runs: 3 rounds, fewer requests
   --only <parts>      some of ${NAMES}; more than one by commas
   --rounds <n>        from 1 to 100; 9 where nothing is said
+  --within <seconds>  no part begins later than that; those that are left out are named
   --against <others>  beside them, preloads in startup, http, express and stack, the others in health: some of ${OTHER_NAMES.join(', ')}; they are installed by npm's registry first
   --json              figures and verdicts as JSON
   --strict            exit code 1 where a budget is not kept
@@ -45,6 +46,8 @@ for (const name of against)
 const rounds = Number(values.rounds ?? (values.short ? 3 : 9))
 if (!Number.isInteger(rounds) || rounds < 1 || rounds > 100)
   refuse(`--rounds ${JSON.stringify(values.rounds)}: allowed is a whole number from 1 to 100`)
+const withinSeconds = Number(values.within ?? Infinity)
+if (!(withinSeconds > 0)) refuse(`--within ${JSON.stringify(values.within)}: allowed is a number of seconds above 0`)
 const requests = values.short ? 6_000 : 20_000
 const wanted = (name) => !values.only || values.only.split(',').includes(name)
 
@@ -88,6 +91,10 @@ else {
 process.exitCode = values.strict && verdicts.some((v) => !v.kept) ? 1 : 0
 
 async function part(name, measure) {
+  if (performance.now() > withinSeconds * 1000) {
+    console.error(`bench: ${name}: left out, ${withinSeconds} seconds are over`)
+    return
+  }
   console.error(`bench: ${name} …`)
   const { rows, figures: some } = await measure()
   Object.assign(figures, some)
@@ -121,6 +128,7 @@ function parsed() {
         against: { type: 'string' },
         strict: { type: 'boolean' },
         rounds: { type: 'string' },
+        within: { type: 'string' },
       },
     })
   } catch (error) {
