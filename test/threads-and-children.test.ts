@@ -102,6 +102,28 @@ describe.each(nodesUnderTest())('what one request starts and all use, on Node $m
     expect(await expectReceipt(await running.app.adminUrl(), first.traceId, done)).toMatchObject(done)
     await stop(running)
   })
+
+  test.each([
+    ['thread', 'throws', 'broken', [{ state: 'failed', reason: 'threw' }]],
+    ['child', 'exits', 'unknown', []],
+  ])(
+    'a %s that died of the second request was told, and replaced, as work of the first',
+    async (kind, end, ...told) => {
+      const running = await started(appFile('handles.cjs'), node)
+      const [first, second] = await Promise.all([
+        running.ask(`/replaced-${kind}?arg=done`),
+        get(`${running.url}/replaced-${kind}?arg=${end}`),
+      ])
+      expect(first.tasks).toMatchObject([{ state: 'succeeded' }])
+      const admin = await running.app.adminUrl()
+      const [verdict, tasks] = told
+      await expectReceipt(admin, traceIdOf(second), { verdict, tasks })
+      // Its row would have come by now.
+      await running.ask('/thread?arg=silent')
+      expect((await expectReceipt(admin, first.traceId, { verdict: 'kept' })).tasks).toHaveLength(1)
+      await stop(running)
+    },
+  )
 })
 
 const THREADS: readonly [string, object][] = [

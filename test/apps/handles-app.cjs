@@ -2,7 +2,12 @@
 const { createServer } = require('node:http')
 
 // In a child of its own it answers all that it is asked.
-if (require.main === module) process.on('message', (message) => process.send(message))
+if (require.main === module) {
+  process.on('message', (message) => {
+    if (message === 'exit now') process.exit(7)
+    process.send(message)
+  })
+}
 
 const IN_THREAD = `
   const { parentPort } = require('node:worker_threads')
@@ -28,7 +33,15 @@ module.exports = function start({ Worker, spawn, exec, execFile, fork }) {
   const newThread = (code) =>
     new Worker(code, { eval: true, resourceLimits: { maxOldGenerationSizeMb: 16 } }).on('error', ignore)
   const shared = newThread(IN_THREAD)
-  let keptThread, keptChild
+  let keptThread, keptChild, nextThread, nextChild
+  const startThread = () => {
+    nextThread = newThread(IN_THREAD).on('error', startThread)
+  }
+  const startChild = () => {
+    const child = fork(__filename, { env: {}, execArgv: [] }).on('exit', startChild)
+    child.on('message', (answer) => answer === 'exits' && child.send('exit now'))
+    nextChild = child
+  }
   const acts = {
     'kept-thread': () => {
       keptThread ??= newThread(IN_THREAD)
@@ -39,6 +52,15 @@ module.exports = function start({ Worker, spawn, exec, execFile, fork }) {
       keptChild ??= fork(__filename, { env: {}, execArgv: [] })
       keptChild.once('message', () => console.log('the child has answered'))
       keptChild.send('done')
+    },
+    // A new one takes the place of one that has died.
+    'replaced-thread': (act) => {
+      if (!nextThread) startThread()
+      nextThread.postMessage(act)
+    },
+    'replaced-child': (act) => {
+      if (!nextChild) startChild()
+      nextChild.send(act)
     },
     post: (act) => shared.postMessage(act),
     'post-function': () => {

@@ -114,6 +114,7 @@ export {
   type MetricRegistry,
 } from './metrics/registry.ts'
 export { listenToProcess } from './guard/own-listeners.ts'
+export { callIn } from './sdk/call-in.ts'
 export { throwerOfNow } from './sdk/last-thrower.ts'
 export { mayPreload, SIDE_THREAD_MARK } from './preload-guard.ts'
 export { spanId as newSpanId, traceId as newTraceId } from './sdk/ids.ts'

@@ -3,7 +3,8 @@
 import { subscribe } from 'node:diagnostics_channel'
 import { basename } from 'node:path'
 import type { ChildProcess } from 'node:child_process'
-import { activePromise, isAbort, toFailure, type Core, type OpenWork } from '@afterspan/core/internal'
+import { ROOT_CONTEXT } from '@opentelemetry/api'
+import { activePromise, callIn, isAbort, toFailure, type Core, type OpenWork } from '@afterspan/core/internal'
 import { hideOver } from './hide-over.ts'
 import { poolThatStarts } from './pools.ts'
 
@@ -35,16 +36,21 @@ export function watchChildren({ beginWork }: Pick<Core, 'beginWork'>): void {
   })
 }
 
-/** One that answers, and is then asked on behalf of somebody else, is kept for all: what it was started for is done. */
+/** One that has answered, and is asked on behalf of somebody else, is kept for all: what it was started for is done. */
 function releaseOnceShared(child: Handle, work: OpenWork): void {
   if (typeof child.send !== 'function') return
   let hasAnswered = false
+  let isShared = false
   hideOver(child, 'emit', (emit) => (...args: unknown[]) => {
     if (args[0] === 'message') hasAnswered = true
-    return emit.apply(child, args)
+    if (!isShared) return emit.apply(child, args)
+    if (hasAnswered) work.succeed()
+    // In the context of whoever started it, what the app does for the others would be told of that one.
+    return callIn(ROOT_CONTEXT, emit, child, args)
   })
   hideOver(child, 'send', (send) => (...args: unknown[]) => {
-    if (hasAnswered && activePromise() !== work.promisedBy) work.succeed()
+    if (activePromise() !== work.promisedBy) isShared = true
+    if (hasAnswered && isShared) work.succeed()
     return send.apply(child, args)
   })
 }

@@ -5,8 +5,10 @@
 import { subscribe } from 'node:diagnostics_channel'
 import { basename } from 'node:path'
 import type { Worker } from 'node:worker_threads'
+import { ROOT_CONTEXT } from '@opentelemetry/api'
 import {
   activePromise,
+  callIn,
   isOwnWork,
   processChannel,
   throwerOfNow,
@@ -46,6 +48,10 @@ class Thread {
   /** Its code runs. Node says 0 of one that was ended before. */
   #hasBegun = false
   #answers = 0
+  /** By the request that started it. */
+  #isOwnAsked = false
+  /** Asked for somebody else too: it is kept for all. */
+  #isShared = false
   #unanswered = 0
   #error: { readonly thrown: unknown } | undefined
 
@@ -70,9 +76,10 @@ class Thread {
         this.#error = { thrown: first }
         this.#settle(1)
         // Of memory that ran out Node tells outside of every context.
-        if (this.#own && worker.listenerCount('error') === 0) this.#noteThrower()
+        if (this.#own && !this.#isShared && worker.listenerCount('error') === 0) this.#noteThrower()
       } else if (event === 'exit') this.#ended(first as number)
-      return emit.apply(worker, args)
+      // In the context of whoever started it, what the app does for the others would be told of that one.
+      return this.#own && this.#isShared ? callIn(ROOT_CONTEXT, emit, worker, args) : emit.apply(worker, args)
     })
   }
 
@@ -96,15 +103,22 @@ class Thread {
 
   #beginPost(): OpenWork | undefined {
     const promisedBy = activePromise()
+    const own = this.#own
     // What the request that started it tells it is part of that work.
-    if (promisedBy !== undefined && promisedBy === this.#own?.promisedBy) return undefined
+    if (!this.#isShared && promisedBy !== undefined && promisedBy === own?.promisedBy) {
+      this.#isOwnAsked = true
+      return undefined
+    }
     // One that has answered, and is asked for somebody else, is kept for all: what it was started for is done.
-    if (this.#answers > 0) this.#own?.succeed()
+    if (this.#answers > 0) own?.succeed()
     if (promisedBy === undefined) return undefined
     if (this.#posts.length >= MOST_POSTS || (this.#answers === 0 && this.#unanswered > MOST_UNANSWERED))
       return undefined
     const work = this.#begin()
     if (!work) return undefined
+    // It is asked before it has answered whoever started it: the first answer is still for that one.
+    if (own && !this.#isShared && this.#isOwnAsked && this.#answers === 0) this.#posts.push(own)
+    this.#isShared = true
     this.#posts.push(work)
     this.#unanswered++
     if (this.#answers === 0 && this.#unanswered > MOST_UNANSWERED)
@@ -145,7 +159,7 @@ class Thread {
       ...(failure ? { failure } : {}),
     } as const
     const hasThrown = failure && !isMemory
-    if (this.#own) {
+    if (this.#own && !open.includes(this.#own)) {
       if (hasThrown) this.#own.fail({ reason: 'threw', failure })
       // Ended by the app once it had answered: what it was started for is done.
       else if ((code === 0 && this.#hasBegun) || (!failure && this.#answers > 0)) this.#own.succeed()
