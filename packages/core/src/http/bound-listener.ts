@@ -20,7 +20,8 @@ export function standIn(event: string | symbol, listener: Listener, instead: Lis
 
 /** What once() adds takes itself away as it is called, and does not find itself where another stands in its place. */
 function isOfOnce(listener: Listener): boolean {
-  return listener.listener !== undefined && listener.name === ofOnce.name && String(listener) === String(ofOnce)
+  if (listener.listener === undefined) return false
+  return leaving.has(listener) || (listener.name === ofOnce.name && String(listener) === String(ofOnce))
 }
 
 /** Node has had it in more than one way. */
@@ -30,10 +31,14 @@ const ofOnce = ((): Listener => {
   return emitter.rawListeners('event')[0] as Listener
 })()
 
+/** Those of ours, in whose place another may come to stand. */
+const leaving = new WeakSet<Listener>()
+
 function leavingFirst(event: string | symbol, instead: Listener): Listener {
   const added: Listener = function (this: EventEmitter, ...args) {
     this.removeListener(event, added)
     return instead.apply(this, args)
   }
+  leaving.add(added)
   return added
 }

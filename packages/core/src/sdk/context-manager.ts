@@ -1,4 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { EventEmitter } from 'node:events'
+import { bindEmitter } from './bound-emitter.ts'
 import { noteThrower } from './last-thrower.ts'
 import { ROOT_CONTEXT, type Context, type ContextManager } from '@opentelemetry/api'
 
@@ -22,7 +24,7 @@ export class AsyncContextManager implements ContextManager {
   }
 
   bind<T>(context: Context, target: T): T {
-    if (typeof target !== 'function') return target
+    if (typeof target !== 'function') return target instanceof EventEmitter ? bindEmitter(target, context) : target
     const storage = this.#storage
     const fn = target as unknown as (...args: unknown[]) => unknown
     const bound = function (this: unknown, ...args: unknown[]): unknown {
