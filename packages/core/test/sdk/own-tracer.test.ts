@@ -124,6 +124,21 @@ describe('a span', () => {
     span.setAttribute('throwing', throwing as never)
     expect(ended(span).attributes).toEqual({ cycle: { n: 1, a: null, b: null, c: null } })
   })
+  test('kept a list of any length, and a piece of memory that the app used again', () => {
+    const memory = Buffer.from('abcd')
+    const attributes = {
+      list: Array.from({ length: 5_000 }, (_, i) => i),
+      texts: Array(5_000).fill('x'.repeat(100)),
+      memory,
+    }
+    const span = tracer(undefined, { valueLength: 50 }).startSpan('a', { attributes: attributes as never })
+    memory.fill(0)
+    const { list, texts, memory: kept } = ended(span).attributes as Record<string, unknown[]>
+    expect(list).toEqual(attributes.list.slice(0, 1_000))
+    expect(texts!.length).toBe(1_000)
+    expect(texts!.join('')).toBe('x'.repeat(16 * 50))
+    expect(Buffer.from(kept as never).toString()).toBe('abcd')
+  })
   test('holds to its limits, and counts what it drops', () => {
     const link = { context: PARENT, attributes: { a: 1, b: 2 } }
     const span = tracer(undefined, { attributes: 2, events: 1, links: 1, linkAttributes: 1 }).startSpan('a', {

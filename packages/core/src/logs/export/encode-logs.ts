@@ -1,6 +1,7 @@
 // ExportLogsServiceRequest. Field numbers: opentelemetry-proto v1.7, logs.proto.
 import type { Attributes } from '@opentelemetry/api'
 import { anyValue, ProtobufMessage } from '../../sdk/otlp/protobuf-message.ts'
+import { boundedValue } from '../../sdk/bounded-value.ts'
 import type { LogEntry } from './log-entry.ts'
 
 export interface LogLimits {
@@ -14,6 +15,8 @@ export interface EncodedLog {
 }
 
 const MOST_BODY = 256 * 1024
+/** So many times the longest text is in one attribute. */
+const TEXTS = 16
 
 export function encodeLog(entry: LogEntry, limits: LogLimits): Buffer {
   const message = new ProtobufMessage()
@@ -22,10 +25,12 @@ export function encodeLog(entry: LogEntry, limits: LogLimits): Buffer {
   message.text(3, entry.severityText)
   if (entry.body !== undefined && entry.body !== null)
     message.message(5, (any) => {
-      anyValue(any, cut(entry.body, MOST_BODY))
+      anyValue(any, cut(entry.body, MOST_BODY, MOST_BODY))
     })
   const given = Object.entries(entry.attributes).filter(([, value]) => value !== undefined && value !== null)
-  const kept = given.slice(0, limits.attributes).map(([key, value]) => [key, cut(value, limits.valueLength)])
+  const kept = given
+    .slice(0, limits.attributes)
+    .map(([key, value]) => [key, cut(value, limits.valueLength, TEXTS * limits.valueLength)])
   message.attributes(6, Object.fromEntries(kept) as Record<string, unknown>)
   if (given.length > kept.length) message.varint(7, given.length - kept.length)
   const { ids } = entry
@@ -57,10 +62,14 @@ export function encodeLogs(resource: Attributes, logs: readonly EncodedLog[]): B
     .encoded()
 }
 
-function cut(value: unknown, most: number): unknown {
-  if (typeof value === 'string') return value.length > most ? value.slice(0, most) : value
-  if (Array.isArray(value)) return value.map((item) => (typeof item === 'string' ? cut(item, most) : (item as unknown)))
-  return value
+/** Objects of classes are told too, by what is in them. */
+function cut(value: unknown, longest: number, total: number): unknown {
+  if (typeof value === 'string') return value.length > longest ? value.slice(0, longest) : value
+  return boundedValue(value, { longest, total, isLeaf, isMap: () => true })
+}
+
+function isLeaf(value: unknown): boolean {
+  return typeof value === 'bigint' || typeof value === 'symbol' || value instanceof Date
 }
 
 function nanos(ms: number): bigint {
