@@ -1,6 +1,6 @@
 // One patrol for one ledger folder. The lock is the kernel's, on a file that nothing else opens: POSIX locks are dropped by any
 // close of the same file in the process, so not even a reader may touch it.
-import { statSync } from 'node:fs'
+import { statSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 
@@ -35,7 +35,11 @@ export function createPatrolLock(dir: string): PatrolLock {
         db.exec('BEGIN EXCLUSIVE')
         isHeld = true
       } catch (error) {
-        if (!isBusy(error)) throw error
+        if (isGarbage(error)) {
+          // Nobody holds it, else it were busy. Whoever makes it anew at the same time is told by isGood().
+          release()
+          unlinkSync(path)
+        } else if (!isBusy(error)) throw error
       }
       return isHeld
     },
@@ -47,6 +51,12 @@ export function createPatrolLock(dir: string): PatrolLock {
 /** Without opening it. */
 function inodeOf(path: string): bigint | undefined {
   return statSync(path, { bigint: true, throwIfNoEntry: false })?.ino
+}
+
+/** What stands there is no database, as it was when it was made: empty. */
+function isGarbage(error: unknown): boolean {
+  const code = (error as { errcode?: number }).errcode ?? 0
+  return (code & 0xff) === 11 || (code & 0xff) === 26 // SQLITE_CORRUPT, SQLITE_NOTADB
 }
 
 function isBusy(error: unknown): boolean {

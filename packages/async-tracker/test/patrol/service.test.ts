@@ -1,5 +1,5 @@
 // The patrol as a service: on the real disk, with real locks and sockets, under a clock of the test's own.
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type ServerResponse } from 'node:http'
@@ -157,6 +157,20 @@ describe('of two in one folder', () => {
     two.release()
     one.release()
     expect(() => createPatrolLock(join(dir, 'missing')).tryTake()).toThrow('unable to open')
+  })
+  test('a lock file that somebody has written to is made anew, unless it is held', () => {
+    const dir = tempDir('service')
+    const file = join(dir, 'patrol.lock')
+    writeFileSync(file, 'no database'.repeat(1_000))
+    const [one, two] = [createPatrolLock(dir), createPatrolLock(dir)]
+    expect(one.tryTake()).toBe(false)
+    expect([one.tryTake(), one.isGood()]).toEqual([true, true])
+    // By another process: a close of the file in this one would let the lock go.
+    execFileSync(process.execPath, ['-e', `fs.writeFileSync(${JSON.stringify(file)}, 'no database'.repeat(1_000))`])
+    expect([two.tryTake(), two.tryTake(), one.isGood()]).toEqual([false, false, true])
+    one.release()
+    expect([two.tryTake(), two.tryTake()]).toEqual([false, true])
+    two.release()
   })
 })
 
