@@ -131,7 +131,10 @@ function carrying(headers: Headers | undefined, { span }: OpenClientSpan): Heade
   const isOurs = (name: string): boolean => Object.hasOwn(carried, name.toLowerCase())
   if (Array.isArray(headers)) {
     const kept = (headers as unknown[]).filter((_, at) => !isOurs(String(headers[at - (at % 2)])))
-    return [...kept, ...Object.entries(carried).flat()]
+    const list = [...kept, ...Object.entries(carried).flat()]
+    // Beside the list stands what must not be compressed: http2.sensitiveHeaders.
+    for (const mark of Object.getOwnPropertySymbols(headers)) Reflect.set(list, mark, Reflect.get(headers, mark))
+    return list
   }
   const own: Record<string | symbol, unknown> = { ...(headers as Record<string | symbol, unknown> | undefined) }
   for (const name of Object.keys(own)) if (isOurs(name)) delete own[name]
