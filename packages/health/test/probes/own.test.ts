@@ -50,7 +50,12 @@ test('the thread pool: a wait is told while it lasts, and asked for once', async
   const answer = probe.check(signal)
   free()
   expect(await answer).toMatchObject({ status: 'pass', observed: { wait: { unit: 'ms' } } })
-  expect(judgeThreadPool(600, false)).toMatchObject({ status: 'warn', code: 'thread_pool_saturated' })
+  expect(judgeThreadPool(600, false, 12)).toMatchObject({ status: 'warn', code: 'thread_pool_saturated' })
+})
+
+test('the thread pool was called saturated where the event loop had stood still', () => {
+  expect(judgeThreadPool(600, false, 1)).toMatchObject({ status: 'pass' })
+  expect(judgeThreadPool(5000, true, 1)).toMatchObject({ status: 'warn' })
 })
 
 test('the clock: a step is told once, slewing is not', async () => {
