@@ -81,7 +81,7 @@ async function bundle() {
 }
 
 /** In place of the globals, which the app may replace. */
-const ownTimers = join(packages, 'core/src/own-timers.ts')
+const ownGlobals = join(packages, 'core/src/own-globals.ts')
 
 /** The official instrumentations that core depends on by name. */
 function instrumentations() {
@@ -90,7 +90,7 @@ function instrumentations() {
     .map((name) => name.slice('instrumentation-'.length))
 }
 
-async function one(entry, outfile, plugins, { resolveDir, target = 'node22.15', inject = [ownTimers] } = {}) {
+async function one(entry, outfile, plugins, { resolveDir, target = 'node22.15', inject = [ownGlobals] } = {}) {
   const input = resolveDir
     ? { stdin: { contents: `export * from ${JSON.stringify(entry)}`, resolveDir } }
     : { entryPoints: [entry] }

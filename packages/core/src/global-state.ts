@@ -43,8 +43,9 @@ export interface AfterspanState {
   /** Set by the register, and by the side thread's entry: V8's code of our bundles, kept between starts. */
   code?: KeptCode
   /** Node's own, before the app could replace them. */
-  timers?: Pick<
+  globals?: Pick<
     typeof globalThis,
+    | 'process'
     | 'setTimeout'
     | 'setInterval'
     | 'setImmediate'
