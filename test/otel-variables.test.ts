@@ -1,10 +1,11 @@
 // Each OTEL_* variable does what OpenTelemetry says of it, seen from outside; what we do not act on is said.
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
-import { get, startPreloaded, type PreloadedApp } from '@afterspan/testing'
+import { join } from 'node:path'
+import { get, startPreloaded, tempDir, type PreloadedApp } from '@afterspan/testing'
 import { startOtlpSink, type OtlpSink, type StoredSpan } from 'afterspan/internal'
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { describe, expect, test } from 'vitest'
@@ -241,6 +242,18 @@ test('OTEL_LOG_LEVEL: none silences our lines, debug lets OpenTelemetry speak', 
   const wrong = { OTEL_BSP_SCHEDULE_DELAY: 'soon', OTEL_METRICS_EXEMPLAR_FILTER: 'x' }
   expect((await tell({ ...wrong, OTEL_LOG_LEVEL: 'none' })).app.stderr).toBe('')
   expect((await tell({ OTEL_LOG_LEVEL: 'DEBUG' })).app.stderr).toMatch(/^\[opentelemetry\] debug /m)
+})
+
+test('OTEL_LOG_LEVEL=none silences the side thread too', async () => {
+  const ledgerDir = tempDir('ledger')
+  writeFileSync(join(ledgerDir, 'ledger.db'), 'damaged: no database at all')
+  const app = startPreloaded({ app: APP, ledgerDir, env: { OTEL_LOG_LEVEL: 'none' } })
+  await app.adminUrl()
+  // The new one is made after the line about the old one.
+  const both = ['ledger.db', expect.stringMatching(/^ledger\.db\.damaged/)]
+  await expect.poll(() => readdirSync(ledgerDir)).toEqual(expect.arrayContaining(both))
+  await app.stop()
+  expect(app.stderr).toBe('')
 })
 
 test('what is not acted on, is not allowed or is a slip is said once, and spans go out all the same', async () => {

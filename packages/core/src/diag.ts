@@ -35,9 +35,13 @@ export function sayAgain(code: ErrorCode, message: string): void {
   write(code, message)
 }
 
-/** OTEL_LOG_LEVEL=none. */
+/** OTEL_LOG_LEVEL=none. Of this thread; the side thread is told by what it is started with. */
 export function silence(): void {
   isSilent = true
+}
+
+export function isSilenced(): boolean {
+  return isSilent
 }
 
 /** Control, escape and bidirectional characters as \uXXXX, so that no text from outside can move a terminal's cursor. */

@@ -5,7 +5,7 @@ import type { AdminSettings } from '../admin/server.ts'
 import type { MetricFamily, SideService } from '../contracts/service.ts'
 import type { SideLink } from '../core.ts'
 import { requireKept } from '../code-cache.ts'
-import { say } from '../diag.ts'
+import { isSilenced, say } from '../diag.ts'
 import { globalState } from '../global-state.ts'
 import type { Place } from '../metrics/group/place.ts'
 import { SIDE_THREAD_MARK } from '../preload-guard.ts'
@@ -103,7 +103,13 @@ export class SideThread {
   #start(): void {
     this.#heartbeat ??= startHeartbeat()
     const { admin, place } = this.#settings
-    const data: SideThreadData = { admin, services: this.#services, heartbeat: this.#heartbeat, place: place() }
+    const data: SideThreadData = {
+      admin,
+      services: this.#services,
+      heartbeat: this.#heartbeat,
+      place: place(),
+      isSilent: isSilenced(),
+    }
     const hear = (message: ToMain): void => {
       this.#hear(message)
     }

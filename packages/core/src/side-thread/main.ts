@@ -5,7 +5,7 @@ import { metricsRoute } from '../admin/metrics-route.ts'
 import { systemClock } from '../clock.ts'
 import { keepCode, requireKept } from '../code-cache.ts'
 import type { MetricFamily, SideHost, SideModule } from '../contracts/service.ts'
-import { say } from '../diag.ts'
+import { say, silence } from '../diag.ts'
 import type { ErrorCode } from '../errors.ts'
 import { postOtlp } from '../sdk/otlp/transport.ts'
 import { createCollector } from '../metrics/collector.ts'
@@ -20,6 +20,7 @@ export function runThread(port: Port<ToMain, ToSide>, data: SideThreadData | Las
   process.removeAllListeners('warning')
   if ('kind' in data) void sendLastWords(data)
   else {
+    if (data.isSilent) silence()
     yieldToApp()
     runSide(port, data)
     keepCode()

@@ -11,6 +11,8 @@ export interface SideThreadData {
   readonly place: Place | undefined
   /** One 64-bit number: the monotonic clock, in ns, when the main thread last turned. */
   readonly heartbeat: SharedArrayBuffer
+  /** Nothing is said on stderr: OTEL_LOG_LEVEL=none. */
+  readonly isSilent: boolean
 }
 
 export type ToSide =
