@@ -145,7 +145,8 @@ function openedBy({ clock, resource, sdkVersion }: Core, worker: WorkerRef): Pro
 }
 
 function sayTrouble(dir: string, { code = 'error', message }: NodeJS.ErrnoException): void {
-  const text = `${dir}: ${code} ${message}. Up to 10,000 events are kept in memory until it can be written again; afterspan_ledger_write_errors_total counts.`
+  const what = message.startsWith(code) ? message : `${code} ${message}`
+  const text = `${dir}: ${what}. Up to 10,000 events are kept in memory until it can be written again; afterspan_ledger_write_errors_total counts.`
   say('AFS_JOURNAL_FAILED', text, code)
 }
 
