@@ -34,7 +34,7 @@ export const healthOptions = {
   ),
   shared: sharedPolicies(
     'AFTERSPAN_HEALTH_SHARED',
-    'What a shared dependency that is down does to /readyz: closed: 503; open: 200 and a warning, so that the load balancer keeps its instances; quorum: open where it is down for most instances of the service, as they say to each other through the ledger of AFTERSPAN_LEDGER_URL, else closed. A word for all, name=open for one check or one kind of server (closed,redis=open). What is the instance’s own trouble, such as a pool that is used up, is 503 all the same.',
+    'What a shared dependency that is down does to /readyz: closed, the default: 503; open: 200 and a warning, so that the load balancer keeps its instances; quorum: open where it is down for most instances of the service, as they say to each other through the ledger of AFTERSPAN_LEDGER_URL, else closed. A word for all, name=open for one check or one kind of server (closed,redis=open). What is the instance’s own trouble, such as a pool that is used up, is 503 all the same.',
   ),
   deadPoolMs: integer(
     'AFTERSPAN_HEALTH_DEAD_POOL',

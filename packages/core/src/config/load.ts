@@ -37,11 +37,18 @@ export function loadSection<S extends Section>(section: S, env: Env = environmen
 
 function sayInvalid(env: string, raw: string, error: unknown, used: unknown): void {
   const allowed = error instanceof NotAllowed ? error.message : 'another value'
-  // Of headers only the names: a value may be a secret.
-  const using = env.endsWith('HEADERS') ? Object.keys(used as object) : used
-  const instead = used === undefined ? 'It is left out.' : `Using ${JSON.stringify(using)}.`
   const value = JSON.stringify(shown(env, raw))
-  say('AFS_CONFIG_INVALID', `${env}=${value} is not valid: allowed is ${allowed}. ${instead}`, env)
+  say('AFS_CONFIG_INVALID', `${env}=${value} is not valid: allowed is ${allowed}. ${insteadOf(env, used)}`, env)
+}
+
+/** In the words of the variable, where it has some for it. */
+function insteadOf(env: string, used: unknown): string {
+  if (used === undefined || used === '') return 'It is left out.'
+  if (typeof used !== 'object' || used === null) return `Using ${JSON.stringify(used)}.`
+  // Of headers only the names: a value may be a secret.
+  const words = Array.isArray(used) ? used.map(String) : env.endsWith('HEADERS') ? Object.keys(used) : undefined
+  if (words) return words.length === 0 ? 'It is left out.' : `Using ${JSON.stringify(words.join(','))}.`
+  return Object.keys(used).length === 0 ? 'It is left out.' : 'The default is used.'
 }
 
 /** Says which AFTERSPAN_* variables nobody knows, with the nearest known name. */

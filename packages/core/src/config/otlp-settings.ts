@@ -1,6 +1,6 @@
 import { say } from '../diag.ts'
 import type { OtlpSettings } from '../sdk/otlp/settings.ts'
-import { readTls } from './certificates.ts'
+import { readTls, type NamedFile } from './certificates.ts'
 import type { ConfigOf } from './option.ts'
 import type { otelOptions } from './options.ts'
 import type { SignalConfig } from './signal-options.ts'
@@ -30,9 +30,9 @@ export function otlpFrom(otel: Otel): OtlpSettings {
 /** Where and how a signal goes. What is said for it goes before what is said for every signal. */
 export function otlpOf(signal: Signal, own: SignalConfig, otel: Otel, mostMs: number): OtlpSettings {
   const tls = readTls({
-    ca: own.certificate || otel.otlpCertificate,
-    cert: own.clientCertificate || otel.otlpClientCertificate,
-    key: own.clientKey || otel.otlpClientKey,
+    ca: fileOf(signal, 'CERTIFICATE', own.certificate, otel.otlpCertificate),
+    cert: fileOf(signal, 'CLIENT_CERTIFICATE', own.clientCertificate, otel.otlpClientCertificate),
+    key: fileOf(signal, 'CLIENT_KEY', own.clientKey, otel.otlpClientKey),
   })
   const protocol = own.protocol ?? otel.otlpProtocol
   return {
@@ -44,6 +44,12 @@ export function otlpOf(signal: Signal, own: SignalConfig, otel: Otel, mostMs: nu
     ...(protocol === 'http/protobuf' ? {} : { protocol }),
     ...(tls ? { tls } : {}),
   }
+}
+
+function fileOf(signal: Signal, rest: string, own: string, all: string): NamedFile {
+  return own === ''
+    ? { env: `OTEL_EXPORTER_OTLP_${rest}`, file: all }
+    : { env: `OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_${rest}`, file: own }
 }
 
 function httpUrl(signal: Signal, { endpoint }: SignalConfig, { otlpEndpoint }: Otel): string {
