@@ -73,6 +73,17 @@ test('a busy admin port is said once with what to do, and taken when it is free'
   await second.stop()
 })
 
+test.each(['127.0.0.1.invalid', '192.0.2.1'])(
+  'an admin host %s that is none of this host: the line names the host',
+  async (host) => {
+    const app = startPreloaded({ app: APP, env: { OTEL_EXPORTER_PROMETHEUS_HOST: host } })
+    await listening(app)
+    const [line] = await app.waitForLine(/AFS_ADMIN_PORT_BUSY .*/)
+    expect(line).toContain('OTEL_EXPORTER_PROMETHEUS_HOST is to be an address of this host')
+    await app.stop()
+  },
+)
+
 test.each([{ AFTERSPAN_DISABLED: '1' }, { OTEL_SDK_DISABLED: 'true' }])('with %o nothing is loaded', async (env) => {
   const child = startPreloaded({ app: APP, env })
   const { headers } = await get(`${await listening(child)}/api/a/orders/1`)

@@ -26,6 +26,8 @@ export interface PortFamily {
 /** Servers of our own: the request instrumentation leaves them alone. */
 export const OWN_SERVER: unique symbol = Symbol.for('afterspan.own-server') as never
 
+/** Another port would not help. */
+const NO_SUCH_HOST: ReadonlySet<string | undefined> = new Set(['ENOTFOUND', 'EAI_AGAIN', 'EADDRNOTAVAIL'])
 const RETRY_MS = 5_000
 /** The next one takes the port soon when the process that had it for all of them is gone. */
 const FAMILY_RETRY_MS = 1_000
@@ -101,9 +103,10 @@ export class AdminServer {
     }
     const { host, port } = this.#settings
     const address = `${host}:${port}`
-    const text =
-      `the admin listener cannot have ${address} (${error.code ?? error.message}): /metrics and /health are not served by this process until it can. ` +
-      `OTEL_EXPORTER_PROMETHEUS_PORT gives it another port.`
+    const remedy = NO_SUCH_HOST.has(error.code)
+      ? 'OTEL_EXPORTER_PROMETHEUS_HOST is to be an address of this host: 127.0.0.1, or 0.0.0.0 for all of them.'
+      : 'OTEL_EXPORTER_PROMETHEUS_PORT gives it another port.'
+    const text = `the admin listener cannot have ${address} (${error.code ?? error.message}): /metrics and /health are not served by this process until it can. ${remedy}`
     this.#say('AFS_ADMIN_PORT_BUSY', text, address)
     this.#tryAgain(RETRY_MS)
   }
