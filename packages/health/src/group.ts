@@ -46,7 +46,7 @@ function settingsOf(probe: HealthProbe): HealthProbe {
   return {
     name,
     component,
-    criticality,
+    ...(criticality ? { criticality } : {}),
     check,
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     ...(intervalMs === undefined ? {} : { intervalMs }),

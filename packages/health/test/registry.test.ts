@@ -214,6 +214,13 @@ describe('the gate', () => {
   })
 })
 
+test('a probe that does not say how critical it is, is required', async () => {
+  registry().register({ name: 'db', component: 'postgresql', check: async () => FAIL })
+  await time.advance(100)
+  expect(last()).toMatchObject({ required: true, status: 'fail' })
+  expect(judge('readyz', published.at(-1))).toMatchObject({ ok: false })
+})
+
 describe('optional', () => {
   test('by the variable, whatever the probe says', async () => {
     registry(['db']).register(probe(async () => FAIL))

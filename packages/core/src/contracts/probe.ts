@@ -18,8 +18,8 @@ export interface HealthProbe {
   readonly name: string
   /** 'postgresql'. */
   readonly component: string
-  /** optional: at most 'warn', also when it hangs. */
-  readonly criticality: 'required' | 'optional'
+  /** required: /readyz follows it. optional: at most 'warn', also when it hangs. Default: 'required'. */
+  readonly criticality?: 'required' | 'optional'
   /** Names under which several checks are asked together: /readyz/<group>, /health/<group>. */
   readonly groups?: readonly string[]
   /** Milliseconds that one check may take, 10 to 60000; then it has failed. Default: AFTERSPAN_HEALTH_TIMEOUT. */
