@@ -1,8 +1,8 @@
-// The command line at the end of a pipe, and on a full disk.
+// The command line: what it does not understand, at the end of a pipe, and on a full disk.
 import { spawn } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
-import { nodesUnderTest, repositoryRoot, tempDir } from '@afterspan/testing'
+import { nodesUnderTest, repositoryRoot, runApp, tempDir } from '@afterspan/testing'
 import { describe, expect, test } from 'vitest'
 
 const BIN = join(repositoryRoot(), 'packages/afterspan/bin/afterspan.js')
@@ -44,4 +44,24 @@ describe.each(nodesUnderTest())('Node $major', ({ path }) => {
     expect(done.code).toBe(1)
     expect(done.stderr).toMatch(/^afterspan: what was printed is lost: .*ENOSPC.*\n$/)
   })
+})
+
+test.each([
+  { args: ['tasks', '--colour'], says: "tasks: Unknown option '--colour'" },
+  { args: ['tasks', 'failed'], says: 'tasks: "failed" is not understood' },
+  { args: ['tasks', '--limit', '0'], says: 'tasks: --limit "0": allowed is a whole number from 1' },
+  { args: ['patrol', 'now'], says: 'patrol: "now" is not understood' },
+  { args: ['path', 'esm'], says: 'path: "esm" is not understood' },
+  {
+    args: ['health', '--url', 'localhost:9464'],
+    says: 'health: --url "localhost:9464": allowed is an address that starts with http:// or https://',
+  },
+])('$args: one line that says what is wrong, the usage, exit code 2', async ({ args, says }) => {
+  const done = runApp({ args: [BIN, ...args], env: { AFTERSPAN_LEDGER_DIR: tempDir('ledger') } })
+  expect((await done.exit).code).toBe(2)
+  const [line, usage, ...more] = done.stderr.trimEnd().split('\n')
+  expect(line).toBe(`afterspan ${says}`)
+  expect(usage).toMatch(new RegExp(`^Usage: afterspan ${args[0]}(?: .*\\S)?$`))
+  expect(more).toEqual([])
+  expect(done.stdout).toBe('')
 })

@@ -9,6 +9,8 @@ export interface Command {
   readonly usage: string
   readonly details: string
   readonly options: ParseArgsOptionsConfig
+  /** It takes words that are no options; the others refuse them. */
+  readonly takesWords?: boolean
   /** Everything from here on is somebody else's command line. */
   readonly passesOn?: boolean
   /** Returns the exit code. */
@@ -23,3 +25,9 @@ export interface CommandInput {
 
 /** Said with the usage, exit code 2. */
 export class UsageError extends Error {}
+
+/** The value of an option that is an address. Throws UsageError where it is none. */
+export function httpAddress(option: string, given: string): string {
+  if (URL.canParse(given) && /^https?:$/.test(new URL(given).protocol)) return given
+  throw new UsageError(`${option} ${JSON.stringify(given)}: allowed is an address that starts with http:// or https://`)
+}

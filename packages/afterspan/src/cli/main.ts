@@ -40,9 +40,9 @@ export async function main(args: readonly string[]): Promise<number> {
     const code = await execute(command, rest)
     return isOutputLost ? 1 : code
   } catch (error) {
-    complain(`afterspan ${name}: ${error instanceof Error ? error.message : String(error)}`)
+    complain(`afterspan ${name}: ${messageOf(error)}`)
     if (error instanceof UsageError || isParseError(error)) {
-      complain(`Usage: afterspan ${name} ${command.usage}`)
+      complain(usageOf(command))
       return 2
     }
     return 1
@@ -60,9 +60,11 @@ async function execute(command: Command, args: readonly string[]): Promise<numbe
     allowPositionals: true,
   })
   if (values['help']) {
-    print(`Usage: afterspan ${command.name} ${command.usage}\n\n${command.details}`)
+    print(`${usageOf(command)}\n\n${command.details}`)
     return 0
   }
+  if (positionals.length > 0 && !command.takesWords)
+    throw new UsageError(`${JSON.stringify(positionals[0])} is not understood`)
   return command.run({ values: values as CommandInput['values'], positionals, print, complain })
 }
 
@@ -77,6 +79,16 @@ function overview(): string {
     '',
     'afterspan <command> --help tells more. Start an app with it: node --require afterspan/register app.js',
   ].join('\n')
+}
+
+function usageOf({ name, usage }: Command): string {
+  return `Usage: afterspan ${name} ${usage}`.trimEnd()
+}
+
+/** Of Node's own about options the first sentence; the second advises what no command of ours takes. */
+function messageOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error)
+  return isParseError(error) ? message.split('. To specify')[0]! : message
 }
 
 function isParseError(error: unknown): boolean {

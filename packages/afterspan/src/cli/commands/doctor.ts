@@ -21,6 +21,7 @@ export const doctor: Command = {
     '  --seconds N  how long the command may run; default 5',
     '  --json       everything as JSON on stdout; what the command prints there goes to stderr',
   ].join('\n'),
+  takesWords: true,
   options: { seconds: { type: 'string' }, json: { type: 'boolean' } },
   async run({ values, positionals, print }) {
     if (positionals.length === 0) throw new UsageError('a command is needed')

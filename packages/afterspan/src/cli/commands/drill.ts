@@ -1,6 +1,6 @@
 import { askPatrol } from '@afterspan/async-tracker/internal'
 import type { Receipt } from '@afterspan/core'
-import { UsageError, type Command } from '../command.ts'
+import { httpAddress, UsageError, type Command } from '../command.ts'
 import { drill as run, type DrillResult } from '../drill/drill.ts'
 import { ledgerFolder, ownPatrol } from '../ledger-question.ts'
 
@@ -26,7 +26,7 @@ export const drill: Command = {
   },
   async run({ values, print, complain }) {
     const dir = ledgerFolder(values['dir'])
-    const jaeger = typeof values['jaeger'] === 'string' ? httpAddress(values['jaeger']) : undefined
+    const jaeger = typeof values['jaeger'] === 'string' ? httpAddress('--jaeger', values['jaeger']) : undefined
     const timeoutMs = secondsOf(values['timeout']) * 1000
     if (!values['json']) complain('afterspan drill: starting a canary, which is then killed …')
     const isPatrolled = (await askPatrol(dir, '/tasks?limit=1')) !== undefined
@@ -63,11 +63,6 @@ function textOf(
       'The collector did not take the span: is OTEL_EXPORTER_OTLP_ENDPOINT right, also for the patrol that runs?',
     )
   return lines.join('\n')
-}
-
-function httpAddress(given: string): string {
-  if (URL.canParse(given) && /^https?:$/.test(new URL(given).protocol)) return given
-  throw new UsageError(`--jaeger ${JSON.stringify(given)}: allowed is an address that starts with http:// or https://`)
 }
 
 function secondsOf(given: string | boolean | undefined): number {

@@ -1,6 +1,6 @@
 import { look, ownVantage, ownWorkerRef, readHealthLogs } from '@afterspan/async-tracker/internal'
 import { loadConfig, printable } from '@afterspan/core/internal'
-import { UsageError, type Command, type CommandInput } from '../command.ts'
+import { httpAddress, UsageError, type Command, type CommandInput } from '../command.ts'
 import { explain, explainedText } from '../health-history.ts'
 import { ledgerFolder } from '../ledger-question.ts'
 
@@ -24,6 +24,7 @@ export const health: Command = {
     '  --json          an array, one element for each process, the one that changed last first',
     '  --dir FOLDER    the ledger folder',
   ].join('\n'),
+  takesWords: true,
   options: {
     url: { type: 'string' },
     service: { type: 'string' },
@@ -58,7 +59,7 @@ interface Body {
 }
 
 async function showNow({ values, print, complain }: CommandInput): Promise<number> {
-  const url = typeof values['url'] === 'string' ? values['url'] : ownAddress()
+  const url = typeof values['url'] === 'string' ? httpAddress('--url', values['url']) : ownAddress()
   let status: number
   let body: Body
   try {

@@ -16,6 +16,7 @@ export const receipt: Command = {
     '',
     'Exit code 1: the ledger does not know the trace.',
   ].join('\n'),
+  takesWords: true,
   options: { json: { type: 'boolean' }, dir: { type: 'string' } },
   async run({ values, positionals, print, complain }) {
     const [given, ...more] = positionals

@@ -38,8 +38,10 @@ export const tasks: Command = {
     json: { type: 'boolean' },
     dir: { type: 'string' },
   },
-  async run({ values, positionals, print, complain }) {
-    if (positionals.length > 0) throw new UsageError(`${JSON.stringify(positionals[0])} is not understood`)
+  async run({ values, print, complain }) {
+    const { limit } = values
+    if (typeof limit === 'string' && !/^[1-9]\d{0,5}$/.test(limit))
+      throw new UsageError(`--limit ${JSON.stringify(limit)}: allowed is a whole number from 1`)
     const query = new URLSearchParams()
     for (const name of ['trace', 'state', 'route', 'limit']) {
       const value = values[name]
