@@ -10,7 +10,11 @@ export interface PgPool {
   on(event: 'error', listener: () => void): unknown
   on(event: 'connect', listener: (client: { on(event: 'error', listener: () => void): unknown }) => void): unknown
 }
-export interface PgPoolClient extends Pick<PgPool, 'query'> {
+export interface PgPoolClient {
+  query(
+    text: string | { readonly text: string; readonly query_timeout: number },
+    values?: readonly unknown[],
+  ): ReturnType<PgPool['query']>
   release(destroy?: boolean): void
 }
 export type Row = Record<string, unknown>

@@ -236,12 +236,16 @@ class Turn implements LedgerStore {
   prune: LedgerStore['prune'] = (limits) => this.#ledger.prune(limits)
 }
 
+/** An index of some million tasks is not made while one waits for an answer. */
+const MIGRATION_MS = 3_600_000
+
 /** Of two patrols that come first at once, one makes the tables: the other finds them. */
 async function migrate(pool: PgPool): Promise<void> {
   const client = await pool.connect()
   let isBroken = true
   try {
     await client.query('BEGIN')
+    await client.query('SET LOCAL statement_timeout = 0')
     await client.query('SELECT pg_advisory_xact_lock(4605524)')
     await client.query('CREATE SCHEMA IF NOT EXISTS afterspan')
     await client.query('CREATE TABLE IF NOT EXISTS afterspan.version (version integer NOT NULL)')
@@ -252,7 +256,7 @@ async function migrate(pool: PgPool): Promise<void> {
         `the ledger is of a newer version (${version}) than this Afterspan knows (${POSTGRES_MIGRATIONS.length})`,
       )
     for (let v = version; v < POSTGRES_MIGRATIONS.length; v++) {
-      await client.query(POSTGRES_MIGRATIONS[v]!)
+      await client.query({ text: POSTGRES_MIGRATIONS[v]!, query_timeout: MIGRATION_MS })
       await client.query('INSERT INTO afterspan.version VALUES ($1)', [v + 1])
     }
     await client.query('COMMIT')

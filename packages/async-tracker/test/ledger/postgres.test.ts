@@ -2,6 +2,7 @@ import { createRequire } from 'node:module'
 import type * as pg from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createPostgresLedger, type PostgresLedgerSettings } from '../../src/ledger/postgres.ts'
+import { POSTGRES_MIGRATIONS } from '../../src/ledger/postgres-schema.ts'
 import type { LedgerStore } from '../../src/ledger/store.ts'
 import { present, service } from '../../../testing/src/services.ts'
 import { confirmed, ms, spanId, started, tell, WEB, WORKER } from '../sample-events.ts'
@@ -182,6 +183,24 @@ test('a ledger of a newer version is refused', async () => {
   await (await ledger()).close()
   await ask('INSERT INTO afterspan.version VALUES (99)')
   await expect(ledger()).rejects.toThrow('newer version (99)')
+})
+
+test('a large ledger of an earlier version is brought up to date, however long that takes', async () => {
+  await ask(['CREATE SCHEMA afterspan;', ...POSTGRES_MIGRATIONS.slice(0, 3)].join(''))
+  // Each row that is touched takes long: as a million rows do.
+  await ask(`CREATE TABLE afterspan.version (version integer NOT NULL); INSERT INTO afterspan.version VALUES (3);
+    CREATE TABLE afterspan.task_20200101 PARTITION OF afterspan.task FOR VALUES FROM ('2020-01-01') TO ('2020-01-02');
+    INSERT INTO afterspan.request VALUES ('r', 't', '/orders', 1, '{}');
+    INSERT INTO afterspan.task (task_id, day, folder, trace_id, request_key, depth, state, spawned_at, row)
+      VALUES ('1', '2020-01-01', 'f', 't', 'r', 0, 'succeeded', 1, '{}');
+    CREATE FUNCTION afterspan.slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(1.5); RETURN NEW; END $$;
+    CREATE TRIGGER slow BEFORE UPDATE ON afterspan.task FOR EACH ROW EXECUTE FUNCTION afterspan.slow()`)
+  await ask('CREATE ROLE hasty LOGIN SUPERUSER; ALTER ROLE hasty SET statement_timeout = 500')
+  const address = new URL(url)
+  address.username = 'hasty'
+  const store = await ledger({ url: address.href, queryMs: 500 })
+  expect(await ask('SELECT route FROM afterspan.task')).toEqual([{ route: '/orders' }])
+  await store.close()
 })
 
 test('an instance reads what the others of its service see, of the last fifteen seconds, and never itself', async () => {
