@@ -126,7 +126,7 @@ class PostgresLedger implements LedgerStore {
   trimOutbox = (maxBytes: number): Promise<number> => this.#rows().trimOutbox(maxBytes)
   counters = (): Promise<readonly CounterRow[]> => this.#rows().counters()
   countsByState: LedgerStore['countsByState'] = (states) => this.#rows().countsByState(states)
-  oldestOpen = (limit: number): Promise<readonly TaskRow[]> => this.#rows().oldestOpen(limit)
+  oldestOpen: LedgerStore['oldestOpen'] = (limit, since) => this.#rows().oldestOpen(limit, since)
 
   #rows(): PostgresRows {
     return this.#rowsOn(this.#query())

@@ -1,6 +1,6 @@
 // What every ledger must do, whatever it is made of.
 import { expect, test } from 'vitest'
-import { TASK_STATES } from '@afterspan/core/internal'
+import { TASK_STATES, type EpochMs } from '@afterspan/core/internal'
 import type { LedgerStore } from '../../src/ledger/store.ts'
 import { messageOfFacts } from '../../src/message-key.ts'
 import {
@@ -291,10 +291,12 @@ export function aLedgerKnowsTheOldestOpen(create: CreateLedger): void {
     const done = tell(WORKER, started(2, 1), succeeded(3, 1))
     await store.commit({ tasks: [taskOf(1, 0, 10), taskOf(1, 1, 11, ...done), taskOf(1, 2, 12, ...running)] })
     await store.commit({ tasks: [taskOf(1, 3, 13), taskOf(1, 4, 14), taskOf(1, 5, 15, ...running)] })
-    const ages = async (limit: number): Promise<number[]> =>
-      (await store.oldestOpen(limit)).map(({ facts }) => Number(facts.spawned?.at)).sort((a, b) => a - b)
+    const ages = async (limit: number, since?: EpochMs): Promise<number[]> =>
+      (await store.oldestOpen(limit, since)).map(({ facts }) => Number(facts.spawned?.at)).sort((a, b) => a - b)
     expect(await ages(2)).toEqual([10, 12, 13, 15])
     expect(await ages(1)).toEqual([10, 12])
+    // What runs is looked at however old it is.
+    expect(await ages(2, ms(13))).toEqual([12, 13, 14, 15])
     await store.close()
   })
 }
