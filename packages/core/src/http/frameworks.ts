@@ -3,18 +3,24 @@ import { canSeeHttp2, sayHttp2Unseen } from './http2-server.ts'
 import { loggerHooks } from './logger-errors.ts'
 import { watchAdonis } from './routes/adonis.ts'
 import { connectHook } from './routes/connect.ts'
+import { elysiaHook } from './routes/elysia.ts'
 import { expressHook } from './routes/express.ts'
 import { watchFastify } from './routes/fastify.ts'
+import { findMyWayHook } from './routes/find-my-way.ts'
 import type { RequestTeller } from './routes/framework.ts'
 import { graphqlHook } from './routes/graphql.ts'
 import { hapiHook } from './routes/hapi.ts'
 import { honoHooks } from './routes/hono.ts'
+import { ittyRouterHooks } from './routes/itty-router.ts'
 import { koaRouterHook } from './routes/koa-router.ts'
 import { koaHook } from './routes/koa.ts'
+import { moleculerWebHook } from './routes/moleculer-web.ts'
 import { nestHook } from './routes/nest.ts'
 import { polkaHook } from './routes/polka.ts'
 import { restifyHook } from './routes/restify.ts'
 import { trpcHook } from './routes/trpc.ts'
+import { whatwgServerHook } from './routes/whatwg-server.ts'
+import { zeroHttpHook } from './routes/zero-http.ts'
 
 /** The frameworks whose routes and errors are known. Each is looked at when the app loads it. */
 export function watchFrameworks(
@@ -35,6 +41,12 @@ export function watchFrameworks(
     restifyHook(teller),
     trpcHook(),
     graphqlHook(),
+    findMyWayHook(teller),
+    zeroHttpHook(teller),
+    moleculerWebHook(teller),
+    whatwgServerHook(),
+    ...ittyRouterHooks(),
+    elysiaHook(),
     ...loggerHooks(),
   ])
     hooks.add(hook)

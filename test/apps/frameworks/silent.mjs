@@ -1,0 +1,22 @@
+import zero from '0http'
+import * as elysiaNode from '@elysiajs/node'
+import { createServerAdapter } from '@whatwg-node/server'
+import { Elysia } from 'elysia'
+import findMyWay from 'find-my-way'
+import { AutoRouter } from 'itty-router'
+import moleculer from 'moleculer'
+import moleculerWeb from 'moleculer-web'
+import restana from 'restana'
+import start from './silent-app.cjs'
+
+start({
+  findMyWay,
+  zero,
+  restana,
+  itty: { AutoRouter },
+  whatwg: { createServerAdapter },
+  elysia: { Elysia },
+  elysiaNode,
+  moleculer,
+  moleculerWeb,
+})
