@@ -8,12 +8,28 @@ import { OPEN_STATES, type DerivedState } from '../task-state.ts'
 export const TASKS_COUNTER = 'afterspan_tasks'
 export const REQUESTS_COUNTER = 'afterspan_requests_effective'
 
+/** Where tasks are sent, of which each has counters of its own. An app may name each task differently: beyond so many they are counted together. */
+const MOST_KINDS = 500
+export const OTHERS = '_OTHER'
+
+/** By what a counter of tasks is one of a kind. */
+export function kindOf({ system = '', destination = '' }: CounterRow['labels']): string {
+  return keyOf(system, destination)
+}
+
 /** What a batch adds, each counter once. */
 export class Counting {
+  readonly #kinds: ReadonlySet<string>
+  readonly #fresh = new Set<string>()
   readonly #rows = new Map<string, CounterRow & { value: number }>()
   readonly #born = new Set<string>()
   /** Most that is read at one time is of one kind. */
   #last = { one: '', other: '', kind: keyOf('', '') }
+
+  /** `kinds`: those that have counters already. */
+  constructor(kinds: ReadonlySet<string> = new Set()) {
+    this.#kinds = kinds
+  }
 
   rows(): CounterRow[] {
     return [...this.#rows.values()]
@@ -22,7 +38,7 @@ export class Counting {
   /** A task that has settled, or has settled anew: lost and then succeeded counts as both. */
   task({ description }: TaskFacts, before: DerivedState | undefined, now: DerivedState): void {
     const system = labelOf(description?.system ?? '')
-    const destination = labelOf(description?.destination ?? '')
+    const destination = this.#placeOf(system, labelOf(description?.destination ?? ''))
     const kind = this.#kindOf(system, destination)
     const add = (state: TaskState, reason: TaskReason | '', value: number): void => {
       this.#add(`${kind}\0${state}\0${reason}`, value, TASKS_COUNTER, () => ({ system, destination, state, reason }))
@@ -50,6 +66,14 @@ export class Counting {
     add('false_success', 0)
     add('recovered', 0)
     add(outcome, 1)
+  }
+
+  #placeOf(system: string, destination: string): string {
+    const kind = this.#kindOf(system, destination)
+    if (this.#kinds.has(kind) || this.#fresh.has(kind)) return destination
+    if (this.#kinds.size + this.#fresh.size >= MOST_KINDS) return OTHERS
+    this.#fresh.add(kind)
+    return destination
   }
 
   #kindOf(one: string, other: string): string {

@@ -38,6 +38,8 @@ export interface Known {
   readonly processes: ReadonlyMap<string, ProcessRow>
   /** Children that were seen before their parents, by the parent. */
   readonly orphans: ReadonlyMap<TaskId, readonly TaskId[]>
+  /** Of the counters of tasks that there are: see counting.ts. */
+  readonly kinds?: ReadonlySet<string>
   /** Attempts that were taken for tasks of their own, and the tasks that they belong to. */
   readonly joined: ReadonlyMap<TaskId, TaskId>
 }
@@ -123,7 +125,7 @@ function createWork(known: Known): Work {
     requests: new Map(),
     processes: new Map(),
     outbox: new Map(),
-    counting: new Counting(),
+    counting: new Counting(known.kinds),
     joined: new Map(),
     hasMessages: false,
   }

@@ -12,6 +12,7 @@ import type { Knocked } from '../door.ts'
 import type { LedgerChange, LedgerStore, OutboxRow, ProcessRow, TaskRow } from '../ledger/store.ts'
 import { incidentsOf } from '../report/incidents.ts'
 import { copiesOf } from '../task-copies.ts'
+import { kindOf, OTHERS, TASKS_COUNTER } from './counting.ts'
 import { createCourier, type Courier } from './courier.ts'
 import { Deaths, inFlightOf, isReadFor, isWaitedFor, leftTimersOf, type Death } from './deaths.ts'
 import { descendants } from './descendants.ts'
@@ -83,6 +84,7 @@ export class Patrol {
   #isUnsure = false
   /** Undefined: to be asked for again. */
   #orphans: ReadonlyMap<TaskId, readonly TaskId[]> | undefined
+  readonly #kinds = new Set<string>()
   #courier: Courier | undefined
   #turn: Promise<unknown> = Promise.resolve()
 
@@ -114,6 +116,7 @@ export class Patrol {
   async #recall(): Promise<void> {
     this.#offsets = new Map(await this.#ledger.segments())
     for (const row of await this.#ledger.processes()) this.#processes.set(row.key, row)
+    this.#noteKinds(await this.#ledger.counters())
     this.#isUnsure = false
   }
 
@@ -201,6 +204,7 @@ export class Patrol {
       return { processes: changed, incidents: this.#incidentsOf(batches, change, known, isProof), change, known }
     })
     this.#isUnsure = false
+    this.#noteKinds(change.counters)
     this.settled.note(change, known, known.now)
     if (incidents.length > 0) {
       this.#settings.onIncidents?.(incidents)
@@ -210,6 +214,11 @@ export class Patrol {
       if (isNameless(row) && !this.#processes.has(row.key)) this.totals.nameless++
       this.#processes.set(row.key, row)
     }
+  }
+
+  #noteKinds(counters: LedgerChange['counters'] = []): void {
+    for (const { name, labels } of counters)
+      if (name === TASKS_COUNTER && labels['destination'] !== OTHERS) this.#kinds.add(kindOf(labels))
   }
 
   #incidentsOf(batches: readonly Batch[], change: LedgerChange, known: Known, isProof: boolean): readonly Incident[] {
@@ -242,6 +251,7 @@ export class Patrol {
       tasksOfRequests: await ledger.tasksOfRequests(keys.filter((k) => requests.has(k) || touched.answered.has(k))),
       processes: this.#processes,
       orphans,
+      kinds: this.#kinds,
       joined,
     }
   }

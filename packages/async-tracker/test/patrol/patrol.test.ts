@@ -34,6 +34,29 @@ async function stateOf(stage: Stage, taskId = TASK): Promise<string | undefined>
   return (await stage.ledger.tasks([taskId])).get(taskId)?.derived.state
 }
 
+test('tasks of which each has another name are counted together from the 501st on, by this patrol and the next', async () => {
+  const stage = new Stage()
+  const counted = async (): Promise<number[]> => {
+    const rows = (await stage.ledger.counters()).filter(({ labels }) => labels['state'] === 'succeeded')
+    const others = rows.find(({ labels }) => labels['destination'] === '_OTHER')
+    return [rows.length, others?.value ?? 0, rows.reduce((sum, { value }) => sum + value, 0)]
+  }
+  const work = (from: number, to: number): void => {
+    for (let n = from; n < to; n++) {
+      const what = { taskId: taskIdOf(n), system: 'process', destination: `email ${n}`, name: `email ${n}` }
+      const spanId = what.taskId.slice(32)
+      stage.write(WEB, spawned(n, what), started(n, n, { taskId: what.taskId, spanId }))
+      stage.write(WEB, succeeded(n, n, { taskId: what.taskId, spanId }))
+    }
+  }
+  work(0, 600)
+  await (await stage.patrol()).sweepOnce()
+  expect(await counted()).toEqual([501, 100, 600])
+  work(600, 700)
+  await (await stage.patrol()).sweepOnce()
+  expect(await counted()).toEqual([501, 200, 700])
+})
+
 describe('reading', () => {
   test('what was written is read once, and what is written later, then', async () => {
     const stage = new Stage()
