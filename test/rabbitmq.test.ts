@@ -89,6 +89,23 @@ describe('a service whose work goes to RabbitMQ', () => {
     },
   )
 
+  test.for(['unhandledRejection', 'uncaughtException'])(
+    'what a callback was rejected with was told once more, of nobody, where the app has a handler of %s',
+    async (CATCHES, context) => {
+      const QUEUE = `mail${++count}`
+      const env = { AMQP_URL: rabbitmq(context).url, QUEUE, CATCHES }
+      const roles = await startRoles({ app: appFile('rabbitmq.cjs'), node: nodesUnderTest().at(-1)!, env })
+      const worker = await roles.startReady('worker')
+      const traceId = await roles.ask('/send/rejects')
+      await worker.waitForLine(/^caught the mail server said no$/)
+      const failure = { type: 'TypeError', message: 'the mail server said no' }
+      await expectReceipt(roles.admin, traceId, { tasks: [{ attempts: [{ state: 'retrying', failure }] }] })
+      const { tasks } = JSON.parse((await get(`${roles.admin}/tasks`)).text) as { tasks: readonly object[] }
+      expect(tasks).toMatchObject([{ system: 'rabbitmq', unattributed: false }])
+      await roles.stop()
+    },
+  )
+
   test('the oldest version that is followed is followed as well', async (context) => {
     const QUEUE = `mail${++count}`
     const roles = await startRoles({

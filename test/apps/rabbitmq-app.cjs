@@ -16,6 +16,7 @@ module.exports = async function start({ express, connect }) {
 const { QUEUE } = process.env
 
 async function work(channel, queue) {
+  if (process.env.CATCHES) process.on(process.env.CATCHES, ({ message }) => console.log(`caught ${message}`))
   await channel.prefetch(10)
   await channel.consume(queue, async (message) => {
     const how = message.content.toString()

@@ -1,6 +1,7 @@
 // A rejection that nobody handles ends the process, unless the app has a handler for it: then it is told here. A listener counts
 // as a handler, so ours is there only while the app has one. One for 'rejectionHandled' would take Node's warning away: what is
 // handled late is seen by the emit of `process`, and that is watched only for a while after a rejection was told.
+import { tellRejections } from '../tasks/after-rejections.ts'
 import { processChannel } from '../tasks/channel.ts'
 import type { StrayError } from '../tasks/stray-error.ts'
 import { listenToProcess } from './own-listeners.ts'
@@ -18,6 +19,7 @@ export function watchRejections({ announce }: { readonly announce: (error: unkno
   const late = watchLate()
   const ours = (reason: unknown, promise: Promise<unknown>): void => {
     try {
+      tellRejections() // what a task has failed with is no second failure
       const stray = announce(reason)
       if (!stray) return
       late.add(promise, {

@@ -11,8 +11,8 @@ export function afterRejections(tell: () => void, onError: (error: unknown) => v
   if (!isWatching) {
     isWatching = true
     // Before the crash itself is told: whose failure it was is known by then.
-    listenToProcess('uncaughtExceptionMonitor', tellAll, true)
-    listenToProcess('exit', tellAll, true)
+    listenToProcess('uncaughtExceptionMonitor', tellRejections, true)
+    listenToProcess('exit', tellRejections, true)
   }
   const quietly = (): void => {
     try {
@@ -21,9 +21,10 @@ export function afterRejections(tell: () => void, onError: (error: unknown) => v
       onError(error)
     }
   }
-  if (waiting.push(quietly) === 1) setImmediate(tellAll).unref()
+  if (waiting.push(quietly) === 1) setImmediate(tellRejections).unref()
 }
 
-function tellAll(): void {
+/** What waits: Node has looked at it, and given it to a handler of the app. */
+export function tellRejections(): void {
   for (const tell of waiting.splice(0)) tell()
 }
