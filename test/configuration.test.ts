@@ -36,6 +36,20 @@ test('a wrong value is named once with what is allowed, and the app starts all t
   await child.stop()
 })
 
+test('an address that is not allowed was said with the password or the secret path that is in it', async () => {
+  const env = {
+    OTEL_EXPORTER_OTLP_ENDPOINT: 'http://user:hid/den@host:4318',
+    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'ftp://user:hidden@hidden@host:4318',
+    AFTERSPAN_WEBHOOK_URL: 'hooks.example.test/services/hidden',
+  }
+  const child = startPreloaded({ app: APP, env })
+  await listening(child)
+  await child.adminUrl()
+  expect(child.stderr.match(/AFS_CONFIG_INVALID \w+/g)?.length).toBe(3)
+  expect(child.stderr).not.toMatch(/hid|den/)
+  await child.stop()
+})
+
 test.each([
   {
     why: 'is a file',

@@ -91,6 +91,6 @@ export function distance(a: string, b: string): number {
 function shown(env: string, raw: string): string {
   if (/TOKEN|HEADERS|SECRET|PASSWORD/.test(env)) return '…'
   // A password may hold any character where the address is not a valid one.
-  if (env.endsWith('_LEDGER_URL')) return `${/^[a-z+]*:?/i.exec(raw)![0].slice(0, 20)}…`
-  return raw.replace(/\/\/[^/@\s]*@/, '//…@').slice(0, 200)
+  if (/_(?:LEDGER|WEBHOOK)_URL$/.test(env)) return `${/^[a-z+]*:?/i.exec(raw)![0].slice(0, 20)}…`
+  return raw.replace(/\/\/.*@/s, '//…@').slice(0, 200)
 }

@@ -5,10 +5,15 @@ const MOST_IN = 4096
 const MOST_OUT = 1024
 // Linear patterns only: the input comes from outside.
 const RULES: readonly (readonly [RegExp, string])[] = [
-  [/\/\/[^/@\s]{1,256}@/g, '//…@'],
+  // A password may have an @ in it.
+  [/\/\/[^/\s]{1,256}@/g, '//…@'],
   [/\b(Bearer|Basic)\s+[A-Za-z0-9+/=._~-]{8,}/gi, '$1 …'],
   [/\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*)?/g, '…'],
-  [/\b(password|passwd|pwd|secret|token|api[_-]?key|authorization)(["']?\s*[=:]\s*["']?)[^\s"',;&]{1,256}/gi, '$1$2…'],
+  // Also as the end of a longer name: access_token, DB_PASSWORD, clientSecret.
+  [
+    /(password|passwd|pwd|secret|token|api[_-]?key|authorization|signature)(["']?\s*[=:]\s*)(?:"[^"]{0,256}"?|'[^']{0,256}'?|[^\s"',;&]{1,256})/gi,
+    '$1$2…',
+  ],
   [/\b\d{13,19}\b/g, '…'],
 ]
 

@@ -16,5 +16,5 @@ export interface OtlpSettings {
 
 /** The address as it may be shown: without a user and a password, and without a query, where keys are given too. */
 export function shownUrl({ url }: Pick<OtlpSettings, 'url'>): string {
-  return url.replace(/\/\/[^/@]*@/, '//').replace(/\?.*$/, '?…')
+  return url.replace(/\/\/[^/?#]*@/, '//').replace(/\?.*$/, '?…')
 }
