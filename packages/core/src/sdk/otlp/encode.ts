@@ -325,11 +325,20 @@ function message(tag: number, write: () => void): void {
 }
 
 function attributes(tag: number, values: Attributes): void {
+  const isPolluted = hasNamesOfAll()
   for (const key in values) {
+    if (isPolluted && !Object.hasOwn(values, key)) continue
     const value = values[key]
     if (value !== undefined) attribute(tag, key, value)
   }
 }
+
+/** Whether the app, or a library of it, has put something on Object.prototype, which a loop over any object then finds. Asked first, since to ask for each name is felt. */
+function hasNamesOfAll(): boolean {
+  for (const _ in NOTHING) return true
+  return false
+}
+const NOTHING = {}
 
 /** A KeyValue. By hand and not by `message`: there are a dozen in every span, and a closure for each is felt. */
 function attribute(tag: number, key: string, value: AttributeValue): void {
