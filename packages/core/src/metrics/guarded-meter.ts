@@ -44,12 +44,13 @@ export function guardedMeter(make: () => Meter, onTrouble: OnTrouble): Meter {
     createObservableGauge: (name, options) => observed(create('createObservableGauge', name, options)),
     createObservableUpDownCounter: (name, options) => observed(create('createObservableUpDownCounter', name, options)),
     addBatchObservableCallback(callback, observables) {
+      if (!isCallback(callback, onTrouble)) return
       const guarded = batches.get(callback) ?? bounded(callback, onTrouble)
       batches.set(callback, guarded)
-      meter().addBatchObservableCallback(guarded, observables)
+      meter().addBatchObservableCallback(guarded, listOf(observables))
     },
     removeBatchObservableCallback(callback, observables) {
-      meter().removeBatchObservableCallback(batches.get(callback) ?? callback, observables)
+      meter().removeBatchObservableCallback(batches.get(callback) ?? callback, listOf(observables))
     },
   }
 }
@@ -118,6 +119,7 @@ function guardObservable<O extends Observable>(instrument: O, onTrouble: OnTroub
   const guarded: Guarded<ObservableCallback> = new WeakMap()
   return Object.assign(instrument, {
     addCallback(callback: ObservableCallback) {
+      if (!isCallback(callback, onTrouble)) return
       const own = guarded.get(callback) ?? bounded(callback, onTrouble)
       guarded.set(callback, own)
       add(own)
@@ -126,6 +128,17 @@ function guardObservable<O extends Observable>(instrument: O, onTrouble: OnTroub
       remove(guarded.get(callback) ?? callback)
     },
   })
+}
+
+/** An option that the app was not given, as a rule. */
+function isCallback(callback: unknown, onTrouble: OnTrouble): boolean {
+  if (typeof callback === 'function') return true
+  onTrouble('refused', 'a callback that is no function')
+  return false
+}
+
+function listOf(observables: unknown): Observable[] {
+  return Array.isArray(observables) ? (observables as Observable[]) : []
 }
 
 /** Not called again before it has answered: a callback that hangs would pile up. */
