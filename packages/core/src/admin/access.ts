@@ -2,6 +2,7 @@
 // loopback, so a forwarding header takes the trust away.
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
+import { isIPv6 } from 'node:net'
 
 const LOOPBACK_NAMES = new Set(['localhost', '127.0.0.1', '[::1]', '::1'])
 const FORWARDED = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip', 'via']
@@ -22,7 +23,7 @@ export interface Access {
 }
 
 export function createAccess(settings: AccessSettings, now: () => number = Date.now): Access {
-  const names = new Set([...LOOPBACK_NAMES, settings.host.toLowerCase(), ...settings.hosts.map((h) => h.toLowerCase())])
+  const names = new Set([...LOOPBACK_NAMES, ...[settings.host, ...settings.hosts].map((name) => inUrl(name))])
   const isOpenToAnyName = settings.host === '0.0.0.0' || settings.host === '::'
   const expected = settings.token.length >= 16 ? digest(settings.token) : undefined
   let failures: number[] = []
@@ -55,6 +56,14 @@ export function createAccess(settings: AccessSettings, now: () => number = Date.
       return isLoopback(remoteAddress) && !FORWARDED.some((name) => headers[name] !== undefined)
     },
   }
+}
+
+/** As a Host header has it: an IPv6 address in brackets, in its short form. */
+function inUrl(name: string): string {
+  const address = name.replace(/^\[(.*)\]$/, '$1')
+  return isIPv6(address) && URL.canParse(`http://[${address}]`)
+    ? new URL(`http://[${address}]`).hostname
+    : name.toLowerCase()
 }
 
 function digest(text: string): Buffer {
