@@ -12,7 +12,7 @@ import { OWN_REQUEST } from './own-request.ts'
 import { partialSuccess } from './partial-success.ts'
 import { fields } from './protobuf-fields.ts'
 import type { OtlpReply } from './reply.ts'
-import type { OtlpSettings } from './settings.ts'
+import { connectionKey, type OtlpSettings } from './settings.ts'
 
 const PATHS = {
   logs: '/opentelemetry.proto.collector.logs.v1.LogsService/Export',
@@ -45,14 +45,14 @@ export function postGrpc(settings: OtlpSettings, body: Uint8Array): Promise<Otlp
       finish({ ok: false, retryable: true, reason: 'timeout' })
       stream?.close(constants.NGHTTP2_CANCEL)
       // It may be the connection that hangs.
-      drop(settings.url)
+      drop(settings)
     }, settings.timeoutMs)
     timer.unref()
     try {
       stream = call(settings, body)
       listen(stream, finish)
     } catch (error) {
-      drop(settings.url)
+      drop(settings)
       finish({ ok: false, retryable: true, reason: (error as NodeJS.ErrnoException).code ?? 'invalid' })
     }
   })
@@ -81,22 +81,24 @@ function call(settings: OtlpSettings, body: Uint8Array): ClientHttp2Stream {
 }
 
 function sessionOf({ url, tls }: OtlpSettings): ClientHttp2Session {
-  const known = sessions.get(url)
+  const key = connectionKey(url, tls)
+  const known = sessions.get(key)
   if (known && !known.closed && !known.destroyed) return known
   const session = connect(url, { ...tls })
   Object.defineProperty(session, OWN_REQUEST, { value: true })
   session.unref()
   session.on('error', () => {}) // told by the stream
   session.on('close', () => {
-    if (sessions.get(url) === session) sessions.delete(url)
+    if (sessions.get(key) === session) sessions.delete(key)
   })
-  sessions.set(url, session)
+  sessions.set(key, session)
   return session
 }
 
-function drop(url: string): void {
-  sessions.get(url)?.destroy()
-  sessions.delete(url)
+function drop({ url, tls }: OtlpSettings): void {
+  const key = connectionKey(url, tls)
+  sessions.get(key)?.destroy()
+  sessions.delete(key)
 }
 
 function listen(stream: ClientHttp2Stream, finish: (reply: OtlpReply) => void): void {

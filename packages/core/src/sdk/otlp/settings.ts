@@ -18,3 +18,8 @@ export interface OtlpSettings {
 export function shownUrl({ url }: Pick<OtlpSettings, 'url'>): string {
   return url.replace(/\/\/[^/?#]*@/, '//').replace(/\?.*$/, '?…')
 }
+
+/** Signals that go to one place share its connections, unless they show other certificates there. */
+export function connectionKey(place: string, tls: OtlpSettings['tls']): string {
+  return tls ? JSON.stringify([place, tls.ca, tls.cert, tls.key]) : place
+}

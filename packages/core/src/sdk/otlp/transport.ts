@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib'
 import { OWN_REQUEST } from './own-request.ts'
 import { partialSuccess } from './partial-success.ts'
 import type { OtlpReply } from './reply.ts'
-import type { OtlpSettings } from './settings.ts'
+import { connectionKey, type OtlpSettings } from './settings.ts'
 
 export type { OtlpReply }
 
@@ -98,13 +98,14 @@ function open(settings: OtlpSettings, body: OtlpBody, onResponse: (response: Inc
 }
 
 function agentFor(url: URL, secure: boolean, tls: OtlpSettings['tls']): HttpAgent | HttpsAgent {
-  let agent = agents.get(url.origin)
+  const key = connectionKey(url.origin, tls)
+  let agent = agents.get(key)
   if (!agent) {
     agent = secure
       ? new HttpsAgent({ keepAlive: true, maxSockets: 2, ...tls })
       : new HttpAgent({ keepAlive: true, maxSockets: 2 })
     Object.defineProperty(agent, OWN_REQUEST, { value: true })
-    agents.set(url.origin, agent)
+    agents.set(key, agent)
   }
   return agent
 }
