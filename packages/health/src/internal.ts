@@ -226,8 +226,7 @@ function takeOver(add: (probe: HealthProbe, madeAt: string | undefined) => () =>
     }
   }
   const register = (probe: HealthProbe): (() => void) => {
-    const by = madeBy(register, /\bregisterProbe \(/)
-    return safely(probe, by.kind === 'app' ? by.at : undefined)
+    return safely(probe, madeBy(register, /\bregisterProbe \(/).at)
   }
   state.registerProbe = register
   for (const probe of state.waitingProbes.splice(0)) safely(probe)

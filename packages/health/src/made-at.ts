@@ -9,8 +9,7 @@ const PASSING = /^node:(?:async_hooks|diagnostics_channel|internal\/async_local_
  */
 export type MadeBy =
   | { readonly kind: 'app'; readonly at: string; readonly through?: string }
-  | { readonly kind: 'library' }
-  | { readonly kind: 'unknown' }
+  | { readonly kind: 'library' | 'unknown'; readonly at?: undefined }
 
 /**
  * Who called the constructor in which `boundary` runs, as `file:line` relative to the working folder; `own` matches the frames of the

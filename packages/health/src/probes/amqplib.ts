@@ -106,8 +106,7 @@ class Clients {
   /** That of a new try to connect; undefined where there are too many. */
   begin(boundary: Boundary): Client | undefined {
     if (this.#current) return this.#current
-    const by = madeBy(boundary, OWN_FRAMES)
-    const madeAt = by.kind === 'app' ? by.at : undefined
+    const madeAt = madeBy(boundary, OWN_FRAMES).at
     const lost = this.#lostOne(madeAt)
     if (!lost) return this.#found(madeAt)
     if (lost.phase === 'closed') {

@@ -61,8 +61,7 @@ export function bullmqHook(
     known.add(queue)
     const state: State = { ref: new WeakRef(queue), flight: undefined, unlocked: new Map() }
     if (!states.add(state)) return
-    const by = madeBy(boundary, OWN_FRAMES)
-    add(bullmqProbe(state, thresholds), by.kind === 'app' ? by.at : undefined)
+    add(bullmqProbe(state, thresholds), madeBy(boundary, OWN_FRAMES).at)
   }
   return {
     name: 'bullmq (health)',

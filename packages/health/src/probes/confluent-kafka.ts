@@ -78,8 +78,7 @@ export function confluentKafkaHook(
     const state = newState(client, now, turns)
     states.set(client, state)
     if (!known.add(state)) return
-    const by = madeBy(boundary, OWN_FRAMES)
-    add(found(state, options), by.kind === 'app' ? by.at : undefined)
+    add(found(state, options), madeBy(boundary, OWN_FRAMES).at)
   }
   const onPause = (client: Client, [partitions]: readonly unknown[], isPaused: boolean): void =>
     states.get(client)?.watch?.pauses(partitions, isPaused)

@@ -65,7 +65,7 @@ export function grpcHook(add: Add, clock: Pick<Clock, 'monotonicMs'>, onRejected
       }
       targets.set(key, target)
       join(target, client)
-      add(grpcProbe(target, now), by.kind === 'app' ? by.at : undefined)
+      add(grpcProbe(target, now), by.at)
     } else join(target, client)
   }
 

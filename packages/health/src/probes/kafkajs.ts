@@ -102,8 +102,7 @@ function watchKafka(prototype: Exports['Kafka']['prototype'], onMade: OnMade): v
       const { client, cluster } = withCluster(this, () => original.call(this, given, ...rest))
       if (!cluster) return client
       try {
-        const by = madeBy(make, OWN_FRAMES)
-        onMade(role, client, cluster, given ?? {}, by.kind === 'app' ? by.at : undefined)
+        onMade(role, client, cluster, given ?? {}, madeBy(make, OWN_FRAMES).at)
       } catch {
         // the app gets its client, whatever becomes of the probe
       }

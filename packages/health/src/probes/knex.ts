@@ -49,14 +49,14 @@ export function knexHook(add: Add, clock: Pick<Clock, 'monotonicMs'>, onRejected
     if (!known.add(state)) return
     watches.set(pool, new KnexPoolWatch(pool, () => clock.monotonicMs()))
     const anotherIsWritable = (): boolean => known.isAnother(state, ({ wasWritable }) => wasWritable)
-    add(knexProbe(state, anotherIsWritable), by.kind === 'app' ? by.at : undefined)
+    add(knexProbe(state, anotherIsWritable), by.at)
   }
   const foundOther = (pool: TarnPool, boundary: Initialise): void => {
     const by = madeBy(boundary as (...args: never[]) => unknown, OWN_FRAMES)
     const state = { ref: new WeakRef(pool) }
     if (!others.add(state)) return
     watches.set(pool, new KnexPoolWatch(pool, () => clock.monotonicMs()))
-    add(waitersProbe(state, new PoolWaiters()), by.kind === 'app' ? by.at : undefined)
+    add(waitersProbe(state, new PoolWaiters()), by.at)
   }
   return {
     name: 'knex (health)',

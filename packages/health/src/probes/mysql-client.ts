@@ -115,7 +115,7 @@ export class BareConnections {
       if (!this.#known.add(own)) return
       this.#groups.set(key, own)
       const anotherIsWritable = (): boolean => this.#known.isAnother(own, ({ wasWritable }) => wasWritable)
-      this.#add(bareProbe(own, anotherIsWritable), by.kind === 'app' ? by.at : undefined)
+      this.#add(bareProbe(own, anotherIsWritable), by.at)
     }
     group.lines.found()
     if (group.members.size >= MOST_CONNECTIONS) return

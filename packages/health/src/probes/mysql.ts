@@ -45,7 +45,7 @@ export function mysqlHook(
     if (!known.add(state)) return
     holders.set(pool, new MysqlHolders(pool, () => clock.monotonicMs(), deadMs))
     const anotherIsWritable = (): boolean => known.isAnother(state, ({ wasWritable }) => wasWritable)
-    add(mysqlProbe(state, anotherIsWritable), by.kind === 'app' ? by.at : undefined)
+    add(mysqlProbe(state, anotherIsWritable), by.at)
   }
   const connections = new BareConnections({ add, now: () => clock.monotonicMs(), onRejected, refusals })
   const seek = (): void => {

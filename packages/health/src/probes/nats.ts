@@ -49,8 +49,7 @@ export function natsHooks(
     const { promise: made, resolve: setMade } = Promise.withResolvers<void>()
     const state = newState(made)
     if (!known.add(state)) return connecting
-    const by = madeBy(boundary, OWN_FRAMES)
-    add(natsProbe(state, options, clock), by.kind === 'app' ? by.at : undefined)
+    add(natsProbe(state, options, clock), madeBy(boundary, OWN_FRAMES).at)
     // No second branch of it: the app's rejection must stay one that nobody has handled.
     return connecting.then(
       (connection) => {

@@ -81,7 +81,7 @@ export function nodeRedisHook(
       groups.set(key, group)
       const own = group
       const anotherIsWritable = (): boolean => [...groups.values()].some((other) => other !== own && other.wasWritable)
-      add(nodeRedisProbe(own, fresh, anotherIsWritable), by.kind === 'app' ? by.at : undefined)
+      add(nodeRedisProbe(own, fresh, anotherIsWritable), by.at)
     }
     for (const old of group.members) if (!old.ref.deref()) group.members.delete(old)
     // One of them is asked; more than this are not even looked at.

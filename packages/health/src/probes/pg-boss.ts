@@ -86,8 +86,7 @@ export function pgBossHook(
     const state = newState(boss, schema, before?.queues ?? new Set())
     states.set(boss, state)
     if (!known.add(state)) return
-    const by = madeBy(boundary, OWN_FRAMES)
-    add(pgBossProbe(state, clock, thresholds), by.kind === 'app' ? by.at : undefined)
+    add(pgBossProbe(state, clock, thresholds), madeBy(boundary, OWN_FRAMES).at)
   }
   return {
     name: 'pg-boss (health)',

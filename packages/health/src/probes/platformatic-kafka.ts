@@ -71,8 +71,7 @@ export function platformaticKafkaHook(
       const stream = instance as MessagesStream
       states.get(stream.consumer as object)?.watch?.reads(stream)
     } else if (type === 'producer' || type === 'consumer') {
-      const by = madeBy(boundary, OWN_FRAMES)
-      follow(type, instance as Client, apis, by.kind === 'app' ? by.at : undefined)
+      follow(type, instance as Client, apis, madeBy(boundary, OWN_FRAMES).at)
     }
   }
   return {

@@ -39,7 +39,7 @@ export function postgresJsHook(
     if (!known.add(state)) return
     watches.set(sql, new PostgresJsWatch(sql, () => clock.monotonicMs(), refusals))
     const anotherIsWritable = (): boolean => known.isAnother(state, ({ wasWritable }) => wasWritable)
-    add(poolProbe(state, anotherIsWritable), by.kind === 'app' ? by.at : undefined)
+    add(poolProbe(state, anotherIsWritable), by.at)
   }
   return {
     name: 'postgres (health)',

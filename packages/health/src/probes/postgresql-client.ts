@@ -81,7 +81,7 @@ export function postgresqlClientHook(
       if (!known.add(own)) return
       groups.set(key, own)
       const probe = bareProbe(own, () => known.isAnother(own, ({ wasWritable }) => wasWritable))
-      add(probe, by.kind === 'app' ? by.at : undefined)
+      add(probe, by.at)
     }
     group.lines.found()
     if (group.members.size < MOST_CLIENTS) group.members.add(newMember(client))

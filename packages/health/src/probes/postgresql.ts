@@ -105,8 +105,7 @@ function standIn(Pool: PoolConstructor, made: (pool: PgPool, madeAt: string | un
   const construct = (target: PoolConstructor, args: unknown[], newTarget: NewableFunction): object => {
     const pool = Reflect.construct(target, args, newTarget) as PgPool
     try {
-      const by = madeBy(construct, OWN_FRAMES)
-      made(pool, by.kind === 'app' ? by.at : undefined)
+      made(pool, madeBy(construct, OWN_FRAMES).at)
     } catch {
       // the app gets its pool, whatever becomes of the probe
     }

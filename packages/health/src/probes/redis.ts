@@ -79,7 +79,7 @@ export function redisHook(
       const own = group
       add(
         redisProbe(own, fresh, () => [...groups.values()].some((other) => other !== own && other.wasWritable)),
-        by.kind === 'app' ? by.at : undefined,
+        by.at,
       )
     }
     for (const old of group.members) if (!old.ref.deref()) group.members.delete(old)

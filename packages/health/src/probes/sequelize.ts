@@ -45,8 +45,7 @@ export function sequelizeHook(
       follow<ConnectionManager>(prototype, 'initPools', (manager, _args, boundary) => {
         const by = madeBy(boundary, OWN_FRAMES)
         const { pool } = manager
-        for (const each of [pool, pool?.write, pool?.read])
-          if (isPool(each)) found(manager, each, by.kind === 'app' ? by.at : undefined)
+        for (const each of [pool, pool?.write, pool?.read]) if (isPool(each)) found(manager, each, by.at)
       })
     },
   }
