@@ -2,8 +2,6 @@
 // has for as long, is the fault this process's. A client that waits for its next try has had that time too.
 import type { ProbeResult } from '@afterspan/core/internal'
 
-/** So long one experiment may take. */
-export const CONTROL_MS = 2000
 const LEAST_PAUSE_MS = 500
 /** Experiments in a row that must agree, the first and the last of them as long apart as the clients must have been bad. */
 const AGREE = 3

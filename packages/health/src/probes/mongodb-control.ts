@@ -2,7 +2,7 @@
 import type { ProbeResult } from '@afterspan/core/internal'
 import { networkCode } from '../codes.ts'
 import { within } from '../within.ts'
-import { CONTROL_MS } from './fresh-control.ts'
+import { CONTROL_MS } from './control-deadline.ts'
 import type { MongoClient, MongoTopology } from './mongodb-client.ts'
 
 interface FreshClient extends MongoClient {

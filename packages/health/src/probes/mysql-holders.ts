@@ -1,6 +1,7 @@
 // Who waits for a connection of a pool of mysql2, and who holds one; and whether a restart would help a pool that gives none.
 import { within } from '../within.ts'
-import { CONTROL_MS, isWedged, PoolControl, type HeldClient } from './pool-control.ts'
+import { CONTROL_MS } from './control-deadline.ts'
+import { isWedged, PoolControl, type HeldClient } from './pool-control.ts'
 import { PoolTickets, type LongestHeld, type Ticket } from './pool-tickets.ts'
 import { asked, type Done, type MysqlConnection, type MysqlPool } from './mysql-pool.ts'
 

@@ -1,5 +1,5 @@
 // New clients of node-redis for the control experiment, made as those of the app.
-import { CONTROL_MS } from './fresh-control.ts'
+import { CONTROL_MS } from './control-deadline.ts'
 import type { Fresh } from './redis-control.ts'
 import type { NodeRedisClient } from './node-redis-client.ts'
 

@@ -5,8 +5,6 @@ import { networkCode } from '../codes.ts'
 
 /** Fails of a pool, or of the way to its server; what the server itself refuses is no sign of either. */
 const DEAD: ReadonlySet<string | undefined> = new Set(['pool_exhausted', 'timeout', 'connection_lost'])
-/** So long one experiment may take. */
-export const CONTROL_MS = 2000
 const LEAST_PAUSE_MS = 2000
 /** While it is only asked whether the server is there. */
 const BESIDE_EVERY_MS = 5000

@@ -1,7 +1,7 @@
 // Would a restart help an app whose single clients of pg are lost or silent? A client does not connect again; a new process makes a new one.
 import { replaceMethod, type ProbeResult } from '@afterspan/core/internal'
 import { within } from '../within.ts'
-import { CONTROL_MS } from './fresh-control.ts'
+import { CONTROL_MS } from './control-deadline.ts'
 import { isWedged } from './pool-control.ts'
 import type { BareClient } from './postgresql-client.ts'
 import { BACKENDS_QUESTION } from './postgresql-questions.ts'

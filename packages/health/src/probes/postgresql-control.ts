@@ -1,6 +1,7 @@
 // The control experiment for a pool of pg.
 import { within } from '../within.ts'
-import { CONTROL_MS, isWedged, type HeldClient } from './pool-control.ts'
+import { CONTROL_MS } from './control-deadline.ts'
+import { isWedged, type HeldClient } from './pool-control.ts'
 import type { PgClient, PgPool } from './postgresql-pool.ts'
 import { BACKENDS_QUESTION } from './postgresql-questions.ts'
 

@@ -1,7 +1,7 @@
 // The new client that those of Redis are compared with, and what makes it.
 import type { ProbeResult } from '@afterspan/core/internal'
 import { within } from '../within.ts'
-import { CONTROL_MS } from './fresh-control.ts'
+import { CONTROL_MS } from './control-deadline.ts'
 import type { RedisClient } from './redis-client.ts'
 
 /** Made and not yet connected. */
