@@ -7,6 +7,7 @@ import type { JournalEvent } from '@afterspan/core/internal'
 import { makeFolder } from '../make-folder.ts'
 import { encodeRecord, RecordGroup } from './record.ts'
 import { journalDir, segmentFile } from './segment.ts'
+import { SlowWrites } from './slow-writes.ts'
 
 export interface JournalSettings {
   readonly dir: string
@@ -21,9 +22,6 @@ const SEGMENT_BYTES = 4 * 1024 * 1024
 const MOST_HELD = 10_000
 const RETRY_MS = 1_000
 const LOOK_MS = 2_000
-/** So many writes in a row slower than this open the breaker: a sick disk must not stop the app's event loop. */
-const SLOW_MS = 50
-const MOST_SLOW_WRITES = 2
 const MOST_WAITING_BYTES = 64 * 1024
 const DONE = Promise.resolve()
 
@@ -39,7 +37,8 @@ export class JournalWriter {
   #bytes = 0
   #lookedAt = 0
   #retryAt = 0
-  #slowWrites = 0
+  /** Too many open the breaker: a sick disk must not stop the app's event loop. */
+  readonly #slow = new SlowWrites()
   /** What the next write brings to the disk, and where each record of it ends. */
   readonly #group = new RecordGroup()
   readonly #waiting: { readonly event: JournalEvent; readonly end: number }[] = []
@@ -119,7 +118,7 @@ export class JournalWriter {
       const from = this.#makeReady(now)
       written = this.#put(this.#group, from)
       if (written < this.#group.length) throw cutShort()
-      if (this.#isSlow) this.#trouble(slowDisk())
+      if (this.#slow.areTooMany) this.#trouble(slowDisk())
       return true
     } catch (error) {
       this.#trouble(error as NodeJS.ErrnoException)
@@ -151,7 +150,7 @@ export class JournalWriter {
     while (this.#held.length > 0) {
       this.#write(this.#held[0]!)
       this.#held.shift()
-      if (this.#isSlow) throw slowDisk()
+      if (this.#slow.areTooMany) throw slowDisk()
     }
     return performance.now()
   }
@@ -185,12 +184,8 @@ export class JournalWriter {
     const written = writeSync(this.#fd!, bytes, 0, length)
     const tookMs = performance.now() - from
     this.#bytes += written
-    if (written === length) this.#slowWrites = tookMs > SLOW_MS ? this.#slowWrites + 1 : 0
+    if (written === length) this.#slow.took(tookMs)
     return written
-  }
-
-  get #isSlow(): boolean {
-    return this.#slowWrites >= MOST_SLOW_WRITES
   }
 
   /** A cleaner may have taken the file away under the writer: writes would succeed into nothing. */
@@ -203,7 +198,7 @@ export class JournalWriter {
   #trouble(error: NodeJS.ErrnoException): void {
     this.errors++
     this.#close()
-    this.#slowWrites = 0
+    this.#slow.forget()
     this.#retryAt = performance.now() + RETRY_MS // from now: the write itself may have taken long
     this.#settings.onTrouble(error)
   }
@@ -241,5 +236,5 @@ function cutShort(): NodeJS.ErrnoException {
 
 /** The record is written; the disk is not to be trusted with the next one. */
 function slowDisk(): NodeJS.ErrnoException {
-  return Object.assign(new Error(`${MOST_SLOW_WRITES} writes in a row took more than ${SLOW_MS} ms`), { code: 'ESLOW' })
+  return Object.assign(new Error(SlowWrites.meaning), { code: 'ESLOW' })
 }
