@@ -18,6 +18,7 @@ import type * as PostgresJs from './probes/postgres-js.ts'
 import type * as Postgresql from './probes/postgresql.ts'
 import type * as Redis from './probes/redis.ts'
 import type * as Sequelize from './probes/sequelize.ts'
+import { NATS_MODULES } from './probes/nats-modules.ts'
 import type { RefusalNews } from './refusals.ts'
 import type { FoundProbe } from './registry.ts'
 
@@ -53,9 +54,6 @@ export interface ClientProbe extends Omit<ModuleHook, 'patch'> {
   /** The file's exports make one hook, or one for each of several modules that it follows together. */
   hooks(exports: any, given: Given): readonly SeekingHook[]
 }
-
-/** The files of JetStream's clients, in both packages. */
-const JETSTREAM = ['consumer.js', 'jsbaseclient_api.js', 'jsclient.js']
 
 export const CLIENT_PROBES: readonly ClientProbe[] = [
   ...[
@@ -230,13 +228,8 @@ export const CLIENT_PROBES: readonly ClientProbe[] = [
       }),
     ],
   },
-  ...[
-    { module: 'nats', files: ['lib/nats-base-client/nats.js', ...JETSTREAM.map((file) => `lib/jetstream/${file}`)] },
-    { module: '@nats-io/nats-core', files: ['lib/nats.js'] },
-    { module: '@nats-io/jetstream', files: JETSTREAM.map((file) => `lib/${file}`) },
-  ].map((said) => ({
+  ...NATS_MODULES.map((said) => ({
     ...said,
-    versions: said.module === 'nats' ? '>=2.29.0 <3' : '>=3.0.0 <4',
     name: `${said.module} (health)`,
     file: 'nats',
     hooks: ({ natsHooks }: typeof Nats, { add, clock, onRejected, settings }: Given) =>

@@ -7,6 +7,7 @@ import { follow } from './followed-call.ts'
 import { check, type NatsOptions } from './nats-check.ts'
 import type { NatsConnection, State } from './nats-client.ts'
 import { Consumption, type Messages } from './nats-consumption.ts'
+import { NATS_MODULES } from './nats-modules.ts'
 import { publishRefusal } from './nats-refusal.ts'
 
 interface ConnectionClass {
@@ -31,8 +32,6 @@ const OWN_FRAMES = /[\\/]node_modules[\\/](?:nats|@nats-io[\\/][a-z-]+)[\\/]/
 /** Questions that change nothing, and their kind. */
 const QUESTION = /^\$JS(?:\.[^.]+)?\.API\.(INFO|STREAM\.INFO\.[^.]+|CONSUMER\.INFO\.[^.]+\.[^.]+)$/
 const MOST_CONSUMPTIONS = 20
-/** Of each package, the files in which its classes are. */
-const FILES = ['consumer.js', 'jsbaseclient_api.js', 'jsclient.js']
 
 /** Finds the connections of both packages as they are made, by the one function in which all of their ways to connect end. */
 export function natsHooks(
@@ -94,22 +93,7 @@ export function natsHooks(
 }
 
 function hooksWith(patch: (exports: Exports) => void): readonly ModuleHook[] {
-  const hook = (module: string, files: readonly string[], versions: string): ModuleHook => ({
-    name: `${module} (health)`,
-    module,
-    files,
-    versions,
-    patch,
-  })
-  return [
-    hook('nats', ['lib/nats-base-client/nats.js', ...FILES.map((file) => `lib/jetstream/${file}`)], '>=2.29.0 <3'),
-    hook('@nats-io/nats-core', ['lib/nats.js'], '>=3.0.0 <4'),
-    hook(
-      '@nats-io/jetstream',
-      FILES.map((file) => `lib/${file}`),
-      '>=3.0.0 <4',
-    ),
-  ]
+  return NATS_MODULES.map((said) => ({ ...said, name: `${said.module} (health)`, patch }))
 }
 
 /** What came of a message that the app has sent to a stream. */
