@@ -36,8 +36,11 @@ const OWN_FRAMES = /[\\/]node_modules[\\/](?:knex|tarn)[\\/]/
 export function knexHook(add: Add, clock: Pick<Clock, 'monotonicMs'>, onRejected: (why: string) => void): ModuleHook {
   const known = new KnownClients<PoolState>('pools of Knex', isGone, onRejected)
   const others = new KnownClients<Pick<PoolState, 'ref'>>('pools of Knex', isGone, onRejected)
+  const watch = (pool: TarnPool, probe: FoundProbe, boundary: Initialise): void => {
+    watches.set(pool, new KnexPoolWatch(pool, () => clock.monotonicMs()))
+    add(probe, madeBy(boundary as (...args: never[]) => unknown, OWN_FRAMES).at)
+  }
   const found = (pool: TarnPool, client: KnexClient, boundary: Initialise): void => {
-    const by = madeBy(boundary as (...args: never[]) => unknown, OWN_FRAMES)
     const host = client.connectionSettings?.host
     const state: PoolState = {
       ref: new WeakRef(pool),
@@ -46,17 +49,12 @@ export function knexHook(add: Add, clock: Pick<Clock, 'monotonicMs'>, onRejected
       wasWritable: false,
       hint: namesReplica(typeof host === 'string' ? host : ''),
     }
-    if (!known.add(state)) return
-    watches.set(pool, new KnexPoolWatch(pool, () => clock.monotonicMs()))
     const anotherIsWritable = (): boolean => known.isAnother(state, ({ wasWritable }) => wasWritable)
-    add(knexProbe(state, anotherIsWritable), by.at)
+    if (known.add(state)) watch(pool, knexProbe(state, anotherIsWritable), boundary)
   }
   const foundOther = (pool: TarnPool, boundary: Initialise): void => {
-    const by = madeBy(boundary as (...args: never[]) => unknown, OWN_FRAMES)
     const state = { ref: new WeakRef(pool) }
-    if (!others.add(state)) return
-    watches.set(pool, new KnexPoolWatch(pool, () => clock.monotonicMs()))
-    add(waitersProbe(state, new PoolWaiters()), by.at)
+    if (others.add(state)) watch(pool, waitersProbe(state, new PoolWaiters()), boundary)
   }
   return {
     name: 'knex (health)',
