@@ -55,6 +55,14 @@ export interface ClientProbe extends Omit<ModuleHook, 'patch'> {
   hooks(exports: any, given: Given): readonly SeekingHook[]
 }
 
+function forConsumers({ consumerStuckMs, queueStatus }: Given['settings']) {
+  return { stuckMs: consumerStuckMs, stuckStatus: queueStatus }
+}
+
+function forQueues({ queueOldestMs, queueStatus, queueWaiting }: Given['settings']) {
+  return { status: queueStatus, mostWaiting: queueWaiting, oldestMs: queueOldestMs }
+}
+
 export const CLIENT_PROBES: readonly ClientProbe[] = [
   ...[
     { module: 'pg-pool', versions: '>=2.0.0 <4' },
@@ -150,8 +158,7 @@ export const CLIENT_PROBES: readonly ClientProbe[] = [
     file: 'amqplib',
     hooks: ({ amqplibHook }: typeof Amqplib, { add, clock, onRejected, settings }) => [
       amqplibHook(add, clock, onRejected, {
-        stuckMs: settings.consumerStuckMs,
-        stuckStatus: settings.queueStatus,
+        ...forConsumers(settings),
         deadMs: settings.deadPoolMs,
         againMs: 10_000,
       }),
@@ -163,11 +170,7 @@ export const CLIENT_PROBES: readonly ClientProbe[] = [
     versions: '>=5.0.0 <7',
     file: 'bullmq',
     hooks: ({ bullmqHook }: typeof BullMq, { add, onRejected, settings }) => [
-      bullmqHook(add, onRejected, {
-        status: settings.queueStatus,
-        mostWaiting: settings.queueWaiting,
-        oldestMs: settings.queueOldestMs,
-      }),
+      bullmqHook(add, onRejected, forQueues(settings)),
     ],
   },
   {
@@ -176,11 +179,7 @@ export const CLIENT_PROBES: readonly ClientProbe[] = [
     versions: '>=12.0.0 <13',
     file: 'pg-boss',
     hooks: ({ pgBossHook }: typeof PgBoss, { add, clock, onRejected, settings }) => [
-      pgBossHook(add, clock, onRejected, {
-        status: settings.queueStatus,
-        mostWaiting: settings.queueWaiting,
-        oldestMs: settings.queueOldestMs,
-      }),
+      pgBossHook(add, clock, onRejected, forQueues(settings)),
     ],
   },
   {
@@ -190,8 +189,7 @@ export const CLIENT_PROBES: readonly ClientProbe[] = [
     file: 'kafkajs',
     hooks: ({ kafkajsHook }: typeof KafkaJs, { add, clock, onRejected, settings }) => [
       kafkajsHook(add, clock, onRejected, {
-        stuckMs: settings.consumerStuckMs,
-        stuckStatus: settings.queueStatus,
+        ...forConsumers(settings),
         deadMs: settings.deadPoolMs,
         timeoutMs: settings.timeoutMs,
         passive: settings.passive,
@@ -205,8 +203,7 @@ export const CLIENT_PROBES: readonly ClientProbe[] = [
     file: 'platformatic-kafka',
     hooks: ({ platformaticKafkaHook }: typeof PlatformaticKafka, { add, clock, onRejected, settings }) => [
       platformaticKafkaHook(add, clock, onRejected, {
-        stuckMs: settings.consumerStuckMs,
-        stuckStatus: settings.queueStatus,
+        ...forConsumers(settings),
         deadMs: settings.deadPoolMs,
         timeoutMs: settings.timeoutMs,
         passive: settings.passive,
@@ -221,8 +218,7 @@ export const CLIENT_PROBES: readonly ClientProbe[] = [
     file: 'confluent-kafka',
     hooks: ({ confluentKafkaHook }: typeof ConfluentKafka, { add, clock, onRejected, settings }) => [
       confluentKafkaHook(add, clock, onRejected, {
-        stuckMs: settings.consumerStuckMs,
-        stuckStatus: settings.queueStatus,
+        ...forConsumers(settings),
         deadMs: settings.deadPoolMs,
         timeoutMs: settings.timeoutMs,
       }),
@@ -234,8 +230,7 @@ export const CLIENT_PROBES: readonly ClientProbe[] = [
     file: 'nats',
     hooks: ({ natsHooks }: typeof Nats, { add, clock, onRejected, settings }: Given) =>
       natsHooks(add, clock, onRejected, {
-        stuckMs: settings.consumerStuckMs,
-        stuckStatus: settings.queueStatus,
+        ...forConsumers(settings),
         isPassive: settings.passive,
       }),
   })),
