@@ -1,6 +1,6 @@
 // The command line: what it does not understand, at the end of a pipe, and on a full disk.
 import { spawn } from 'node:child_process'
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, existsSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { nodesUnderTest, repositoryRoot, runApp, tempDir } from '@afterspan/testing'
 import { describe, expect, test } from 'vitest'
@@ -64,4 +64,27 @@ test.each([
   expect(usage).toMatch(new RegExp(`^Usage: afterspan ${args[0]}(?: .*\\S)?$`))
   expect(more).toEqual([])
   expect(done.stdout).toBe('')
+})
+
+test('a sweep that fails is not said to be somebody else’s', async () => {
+  const env = { AFTERSPAN_LEDGER_DIR: tempDir('ledger'), AFTERSPAN_LEDGER_URL: 'postgres://nobody@127.0.0.1:9/none' }
+  const app = runApp({ args: [BIN, 'patrol', '--once'], env })
+  expect(await app.exit).toMatchObject({ code: 1 })
+  expect(app.stderr).toMatch(/^\[afterspan\] AFS_PATROL_FAILED [^\n]+\nafterspan patrol: \S+ could not be swept\n$/)
+})
+
+test('a folder that is named and is not there is said to be missing, and not made', async () => {
+  const missing = join(tempDir('ledger'), 'missing')
+  for (const words of [['tasks'], ['receipt', '0'.repeat(32)], ['health', 'explain']]) {
+    const app = runApp({ args: [BIN, ...words, '--dir', missing] })
+    expect(await app.exit).toMatchObject({ code: 1 })
+    expect(app.stderr).toBe(`afterspan ${words[0]}: AFS_LEDGER_DIR ${missing} is not there\n`)
+  }
+  expect(existsSync(missing)).toBe(false)
+})
+
+test('`afterspan help tasks` is `afterspan tasks --help`', async () => {
+  const app = runApp({ args: [BIN, 'help', 'tasks'] })
+  expect(await app.exit).toMatchObject({ code: 0 })
+  expect(app.stdout).toMatch(/^Usage: afterspan tasks /)
 })

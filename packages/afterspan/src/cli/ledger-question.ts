@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import {
   askPatrol,
   nameLedgerDir,
@@ -23,6 +24,13 @@ export function ledgerFolder(given: string | boolean | undefined): string {
   const place = openLedgerDir(nameLedgerDir(typeof given === 'string' ? given : config.ledgerDir, env))
   if ('trouble' in place) throw new AfterspanError('AFS_LEDGER_DIR', place.trouble)
   return place.dir
+}
+
+/** The same, to be read: one that is named and is not there holds nothing, and is not made. */
+export function knownFolder(given: string | boolean | undefined): string {
+  if (typeof given === 'string' && given !== '' && !existsSync(given))
+    throw new AfterspanError('AFS_LEDGER_DIR', `${given} is not there`)
+  return ledgerFolder(given)
 }
 
 /** A patrol of this process's own. */

@@ -18,7 +18,7 @@ const HELP: ParseArgsOptionsConfig = { help: { type: 'boolean', short: 'h' } }
 export async function main(args: readonly string[]): Promise<number> {
   process.removeAllListeners('warning') // node:sqlite announces itself on Node 22
   hearOutput()
-  const [name, ...rest] = args
+  const [name, ...rest] = args[0] === 'help' && args[1] !== undefined ? [args[1], '--help'] : args
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
     print(overview())
     return name === undefined ? 2 : 0

@@ -63,6 +63,7 @@ export class PatrolService {
   #stop: (() => void) | undefined
   /** While a tick was under way: what it still does then fails, and is no news. */
   #isStopped = false
+  #hasFailed = false
   #lastLockTry = -Infinity
   #lastPrune = -Infinity
 
@@ -78,6 +79,10 @@ export class PatrolService {
   /** The patrol, while this process is it. */
   get patrol(): Patrol | undefined {
     return this.#patrol
+  }
+  /** Whether the last tick was ended by an error, which was said. */
+  get hasFailed(): boolean {
+    return this.#hasFailed
   }
   get ledger(): LedgerStore | undefined {
     return this.#patrol && this.#ledger
@@ -121,6 +126,7 @@ export class PatrolService {
   /** Takes the lock where it is free, and sweeps. Undefined: somebody else patrols. */
   async tick(patienceMs = PATIENCE_MS): Promise<SweepSummary | undefined> {
     this.#isStopped = false
+    this.#hasFailed = false
     try {
       // Its folder was removed: what it would write is nowhere, and another may patrol what is there now.
       if (this.#patrol && !this.#lock.isGood()) await this.#letGo()
@@ -132,6 +138,7 @@ export class PatrolService {
       return summary
     } catch (error) {
       if (this.#isStopped) return undefined
+      this.#hasFailed = true
       this.#say(
         'AFS_PATROL_FAILED',
         `a sweep failed and is tried again: ${error instanceof Error ? error.message : String(error)}`,

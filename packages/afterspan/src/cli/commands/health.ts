@@ -2,7 +2,7 @@ import { look, ownVantage, ownWorkerRef, readHealthLogs } from '@afterspan/async
 import { loadConfig, printable } from '@afterspan/core/internal'
 import { httpAddress, UsageError, type Command, type CommandInput } from '../command.ts'
 import { explain, explainedText } from '../health-history.ts'
-import { ledgerFolder } from '../ledger-question.ts'
+import { knownFolder } from '../ledger-question.ts'
 
 const PATIENCE_MS = 5_000
 const MOST_PROCESSES = 20
@@ -41,7 +41,7 @@ export const health: Command = {
 
 function explainHistory({ values, print }: CommandInput): number {
   const vantage = ownVantage(ownWorkerRef('afterspan').bootId)
-  const found = readHealthLogs(ledgerFolder(values['dir']))
+  const found = readHealthLogs(knownFolder(values['dir']))
     .filter(({ worker }) => values['service'] === undefined || worker.service === values['service'])
     .slice(0, MOST_PROCESSES)
     .map((history) => explain(history, look(history.worker, vantage)))

@@ -22,7 +22,11 @@ export const patrol: Command = {
       const summary = await service.tick(Infinity)
       await service.stop()
       if (!summary) {
-        complain(`afterspan patrol: ${dir} is patrolled by another process`)
+        complain(
+          service.hasFailed
+            ? `afterspan patrol: ${dir} could not be swept`
+            : `afterspan patrol: ${dir} is patrolled by another process`,
+        )
         return 1
       }
       print(

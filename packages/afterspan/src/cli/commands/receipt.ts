@@ -1,6 +1,6 @@
 import type { Receipt } from '@afterspan/core'
 import { UsageError, type Command } from '../command.ts'
-import { askLedger, ledgerFolder } from '../ledger-question.ts'
+import { askLedger, knownFolder } from '../ledger-question.ts'
 import { receiptText } from '../receipt-text.ts'
 
 export const receipt: Command = {
@@ -25,7 +25,7 @@ export const receipt: Command = {
     const traceId = /^[0-9a-f]{2}-([0-9a-f]{32})-/.exec(given.toLowerCase())?.[1] ?? given.toLowerCase()
     if (!/^[0-9a-f]{32}$/.test(traceId))
       throw new UsageError(`${JSON.stringify(given)} is not a trace id: 32 hex characters`)
-    const { status, body } = await askLedger(ledgerFolder(values['dir']), `/receipt/${traceId}`, new URLSearchParams())
+    const { status, body } = await askLedger(knownFolder(values['dir']), `/receipt/${traceId}`, new URLSearchParams())
     if (status !== 200) {
       complain(`afterspan receipt: ${(body as { error?: string }).error ?? status}`)
       return 1

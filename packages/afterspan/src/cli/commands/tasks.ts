@@ -1,7 +1,7 @@
 import type { FlatTask } from '@afterspan/async-tracker/internal'
 import { printable } from '@afterspan/core/internal'
 import { UsageError, type Command } from '../command.ts'
-import { askLedger, ledgerFolder } from '../ledger-question.ts'
+import { askLedger, knownFolder } from '../ledger-question.ts'
 
 const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 const COLUMNS = [
@@ -48,7 +48,7 @@ export const tasks: Command = {
       if (typeof value === 'string') query.set(name, value)
     }
     if (typeof values['since'] === 'string') query.set('since', String(Date.now() - durationMs(values['since'])))
-    const { status, body } = await askLedger(ledgerFolder(values['dir']), '/tasks', query)
+    const { status, body } = await askLedger(knownFolder(values['dir']), '/tasks', query)
     if (status !== 200) {
       complain(`afterspan tasks: ${(body as { error?: string }).error ?? status}`)
       return status === 400 ? 2 : 1
