@@ -20,6 +20,9 @@ export function spooledName(file: {
   return `${file.key}.${file.number}.${file.spans}.${file.isErrors ? 'errors' : 'others'}.otlp`
 }
 
+/** Each file is looked at for each that comes, and the app waits for that. */
+const MOST_FILES = 1_000
+
 /** Makes room for one more, where the folder may hold so many bytes: what is no error goes first, the oldest first. */
 export function makeRoom(
   dir: string,
@@ -34,14 +37,17 @@ export function makeRoom(
   if (bytes > maxBytes) return false
   const files = listSpool(dir)
   let sum = files.reduce((total, file) => total + file.bytes, bytes)
+  let left = files.length
+  const hasRoom = (): boolean => sum <= maxBytes && left < MOST_FILES
   const others = files.filter((file) => !file.isErrors)
   for (const old of isErrors ? [...others, ...files.filter((file) => file.isErrors)] : others) {
-    if (sum <= maxBytes) return true
+    if (hasRoom()) return true
     removeSpooled(dir, old.file)
     onDropped(old.spans)
     sum -= old.bytes
+    left--
   }
-  return sum <= maxBytes
+  return hasRoom()
 }
 
 /** In the order in which they are to be told: errors, then the rest; of each the oldest first. */

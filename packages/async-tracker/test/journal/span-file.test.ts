@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { WORKER } from '../sample-events.ts'
@@ -88,6 +88,20 @@ test('beyond its size what is no error goes first, the oldest first, and each sp
   expect(keep(30, true)).toBe(true)
   expect(filesIn(dir).filter((file) => file.endsWith('.otlp'))).toHaveLength(2)
   expect(dropped).toBe(5)
+})
+
+test('beyond a thousand files the oldest go too: to look at each keeps the app waiting', () => {
+  const dir = tempDir('spool')
+  let dropped = 0
+  const spool = spoolIn(dir, { onDropped: (spans) => (dropped += spans) })
+  mkdirSync(join(dir, 'spool'))
+  for (let n = 0; n < 1_100; n++) writeFileSync(join(dir, 'spool', `${WORKER}.${n}.2.others.otlp`), 'x')
+  const file = spool.begin(false)
+  file.append(Buffer.from('new'))
+  expect(file.keep(1)).toBe(true)
+  expect(filesIn(dir)).toHaveLength(1_000)
+  expect(filesIn(dir)).toContain('0.1.others.otlp')
+  expect(dropped).toBe(2 * 101)
 })
 
 test('a process that its journal does not know keeps nothing yet', () => {
