@@ -1,9 +1,11 @@
 // The command line: what it does not understand, at the end of a pipe, and on a full disk.
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { closeSync, existsSync, openSync } from 'node:fs'
 import { join } from 'node:path'
-import { nodesUnderTest, repositoryRoot, runApp, tempDir } from '@afterspan/testing'
-import { describe, expect, test } from 'vitest'
+import { nodesUnderTest, pollUntil, repositoryRoot, runApp, tempDir } from '@afterspan/testing'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { appFile } from './app.ts'
 
 const BIN = join(repositoryRoot(), 'packages/afterspan/bin/afterspan.js')
 
@@ -87,4 +89,23 @@ test('`afterspan help tasks` is `afterspan tasks --help`', async () => {
   const app = runApp({ args: [BIN, 'help', 'tasks'] })
   expect(await app.exit).toMatchObject({ code: 0 })
   expect(app.stdout).toMatch(/^Usage: afterspan tasks /)
+})
+
+test('one Ctrl-C interrupts what `afterspan run` has started once', async () => {
+  const node = nodesUnderTest()[0]!.path
+  // `true`: script(1) stops with a child of its own that is stopped.
+  const command = [node, BIN, 'run', '--', node, appFile('counts-interrupts.cjs'), '; true'].join(' ')
+  const terminal = spawn('script', ['-qec', command, '/dev/null'], { env: { HOME: tempDir('home') } })
+  onTestFinished(() => void terminal.kill())
+  let shown = ''
+  terminal.stdout.setEncoding('utf8').on('data', (text: string) => (shown += text))
+  const [, pid] = await pollUntil(() => /started by (\d+)/.exec(shown) ?? undefined)
+  // Two that come at once are one: it hears of the key when the command has dealt with it.
+  process.kill(Number(pid), 'SIGSTOP')
+  terminal.stdin.write('\x03')
+  await pollUntil(() => shown.includes('interrupted 1'))
+  process.kill(Number(pid), 'SIGCONT')
+  process.kill(Number(pid), 'SIGTERM')
+  await once(terminal, 'close')
+  expect(shown).toContain('interrupts: 1')
 })

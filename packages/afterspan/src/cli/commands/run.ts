@@ -6,6 +6,11 @@ import { registerPath } from '../register-path.ts'
 
 const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
+/** Ctrl-C reaches the command too, and to many a second one means to end at once. The first process of a container may be stopped by a SIGINT. */
+function isFromTerminal(): boolean {
+  return process.stdin.isTTY && process.pid !== 1
+}
+
 export const run: Command = {
   name: 'run',
   summary: 'starts a command with the preload in it',
@@ -19,7 +24,10 @@ export const run: Command = {
     const env = environment()
     const options = `${env['NODE_OPTIONS'] ?? ''} --require ${JSON.stringify(registerPath())}`.trim()
     const child = spawn(command, args, { stdio: 'inherit', env: { ...env, NODE_OPTIONS: options } })
-    for (const signal of FORWARDED) process.on(signal, () => child.kill(signal))
+    for (const signal of FORWARDED)
+      process.on(signal, () => {
+        if (signal !== 'SIGINT' || !isFromTerminal()) child.kill(signal)
+      })
     return new Promise((resolve, reject) => {
       child.on('error', reject)
       child.on('exit', (code, signal) => {
