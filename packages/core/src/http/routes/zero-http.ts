@@ -15,6 +15,7 @@ const METHODS = ['get', 'head', 'patch', 'post', 'put', 'delete', 'options', 'co
 const MOST_MOUNTS = 10
 
 export function zeroHttpHook({ recordError, setRoute }: RequestTeller): ModuleHook {
+  const { heard, followed, followedWithNext } = tellers(recordError)
   /** Where a router is mounted, by its id. */
   const mounts = new Map<unknown, { readonly on: unknown; readonly base: string }>()
   return {
@@ -32,14 +33,6 @@ export function zeroHttpHook({ recordError, setRoute }: RequestTeller): ModuleHo
         return router
       })
     },
-  }
-
-  /** What is given to `next` comes there, where the app has one. */
-  function heard(errorHandler: Handler): Handler {
-    return copyNature(errorHandler, function (this: unknown, ...args: unknown[]) {
-      recordError(args[1], args[0])
-      return errorHandler.apply(this, args)
-    })
   }
 
   function watch(router: Router, toldBy: (handler: Handler) => Handler): void {
@@ -74,13 +67,37 @@ export function zeroHttpHook({ recordError, setRoute }: RequestTeller): ModuleHo
     })
   }
 
+  function templateOf(router: unknown, path: string): string {
+    let whole = path
+    for (let at = mounts.get(router), depth = 0; at && depth < MOST_MOUNTS; at = mounts.get(at.on), depth++)
+      whole = `${at.base}/${whole}`
+    return `/${whole}`.replace(/\/{2,}/g, '/').replace(/(?<=.)\/$/, '')
+  }
+}
+
+interface Tellers {
+  /** What is given to `next` comes there, where the app has one. */
+  heard(errorHandler: Handler): Handler
+  followed(handler: Handler): Handler
+  /** The router's own error handler cannot be reached: what goes to it is seen on its way. */
+  followedWithNext(handler: Handler): Handler
+}
+
+/** Handlers as they were, but what they throw, reject with or give on is told. */
+function tellers(recordError: RequestTeller['recordError']): Tellers {
+  function heard(errorHandler: Handler): Handler {
+    return copyNature(errorHandler, function (this: unknown, ...args: unknown[]) {
+      recordError(args[1], args[0])
+      return errorHandler.apply(this, args)
+    })
+  }
+
   function followed(handler: Handler): Handler {
     return follow(handler, ([request], error) => {
       recordError(request, error)
     })
   }
 
-  /** The router's own error handler cannot be reached: what goes to it is seen on its way. */
   function followedWithNext(handler: Handler): Handler {
     const inner = followed(handler)
     return copyNature(handler, function (this: unknown, request: unknown, response: unknown, next: Handler) {
@@ -91,13 +108,7 @@ export function zeroHttpHook({ recordError, setRoute }: RequestTeller): ModuleHo
       return inner.call(this, request, response, copyNature(next, seen))
     })
   }
-
-  function templateOf(router: unknown, path: string): string {
-    let whole = path
-    for (let at = mounts.get(router), depth = 0; at && depth < MOST_MOUNTS; at = mounts.get(at.on), depth++)
-      whole = `${at.base}/${whole}`
-    return `/${whole}`.replace(/\/{2,}/g, '/').replace(/(?<=.)\/$/, '')
-  }
+  return { heard, followed, followedWithNext }
 }
 
 function isMiddleware(value: unknown): value is Handler {

@@ -2,6 +2,7 @@
 // tree of the official serializer for a whole batch, and the span need not be kept alive until then.
 // Field numbers: opentelemetry-proto v1.7, trace.proto, common.proto, resource.proto.
 import type { Attributes, AttributeValue } from '@opentelemetry/api'
+import { hasNamesOfAll } from '../object-prototype.ts'
 import type { SpanData, SpanScope } from '../span-data.ts'
 
 let buffer = Buffer.allocUnsafe(16 * 1024)
@@ -332,13 +333,6 @@ function attributes(tag: number, values: Attributes): void {
     if (value !== undefined) attribute(tag, key, value)
   }
 }
-
-/** Whether the app, or a library of it, has put something on Object.prototype, which a loop over any object then finds. Asked first, since to ask for each name is felt. */
-function hasNamesOfAll(): boolean {
-  for (const _ in NOTHING) return true
-  return false
-}
-const NOTHING = {}
 
 /** A KeyValue. By hand and not by `message`: there are a dozen in every span, and a closure for each is felt. */
 function attribute(tag: number, key: string, value: AttributeValue): void {
