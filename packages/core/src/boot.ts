@@ -22,6 +22,7 @@ import { globalState } from './global-state.ts'
 import { createDrain, type Drain } from './guard/drain.ts'
 import { guardProcess } from './guard/guard.ts'
 import type { LastSource } from './guard/last-words.ts'
+import { createStake, type Stake } from './guard/stake.ts'
 import { mountOnApp, type AppMount } from './http/app-mount.ts'
 import { createHeldChildren, type HeldChildren } from './http/held-children.ts'
 import { createInbound } from './http/inbound.ts'
@@ -225,9 +226,11 @@ function start(parts: Parts, kept: Kept): void {
   const { now } = systemClock
   const openSpans = createOpenSpans()
   const leftovers = watchLeftovers(now, config.overdueMs)
-  const observers = [openSpans, nextRoutes, leftovers, watchMessages(now, SCOPE.name)]
+  const stake = stakeOf(parts)
+  const observers = [openSpans, nextRoutes, leftovers, watchMessages(now, SCOPE.name), stake]
   observers.forEach(addSpanObserver)
   const wake = (): void => {
+    stake.has()
     sideThread.wake()
   }
   const deliver = (span: SpanData): boolean => exporter.deliver(SCOPE, span)
@@ -268,16 +271,21 @@ function start(parts: Parts, kept: Kept): void {
     endpoint.leave()
   }
   const unattributed = metrics.counter('afterspan_unattributed', UNATTRIBUTED)
-  guardProcess({ ...parts, openSpans, now, deliver, leaveMetrics, tellReports, unattributed })
+  guardProcess({ ...parts, openSpans, stake, now, deliver, leaveMetrics, tellReports, unattributed })
   // One listener a process, the main thread's: what the app's worker threads count is told through it.
-  const publish = (): void => {
+  wakeWhenListening(() => {
+    stake.has()
     if (isMainThread && sideThread.hasServices) wake()
     else if (config.metrics) (isMainThread ? endpoint.listen : endpoint.join).call(endpoint)
-  }
-  wakeWhenListening(() => {
-    publish()
     if (isMainThread) keepCode()
   })
+}
+
+function stakeOf({ lastSources }: Parts): Stake {
+  const stake = createStake()
+  // Metrics and logs that are sent wait to be sent from the start; spans are to come.
+  if (lastSources.length > 1) stake.has()
+  return stake
 }
 
 /** Sends metrics and logs where that is asked for; what each signal has left at the end. */

@@ -14,6 +14,7 @@ import type { Drain } from './drain.ts'
 import { createFarewell, watchExit } from './exit.ts'
 import { createLastWords, type LastSource } from './last-words.ts'
 import { watchRejections } from './rejections.ts'
+import type { Stake } from './stake.ts'
 import { createStrays } from './strays.ts'
 import { watchSignals } from './signals.ts'
 
@@ -30,6 +31,7 @@ export interface GuardDeps {
   /** The app's callbacks hear the last of it. */
   readonly tellReports: () => void
   readonly drain: Drain
+  readonly stake: Stake
   /** An error of which nobody can say whose it is. */
   readonly unattributed: Pick<Counter, 'add'>
 }
@@ -47,6 +49,7 @@ export function guardProcess(deps: GuardDeps): void {
     leaveMetrics,
     tellReports,
     drain,
+    stake,
     unattributed,
   } = deps
   const lastWords = createLastWords({ sources: lastSources, sideThread, holdMs: config.exitHoldMs })
@@ -88,5 +91,5 @@ export function guardProcess(deps: GuardDeps): void {
   })
   const farewell = createFarewell({ now, endOpenSpans, sendLastWords, endAsCrash, leaveMetrics, tellReports })
   watchExit(farewell)
-  watchSignals(farewell, drain)
+  watchSignals(farewell, drain, stake)
 }

@@ -1,59 +1,116 @@
 // A process without a handler of its own dies of a signal at once, and no JavaScript runs. So there is one handler of ours for
 // each of the three, which says goodbye and lets the signal take its course. It is there only while nobody else listens: a
-// library that counts listeners to decide whether it must end the process (signal-exit does) never meets ours.
+// library that counts listeners to decide whether it must end the process (signal-exit does) never meets ours. And it comes with the
+// first thing that could be lost: a handler is called by the event loop, so that one that never turns is not ended by Ctrl-C.
 import { isMainThread } from 'node:worker_threads'
+import { withOwnFramesHidden } from '../instrument/hidden-frames.ts'
+import { replaceMethod } from '../instrument/replace-method.ts'
 import type { Drain } from './drain.ts'
 import { listenToProcess } from './own-listeners.ts'
+import type { Stake } from './stake.ts'
 
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const
 type Name = keyof typeof SIGNALS
+const NAMES = Object.keys(SIGNALS) as Name[]
+
+type Farewell = (code: number, signal: string, drainedMs: number) => void
 
 export function watchSignals(
-  sayFarewell: (code: number, signal: string, drainedMs: number) => void,
+  sayFarewell: Farewell,
   drain: Pick<Drain, 'finish' | 'hear'>,
+  stake: Pick<Stake, 'onFirst'>,
 ): void {
   if (!isMainThread) return
-  for (const name of Object.keys(SIGNALS) as Name[]) watch(name, sayFarewell, drain)
+  const watched = new Map(NAMES.map((name) => [name, watch(name, sayFarewell, drain)]))
+  for (const { begin } of watched.values()) stake.onFirst(begin)
+  meetOwn((name) => watched.get(name)?.yield())
 }
 
-function watch(
-  name: Name,
-  sayFarewell: (code: number, signal: string, drainedMs: number) => void,
-  drain: Pick<Drain, 'finish' | 'hear'>,
-): void {
+/**
+ * A signal that the process sends to itself ends it inside `process.kill()`. With our handler it would come by the event loop, after
+ * what follows in the code, and not at all where the loop is empty by then.
+ */
+function meetOwn(yieldTo: (name: Name) => void): void {
+  replaceMethod(
+    process,
+    'kill',
+    (original) =>
+      function (this: unknown, ...args: unknown[]) {
+        const name = isSelf(args[0]) ? nameOf(args[1]) : undefined
+        if (name) yieldTo(name)
+        return withOwnFramesHidden(() => original.apply(this, args))
+      },
+  )
+}
+
+/** Also a group of processes that it is in, or leads. */
+function isSelf(pid: unknown): boolean {
+  return pid === process.pid || pid === 0 || pid === -process.pid
+}
+
+function nameOf(signal: unknown = 'SIGTERM'): Name | undefined {
+  return NAMES.find((name) => signal === name || signal === SIGNALS[name])
+}
+
+interface Watched {
+  /** Puts our handler there. */
+  begin(): void
+  /** The signal is about to be sent, and is to be met without our handler: what that does is done now. */
+  yield(): void
+}
+
+function watch(name: Name, sayFarewell: Farewell, drain: Pick<Drain, 'finish' | 'hear'>): Watched {
+  let isOurs = false
+  let isWanted = false
   const handle = (): void => {
     if (name === 'SIGTERM') drain.finish(leave)
     else leave(0)
   }
-  const leave = (drainedMs: number): void => {
+  const retreat = (drainedMs: number): void => {
     sayFarewell(128 + SIGNALS[name], name, drainedMs)
+    isOurs = false
     process.removeListener(name, handle)
+  }
+  const leave = (drainedMs: number): void => {
+    retreat(drainedMs)
     process.kill(process.pid, name)
   }
-  let isOurs = false
   const add = (): void => {
     isOurs = true
     const listen = (): void => {
       listenToProcess(name, handle)
     }
-    if (name === 'SIGTERM') drain.hear(listen)
-    else listen()
+    try {
+      if (name === 'SIGTERM') drain.hear(listen)
+      else listen()
+    } catch {
+      isOurs = false // signals are not to be had here
+    }
   }
-  listenToProcess('newListener', (event: string | symbol, listener: unknown) => {
-    if (event !== name || listener === handle || !isOurs) return
+  // Before Node hears of it: what it binds for the app's handler of SIGTERM has to be what the drain has put there.
+  const meet = (event: string | symbol, listener: unknown): void => {
+    if (event !== name || listener === handle) return
+    if (name === 'SIGTERM' && process.listenerCount(name) === 0) add()
+    if (!isOurs) return
     isOurs = false
     // Not before the other one is in place: Node stops to listen for a signal with its last listener.
     process.nextTick(() => {
-      if (process.listenerCount(name) > 1) process.removeListener(name, handle)
-      else isOurs = process.listenerCount(name) === 1
+      const left = process.listenerCount(name)
+      isOurs = isWanted && left === 1
+      if (!isOurs) process.removeListener(name, handle)
     })
-  })
+  }
+  listenToProcess('newListener', meet, true)
   listenToProcess('removeListener', (event: string | symbol, listener: unknown) => {
-    if (event === name && listener !== handle && process.listenerCount(name) === 0) add()
+    if (isWanted && event === name && listener !== handle && process.listenerCount(name) === 0) add()
   })
-  try {
-    add()
-  } catch {
-    // signals are not to be had here
+  return {
+    begin() {
+      isWanted = true
+      if (process.listenerCount(name) === 0) add()
+    },
+    yield() {
+      if (isOurs) retreat(0)
+    },
   }
 }
