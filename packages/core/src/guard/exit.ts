@@ -20,19 +20,28 @@ export function createFarewell(deps: ExitDeps): (code: number, signal?: string, 
   return (code, signal, drainedMs = 0) => {
     if (isSaid) return
     isSaid = true
-    try {
+    attempt(() => {
       if (signal !== undefined || !deps.endAsCrash(code)) {
         // A copy: what ends is taken out of it.
         for (const request of Array.from(inFlight)) request.endForExit()
       }
       deps.endOpenSpans('process_exit')
       processChannel.publish({ kind: 'exiting', at: deps.now(), code, ...(signal ? { signal } : {}) })
-    } catch {
-      // an exit is not the moment for an error of ours
-    }
-    deps.leaveMetrics()
-    deps.sendLastWords(drainedMs)
-    deps.tellReports()
+    })
+    attempt(deps.leaveMetrics)
+    attempt(() => {
+      deps.sendLastWords(drainedMs)
+    })
+    attempt(deps.tellReports)
+  }
+}
+
+/** An exit is not the moment for an error of ours: it would be the app's exit code. */
+function attempt(work: () => void): void {
+  try {
+    work()
+  } catch {
+    // the others come all the same
   }
 }
 
