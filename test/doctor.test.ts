@@ -205,3 +205,18 @@ function isAlive(pid: number): boolean {
     return false
   }
 }
+
+test.each(['SIGINT', 'SIGHUP'] as const)(
+  'a command that does not end when it is asked to is not left behind by a doctor that is, twice: %s',
+  async (signal) => {
+    const stubborn =
+      "process.on('SIGTERM', () => console.error('asked')); setInterval(() => {}, 1e6); console.error('pid ' + process.pid)"
+    const app = doctor(['--', NODE, '-e', stubborn])
+    const [, pid] = await app.waitForLine(/^pid (\d+)$/)
+    app.signal(signal)
+    await app.waitForLine(/^asked$/)
+    app.signal(signal)
+    expect((await app.exit).signal).toBeNull()
+    await pollUntil(() => !isAlive(Number(pid)))
+  },
+)

@@ -111,11 +111,11 @@ function after(ms: number): Promise<undefined> {
   })
 }
 
-/** Whoever has seen enough need not wait. */
+/** Whoever has seen enough need not wait. Whoever says so again does: what the command has started would be left behind. */
 function interrupted(): Promise<undefined> {
   return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const)
-      process.once(signal, () => {
+    for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const)
+      process.on(signal, () => {
         resolve(undefined)
       })
   })
