@@ -119,7 +119,10 @@ export class Group {
 
   #listen(place: Place): Promise<void> {
     const server = createServer((socket) => {
-      void this.#tell(socket)
+      socket.on('error', () => {})
+      socket.unref()
+      // Who only wants to know whether this member lives says nothing: nothing is collected for it, once a second while it waits for the port.
+      socket.once('data', () => void this.#tell(socket))
     })
     server.maxConnections = 64
     server.unref()
@@ -135,8 +138,6 @@ export class Group {
   }
 
   async #tell(socket: Socket): Promise<void> {
-    socket.on('error', () => {})
-    socket.unref()
     try {
       const { families, isComplete } = await this.#settings.collect()
       socket.end(encodeSnapshot(isComplete, families))
@@ -197,6 +198,7 @@ function hear(path: string, onlyWhether: boolean): Promise<Heard> {
     timer.unref()
     socket.on('connect', () => {
       if (onlyWhether) done('silent')
+      else socket.write('?')
     })
     socket.on('data', (chunk: Buffer) => {
       bytes += chunk.length

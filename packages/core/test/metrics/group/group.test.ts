@@ -49,6 +49,23 @@ test('whichever member is asked, the answer is that of all', async () => {
   expect([await counted(a), await counted(b)]).toEqual([5, 5])
 })
 
+test('a member that waited for the port had the metrics of the one that has it collected, each time', async () => {
+  const dir = folder()
+  const place = placeOf(dir, 1)
+  let collections = 0
+  const holder = new Group({
+    place,
+    collect: async () => ({ families: [requests(++collections)], staleMs: 0, isComplete: true }),
+  })
+  await holder.join()
+  holder.holdPort()
+  ends.push(() => holder.stop())
+  const other = await memberAt(placeOf(dir, 2), 3)
+  for (let i = 0; i < 3; i++) expect(await other.isPortHeld()).toBe(true)
+  // What is asked for now comes behind those that only looked.
+  expect(await counted(other)).toBe(1 + 3)
+})
+
 test('alone, a member tells its own families as they are', async () => {
   const group = await memberAt(placeOf(folder(), 1), 2)
   expect((await group.gather()).families).toEqual([requests(2)])
