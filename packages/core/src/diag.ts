@@ -1,21 +1,25 @@
 import { writeSync } from 'node:fs'
 import type { ErrorCode } from './errors.ts'
 
-const said = new Map<string, number>()
-const MAX_KEYS = 200
+const said = new Map<ErrorCode, Set<string>>()
+const MOST = 200
+/** One that has much to say, such as of handlers that fail at any path, leaves room for the others. */
+const MOST_OF_A_CODE = 50
+let distinct = 0
 let lines = 0
 let isSilent = false
 
 /**
  * One coded line on stderr: `[afterspan] CODE message`. Each code and key is said once (`onceFor`, default the message itself),
- * at most 200 lines a process. Never throws, never waits: a full or closed stderr loses the line.
+ * at most 50 lines of a code and 200 a process. Never throws, never waits: a full or closed stderr loses the line.
  */
 export function say(code: ErrorCode, message: string, onceFor: string = message): void {
-  if (isSilent) return
-  const key = `${code} ${onceFor}`
-  const times = said.get(key) ?? 0
-  if (times > 0 || said.size >= MAX_KEYS) return
-  said.set(key, times + 1)
+  if (isSilent || distinct >= MOST) return
+  let keys = said.get(code)
+  if (!keys) said.set(code, (keys = new Set()))
+  if (keys.has(onceFor) || keys.size >= MOST_OF_A_CODE) return
+  keys.add(onceFor)
+  distinct++
   lines++
   write(code, message)
 }
