@@ -51,7 +51,8 @@ export class OwnTracer implements Tracer {
     const active = within ?? context.active()
     if (isTracingSuppressed(active)) return trace.wrapSpanContext(INVALID_SPAN_CONTEXT)
     const options = given ?? {}
-    const { attributes, kind = SpanKind.INTERNAL, root } = options
+    const { attributes, root } = options
+    const kind = isKind(options.kind) ? options.kind : SpanKind.INTERNAL
     const cleaned = cleanAttributes(attributes, this.#settings.limits.valueLength)
     return this.#start(String(name), { kind, attributes: cleaned, options }, root ? trace.deleteSpan(active) : active)
   }
@@ -101,6 +102,11 @@ export class OwnTracer implements Tracer {
   startActiveSpan<F extends (span: Span) => unknown>(name: string, ...rest: unknown[]): ReturnType<F> {
     return startActive(this, name, rest) as ReturnType<F>
   }
+}
+
+/** What is none would be written as a number; one that is not finite without an end. */
+function isKind(kind: unknown): kind is SpanKind {
+  return typeof kind === 'number' && SpanKind[kind] !== undefined
 }
 
 function isLink(link: Link | null | undefined): link is Link {

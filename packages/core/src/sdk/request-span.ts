@@ -155,7 +155,7 @@ export class RequestSpan implements Span {
       context: link.context,
       traceId: link.context.traceId,
       spanId: link.context.spanId,
-      traceState: link.context.traceState?.serialize(),
+      traceState: stateOf(link.context),
       ...(link.attributes ? { attributes: this.#bounded(link.attributes, this.#limits.linkAttributes) } : {}),
     })
     return this
@@ -195,12 +195,12 @@ export class RequestSpan implements Span {
     if (this.ended) return
     this.ended = true
     this.endMs = Math.max(this.startMs, toEpochMs(endTime, this.#clock))
-    const { traceId, spanId, traceFlags, traceState } = this.#context
+    const { traceId, spanId, traceFlags } = this.#context
     const data: SpanData = {
       traceId,
       spanId,
       parentSpanId: this.parentSpanId,
-      traceState: traceState?.serialize(),
+      traceState: stateOf(this.#context),
       name: this.name,
       // OTLP counts from 1: 0 is "unspecified".
       kind: (this.kind + 1) as SpanData['kind'],
@@ -231,6 +231,11 @@ export class RequestSpan implements Span {
   protected cut(value: unknown): AttributeValue {
     return cleanValue(value, this.#limits.valueLength) as AttributeValue
   }
+}
+
+/** In JavaScript an app may give a text for it. */
+function stateOf({ traceState }: SpanContext): string | undefined {
+  return typeof traceState?.serialize === 'function' ? traceState.serialize() : undefined
 }
 
 function isStatus(status: SpanStatus | null | undefined): boolean {

@@ -13,6 +13,7 @@ import { suppressTracing } from '@opentelemetry/core'
 import { AlwaysOnSampler, SamplingDecision, type Sampler } from '@opentelemetry/sdk-trace'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { createSampler, createTracerProvider } from '../../src/sdk/tracer-provider.ts'
+import { encodeSpan } from '../../src/sdk/otlp/encode.ts'
 import type { SpanData, SpanScope } from '../../src/sdk/span-data.ts'
 
 const PARENT = {
@@ -138,6 +139,17 @@ describe('a span', () => {
     expect(texts!.length).toBe(1_000)
     expect(texts!.join('')).toBe('x'.repeat(16 * 50))
     expect(Buffer.from(kept as never).toString()).toBe('abcd')
+  })
+  test('of a kind that is none stopped the process for ever', () => {
+    for (const kind of [Infinity, -1, NaN, 7, 1.5, 'SERVER', 'client', null, {}] as never[])
+      expect(encodeSpan(ended(tracer().startSpan('a', { kind }))).length).toBeGreaterThan(0)
+    expect(told.map(({ span }) => span.kind)).toEqual(told.map(() => 1))
+  })
+  test('threw as it ended below a parent whose trace state is a text, and as it was linked to one', () => {
+    const parent = { ...PARENT, traceState: 'a=1' as never }
+    const links = [{ context: parent }]
+    const span = tracer().startSpan('a', { links }, trace.setSpanContext(ROOT_CONTEXT, parent)).addLink(links[0]!)
+    expect(ended(span)).toMatchObject({ traceId: PARENT.traceId, traceState: undefined })
   })
   test('holds to its limits, and counts what it drops', () => {
     const link = { context: PARENT, attributes: { a: 1, b: 2 } }
