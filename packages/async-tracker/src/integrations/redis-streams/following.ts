@@ -6,10 +6,8 @@ import { Readers } from './readers.ts'
 import { createRemovals } from './removing.ts'
 import { createRunning } from './running.ts'
 import { createSending } from './sending.ts'
-import type { Client, Command, Exports, IoClient } from './shapes.ts'
-
-/** Sends the command, and looks at its reply. `unit`: what it is written with, a pipeline or its client. */
-export type Step = (client: Client, command: Command, send: () => unknown, unit: object) => unknown
+import type { Command, Exports, IoClient } from './shapes.ts'
+import type { Step } from './step.ts'
 
 const ours = new WeakSet<object>()
 /** Also where others have wrapped the method between two of our patches, and it is wrapped twice. */
@@ -58,28 +56,3 @@ export function mayBe(name: string): boolean {
   )
 }
 const [X, E, D, U] = [0x78, 0x65, 0x64, 0x75]
-
-/** Looks at what a command comes to, before the app does; its promise is left alone, so that a rejection stays one that nobody handled. */
-export function observeReply(
-  command: Command,
-  onReply: (reply: unknown) => void,
-  onError: (error: unknown) => void = () => {},
-  onQueued: () => void = () => {},
-): void {
-  const { transformReply, reject } = command
-  command.transformReply = (reply) => {
-    const value = transformReply.call(command, reply)
-    // In a transaction the word comes later.
-    if (isQueued(value)) onQueued()
-    else onReply(value)
-    return value
-  }
-  command.reject = (error) => {
-    onError(error)
-    reject.call(command, error)
-  }
-}
-
-function isQueued(value: unknown): boolean {
-  return value === 'QUEUED' || (Buffer.isBuffer(value) && value.toString() === 'QUEUED')
-}

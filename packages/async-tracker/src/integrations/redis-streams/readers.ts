@@ -1,6 +1,7 @@
 // Whether a group reads a stream. One that none reads is a log: what is added to it is nobody's work, and would be open for ever.
 import type { Asking } from './asking.ts'
-import { observeReply, type Step } from './following.ts'
+import { observeReply } from './reply.ts'
+import type { Step } from './step.ts'
 import type { Client } from './shapes.ts'
 import { textOf } from './words.ts'
 

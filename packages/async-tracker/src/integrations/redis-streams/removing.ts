@@ -2,7 +2,8 @@
 // added, or their stream, or cuts a stream that it adds to. What was delivered once is told of by those who have it.
 import { withoutTracing, type TaskId, type TaskKit } from '@afterspan/core/internal'
 import type { Asking } from './asking.ts'
-import { observeReply, type Step } from './following.ts'
+import { observeReply } from './reply.ts'
+import type { Step } from './step.ts'
 import { NotDelivered } from './not-delivered.ts'
 import type { Client, Command } from './shapes.ts'
 import { isBefore, textOf, type Delivered } from './words.ts'

@@ -1,5 +1,6 @@
 // What is added in a transaction is there when it commits, and its id is known only then.
-import { observeReply, type Step } from './following.ts'
+import { observeReply } from './reply.ts'
+import type { Step } from './step.ts'
 
 export interface Undone {
   readonly instead: 'unanswered' | 'rolled_back'
