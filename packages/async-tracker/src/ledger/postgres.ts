@@ -92,6 +92,13 @@ class PostgresLedger implements LedgerStore {
     const now = performance.now()
     if (now - this.#renewedAt < renewMs) return []
     return this.#inTurn(async (_, query) => {
+      const isLate = `seen_at < now() - $2 * interval '1 millisecond'`
+      const [late] = await query(`SELECT 1 FROM afterspan.folder WHERE folder = $1 AND ${isLate}`, [folder, leaseMs])
+      if (late)
+        await query(
+          `UPDATE afterspan.process SET dead_at = NULL WHERE folder = $1 AND dead_at IS NOT NULL AND row LIKE '%"isLapsed":true%'`,
+          [folder],
+        )
       await query(
         `INSERT INTO afterspan.folder VALUES ($1, $2, now()) ON CONFLICT (folder) DO UPDATE SET host = excluded.host, seen_at = now()`,
         [folder, hostname()],
@@ -99,7 +106,7 @@ class PostgresLedger implements LedgerStore {
       if (now - this.#renewedAt > leaseMs / 2) this.#steadySince = now
       this.#renewedAt = now
       if (now - this.#steadySince < leaseMs) return []
-      const silent = `SELECT folder FROM afterspan.folder WHERE folder <> $1 AND seen_at < now() - $2 * interval '1 millisecond'`
+      const silent = `SELECT folder FROM afterspan.folder WHERE folder <> $1 AND ${isLate}`
       await query(`UPDATE afterspan.outbox SET folder = $1 WHERE folder IN (${silent})`, [folder, leaseMs])
       const rows = await query(`SELECT row FROM afterspan.process WHERE dead_at IS NULL AND folder IN (${silent})`, [
         folder,

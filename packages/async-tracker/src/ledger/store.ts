@@ -60,6 +60,8 @@ export interface ProcessRow {
   readonly endedThreads?: readonly ThreadEnded[]
   /** Proven dead, all that it wrote was read, and what it left open was settled. */
   readonly deadAt?: EpochMs
+  /** That was said by another host, which had no proof. The patrol of its own folder does not take it for dead. */
+  readonly isLapsed?: true
 }
 
 /** A task that was none: an attempt whose message carried no context, and whose task was found by the message's id. */
@@ -151,7 +153,7 @@ export interface LedgerStore {
   /** What `work` reads by the ledger that it is given stays so until it has committed to it; all of it is kept, or nothing. */
   exclusive<T>(work: (ledger: LedgerStore) => Promise<T>): Promise<T>
   /**
-   * Says that the patrol of this folder lives, and returns processes of other hosts whose patrol has been silent for longer than its
+   * Says that the patrol of this folder lives, takes back what others said of its processes while it did not, and returns processes of other hosts whose patrol has been silent for longer than its
    * lease: what they left open is this patrol's to settle. None where nobody else writes.
    */
   lapsed(): Promise<readonly ProcessRow[]>

@@ -115,7 +115,7 @@ export class Patrol {
   /** How far it is, as the ledger has it. */
   async #recall(): Promise<void> {
     this.#offsets = new Map(await this.#ledger.segments())
-    for (const row of await this.#ledger.processes()) this.#processes.set(row.key, row)
+    for (const row of await this.#ledger.processes()) this.#processes.set(row.key, asHere(row))
     this.#noteKinds(await this.#ledger.counters())
     this.#isUnsure = false
   }
@@ -349,7 +349,7 @@ export class Patrol {
         const events = lossesOf(row, { tasks, requests }, evidence, now, this.#aliveAt(key))
         if (events.length > 0) batches.push({ by: key, events })
         outbox.push(...requests.map((request) => crashedRequest(request, row, now, evidence)))
-        if (isLast) processes.push({ ...row, deadAt: now })
+        if (isLast) processes.push({ ...row, deadAt: now, ...(evidence === 'lease' ? { isLapsed: true } : {}) })
         lost += events.length
       }
       await this.#apply(batches, { processes, outbox }, true)
@@ -386,6 +386,10 @@ export class Patrol {
     await this.#ledger.commit({ forgottenSegments: forgotten })
     for (const file of forgotten) this.#offsets.delete(file)
   }
+}
+
+function asHere({ deadAt, isLapsed, ...row }: ProcessRow): ProcessRow {
+  return deadAt === undefined || isLapsed ? row : { ...row, deadAt }
 }
 
 /** What takes long is done in parts: whoever asks this thread has a turn in between. */

@@ -1,14 +1,18 @@
 // Two patrols of two ledger folders with one ledger in PostgreSQL: a promise on one host, its work on the other.
+import { createRequire } from 'node:module'
+import type * as pg from 'pg'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { present, service, type MissingServer, type ServerOf } from '../../../testing/src/services.ts'
 import { createPostgresLedger } from '../../src/ledger/postgres.ts'
-import { answered, confirmed, spawned, started, succeeded, TASK, WEB, WORKER } from '../sample-events.ts'
+import { answered, confirmed, spawned, started, succeeded, TASK, taskIdOf, WEB, WORKER } from '../sample-events.ts'
 import { requestCounts } from './desk.ts'
 import { Stage } from './stage.ts'
 
+const { Client } = createRequire(import.meta.url)('pg') as typeof pg
 const LEASE = { renewMs: 0, leaseMs: 400 }
 
 let postgres: ServerOf['postgres'] | MissingServer
+let databases = 0
 let here: Stage
 let there: Stage
 
@@ -18,8 +22,13 @@ beforeAll(async () => {
 afterAll(async () => {
   if (!('missing' in postgres)) await postgres.stop()
 })
-beforeEach((context) => {
-  const { url } = present(postgres, context)
+beforeEach(async (context) => {
+  const server = present(postgres, context)
+  const admin = new Client({ connectionString: server.url })
+  await admin.connect()
+  await admin.query(`CREATE DATABASE hosts_${++databases}`)
+  await admin.end()
+  const url = Object.assign(new URL(server.url), { pathname: `/hosts_${databases}` }).href
   here = new Stage(createPostgresLedger({ url, folder: 'a'.repeat(32), ...LEASE }))
   there = new Stage(createPostgresLedger({ url, folder: 'b'.repeat(32), ...LEASE }))
 })
@@ -47,5 +56,36 @@ test('work that is done on another host is one task, lost by its silence and rec
   await worker.sweepOnce()
   expect(await state()).toBe('succeeded')
   expect(there.spans()).toEqual([])
+  await Promise.all([web.close(), worker.close()])
+})
+
+test('a host that was silent for a while lives on, and what dies on it afterwards is found, by itself and by the others', async () => {
+  const [web, worker] = [await here.patrol(), await there.patrol()]
+  const run = (task: number): void => {
+    const taskId = taskIdOf(task)
+    there.write(WORKER, spawned(1, { taskId }), started(2, task, { taskId }))
+  }
+  const state = async (task: number): Promise<string | undefined> =>
+    (await here.ledger.tasks([taskIdOf(task)])).get(taskIdOf(task))?.derived.state
+  const lostBySilence = (): Promise<void> =>
+    expect.poll(async () => (await web.sweepOnce()).lost, { timeout: 10_000, interval: 50 }).toBe(1)
+  run(20)
+  await Promise.all([web.sweepOnce(), worker.sweepOnce()])
+  await lostBySilence()
+
+  // It is back, with a patrol that asks the ledger how far it was; the process never knew of all that.
+  const again = await there.patrol()
+  run(21)
+  await again.sweepOnce()
+  expect([await state(20), await state(21)]).toEqual(['lost', 'running'])
+  expect(there.files()).toContain(`${WORKER}.000001.wal`)
+  await lostBySilence()
+  expect(await state(21)).toBe('lost')
+
+  const oncemore = await there.patrol()
+  run(22)
+  there.seen.set(WORKER, 'dead')
+  await oncemore.sweepOnce()
+  expect(await state(22)).toBe('lost')
   await Promise.all([web.close(), worker.close()])
 })
