@@ -1,7 +1,7 @@
 // The ledger in one SQLite file, opened by the patrol alone. Exclusive locking keeps the index of the WAL in memory: with a shared
 // -shm file, somebody's truncation of it would kill the process by SIGBUS.
-import { closeSync, openSync, renameSync } from 'node:fs'
-import { join } from 'node:path'
+import { closeSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { TASK_STATES, type EpochMs, type TaskId, type TaskState } from '@afterspan/core/internal'
 import { OPEN_STATES } from '../task-state.ts'
@@ -194,6 +194,7 @@ class SqliteLedger implements LedgerStore {
   #setAside(): void {
     const aside = `${this.#file}.damaged-${Date.now()}`
     renameSync(this.#file, aside)
+    removeOlder(this.#file)
     this.isDamaged = false
     this.#onQuarantine(aside)
   }
@@ -254,6 +255,15 @@ function openFile(file: string): DatabaseSync {
     db.close()
     throw error
   }
+}
+
+/** A disk that goes on damaging ledgers must not be filled with them. */
+const MOST_ASIDE = 3
+
+function removeOlder(file: string): void {
+  const beginning = `${basename(file)}.damaged-`
+  const aside = readdirSync(dirname(file)).filter((name) => name.startsWith(beginning))
+  for (const old of aside.toSorted().slice(0, -MOST_ASIDE)) rmSync(join(dirname(file), old), { force: true })
 }
 
 function isDamage(error: unknown): boolean {

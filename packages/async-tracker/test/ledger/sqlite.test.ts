@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { beforeAll, describe, expect, test, vi } from 'vitest'
 import { MIGRATIONS } from '../../src/ledger/schema.ts'
@@ -134,6 +134,20 @@ describe('a damaged ledger is set aside, and a new one is begun', () => {
     await store.commit({ tasks: [taskOf(1, 0, 1)] })
     await store.close()
     expect(isDatabase(readFileSync(join(dir, 'ledger.db')))).toBe(true)
+  })
+
+  test('again and again: the newest three are kept, and a disk is not filled with them', async () => {
+    const dir = tempDir('sqlite')
+    const aside: string[] = []
+    for (let n = 0; n < 6; n++) {
+      writeFileSync(join(dir, 'ledger.db'), `no database ${n}`)
+      const store = createSqliteLedger(dir, (file) => aside.push(basename(file)))
+      await store.open()
+      await store.close()
+      await expect.poll(() => Date.now()).toBeGreaterThan(Number(aside.at(-1)!.split('-').at(-1)))
+    }
+    const kept = readdirSync(dir).filter((file) => file.includes('damaged'))
+    expect(kept.toSorted()).toEqual(aside.slice(-3))
   })
 
   test('an empty file is a new ledger, and no damage', async () => {
