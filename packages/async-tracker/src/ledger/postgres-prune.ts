@@ -39,6 +39,7 @@ export async function prunePostgres(
   if (removed < PRUNED_AT_ONCE) {
     await query(`DELETE FROM afterspan.request r WHERE at < $1 AND NOT ${HAS_TASK}`, [before])
     await query('DELETE FROM afterspan.process WHERE dead_at < $1', [before])
+    await forgetFolders(query)
   }
   await dropEmptyDays(query, today)
   return removed
@@ -77,6 +78,21 @@ async function removeTasks(query: Query, where: string, values: readonly unknown
     await query('DELETE FROM afterspan.joined WHERE task_id = ANY($1)', [gone.map((row) => row['task_id'])])
   const open = gone.flatMap(({ row }) => (row === null ? [] : (JSON.parse(row as string) as TaskRow)))
   return { tasks: gone.length, bytes: gone.reduce((sum, { bytes }) => sum + Number(bytes), 0), open }
+}
+
+/** A container that comes without its last one's disk has a folder of its own: what was kept for one that is long gone nobody asks for. */
+const FOLDER_DAYS = 90
+
+async function forgetFolders(query: Query): Promise<void> {
+  const gone = await query(
+    `DELETE FROM afterspan.folder f WHERE seen_at < now() - interval '${FOLDER_DAYS} days'
+       AND NOT EXISTS (SELECT 1 FROM afterspan.process p WHERE p.folder = f.folder AND p.dead_at IS NULL)
+     RETURNING folder`,
+  )
+  const folders = gone.map(({ folder }) => folder)
+  if (folders.length === 0) return
+  for (const table of ['segment', 'counter'])
+    await query(`DELETE FROM afterspan.${table} WHERE folder = ANY($1)`, [folders])
 }
 
 async function dropEmptyDays(query: Query, today: string): Promise<void> {

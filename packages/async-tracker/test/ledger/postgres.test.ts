@@ -160,6 +160,24 @@ test('tasks of one day are one table, which goes when the last of them has gone'
   await store.close()
 })
 
+test('of a folder that has been silent for three months nothing is kept that nobody asks for', async () => {
+  const [here, there] = [await ledger(), await ledger({ folder: THERE })]
+  const counters = [{ name: 'afterspan_tasks', labels: { state: 'lost' }, value: 1 }]
+  for (const store of [here, there]) {
+    await store.commit({ counters, segments: [{ file: 'a', offset: 1 }] })
+    await store.lapsed()
+  }
+  const left = (table: string): Promise<unknown> => ask(`SELECT folder FROM afterspan.${table} ORDER BY folder`)
+  await ask(`UPDATE afterspan.folder SET seen_at = now() - interval '89 days' WHERE folder = '${THERE}'`)
+  await here.prune({ before: ms(0), maxBytes: 1e12 })
+  expect(await left('folder')).toEqual([{ folder: HERE }, { folder: THERE }])
+  await ask(`UPDATE afterspan.folder SET seen_at = now() - interval '91 days' WHERE folder = '${THERE}'`)
+  await here.prune({ before: ms(0), maxBytes: 1e12 })
+  for (const table of ['folder', 'segment', 'counter'])
+    expect([table, await left(table)]).toEqual([table, [{ folder: HERE }]])
+  await Promise.all([here.close(), there.close()])
+})
+
 test('a task that goes on the day after stays one row', async () => {
   const store = await ledger()
   await store.commit({ tasks: [taskOf(1, 0, 10)] })
