@@ -4,6 +4,7 @@ import type { Integration, TaskDraft } from '@afterspan/core/internal'
 import { createFinder, SYSTEM, type Boss, type Patch } from './pg-boss/boss.ts'
 import { canCarry, withCarrier } from './pg-boss/carrier.ts'
 import { patchEmptying } from './pg-boss/emptying.ts'
+import { createExpiries } from './pg-boss/expiry.ts'
 import { patchReaders, patchSettlers } from './pg-boss/settling.ts'
 import { patchFetch, patchWork } from './pg-boss/running.ts'
 import { createTransactions } from './pg-boss/transaction.ts'
@@ -31,7 +32,8 @@ export const pgBoss: Integration<Exports> = {
       const draft = { system: SYSTEM, destination: queue, name: queue }
       return isAllowed && canCarry(data) ? draft : { ...draft, isFoundById: true }
     }
-    const shared = { held: new Map(), find: createFinder(boss), transactions: createTransactions(kit) }
+    const known = { held: new Map(), find: createFinder(boss) }
+    const shared = { ...known, transactions: createTransactions(kit), watchExpiry: createExpiries(known) }
     const patch: Patch = { boss, kit, put, draftOf, ...shared }
     for (const step of [patchSend, patchInsert, patchFlow, patchPublish]) step(patch)
     for (const step of [patchEmptying, patchSettlers, patchReaders, patchFetch, patchWork]) step(patch)

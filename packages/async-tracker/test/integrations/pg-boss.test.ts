@@ -565,6 +565,37 @@ describe('by hand', () => {
     expect(settled).toEqual([])
   })
 
+  test('a job that was fetched and forgotten ran for ever, and twice at once when it came again', async () => {
+    const url = (postgres as ServerOf['postgres']).url
+    const supervisor = new library.PgBoss({
+      connectionString: url,
+      monitorIntervalSeconds: 1,
+      superviseIntervalSeconds: 1,
+    })
+    supervisor.on('error', () => {})
+    await supervisor.start()
+    const name = await queue({ expireInSeconds: 1, retryDelay: 0, retryLimit: 1 })
+    await boss.send(name, { n: 1 })
+    await boss.fetch(name)
+    await fake.until(() => runs.every(hasEnded))
+    expect(runs).toMatchObject([{ state: 'retrying', error: { code: 'expired' } }])
+    await boss.fetch(name)
+    expect(runs).toMatchObject([{ state: 'retrying' }, { state: 'running', info: { isTakeover: true } }])
+    await fake.until(() => runs.every(hasEnded))
+    expect(runs[1]).toMatchObject({ state: 'failed', error: { code: 'expired' } })
+    await supervisor.stop({ graceful: false })
+  }, 60_000)
+
+  test('a fetched job that another process settles ran for ever', async () => {
+    const name = await queue({ expireInSeconds: 1, retryLimit: 0 })
+    await boss.insert(name, [{ data: { n: 1 } }, { data: { n: 2 } }])
+    const [done, failed] = await boss.fetch(name, { batchSize: 2 })
+    await rows(`update pgboss.job set state = 'completed' where id = '${done!.id}'`)
+    await rows(`update pgboss.job set state = 'failed', output = '{"message": "elsewhere"}' where id = '${failed!.id}'`)
+    await fake.until(() => runs.every(hasEnded))
+    expect(runs).toMatchObject([{ state: 'succeeded' }, { state: 'failed', error: { message: 'elsewhere' } }])
+  }, 60_000)
+
   test('a job that is cancelled or deleted before anybody has it', async () => {
     const name = await queue()
     const ids = [await boss.send(name, { n: 1 }), await boss.send(name, { n: 2 }), await boss.send(name, { n: 3 })]

@@ -51,6 +51,8 @@ export interface Patch {
   /** A job with its metadata, as the database has it now; its data still holds the carrier. */
   readonly find: (boss: Boss, queue: string, id: string) => Promise<Job | null>
   readonly transactions: Transactions
+  /** Of a job that was fetched the database is asked what became of it, when its time is over. */
+  readonly watchExpiry: (attempt: Held) => void
   /** A job that cannot take a carrier along is found by its id. */
   readonly draftOf: (queue: string, data: unknown) => TaskDraft
   /** Lays the carrier into the data, where it can. */

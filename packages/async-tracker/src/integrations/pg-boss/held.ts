@@ -3,19 +3,26 @@ import { failureOf } from '../running/failure-of.ts'
 import type { Info } from '../running/message-handler.ts'
 import { isObject } from '../sending/bag.ts'
 import { SYSTEM, type Boss, type Job, type Patch } from './boss.ts'
+import { expiryOf, type Expiry } from './expiry.ts'
 
 /** Attempts begun by fetch() that nobody settles would stay for ever: the oldest go first. */
 const MOST_HELD = 10_000
+
+type Outcome = 'failed' | 'cancelled' | 'retrying'
 
 /** One attempt that has begun. It has several ends (the handler, its signal, a call of the app); the first one counts. */
 export interface Held {
   readonly info: AttemptInfo
   /** It began by fetch(): no handler will end it. */
   readonly isByHand: boolean
+  /** Of one by hand: until when pg-boss leaves it to the app. */
+  readonly expiry: Expiry | undefined
   /** For kit.attempt to wait for. */
   readonly ended: Promise<void>
+  /** When its end is told. */
+  told?: Promise<unknown>
   succeed(): void
-  fail(error: unknown, outcome?: 'failed' | 'cancelled'): void
+  fail(error: unknown, outcome?: Outcome): void
   /** pg-boss took the job away while its handler runs. What became of it has to be known: else the attempt goes on. */
   giveUp(error: unknown): void
 }
@@ -24,7 +31,7 @@ export function hold({ held, find }: Patch, boss: Boss, job: Job, isByHand = fal
   const { promise: ended, resolve, reject } = Promise.withResolvers<void>()
   ended.catch(() => {})
   let isOpen = true
-  const info = infoOf(job)
+  const info = infoOf(job, isByHand)
   const close = (): boolean => {
     if (held.get(job.id) === attempt) held.delete(job.id)
     const wasOpen = isOpen
@@ -39,6 +46,7 @@ export function hold({ held, find }: Patch, boss: Boss, job: Job, isByHand = fal
   const attempt: Held = {
     info,
     isByHand,
+    expiry: isByHand ? expiryOf(boss, job) : undefined,
     ended,
     succeed() {
       if (close()) resolve()
@@ -68,18 +76,21 @@ export function hold({ held, find }: Patch, boss: Boss, job: Job, isByHand = fal
   return attempt
 }
 
-type HeldInfo = Info & { outcome?: 'failed' | 'cancelled' | undefined }
+type HeldInfo = Info & { outcome?: Outcome | undefined }
 
 /** A job has its retry limit only where the app asked for metadata, and until 12.35 its retry count too. */
-function infoOf(job: Job): HeldInfo {
+function infoOf(job: Job, isByHand: boolean): HeldInfo {
+  const attempt = Number(job['retryCount']) + 1 || 0
   const info: HeldInfo = {
     system: SYSTEM,
     destination: job.name,
     name: job.name,
-    attempt: Number(job['retryCount']) + 1 || 0,
+    attempt,
     messageId: job.id,
     // What had failed for good, or was cancelled, runs again only where somebody brought it back: retry(), resume().
     isReturn: true,
+    // Whoever had fetched it before has let it expire.
+    ...(isByHand && attempt > 1 ? { isTakeover: true } : {}),
     outcomeOf: () => info.outcome,
   }
   const maxAttempts = Number(job['retryLimit']) + 1

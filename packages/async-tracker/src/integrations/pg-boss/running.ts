@@ -5,6 +5,7 @@ import { failureOf } from '../running/failure-of.ts'
 import { isObject, type Fields } from '../sending/bag.ts'
 import { onCall, type Boss, type Job, type Patch } from './boss.ts'
 import { takeCarrier } from './carrier.ts'
+import { endEarlier } from './expiry.ts'
 import { errorOf, hold, type Held } from './held.ts'
 
 /** Less than the shortest expiry, one second. */
@@ -35,16 +36,19 @@ export function patchWork(patch: Patch): void {
 /** Jobs taken by hand: the attempt lasts from fetch() until the app settles the job. */
 export function patchFetch(patch: Patch): void {
   onCall(patch, 'fetch', async (original, self, args) => {
-    const jobs = await original.apply(self, args)
+    const result = await original.apply(self, args)
+    const jobs = Array.isArray(result) ? (result as Job[]) : []
+    await Promise.all(jobs.map(({ id }) => endEarlier(patch.held.get(id))))
     // The app goes on from what this returns: all that it got is written together before.
     whileSettling(() => {
-      for (const job of Array.isArray(jobs) ? (jobs as Job[]) : []) {
+      for (const job of jobs) {
         const bag = takeCarrier(job)
-        const { info, ended } = hold(patch, self, job, true)
-        patch.kit.attempt(info, bag, () => ended).catch(ignore)
+        const attempt = hold(patch, self, job, true)
+        attempt.told = patch.kit.attempt(attempt.info, bag, () => attempt.ended).catch(ignore)
+        patch.watchExpiry(attempt)
       }
     })
-    return jobs
+    return result
   })
 }
 
