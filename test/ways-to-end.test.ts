@@ -143,6 +143,26 @@ describe.each(nodesUnderTest())('on Node $major', (node) => {
     },
   )
 
+  test.each(['throw the reason', 'throw another error', 'exit at once', 'exit soon'])(
+    'an app whose handler for rejections ends it (%s) had no guilty request, or called it aborted',
+    async (handler) => {
+      const own = { ...env, OWN_HANDLER: handler }
+      const plain = runApp({ args: [APP, 'async'], node: node.path, env: own })
+      const how = await drive(plain)
+      const sink = await startOtlpSink()
+      const app = startPreloaded({ app: APP, args: ['async'], node: node.path, sink, env: own })
+      expect(await drive(app)).toEqual(how)
+      expect(frames(app.stderr)).toBe(frames(plain.stderr))
+      const culprit = of(sink, '/act')!
+      expect(culprit.attributes).toMatchObject({ 'afterspan.crash.role': 'culprit', 'error.type': 'RangeError' })
+      expect(culprit.events).toHaveLength(1)
+      const bystander = of(sink, '/bystander')!
+      expect(bystander.attributes['afterspan.crash.role']).toBe('bystander')
+      expect(bystander.links.map((link) => link.spanId)).toEqual([culprit.spanId])
+      await sink.close()
+    },
+  )
+
   test.each(['strict', 'throw', 'warn', 'none'])(
     '--unhandled-rejections=%s means what it means without us',
     async (mode) => {

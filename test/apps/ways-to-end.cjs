@@ -118,6 +118,17 @@ if (process.env.OWN_HANDLER === 'uncaughtException')
   process.on('uncaughtException', (error) => console.log(`handled ${error.message}`))
 if (process.env.OWN_HANDLER === 'unhandledRejection')
   process.on('unhandledRejection', (error) => console.log(`handled ${error.message}`))
+const forRejections = {
+  'throw the reason': (reason) => {
+    throw reason
+  },
+  'throw another error': (reason) => {
+    throw new RangeError('a handler that throws', { cause: reason })
+  },
+  'exit at once': () => process.exit(42),
+  'exit soon': () => setTimeout(() => process.exit(42), 5),
+}[process.env.OWN_HANDLER]
+if (forRejections) process.on('unhandledRejection', forRejections)
 if (process.env.OWN_HANDLER === 'capture')
   process.setUncaughtExceptionCaptureCallback((error) => console.log(`handled ${error.message}`))
 if (process.env.OWN_HANDLER === 'log and exit')

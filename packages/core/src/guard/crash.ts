@@ -22,18 +22,28 @@ export interface CrashDeps {
   readonly sendLastWords: () => void
 }
 
+export interface Crashes {
+  /** Ends what is in flight as a crash does, where the exit with this code is the app's own answer to an uncaught error or a rejection; false: it is not. */
+  endAsCrash(exitCode: number): boolean
+  /** A handler of the app's is about to hear of a rejection. The returned function says that somebody has caught it after all. */
+  rejected(uncaught: Uncaught): () => void
+}
+
 /** A handler of the app's mostly logs, closes what is open and exits. */
 const HANDLED_MS = 10_000
 
-/** What it returns ends what is in flight as a crash does, where the exit with this code is the app's own answer to an uncaught error; false: it is not. */
-export function watchCrashes(deps: CrashDeps): (exitCode: number) => boolean {
+export function watchCrashes(deps: CrashDeps): Crashes {
   let handled: (Uncaught & { readonly atMs: number }) | undefined
+  let atHandler: Uncaught | undefined
   listenToProcess('uncaughtExceptionMonitor', (error: unknown, origin: string) => {
     hideOwnFrames(error)
     try {
       if (isOfDomain()) return
       const isCrash = isFatal()
-      const uncaught = { error, culprit: findCulprit(error, origin), candidates: findCandidates(), origin, isCrash }
+      const found = findCulprit(error, origin)
+      // What the app's handler for rejections throws is thrown when the request's context has been left.
+      const culprit = atHandler?.culprit ?? found
+      const uncaught = { error, culprit, candidates: findCandidates(), origin, isCrash }
       if (isCrash) {
         endInFlight(deps, uncaught)
         deps.sendLastWords()
@@ -46,10 +56,24 @@ export function watchCrashes(deps: CrashDeps): (exitCode: number) => boolean {
       // the app's own error is the one to be seen
     }
   })
-  return (exitCode) => {
-    if (exitCode === 0 || !handled || performance.now() - handled.atMs > HANDLED_MS) return false
-    endInFlight(deps, handled)
-    return true
+  return {
+    endAsCrash(exitCode) {
+      if (exitCode === 0 || !handled || performance.now() - handled.atMs > HANDLED_MS) return false
+      endInFlight(deps, handled)
+      return true
+    },
+    rejected(uncaught) {
+      const mine = { ...uncaught, atMs: performance.now() }
+      handled = mine
+      atHandler = mine
+      // Node calls the handlers of one rejection after the other's, and then what waits for the next tick.
+      process.nextTick(() => {
+        if (atHandler === mine) atHandler = undefined
+      })
+      return () => {
+        if (handled === mine) handled = undefined
+      }
+    },
   }
 }
 

@@ -7,15 +7,16 @@ import type { OpenSpans } from '../sdk/open-spans.ts'
 import type { SpanData } from '../sdk/span-data.ts'
 import type { SideThread } from '../side-thread/host.ts'
 import { isTaskSpan, patrolTells } from '../tasks/outcome-teller.ts'
-import { tellStrayCrash } from '../tasks/stray-error.ts'
+import { tellStrayCrash, type StrayError } from '../tasks/stray-error.ts'
+import { findCandidates, findCulprit } from './attribution.ts'
 import { tellCrash } from './crash-span.ts'
-import { watchCrashes } from './crash.ts'
+import { watchCrashes, type Crashes } from './crash.ts'
 import type { Drain } from './drain.ts'
 import { createFarewell, watchExit } from './exit.ts'
 import { createLastWords, type LastSource } from './last-words.ts'
 import { watchRejections } from './rejections.ts'
 import type { Stake } from './stake.ts'
-import { createStrays } from './strays.ts'
+import { createStrays, type Strays } from './strays.ts'
 import { watchSignals } from './signals.ts'
 
 export interface GuardDeps {
@@ -73,8 +74,7 @@ export function guardProcess(deps: GuardDeps): void {
       tellCrash(deliver, error, origin, culprit?.ref)
     },
   })
-  watchRejections({ announce: strays.rejected })
-  const endAsCrash = watchCrashes({
+  const crashes = watchCrashes({
     now,
     endOpenSpans,
     breakPromise: strays.crash,
@@ -89,7 +89,28 @@ export function guardProcess(deps: GuardDeps): void {
       lastWords.send(0, false)
     },
   })
+  watchRejections({ announce: rejectionTeller(crashes, strays) })
+  const { endAsCrash } = crashes
   const farewell = createFarewell({ now, endOpenSpans, sendLastWords, endAsCrash, leaveMetrics, tellReports })
   watchExit(farewell)
   watchSignals(farewell, drain, stake)
+}
+
+/** The app has a handler for it: that may end the process, and the request that threw is guilty then. */
+function rejectionTeller(crashes: Crashes, strays: Strays): (error: unknown) => StrayError | undefined {
+  const origin = 'unhandledRejection'
+  return (error) => {
+    const culprit = findCulprit(error, origin)
+    const uncaught = { error, origin, culprit, candidates: findCandidates(), isCrash: false }
+    const forget = crashes.rejected(uncaught)
+    const stray = strays.rejected(uncaught)
+    if (!stray) return undefined
+    return {
+      fail: stray.fail,
+      withdraw() {
+        forget()
+        stray.withdraw()
+      },
+    }
+  }
 }

@@ -4,7 +4,6 @@ import { inFlight } from '../http/in-flight.ts'
 import { isAbort } from '../tasks/consumer.ts'
 import { announceStray, type StrayDeps, type StrayError, type Uncaught } from '../tasks/stray-error.ts'
 import { isTold } from '../tasks/told-failures.ts'
-import { findCandidates, findCulprit } from './attribution.ts'
 
 /** Errors of nobody's in a minute that get a row; more are counted alone. */
 const MOST_A_MINUTE = 100
@@ -16,7 +15,7 @@ export interface Strays {
   /** A handler of the app's has it. */
   handled(uncaught: Uncaught): void
   /** A handler of the app's has it, and somebody may still catch it. */
-  rejected(error: unknown): StrayError | undefined
+  rejected(uncaught: Uncaught): StrayError | undefined
 }
 
 export function createStrays(
@@ -57,12 +56,11 @@ export function createStrays(
       if (uncaught.origin === 'unhandledRejection' && process.listenerCount('unhandledRejection') > 0) return
       announce(uncaught)?.fail()
     },
-    rejected(error) {
-      const origin = 'unhandledRejection'
-      const who = { culprit: findCulprit(error, origin), candidates: findCandidates() }
-      const stray = announce({ error, origin, ...who, isCrash: false })
+    rejected(uncaught) {
+      const { error, culprit } = uncaught
+      const stray = announce(uncaught)
       // Should the request not be answered well, its span says why.
-      const request = [...inFlight].find(({ ref }) => ref.spanId === who.culprit?.ref.spanId)
+      const request = [...inFlight].find(({ ref }) => ref.spanId === culprit?.ref.spanId)
       if (!stray || !request || isAbort(error)) return stray
       request.hasThrown(error)
       return {
