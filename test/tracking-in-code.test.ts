@@ -14,6 +14,8 @@ const ENDS: Readonly<Record<string, { readonly verdict: string; readonly tasks: 
   deadline: { verdict: 'broken', tasks: [{ state: 'failed', attempts: [{ failure: { type: 'TimeoutError' } }] }] },
   century: KEPT,
   nonsense: KEPT,
+  // Longer than a record of the journal may be.
+  long: { verdict: 'kept', tasks: [{ state: 'succeeded', system: 'process', name: 'mail '.repeat(200) }] },
   progress: { verdict: 'open', tasks: [{ state: 'running', progress: 0.25 }] },
   nested: both({ name: 'mail' }),
   left: { verdict: 'broken', tasks: [{ state: 'failed', attempts: [{ failure: { type: 'TaskScopeLeft' } }] }] },

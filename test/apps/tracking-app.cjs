@@ -21,6 +21,7 @@ module.exports = function start({ createServer, openTask, runTask, track }) {
     deadline: () => track('mail', untilAborted, { deadlineMs: 50 }),
     century: () => track('mail', async ({ signal }) => console.log(`aborted ${signal.aborted}`), { deadlineMs: 3e12 }),
     nonsense: () => track({ toString: () => 'mail' }, async (scope) => scope.heartbeat('much'), { deadlineMs: NaN }),
+    long: () => track('mail '.repeat(20_000), async () => {}),
     progress: () => track('mail', (scope) => (scope.heartbeat(0.25), forever())),
     nested: () => track('mail', () => runTask('attachment', async () => {})),
     left: () => {

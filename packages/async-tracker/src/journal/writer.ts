@@ -26,7 +26,7 @@ const MOST_WAITING_BYTES = 64 * 1024
 const DONE = Promise.resolve()
 
 export class JournalWriter {
-  /** Events that could not be kept, since the start. */
+  /** Events that could not be kept, or not written down, since the start. */
   dropped = 0
   /** Times that the file could not be written. */
   errors = 0
@@ -77,7 +77,7 @@ export class JournalWriter {
   append(event: JournalEvent, mayWait = false): boolean {
     const now = performance.now()
     if (this.#fd === undefined && now < this.#retryAt) return this.#hold(event)
-    if (!this.#group.add(event)) return false
+    if (!this.#group.add(event)) return this.#refuse(event)
     this.#waiting.push({ event, end: this.#group.length })
     if (!mayWait || this.#group.length > MOST_WAITING_BYTES) return this.#writeWaiting(now)
     if (!this.#isDue) {
@@ -204,7 +204,7 @@ export class JournalWriter {
   }
 
   #hold(event: JournalEvent): boolean {
-    if (!encodeRecord(event)) return false // it would not fit later either
+    if (!encodeRecord(event)) return this.#refuse(event) // it would not fit later either
     if (this.#held.length >= MOST_HELD) {
       this.dropped++
       return false
@@ -212,6 +212,12 @@ export class JournalWriter {
     this.#held.push(event)
     this.#flushLater()
     return true
+  }
+
+  /** Too large, or no JSON. Of one with a span the rest is still to come. */
+  #refuse(event: JournalEvent): false {
+    if (!('span' in event)) this.dropped++
+    return false
   }
 
   /** Without waiting for a next event: there may be none for long, and whoever is killed meanwhile would take with it that its work was done. */

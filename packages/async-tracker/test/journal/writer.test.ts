@@ -14,7 +14,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { journalDir, parseSegmentFile, segmentFile } from '../../src/journal/segment.ts'
 import { JournalWriter } from '../../src/journal/writer.ts'
 import { tempDir } from '../../../testing/src/temp-dir.ts'
-import { confirmed, oneOfEach, opened, spawned, WEB } from '../sample-events.ts'
+import { confirmed, failed, oneOfEach, opened, spawned, WEB } from '../sample-events.ts'
 import { eventsIn, segmentsIn } from './segments.ts'
 
 let now = 0
@@ -109,12 +109,15 @@ test('more than 64 KiB do not wait', () => {
   expect(eventsIn(dir)).toHaveLength(3)
 })
 
-test('an event that is too large is refused, and those after it are written', () => {
+test('an event that is too large is refused, and counted; those after it are written', () => {
   const { dir, writer, troubles } = setUp()
   expect(writer.append(numbered(1, 'x'.repeat(70_000)))).toBe(false)
   expect(writer.append(numbered(2))).toBe(true)
   expect(eventsIn(dir)).toEqual([numbered(2)])
-  expect({ troubles, dropped: writer.dropped, errors: writer.errors }).toEqual({ troubles: [], dropped: 0, errors: 0 })
+  expect({ troubles, dropped: writer.dropped, errors: writer.errors }).toEqual({ troubles: [], dropped: 1, errors: 0 })
+  // Whoever published it comes again without the span.
+  expect(writer.append(failed(3, 1, { span: { scope: 'x', bytes: 'A'.repeat(70_000) } }))).toBe(false)
+  expect(writer.dropped).toBe(1)
 })
 
 test('an existing file is never written to, nor through a symbolic link', () => {

@@ -31,10 +31,13 @@ export interface BeginTaskDeps {
   readonly overdueMs: number
 }
 
+/** What is too long for a record of the journal would be in none. */
+const MOST_NAME = 1_000
+
 export function createBeginTask(deps: BeginTaskDeps): BeginTask {
   return (name, options) => {
     try {
-      return begin(deps, String(name), options ?? {})
+      return begin(deps, String(name).slice(0, MOST_NAME), options ?? {})
     } catch (error) {
       deps.onError(error)
       return undefined
