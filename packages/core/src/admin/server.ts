@@ -29,6 +29,8 @@ export const OWN_SERVER: unique symbol = Symbol.for('afterspan.own-server') as n
 /** Another port would not help. */
 const NO_SUCH_HOST: ReadonlySet<string | undefined> = new Set(['ENOTFOUND', 'EAI_AGAIN', 'EADDRNOTAVAIL'])
 const RETRY_MS = 5_000
+/** Longer than a handler may take. A client that says nothing, or does not read what it asked for, would else keep one of the few connections. */
+const STALLED_MS = 8_000
 /** The next one takes the port soon when the process that had it for all of them is gone. */
 const FAMILY_RETRY_MS = 1_000
 
@@ -134,6 +136,7 @@ function guardedServer(onRequest: (request: IncomingMessage, response: ServerRes
     keepAliveTimeout: 5_000,
     maxHeaderSize: 8_192,
   })
+  server.timeout = STALLED_MS
   Object.defineProperty(server, OWN_SERVER, { value: true })
   server.maxConnections = 64
   server.on('request', onRequest)
