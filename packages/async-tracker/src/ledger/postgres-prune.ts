@@ -11,28 +11,34 @@ const MOST_BY_SIZE = 80 * PRUNED_AT_ONCE
 /** Rows whose length stands for that of all. */
 const SAMPLE = 10_000
 
-export async function prunePostgres(
-  query: Query,
-  rows: Pick<PostgresRows, 'write'>,
-  { before, unheardBefore, maxBytes }: PruneLimits,
-  today: string,
-): Promise<number> {
+type Writer = Pick<PostgresRows, 'write'>
+
+export async function pruneByAge(query: Query, rows: Writer, { before, unheardBefore }: PruneLimits): Promise<number> {
   let removed = 0
-  const remove = async (where: string, values: readonly unknown[]): Promise<Gone> => {
-    const gone = await removeTasks(query, where, values)
-    removed += gone.tasks
-    if (gone.open.length > 0) await rows.write({ counters: forgotten(gone.open) })
-    return gone
+  const remove = async (where: string, values: readonly unknown[]): Promise<void> => {
+    removed += (await removeTasks(query, rows, where, values)).tasks
   }
   // What settled before was spawned before, but for clocks that differ: then it goes a little later.
   const isOld = `state IN ('succeeded', 'cancelled', 'failed', 'lost') AND spawned_at < $1 AND settled_at < $1`
   await remove(isOld, [before])
   const isUnheard = `${WAITING} AND spawned_at < $1 AND coalesce(settled_at, spawned_at) < $1`
   if (unheardBefore !== undefined && removed < PRUNED_AT_ONCE) await remove(isUnheard, [unheardBefore])
-  let bytes = removed < PRUNED_AT_ONCE ? await sizeOf(query) : 0
+  return removed
+}
+
+/** By size, and what belongs to nothing any more. In a turn of its own: to weigh what is very much may take longer than an answer is waited for. */
+export async function pruneBySize(
+  query: Query,
+  rows: Writer,
+  { before, maxBytes }: PruneLimits,
+  today: string,
+): Promise<number> {
+  let removed = 0
+  let bytes = await sizeOf(query)
   for (const which of ["state IN ('succeeded', 'cancelled')", WAITING, "state IN ('failed', 'lost')"])
     while (removed < MOST_BY_SIZE && bytes > maxBytes) {
-      const gone = await remove(which, [])
+      const gone = await removeTasks(query, rows, which, [])
+      removed += gone.tasks
       if (gone.tasks === 0) break
       bytes -= gone.bytes * OVERHEAD
     }
@@ -60,12 +66,10 @@ async function sizeOf(query: Query): Promise<number> {
 interface Gone {
   readonly tasks: number
   readonly bytes: number
-  /** Of them, those whose end is not known. */
-  readonly open: readonly TaskRow[]
 }
 
 /** The oldest of them, with the requests that have no task left by it, and the attempts that were joined to them. */
-async function removeTasks(query: Query, where: string, values: readonly unknown[]): Promise<Gone> {
+async function removeTasks(query: Query, rows: Writer, where: string, values: readonly unknown[]): Promise<Gone> {
   const gone = await query(
     `DELETE FROM afterspan.task WHERE (task_id, day) IN
        (SELECT task_id, day FROM afterspan.task WHERE ${where} ORDER BY spawned_at LIMIT ${PRUNED_AT_ONCE})
@@ -77,7 +81,8 @@ async function removeTasks(query: Query, where: string, values: readonly unknown
   if (gone.length > 0)
     await query('DELETE FROM afterspan.joined WHERE task_id = ANY($1)', [gone.map((row) => row['task_id'])])
   const open = gone.flatMap(({ row }) => (row === null ? [] : (JSON.parse(row as string) as TaskRow)))
-  return { tasks: gone.length, bytes: gone.reduce((sum, { bytes }) => sum + Number(bytes), 0), open }
+  if (open.length > 0) await rows.write({ counters: forgotten(open) })
+  return { tasks: gone.length, bytes: gone.reduce((sum, { bytes }) => sum + Number(bytes), 0) }
 }
 
 /** A container that comes without its last one's disk has a folder of its own: what was kept for one that is long gone nobody asks for. */

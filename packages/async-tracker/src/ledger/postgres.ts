@@ -3,10 +3,11 @@
 import { hostname } from 'node:os'
 import type { EpochMs, HealthView, HealthVote, TaskId } from '@afterspan/core/internal'
 import { connectPg, type PgPool, type Row } from './pg-client.ts'
-import { prunePostgres } from './postgres-prune.ts'
+import { pruneByAge, pruneBySize } from './postgres-prune.ts'
 import { PostgresRows, type Query } from './postgres-rows.ts'
 import { partitionOf, POSTGRES_MIGRATIONS } from './postgres-schema.ts'
 import { castVote } from './postgres-votes.ts'
+import { PRUNED_AT_ONCE } from './store.ts'
 import type {
   CounterRow,
   LedgerChange,
@@ -82,8 +83,10 @@ class PostgresLedger implements LedgerStore {
     return this.#inTurn((rows) => rows.write(change))
   }
 
-  prune(limits: PruneLimits): Promise<number> {
-    return this.#inTurn((rows, query) => prunePostgres(query, rows, limits, today()))
+  async prune(limits: PruneLimits): Promise<number> {
+    const removed = await this.#inTurn((rows, query) => pruneByAge(query, rows, limits))
+    if (removed >= PRUNED_AT_ONCE) return removed
+    return removed + (await this.#inTurn((rows, query) => pruneBySize(query, rows, limits, today())))
   }
 
   /** Renews the lease of this folder, and takes over from folders whose lease has lapsed: their outbox, and the word on their processes. */

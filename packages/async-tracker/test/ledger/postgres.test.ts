@@ -5,7 +5,7 @@ import { createPostgresLedger, type PostgresLedgerSettings } from '../../src/led
 import { POSTGRES_MIGRATIONS } from '../../src/ledger/postgres-schema.ts'
 import type { LedgerStore } from '../../src/ledger/store.ts'
 import { present, service } from '../../../testing/src/services.ts'
-import { confirmed, ms, spanId, started, tell, WEB, WORKER } from '../sample-events.ts'
+import { confirmed, ms, spanId, started, succeeded, tell, WEB, WORKER } from '../sample-events.ts'
 import {
   aLedgerAnswers,
   aLedgerFinds,
@@ -157,6 +157,22 @@ test('tasks of one day are one table, which goes when the last of them has gone'
     `SELECT relname AS name FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE inhparent = 'afterspan.task'::regclass`,
   )
   expect(tables.map(({ name }) => name)).toEqual([`task_${new Date().toISOString().slice(0, 10).replaceAll('-', '')}`])
+  await store.close()
+})
+
+test('what is too old goes also where the ledger is too large to be weighed in time', async () => {
+  const done = tell(WORKER, started(20, 1), succeeded(30, 1))
+  const before = await ledger()
+  await before.commit({ tasks: [taskOf(1, 0, 10, ...done)] })
+  await before.close()
+  // An average of its own, which the statement ends by.
+  await ask(`CREATE FUNCTION public.late(bigint, integer) RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'too late' USING ERRCODE = '57014'; END $$;
+    CREATE AGGREGATE public.avg(integer) (sfunc = public.late, stype = bigint, initcond = '0');
+    CREATE ROLE weigher LOGIN SUPERUSER; ALTER ROLE weigher SET search_path = public, pg_catalog`)
+  const store = await ledger({ url: Object.assign(new URL(url), { username: 'weigher' }).href })
+  await store.commit({ tasks: [taskOf(2, 0, 1_000, ...done)] })
+  await expect(store.prune({ before: ms(500), maxBytes: 1e12 })).rejects.toThrow('too late')
+  expect(await ask('SELECT spawned_at FROM afterspan.task')).toEqual([{ spawned_at: 1_000 }])
   await store.close()
 })
 
