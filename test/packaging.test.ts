@@ -64,6 +64,36 @@ function writeApp(folder: string, files: Readonly<Record<string, string>>): void
   writeFileSync(join(folder, 'app.mjs'), `import express from 'express'; import { runTask } from 'afterspan'; ${body}`)
 }
 
+/** What README and docs/ show of the API. */
+const TYPED = `
+import { createServer } from 'node:http'
+import { AfterspanError, health, httpProbe, metricsHandler, onReport, openTask, registerProbe, runTask, safeHandler, tasks, track } from 'afterspan'
+import type { HealthChange, Incident, ProbeResult, Receipt, TaskRecord } from 'afterspan'
+
+declare const mailer: { send(mail: string): Promise<{ readonly id: number }> }
+createServer(metricsHandler())
+createServer(safeHandler(async (request, response) => { response.end(request.url) }))
+const sent: Promise<{ readonly id: number }> = track('send receipt', () => mailer.send('mail'), { deadlineMs: 30_000 })
+const size: Promise<number> = runTask('import', async ({ signal, heartbeat }) => { heartbeat(0.5); return signal.aborted ? 0 : 1 })
+const task = openTask('import orders', { deadlineMs: 60_000, attributes: { source: 'csv' } })
+task.run(() => 1)
+task.succeed()
+const end: () => void = onReport(({ kind, trace, route, failure }: Incident) => { console.log(kind, trace?.traceId, route, failure?.message) })
+const back: () => void = registerProbe({ name: 'search', component: 'elasticsearch', async check(signal: AbortSignal): Promise<ProbeResult> { return { status: signal.aborted ? 'fail' : 'pass' } } })
+registerProbe(httpProbe({ name: 'payments', url: 'https://payments.internal/health', json: { status: 'up' }, slowMs: 500, certificateDays: 14, redirects: 1 }))
+health.group('checkout', ['postgresql', 'redis'])
+health.onChange(({ name, to, code }: HealthChange) => { console.log(name, to, code) })
+const loop = health.heartbeat('mailer', { everyMs: 30_000 })
+loop.beat()
+loop.stop()
+tasks.receipt('4bf92f3577b34da6a3ce929d0e0e4736').then(({ verdict, tasks: rows }: Receipt) => {
+  const words: 'kept' | 'broken' | 'open' | 'promised_nothing' | 'unknown' = verdict
+  const all: readonly TaskRecord[] = rows
+  console.log(words, all.length)
+}, (error: unknown) => { console.log(error instanceof AfterspanError && error.code) })
+console.log(sent, size, end, back)
+`
+
 describe.each(INSTALLERS)('packed and installed by $name afterspan', ({ install }) => {
   let folder: string
   beforeAll(async () => {
@@ -93,6 +123,24 @@ describe.each(INSTALLERS)('packed and installed by $name afterspan', ({ install 
     expect(service.stderr).toBe('')
     await service.stop()
     await sink.close()
+  })
+
+  test.each(
+    [
+      ['nodenext', 'nodenext'],
+      ['node16', 'node16'],
+      ['preserve', 'bundler'],
+    ].flatMap(([module, resolution]) => ['cts', 'mts'].map((ending) => ({ module, resolution, ending }))),
+  )('has types that a strict program checks: .$ending, $resolution', async ({ module, resolution, ending }) => {
+    const file = join(folder, `api.${ending}`)
+    writeFileSync(file, TYPED)
+    const types = join(repositoryRoot(), 'node_modules/@types')
+    const asked = ['--noEmit', '--strict', '--exactOptionalPropertyTypes', '--target', 'es2022', '--lib', 'esnext']
+    const found = ['--module', module!, '--moduleResolution', resolution!, '--typeRoots', types, '--types', 'node']
+    const said = await run(join(repositoryRoot(), 'node_modules/.bin/tsc'), [...asked, ...found, file], {
+      cwd: folder,
+    }).catch((error: { readonly stdout: string }) => error)
+    expect(said.stdout).toBe('')
   })
 
   test('has its command line', async () => {

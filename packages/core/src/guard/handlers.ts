@@ -11,8 +11,8 @@ import { answeringOf, type Answering } from './answering.ts'
  * Where a handler answers in another way (a method of a Nest controller), the line is said, and the error goes on to the framework.
  * Works without the preload.
  */
-export function safeHandler<H extends (...args: never[]) => unknown>(handler: H): H {
-  const safe = function (this: unknown, ...args: never[]): unknown {
+export function safeHandler<H extends (...args: any[]) => unknown>(handler: H): H {
+  const safe = function (this: unknown, ...args: unknown[]): unknown {
     const answering = answeringOf(args)
     let result: unknown
     try {
