@@ -33,6 +33,11 @@ const ASKED: Record<string, Record<string, Told>> = {
     '/nowhere': [404, undefined, []],
   },
   'moleculer-web': routed('/v1'),
+  orpc: {
+    '/refuses': [404, undefined, []],
+    '/users': [200, `${GUESSED}/users`, []],
+    '/rejects': [500, `${GUESSED}/rejects`, THROWN],
+  },
 }
 
 formatsInTurn(

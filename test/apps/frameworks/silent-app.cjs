@@ -11,6 +11,7 @@ module.exports = function start({
   elysiaNode,
   moleculer,
   moleculerWeb,
+  orpc,
 }) {
   const say = (name, port) => console.log(`${name} ${port}`)
   const listening = (name, server) => server.listen(0, '127.0.0.1', () => say(name, server.address().port))
@@ -86,4 +87,17 @@ module.exports = function start({
   const settings = { port: 0, ip: '127.0.0.1', routes: [{ path: '/v1', aliases }] }
   const seventh = broker.createService({ mixins: [moleculerWeb], settings })
   broker.start().then(() => say('moleculer-web', seventh.server.address().port))
+
+  const refuses = () => {
+    throw new orpc.ORPCError('NOT_FOUND')
+  }
+  const handlers = { users: () => 'user', rejects: rejecting(), refuses }
+  const procedures = Object.fromEntries(Object.entries(handlers).map(([name, fn]) => [name, orpc.os.handler(fn)]))
+  const eighth = new orpc.RPCHandler(procedures, { strictGetMethodPluginEnabled: false })
+  listening(
+    'orpc',
+    createServer((req, res) => {
+      eighth.handle(req, res).catch(() => fail(res))
+    }),
+  )
 }

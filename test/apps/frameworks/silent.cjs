@@ -8,4 +8,5 @@ require('./silent-app.cjs')({
   elysiaNode: require('@elysiajs/node'),
   moleculer: require('moleculer'),
   moleculerWeb: require('moleculer-web'),
+  orpc: { ...require('@orpc/server'), ...require('@orpc/server/node') },
 })

@@ -1,5 +1,7 @@
 import zero from '0http'
 import * as elysiaNode from '@elysiajs/node'
+import { ORPCError, os } from '@orpc/server'
+import { RPCHandler } from '@orpc/server/node'
 import { createServerAdapter } from '@whatwg-node/server'
 import { Elysia } from 'elysia'
 import findMyWay from 'find-my-way'
@@ -19,4 +21,5 @@ start({
   elysiaNode,
   moleculer,
   moleculerWeb,
+  orpc: { ORPCError, os, RPCHandler },
 })

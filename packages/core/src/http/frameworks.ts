@@ -16,6 +16,7 @@ import { koaRouterHook } from './routes/koa-router.ts'
 import { koaHook } from './routes/koa.ts'
 import { moleculerWebHook } from './routes/moleculer-web.ts'
 import { nestHook } from './routes/nest.ts'
+import { orpcHook } from './routes/orpc.ts'
 import { polkaHook } from './routes/polka.ts'
 import { restifyHook } from './routes/restify.ts'
 import { trpcHook } from './routes/trpc.ts'
@@ -47,6 +48,7 @@ export function watchFrameworks(
     whatwgServerHook(),
     ...ittyRouterHooks(),
     elysiaHook(),
+    orpcHook(),
     ...loggerHooks(),
   ])
     hooks.add(hook)
