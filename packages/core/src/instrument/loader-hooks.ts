@@ -98,11 +98,10 @@ function patternOf(file: string): RegExp {
   return new RegExp(`/node_modules/${file.replaceAll('.', '\\.')}$`)
 }
 
-/** `node -e` and `-p` load their text by hooks too, with other conditions: import-in-the-middle must not see it. */
+/** `node -e` and `-p` load their text by hooks too, with other conditions: import-in-the-middle must not see it. Another hook may hand on anything; Node refuses what is no list. */
 function isImport({ conditions }: HookContext): boolean {
-  return Array.isArray(conditions)
-    ? conditions.includes('import')
-    : (conditions as ReadonlySet<string> | undefined)?.has('import') === true
+  if (Array.isArray(conditions)) return conditions.includes('import')
+  return conditions instanceof Set && conditions.has('import')
 }
 
 /**
