@@ -41,7 +41,7 @@ export interface PgPool {
   on(event: 'acquire', listener: (client: PgClient) => void): unknown
   on(event: 'release', listener: (error: unknown, client: PgClient) => void): unknown
   on(event: 'remove', listener: (client: PgClient) => void): unknown
-  on(event: 'error', listener: (error: unknown) => void): unknown
+  emit(...args: unknown[]): unknown
   listenerCount(event: 'error'): number
   readonly Client?: new (options: PgPool['options']) => PgClient & { connect(): Promise<unknown> }
   readonly _clients?: readonly PgClient[]
@@ -78,11 +78,15 @@ export class PoolWatch {
     pool.on('release', (_error, client) => {
       if (client !== this.#ours) this.#lastAppUseAt = now()
     })
-    pool.on('error', (error) => {
+    // No listener: the app, and its libraries, look whether there is one, and do without their own.
+    const emit = pool.emit
+    const value = (...args: unknown[]): unknown => {
       // Without the probe this connection would long be closed. With a listener of the app's own, or while the app uses its pool,
       // everything is as it would be without us: an error that nobody listens for is thrown.
-      if (pool.listenerCount('error') === 1 && !this.#isLeftAlone()) throw error
-    })
+      if (args[0] === 'error' && pool.listenerCount('error') === 0 && this.#isLeftAlone()) return false
+      return emit.apply(pool, args)
+    }
+    Object.defineProperty(pool, 'emit', { value, writable: true, configurable: true })
   }
 
   /** One client of the pool, or none when the signal comes first: then the place in the queue is given up, or the connection that was being made. */

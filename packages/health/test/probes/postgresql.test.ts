@@ -389,6 +389,13 @@ describe('a pool that the app has left alone', () => {
     expect(() => pool.emit('error', new Error('terminating connection'), pool.client)).not.toThrow()
   })
 
+  test('a library that looks whether its pool has a listener for errors found one, and did without its own', async () => {
+    const pool = new Pool()
+    await check()
+    expect(pool.listenerCount('error')).toBe(0)
+    expect(Object.keys(pool)).not.toContain('emit')
+  })
+
   test('an error that the app would have got without the probe still comes to it', async () => {
     const pool = new Pool()
     pool.connect((_error, _client, release) => release?.())
