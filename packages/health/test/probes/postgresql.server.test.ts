@@ -248,7 +248,8 @@ describe('with a server of its own', () => {
 test('a script that forgot to end its pool still leaves by itself', async () => {
   const { host, port, user, database } = server
   const fixture = new URL('../fixtures/forgotten-pool.mjs', import.meta.url)
-  const child = spawn(process.execPath, ['--disable-warning=MODULE_TYPELESS_PACKAGE_JSON', fixture.pathname], {
+  const sources = new URL('../fixtures/ts-is-esm.mjs', import.meta.url)
+  const child = spawn(process.execPath, ['--import', sources.pathname, fixture.pathname], {
     env: { ...process.env, POOL: JSON.stringify({ host, port, user, database, idleTimeoutMillis: 1000 }) },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
