@@ -15,7 +15,7 @@ const PARTS = {
   startup: () => benchStartup(collectorUrl, rounds),
   http: () => ofApp('http', '/'),
   express: () => ofApp('express', '/plain/7'),
-  stack: () => benchStack(collectorUrl, values.short ? 1 : rounds, requests / 2),
+  stack: () => benchStack(collectorUrl, values.short ? 1 : rounds, requests / 2, rate),
   health: () => benchHealth(collectorUrl, values.short ? 1 : rounds, values.short ? 500 : 5_000),
   journal: () => benchJournal(rounds),
   queues: () => benchQueues(collectorUrl, rounds, values.short),
@@ -27,6 +27,7 @@ const HELP = `Usage: pnpm bench [options]
   --short             what CI runs: 3 rounds, fewer requests
   --only <parts>      some of ${NAMES}; more than one by commas
   --rounds <n>        from 1 to 100; 9 where nothing is said
+  --rate <n>          requests a second in http, express and stack; as many as each can answer where nothing is said
   --within <seconds>  no part begins later than that; those that are left out are named
   --against <others>  beside them, preloads in startup, http, express and stack, the others in health: some of ${OTHER_NAMES.join(', ')}; they are installed by npm's registry first
   --json              figures and verdicts as JSON
@@ -48,6 +49,8 @@ if (!Number.isInteger(rounds) || rounds < 1 || rounds > 100)
   refuse(`--rounds ${JSON.stringify(values.rounds)}: allowed is a whole number from 1 to 100`)
 const withinSeconds = Number(values.within ?? Infinity)
 if (!(withinSeconds > 0)) refuse(`--within ${JSON.stringify(values.within)}: allowed is a number of seconds above 0`)
+const rate = values.rate === undefined ? undefined : Number(values.rate)
+if (rate !== undefined && !(rate > 0)) refuse(`--rate ${JSON.stringify(values.rate)}: allowed is a number above 0`)
 const requests = values.short ? 6_000 : 20_000
 const wanted = (name) => !values.only || values.only.split(',').includes(name)
 
@@ -105,7 +108,7 @@ async function part(name, measure) {
 }
 
 async function ofApp(app, path) {
-  const { rows, figures: some } = await benchRequests(collectorUrl, rounds, requests, { app, path })
+  const { rows, figures: some } = await benchRequests(collectorUrl, rounds, requests, { app, path, rate })
   const { requestOfAuto, requestCoreOfAuto, rssAddedMb } = some
   return {
     rows,
@@ -128,6 +131,7 @@ function parsed() {
         against: { type: 'string' },
         strict: { type: 'boolean' },
         rounds: { type: 'string' },
+        rate: { type: 'string' },
         within: { type: 'string' },
       },
     })

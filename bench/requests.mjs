@@ -3,8 +3,12 @@ import { contestants } from './contestants.mjs'
 import { startApp } from './child.mjs'
 import { interleaved, median, spread } from './statistics.mjs'
 
-/** CPU of the server process per request, after a warm-up, by the process's own account. */
-export async function benchRequests(collectorUrl, rounds, requests, { app, path, env: own = {} }) {
+/**
+ * CPU of the server process per request, after a warm-up, by the process's own account. With a rate so many requests a second arrive,
+ * whoever serves them; without one each contestant gets as many as it can answer, and the slower it is, the more of its writes have to
+ * wake a client that waits.
+ */
+export async function benchRequests(collectorUrl, rounds, requests, { app, path, env: own = {}, rate }) {
   const all = contestants(collectorUrl)
   const results = await interleaved(Object.keys(all), rounds, async (name) => {
     const { args, env } = all[name]
@@ -12,7 +16,7 @@ export async function benchRequests(collectorUrl, rounds, requests, { app, path,
     const url = `http://127.0.0.1:${server.port}${path}`
     await autocannon({ url, connections: 20, amount: Math.ceil(requests / 3) })
     const before = await server.usage()
-    const load = await autocannon({ url, connections: 20, amount: requests })
+    const load = await autocannon({ url, connections: 20, amount: requests, ...(rate ? { overallRate: rate } : {}) })
     const after = await server.usage()
     await server.stop()
     if (load.non2xx > 0 || load.errors > 0)
