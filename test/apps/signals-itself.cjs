@@ -11,12 +11,12 @@ const end = () => {
 server.listen(0, '127.0.0.1', () => {
   http.get({ port: server.address().port, agent: false }, (response) => {
     response.resume().on('close', () => {
-      console.log('served')
       process.once('SIGUSR2', () => {
         if (how !== 'handled') return end()
         process.once(signal, () => server.close(end))
         process.kill(process.pid, signal)
       })
+      console.log('served')
     })
   })
 })
