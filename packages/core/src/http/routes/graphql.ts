@@ -1,8 +1,7 @@
 // A server of GraphQL answers 200 with what a resolver threw among its words. Whichever server it is, that passes one function of
 // graphql-js, which says where in the query it was.
 import type { ModuleHook } from '../../contracts/module-hook.ts'
-import { hideOwnFrames } from '../../instrument/hidden-frames.ts'
-import { activeInFlight } from '../in-flight.ts'
+import { recordActiveError } from './active-teller.ts'
 import { withExport } from './framework.ts'
 
 type Locate = (thrown: unknown, ...rest: unknown[]) => unknown
@@ -26,7 +25,5 @@ export function graphqlHook(): ModuleHook {
 
 function hear(thrown: unknown): void {
   const { originalError } = (thrown ?? {}) as { readonly originalError?: unknown }
-  const error = originalError ?? thrown
-  hideOwnFrames(error)
-  activeInFlight()?.hasThrown(error)
+  recordActiveError(originalError ?? thrown)
 }

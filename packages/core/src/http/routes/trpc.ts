@@ -1,8 +1,7 @@
 // tRPC answers what a procedure throws itself, with 500, and says nothing of it but to the app's own `onError`: each of its adapters
 // is given one that hears it first. It routes by names that stand in the path.
 import type { ModuleHook } from '../../contracts/module-hook.ts'
-import { hideOwnFrames } from '../../instrument/hidden-frames.ts'
-import { activeInFlight } from '../in-flight.ts'
+import { recordActiveError } from './active-teller.ts'
 import { withExport } from './framework.ts'
 
 type OnError = (told: { readonly error?: Error }) => unknown
@@ -48,8 +47,7 @@ function hearing(options: Options): Options {
   const onError: OnError = function (this: unknown, told, ...rest: []) {
     const { error } = told
     const thrown = error?.cause instanceof Error ? error.cause : error
-    hideOwnFrames(thrown)
-    if (thrown) activeInFlight()?.hasThrown(thrown)
+    if (thrown) recordActiveError(thrown)
     return options.onError?.call(this, told, ...rest)
   }
   return { ...options, onError }
