@@ -15,6 +15,10 @@ export interface Sent extends Pick<ClientMeasure, 'method' | 'address' | 'port' 
   readonly path: string
 }
 
+export function defaultPort(scheme: Sent['scheme']): number {
+  return scheme === 'https' ? 443 : 80
+}
+
 export function openClientSpan(
   tracer: Tracer,
   { method, address, port, scheme, authority, path }: Sent,

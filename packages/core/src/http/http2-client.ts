@@ -7,7 +7,7 @@ import { context, propagation, trace, type Tracer } from '@opentelemetry/api'
 import { isTracingSuppressed } from '@opentelemetry/core'
 import { withOwnFramesHidden } from '../instrument/hidden-frames.ts'
 import type { MeasureClient } from './client-metrics.ts'
-import { failClientSpan, openClientSpan, tellStatus, type OpenClientSpan } from './client-span.ts'
+import { defaultPort, failClientSpan, openClientSpan, tellStatus, type OpenClientSpan } from './client-span.ts'
 import { OWN_REQUEST } from '../sdk/otlp/own-request.ts'
 import { canSeeHttp2 } from './http2-server.ts'
 import { makeRoom } from './listener-room.ts'
@@ -155,10 +155,6 @@ function targetOf([authority, options]: readonly unknown[]): Target | undefined 
   } catch {
     return undefined
   }
-}
-
-function defaultPort(scheme: Target['scheme']): number {
-  return scheme === 'http' ? 80 : 443
 }
 
 /** It marks the sessions that it makes. */
