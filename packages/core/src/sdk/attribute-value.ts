@@ -1,7 +1,4 @@
-import { boundedValue } from './bounded-value.ts'
-
-/** So many times the longest text is in one list or object. */
-const TEXTS = 16
+import { boundedValue, TEXTS } from './bounded-value.ts'
 
 /**
  * A copy that nobody else changes, texts cut at `most` characters, lists and objects bounded; undefined for what no attribute can be: a

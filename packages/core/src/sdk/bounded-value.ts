@@ -1,6 +1,8 @@
 /** Of one value, in all that is in it. */
 const MOST_ITEMS = 1_000
 const MOST_DEPTH = 16
+/** So many times the longest text is in one attribute, be it of a span or of a log record. */
+export const TEXTS = 16
 
 export interface Bounds {
   /** Characters of one text, bytes of one piece of memory. */

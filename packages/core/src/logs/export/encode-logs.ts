@@ -1,7 +1,7 @@
 // ExportLogsServiceRequest. Field numbers: opentelemetry-proto v1.7, logs.proto.
 import type { Attributes } from '@opentelemetry/api'
 import { anyValue, ProtobufMessage } from '../../sdk/otlp/protobuf-message.ts'
-import { boundedValue } from '../../sdk/bounded-value.ts'
+import { boundedValue, TEXTS } from '../../sdk/bounded-value.ts'
 import type { LogEntry } from './log-entry.ts'
 
 export interface LogLimits {
@@ -15,8 +15,6 @@ export interface EncodedLog {
 }
 
 const MOST_BODY = 256 * 1024
-/** So many times the longest text is in one attribute. */
-const TEXTS = 16
 
 export function encodeLog(entry: LogEntry, limits: LogLimits): Buffer {
   const message = new ProtobufMessage()
