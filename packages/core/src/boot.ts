@@ -30,6 +30,7 @@ import { watchOutgoing } from './http/outgoing.ts'
 import { EffectiveCounter } from './http/effective.ts'
 import { grpcHook } from './http/grpc-client.ts'
 import { watchFrameworks } from './http/frameworks.ts'
+import { watchRepeatedTimers } from './http/repeated-timers.ts'
 import { nextRoutes } from './http/routes/next.ts'
 import { watchServers } from './http/server.ts'
 import { apiHook, setGlobals } from './instrument/api-check.ts'
@@ -251,6 +252,7 @@ function start(parts: Parts, kept: Kept): void {
     requestStarted: wake,
     requestEnded: leftovers.requestEnded,
   })
+  watchRepeatedTimers(now)
   if (!hooks.isMuted('http')) watchOutgoing(tracer, metrics, hooks, onError)
   watchFrameworks(servers, hooks, onError)
   watchNeighbours(hooks)
