@@ -316,8 +316,27 @@ describe('running', () => {
     worker.once('failed', (job) => void job!.retry())
     await fake.until(() => hasEnded(runs[1]))
     expect(runs.map(({ info: { attempt, isReturn }, state }) => [attempt, isReturn, state])).toEqual([
-      [1, undefined, 'failed'],
+      [1, true, 'failed'],
       [2, true, 'succeeded'],
+    ])
+  })
+
+  test('a job that had failed, and is retried with its attempts counted anew, stayed failed', async () => {
+    const queue = createQueue()
+    await queue.add('pay', {})
+    let isFirst = true
+    const processor = async (): Promise<void> => {
+      if (!isFirst) return
+      isFirst = false
+      throw new Error('no')
+    }
+    const worker = keep(new Worker(queue.name, processor, { connection: connection(), drainDelay: 1 }))
+    const anew = { resetAttemptsMade: true, resetAttemptsStarted: true }
+    worker.once('failed', (job) => void job!.retry('failed', anew))
+    await fake.until(() => hasEnded(runs[1]))
+    expect(runs.map(({ info: { attempt, isReturn }, state }) => [attempt, isReturn, state])).toEqual([
+      [1, true, 'failed'],
+      [1, true, 'succeeded'],
     ])
   })
 

@@ -77,8 +77,8 @@ function infoOf(
     attempt,
     maxAttempts,
     isAwaited: true,
-    // A job that has failed for good runs again only where somebody has it retried.
-    ...(attempt > 1 ? { isReturn: true } : {}),
+    // A job that has failed for good runs again only where somebody has it retried, and may then be counted from 1 on again.
+    isReturn: true,
     ...(job.id ? { messageId: job.id } : {}),
     outcomeOf: (error) => outcomeOf(error, attempt >= maxAttempts),
   }
