@@ -1,8 +1,9 @@
 import { bothFormats, get, nodesUnderTest, sharedService, startPreloaded } from '@afterspan/testing'
 import { startOtlpSink } from 'afterspan/internal'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, type TestContext } from 'vitest'
 import { appFile, listening, traceIdOf } from './app.ts'
 import {
+  holdsAll,
   holdsItsTongue,
   holdsWhatFails,
   holdsWhatIsDone,
@@ -10,7 +11,7 @@ import {
   type QueueUnderTest,
 } from './queue-conformance.ts'
 import { expectReceipt, toldTrace } from './receipts.ts'
-import { startRoles } from './roles.ts'
+import { startRoles, type Roles } from './roles.ts'
 
 const QUEUE: QueueUnderTest = { system: 'bullmq', destination: 'mail', hanging: /^job \{"hangs":true\}$/ }
 
@@ -51,6 +52,36 @@ describe('a service whose work goes to BullMQ', () => {
       await holdsItsTongue(roles)
     },
   )
+
+  describe('of the oldest version that is followed', () => {
+    const startOldest = (context: TestContext): Promise<Roles> =>
+      startRoles({
+        app: appFile('bullmq.cjs'),
+        node: nodesUnderTest()[0]!,
+        env: { REDIS_PORT: String(redis(context).port), LIBRARY: 'bullmq-oldest' },
+      })
+
+    test('is followed as well', async (context) => {
+      expect(await holdsAll(await startOldest(context), QUEUE)).toBe('')
+    })
+
+    // Redis itself fails them: no worker has them, and none said so.
+    test('parents that failed with their child stayed enqueued for ever', async (context) => {
+      const roles = await startOldest(context)
+      await roles.startReady('worker')
+      const { tasks } = await expectReceipt(roles.admin, await roles.ask('/flow'), {
+        verdict: 'broken',
+        tasks: Array.from({ length: 3 }, () => ({ state: 'failed' })),
+      })
+      const told = tasks.map(({ name, reason, attempts }) => [name, { reason, runs: attempts.length }] as const)
+      expect(Object.fromEntries(told)).toEqual({
+        whole: { reason: 'retries_exhausted', runs: 0 },
+        half: { reason: 'retries_exhausted', runs: 0 },
+        part: { reason: 'rejected', runs: 1 },
+      })
+      await roles.stop()
+    })
+  })
 })
 
 describe.each(nodesUnderTest())('a job that runs in a file, on Node $major', (node) => {

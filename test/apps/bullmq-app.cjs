@@ -1,5 +1,5 @@
 // A web service and a worker of BullMQ in one file: ROLE says which. The jobs do what their data says.
-module.exports = function start({ express, Queue, Worker }) {
+module.exports = function start({ express, FlowProducer, Queue, Worker }) {
   const connection = { host: '127.0.0.1', port: Number(process.env.REDIS_PORT), maxRetriesPerRequest: null }
   if (process.env.ROLE === 'worker') {
     const worker = new Worker(
@@ -24,6 +24,13 @@ module.exports = function start({ express, Queue, Worker }) {
       { attempts: 2, backoff: { type: 'fixed', delay: 50 } },
     )
     res.json({ id: job.id })
+  })
+  // A child that fails, and its parent and grandparent with it.
+  app.get('/flow', async (req, res) => {
+    const child = { name: 'part', queueName: 'mail', data: { fails: true }, opts: { failParentOnFailure: true } }
+    const parent = { ...child, name: 'half', data: {}, children: [child] }
+    await new FlowProducer({ connection }).add({ name: 'whole', queueName: 'mail', data: {}, children: [parent] })
+    res.json({})
   })
   const server = app.listen(0, '127.0.0.1', () => console.log(`listening ${server.address().port}`))
 }

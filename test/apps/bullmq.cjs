@@ -1,4 +1,4 @@
-const { Queue, Worker } = require('bullmq')
+const { FlowProducer, Queue, Worker } = require(process.env.LIBRARY ?? 'bullmq')
 const express = require('express')
 
-require('./bullmq-app.cjs')({ express, Queue, Worker })
+require('./bullmq-app.cjs')({ express, FlowProducer, Queue, Worker })

@@ -1,5 +1,5 @@
-import { Queue, Worker } from 'bullmq'
+import { FlowProducer, Queue, Worker } from 'bullmq'
 import express from 'express'
 import start from './bullmq-app.cjs'
 
-start({ express, Queue, Worker })
+start({ express, FlowProducer, Queue, Worker })

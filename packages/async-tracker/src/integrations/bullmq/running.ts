@@ -4,6 +4,7 @@ import type { AttemptInfo, TaskKit } from '@afterspan/core/internal'
 import { isObject, taskOf } from '../sending/bag.ts'
 import { patchByHand } from './by-hand.ts'
 import { carrierOf } from './carrier.ts'
+import { tellParents } from './parents.ts'
 import type { BullMQ, Job, Worker } from './shapes.ts'
 
 type RunBy = Pick<Worker, 'name' | 'opts'>
@@ -56,7 +57,9 @@ export function patchWorker(exports: BullMQ, kit: TaskKit): void {
 
 /** Final failures that no attempt told of: stalled too often, failed with a child, or a back-off strategy that gave up. */
 function tellFinal(kit: TaskKit, job: Job, toldFinal: WeakMap<Job, boolean>): void {
-  if (!job.finishedOn || toldFinal.get(job)) return
+  if (!job.finishedOn) return
+  void tellParents(kit, job)
+  if (toldFinal.get(job)) return
   const taskId = taskOf(carrierOf(job))
   const failure = { type: 'UnrecoverableError', message: job.failedReason ?? '' }
   if (taskId) kit.settle(taskId, 'failed', 'retries_exhausted', 'broker', failure)

@@ -5,6 +5,7 @@ export interface JobOptions extends Fields {
   readonly attempts?: number
   readonly debounce?: Deduplication
   readonly deduplication?: Deduplication
+  readonly failParentOnFailure?: boolean
   readonly jobId?: string
   readonly repeat?: object
   readonly repeatJobKey?: string
@@ -36,6 +37,8 @@ export interface Job extends Settling {
   readonly discarded?: boolean
   readonly failedReason?: string
   readonly finishedOn?: number
+  /** In Redis, of the job that waits for it. */
+  readonly parentKey?: string
   /** The queue that it was made or read by. */
   readonly queue?: Queue
   asJSONSandbox(...args: unknown[]): object
