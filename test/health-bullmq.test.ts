@@ -1,6 +1,6 @@
 import { formatsInTurn, get, sharedService, startPreloaded } from '@afterspan/testing'
 import { Redis } from 'ioredis'
-import { describe, expect } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { appFile, listening } from './app.ts'
 import { untilAnswer } from './until-answer.ts'
 
@@ -50,6 +50,20 @@ describe('a queue of BullMQ', () => {
       }
     },
   )
+
+  test('of the first version that is followed was an error as soon as a job waited', async (context) => {
+    const server = redis(context)
+    const env = { REDIS_PORT: String(server.port), ROLE: 'web', AFTERSPAN_HEALTH_INTERVAL: '400' }
+    const web = startPreloaded({ app: appFile('bullmq.cjs'), env: { ...env, LIBRARY: 'bullmq-oldest' } })
+    try {
+      await get(`${await listening(web)}/send/succeeds`)
+      await untilAnswer(`${await web.adminUrl()}/readyz?verbose`, 200, '[+]bullmq warn: no_worker')
+      expect(web.stderr).not.toContain('fail')
+    } finally {
+      await web.stop()
+      await empty(server.port)
+    }
+  })
 })
 
 /** The next one begins with queues of its own. */

@@ -13,7 +13,9 @@ export interface Queue {
   readonly closing?: unknown
   getJobCounts(...types: string[]): Promise<Readonly<Record<string, number>>>
   getJobs(types: string[], start: number, end: number, asc: boolean): Promise<readonly (Job | undefined)[]>
-  getWorkersCount(): Promise<number>
+  getWorkers(): Promise<readonly unknown[]>
+  /** Not of the first versions of BullMQ 5. */
+  getWorkersCount?(): Promise<number>
   isPaused(): Promise<boolean>
   /** Of BullMQ 5. */
   readonly client?: PromiseLike<RedisClient>
@@ -130,7 +132,7 @@ async function ask(queue: Queue, unlocked: State['unlocked']): Promise<QueueAnsw
   const [[oldest], workers] = await Promise.all([
     waiting === 0 ? [] : queue.getJobs(['waiting'], 0, 0, true),
     // The server lists all of its clients for that.
-    active <= unlocked.size || stalled ? queue.getWorkersCount() : undefined,
+    active <= unlocked.size || stalled ? countWorkers(queue) : undefined,
   ])
   const since = oldest?.timestamp === undefined ? undefined : oldest.timestamp + (oldest.delay ?? 0)
   return {
@@ -138,6 +140,10 @@ async function ask(queue: Queue, unlocked: State['unlocked']): Promise<QueueAnsw
     ...(since === undefined ? {} : { oldestMs: Math.max(0, Date.now() - since) }),
     ...(workers === undefined ? {} : { workers }),
   }
+}
+
+async function countWorkers(queue: Queue): Promise<number> {
+  return queue.getWorkersCount ? queue.getWorkersCount() : (await queue.getWorkers()).length
 }
 
 /** A worker that lives keeps a lock on each job that it has; one that it has lost goes back to who waits, if any worker lives. */

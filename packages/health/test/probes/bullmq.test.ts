@@ -38,6 +38,9 @@ class FakeQueue implements Queue {
     this.asked.push('oldest')
     return [{ timestamp: Date.now() - 60_000, delay: 20_000 }]
   }
+  async getWorkers(): Promise<readonly object[]> {
+    return Array.from({ length: await this.getWorkersCount() }, () => ({}))
+  }
   async getWorkersCount(): Promise<number> {
     this.asked.push('workers')
     return this.workers
