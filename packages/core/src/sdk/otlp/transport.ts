@@ -59,19 +59,29 @@ function post(settings: OtlpSettings, body: OtlpBody): Promise<OtlpReply> {
       request?.destroy()
     }, settings.timeoutMs)
     timer.unref()
-    try {
-      request = open(settings, body, (response) => {
-        read(response, (reply) => {
-          finish({ ...reply, isBodyFree: request?.writableFinished === true })
+    const attempt = (): void => {
+      try {
+        const own = open(settings, body, (response) => {
+          read(response, (reply) => {
+            finish({ ...reply, isBodyFree: own.writableFinished })
+          })
         })
-      })
-      request.on('error', (error: NodeJS.ErrnoException) => {
-        finish({ ok: false, retryable: true, reason: error.code ?? 'network' })
-      })
-    } catch (error) {
-      finish({ ok: false, retryable: false, reason: (error as NodeJS.ErrnoException).code ?? 'invalid' })
+        request = own
+        own.on('error', (error: NodeJS.ErrnoException) => {
+          if (!done && wasClosedIdle(own, error)) attempt()
+          else finish({ ok: false, retryable: true, reason: error.code ?? 'network' })
+        })
+      } catch (error) {
+        finish({ ok: false, retryable: false, reason: (error as NodeJS.ErrnoException).code ?? 'invalid' })
+      }
     }
+    attempt()
   })
+}
+
+/** A server may close a connection that is idle, and it may do so as the next request is on its way: that says nothing of the server. */
+function wasClosedIdle(request: ClientRequest, { code }: NodeJS.ErrnoException): boolean {
+  return request.reusedSocket && (code === 'ECONNRESET' || code === 'EPIPE')
 }
 
 function open(settings: OtlpSettings, body: OtlpBody, onResponse: (response: IncomingMessage) => void): ClientRequest {

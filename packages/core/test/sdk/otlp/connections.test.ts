@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createSecureServer } from 'node:http2'
+import { createServer as createPlainServer, type IncomingMessage } from 'node:http'
 import { createServer } from 'node:https'
 import type { AddressInfo, Server } from 'node:net'
 import { join } from 'node:path'
@@ -53,4 +54,22 @@ test('the same by gRPC', async () => {
     stream.respond({ ':status': 200, 'grpc-status': '0' }, { endStream: true })
   })
   expect(await shown(collector, postGrpc as typeof postOtlp, seen)).toEqual([true, false, true])
+})
+
+test('a connection that the collector closed as the next export was on its way was told as a failure', async () => {
+  const used = new WeakSet<IncomingMessage['socket']>()
+  const collector = createPlainServer((request, response) => {
+    if (used.has(request.socket)) request.socket.resetAndDestroy()
+    else response.end()
+    used.add(request.socket)
+  })
+  server = collector
+  collector.listen(0, '127.0.0.1')
+  await once(collector, 'listening')
+  const url = `http://127.0.0.1:${(collector.address() as AddressInfo).port}`
+  const settings: OtlpSettings = { url, headers: {}, timeoutMs: 5_000, compression: 'none' }
+  const reasons: string[] = []
+  for (let n = 0; n < 3; n++) reasons.push((await postOtlp(settings, Buffer.from('x'))).reason)
+  expect(reasons).toEqual(['ok', 'ok', 'ok'])
+  collector.closeAllConnections()
 })
