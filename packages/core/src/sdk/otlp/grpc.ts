@@ -33,11 +33,16 @@ const RETRYABLE_HTTP = new Set([429, 502, 503, 504])
 /** One connection for each collector; none of them keeps the process alive. */
 const sessions = new Map<string, ClientHttp2Session>()
 
+/** Those that have carried an answer. */
+const proven = new WeakSet<ClientHttp2Session>()
+
 /** One call of Export. Never rejects. */
 export function postGrpc(settings: OtlpSettings, body: Uint8Array): Promise<OtlpReply> {
   return new Promise((resolve) => {
     let stream: ClientHttp2Stream | undefined
+    let done = false
     const finish = (reply: OtlpReply): void => {
+      done = true
       clearTimeout(timer)
       resolve(reply)
     }
@@ -48,24 +53,35 @@ export function postGrpc(settings: OtlpSettings, body: Uint8Array): Promise<Otlp
       drop(settings)
     }, settings.timeoutMs)
     timer.unref()
-    try {
-      stream = call(settings, body)
-      listen(stream, finish)
-    } catch (error) {
-      drop(settings)
-      finish({ ok: false, retryable: true, reason: (error as NodeJS.ErrnoException).code ?? 'invalid' })
+    const attempt = (): void => {
+      try {
+        const session = sessionOf(settings)
+        stream = call(session, settings, body)
+        listen(stream, (reply, isAnswered) => {
+          if (done) return
+          // A collector may close a connection at any time, and the next call may be on its way by then: that says nothing of the collector.
+          if (isAnswered) proven.add(session)
+          else session.close()
+          if (!isAnswered && proven.has(session)) attempt()
+          else finish(reply)
+        })
+      } catch (error) {
+        drop(settings)
+        finish({ ok: false, retryable: true, reason: (error as NodeJS.ErrnoException).code ?? 'invalid' })
+      }
     }
+    attempt()
   })
 }
 
-function call(settings: OtlpSettings, body: Uint8Array): ClientHttp2Stream {
+function call(session: ClientHttp2Session, settings: OtlpSettings, body: Uint8Array): ClientHttp2Stream {
   const isZipped = settings.compression === 'gzip'
   const content = isZipped ? gzipSync(body) : body
   const frame = Buffer.alloc(FRAME_BYTES)
   frame.writeUInt8(isZipped ? 1 : 0)
   frame.writeUInt32BE(content.length, 1)
   const own = Object.entries(settings.headers).map(([name, value]) => [name.toLowerCase(), value])
-  const stream = sessionOf(settings).request({
+  const stream = session.request({
     'user-agent': 'afterspan',
     ...Object.fromEntries(own),
     ':method': 'POST',
@@ -101,7 +117,7 @@ function drop({ url, tls }: OtlpSettings): void {
   sessions.delete(key)
 }
 
-function listen(stream: ClientHttp2Stream, finish: (reply: OtlpReply) => void): void {
+function listen(stream: ClientHttp2Stream, finish: (reply: OtlpReply, isAnswered: boolean) => void): void {
   const chunks: Buffer[] = []
   let bytes = 0
   let headers: IncomingHttpHeaders = {}
@@ -121,9 +137,9 @@ function listen(stream: ClientHttp2Stream, finish: (reply: OtlpReply) => void): 
     error = failed
   })
   stream.on('close', () => {
-    if (headers['grpc-status'] !== undefined) finish(grpcReply(headers, Buffer.concat(chunks)))
-    else if (headers[':status'] !== undefined) finish(noGrpc(Number(headers[':status'])))
-    else finish({ ok: false, retryable: true, reason: reasonOf(error) })
+    if (headers['grpc-status'] !== undefined) finish(grpcReply(headers, Buffer.concat(chunks)), true)
+    else if (headers[':status'] !== undefined) finish(noGrpc(Number(headers[':status'])), true)
+    else finish({ ok: false, retryable: true, reason: reasonOf(error) }, false)
   })
 }
 
