@@ -278,10 +278,10 @@ test('what is not acted on, is not allowed or is a slip is said once, and spans 
   expect(spans.length).toBeGreaterThan(0)
   expect(app.stderr.trim().split('\n').sort()).toMatchInlineSnapshot(`
     [
-      "[afterspan] AFS_CONFIG_INVALID OTEL_EXPORTER_OTLP_CERTIFICATE="/no/such/file.pem" cannot be read (ENOENT): allowed is a PEM file. It is left out.",
+      "[afterspan] AFS_CONFIG_INVALID OTEL_EXPORTER_OTLP_CERTIFICATE="/no/such/file.pem" cannot be read (ENOENT): allowed is a PEM file. It is left out until it is one.",
       "[afterspan] AFS_CONFIG_INVALID OTEL_EXPORTER_OTLP_HEADERS="…" is not valid: allowed is key=value pairs that are headers of HTTP. Using "x-a".",
       "[afterspan] AFS_CONFIG_INVALID OTEL_EXPORTER_OTLP_PROTOCOL="http/xml" is not valid: allowed is one of http/protobuf, http/json, grpc. Using "http/protobuf".",
-      "[afterspan] AFS_CONFIG_INVALID OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY="/no/such/key.pem" cannot be read (ENOENT): allowed is a PEM file. It is left out.",
+      "[afterspan] AFS_CONFIG_INVALID OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY="/no/such/key.pem" cannot be read (ENOENT): allowed is a PEM file. It is left out until it is one.",
       "[afterspan] AFS_CONFIG_INVALID OTEL_LOGS_EXPORTER="syslog" is not valid: allowed is otlp, console with commas between them, or none. Using "none".",
       "[afterspan] AFS_CONFIG_INVALID OTEL_METRICS_EXEMPLAR_FILTER="always_on" is not valid: allowed is one of trace_based, always_off. Using "trace_based".",
       "[afterspan] AFS_CONFIG_INVALID OTEL_METRICS_EXPORTER="prometheus,statsd" is not valid: allowed is prometheus, otlp, console with commas between them, or none. Using "prometheus".",

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { say } from '../diag.ts'
-import type { OtlpSettings } from '../sdk/otlp/settings.ts'
+import { asPem } from '../sdk/otlp/current-tls.ts'
+import type { TlsSettings } from '../sdk/otlp/settings.ts'
 
 /** A file, and the variable that names it; '' is none. */
 export interface NamedFile {
@@ -8,24 +10,25 @@ export interface NamedFile {
   readonly file: string
 }
 
-/** What the OTEL_EXPORTER_OTLP_*CERTIFICATE and *CLIENT_KEY variables name. A file that cannot be read is said and left out. */
-export function readTls(files: Readonly<Record<'ca' | 'cert' | 'key', NamedFile>>): OtlpSettings['tls'] {
-  const read = { ca: readOne(files.ca), cert: readOne(files.cert), key: readOne(files.key) }
-  const found = Object.entries(read).filter((entry): entry is [keyof typeof read, string] => entry[1] !== undefined)
-  return found.length > 0 ? Object.fromEntries(found) : undefined
+/** What the OTEL_EXPORTER_OTLP_*CERTIFICATE and *CLIENT_KEY variables name. A file that cannot be used is said, and left out until it can. */
+export function readTls(named: Readonly<Record<'ca' | 'cert' | 'key', NamedFile>>): TlsSettings | undefined {
+  const files = Object.entries(named).filter(([, { file }]) => file !== '')
+  if (files.length === 0) return undefined
+  const read = files.map(([kind, one]) => [kind, readOne(one)] as const)
+  return {
+    ...Object.fromEntries(read.filter(([, text]) => text !== undefined)),
+    files: Object.fromEntries(files.map(([kind, { file }]) => [kind, resolve(file)])),
+  }
 }
 
 function readOne({ env, file }: NamedFile): string | undefined {
-  if (file === '') return undefined
+  const refused = (why: string): undefined => {
+    const text = `${env}=${JSON.stringify(file)} ${why}: allowed is a PEM file. It is left out until it is one.`
+    say('AFS_CONFIG_INVALID', text, env)
+  }
   try {
-    return readFileSync(file, 'utf8')
+    return asPem(readFileSync(file, 'utf8')) ?? refused('holds no PEM')
   } catch (error) {
-    const why = (error as NodeJS.ErrnoException).code ?? String(error)
-    say(
-      'AFS_CONFIG_INVALID',
-      `${env}=${JSON.stringify(file)} cannot be read (${why}): allowed is a PEM file. It is left out.`,
-      env,
-    )
-    return undefined
+    return refused(`cannot be read (${(error as NodeJS.ErrnoException).code ?? String(error)})`)
   }
 }

@@ -87,7 +87,7 @@ export const otelOptions = {
   otlpTracesProtocol: oneOf('OTEL_EXPORTER_OTLP_TRACES_PROTOCOL', 'The same for traces.', PROTOCOLS, undefined),
   otlpCertificate: text(
     'OTEL_EXPORTER_OTLP_CERTIFICATE',
-    'File (PEM) of the authority that signed the certificate of the collector.',
+    'File (PEM) of the authority that signed the certificate of the collector. This file and the next two are read anew for each connection: they may be replaced.',
   ),
   otlpTracesCertificate: text('OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE', 'The same for traces.'),
   otlpClientCertificate: text(

@@ -8,6 +8,7 @@ import {
   type IncomingHttpHeaders,
 } from 'node:http2'
 import { gzipSync } from 'node:zlib'
+import { currentTls } from './current-tls.ts'
 import { OWN_REQUEST } from './own-request.ts'
 import { partialSuccess } from './partial-success.ts'
 import { fields } from './protobuf-fields.ts'
@@ -100,7 +101,7 @@ function sessionOf({ url, tls }: OtlpSettings): ClientHttp2Session {
   const key = connectionKey(url, tls)
   const known = sessions.get(key)
   if (known && !known.closed && !known.destroyed) return known
-  const session = connect(url, { ...tls })
+  const session = connect(url, { ...currentTls(tls) })
   Object.defineProperty(session, OWN_REQUEST, { value: true })
   session.unref()
   session.on('error', () => {}) // told by the stream

@@ -10,8 +10,18 @@ export interface OtlpSettings {
   /** Of one attempt. */
   readonly timeoutMs: number
   readonly compression: 'none' | 'gzip'
-  /** PEM texts, for https. */
-  readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string }
+  /** For https. */
+  readonly tls?: TlsSettings
+}
+
+/** PEM texts as they were at the start, and the files that have them, or will. */
+export interface TlsSettings extends TlsTexts {
+  readonly files?: TlsTexts
+}
+export interface TlsTexts {
+  readonly ca?: string
+  readonly cert?: string
+  readonly key?: string
 }
 
 /** The address as it may be shown: without a user and a password, and without a query, where keys are given too. */
@@ -20,6 +30,6 @@ export function shownUrl({ url }: Pick<OtlpSettings, 'url'>): string {
 }
 
 /** Signals that go to one place share its connections, unless they show other certificates there. */
-export function connectionKey(place: string, tls: OtlpSettings['tls']): string {
-  return tls ? JSON.stringify([place, tls.ca, tls.cert, tls.key]) : place
+export function connectionKey(place: string, tls: TlsSettings | undefined): string {
+  return tls ? JSON.stringify([place, tls]) : place
 }

@@ -1,18 +1,21 @@
-import { Agent as HttpAgent, request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http'
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
+import { request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http'
+import { request as httpsRequest } from 'node:https'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
+import { agentFor } from './agent.ts'
 import { OWN_REQUEST } from './own-request.ts'
 import { partialSuccess } from './partial-success.ts'
 import type { OtlpReply } from './reply.ts'
-import { connectionKey, type OtlpSettings } from './settings.ts'
+import type { OtlpSettings } from './settings.ts'
 
 export type { OtlpReply }
 
 /** Refusals that are about what was sent, and not about who may send where. */
 export const ABOUT_CONTENT: ReadonlySet<string> = new Set(['http_400', 'http_413', 'http_422', 'grpc_invalid_argument'])
 
-const agents = new Map<string, HttpAgent | HttpsAgent>()
+/** One of the files may be new already, and the other not yet. */
+const OF_CERTIFICATES = /^ERR_OSSL_/
+
 const MAX_REPLY_BYTES = 64 * 1024
 
 /** In one piece or in several, which are sent as they are. */
@@ -72,7 +75,8 @@ function post(settings: OtlpSettings, body: OtlpBody): Promise<OtlpReply> {
           else finish({ ok: false, retryable: true, reason: error.code ?? 'network' })
         })
       } catch (error) {
-        finish({ ok: false, retryable: false, reason: (error as NodeJS.ErrnoException).code ?? 'invalid' })
+        const reason = (error as NodeJS.ErrnoException).code ?? 'invalid'
+        finish({ ok: false, retryable: OF_CERTIFICATES.test(reason), reason })
       }
     }
     attempt()
@@ -96,7 +100,7 @@ function open(settings: OtlpSettings, body: OtlpBody, onResponse: (response: Inc
     'content-length': packed.reduce((sum, piece) => sum + piece.length, 0),
   }
   if (settings.compression === 'gzip') headers['content-encoding'] = 'gzip'
-  const options = { method: 'POST', headers, agent: agentFor(url, secure, settings.tls), [OWN_REQUEST]: true }
+  const options = { method: 'POST', headers, agent: agentFor(url, settings.tls), [OWN_REQUEST]: true }
   const request = (secure ? httpsRequest : httpRequest)(url, options, onResponse)
   // An export never keeps the process alive.
   request.on('socket', (socket) => {
@@ -105,19 +109,6 @@ function open(settings: OtlpSettings, body: OtlpBody, onResponse: (response: Inc
   for (const piece of packed) request.write(piece)
   request.end()
   return request
-}
-
-function agentFor(url: URL, secure: boolean, tls: OtlpSettings['tls']): HttpAgent | HttpsAgent {
-  const key = connectionKey(url.origin, tls)
-  let agent = agents.get(key)
-  if (!agent) {
-    agent = secure
-      ? new HttpsAgent({ keepAlive: true, maxSockets: 2, ...tls })
-      : new HttpAgent({ keepAlive: true, maxSockets: 2 })
-    Object.defineProperty(agent, OWN_REQUEST, { value: true })
-    agents.set(key, agent)
-  }
-  return agent
 }
 
 function read(response: IncomingMessage, finish: (reply: OtlpReply) => void): void {
