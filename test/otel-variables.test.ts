@@ -179,6 +179,14 @@ test('a query in OTEL_EXPORTER_OTLP_ENDPOINT swallowed the path of the signal, a
   collector.close()
 })
 
+test('an address with a space or a line feed around it, as a file has it, was refused, and a fragment swallowed the path', async () => {
+  const sink = await startOtlpSink()
+  for (const address of [` ${sink.url} `, `${sink.url}/\n`, `${sink.url}#part`])
+    expect((await tell({ OTEL_EXPORTER_OTLP_ENDPOINT: address })).app.stderr).toBe('')
+  expect(sink.spans().filter(({ name }) => name === 'own')).toHaveLength(3)
+  await sink.close()
+})
+
 test('a collector behind TLS that wants a certificate: CERTIFICATE, CLIENT_CERTIFICATE, CLIENT_KEY', async () => {
   const [cert, key] = ['cert', 'key'].map((kind) => appFile(`certificates/self-signed.${kind}.pem`)) as [string, string]
   const pem = { cert: readFileSync(cert), key: readFileSync(key) }

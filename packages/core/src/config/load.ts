@@ -22,7 +22,7 @@ export function environment(): Env {
 export function loadSection<S extends Section>(section: S, env: Env = environment()): ConfigOf<S> {
   const out: Record<string, unknown> = {}
   for (const [key, option] of Object.entries(section)) {
-    const raw = env[option.env]
+    const raw = env[option.env]?.trim() // of a file or a list, as they are often filled in from
     out[key] = option.fallback
     if (raw === undefined || raw === '') continue
     try {

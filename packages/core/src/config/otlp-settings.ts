@@ -55,7 +55,8 @@ function fileOf(signal: Signal, rest: string, own: string, all: string): NamedFi
 function httpUrl(signal: Signal, { endpoint }: SignalConfig, { otlpEndpoint }: Otel): string {
   if (endpoint && hasScheme(`OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_ENDPOINT`, endpoint)) return endpoint
   const isUsable = otlpEndpoint !== '' && hasScheme('OTEL_EXPORTER_OTLP_ENDPOINT', otlpEndpoint)
-  const [address = '', query] = (isUsable ? otlpEndpoint : HTTP_DEFAULT).split(/\?(.*)/s)
+  const [whole = ''] = (isUsable ? otlpEndpoint : HTTP_DEFAULT).split('#')
+  const [address = '', query] = whole.split(/\?(.*)/s)
   return `${address.replace(/\/+$/, '')}/v1/${signal}${query ? `?${query}` : ''}`
 }
 

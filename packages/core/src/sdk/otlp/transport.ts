@@ -35,18 +35,17 @@ async function postOther(settings: OtlpSettings, body: OtlpBody): Promise<OtlpRe
       join(__dirname, 'other-protocols.js'),
     ) as typeof import('./other-protocols.ts')
     if (settings.protocol === 'grpc') return { ...(await postGrpc(settings, whole)), isBodyFree: true }
-    const headers = { 'content-type': 'application/json', ...settings.headers }
-    return {
-      ...(await post({ ...settings, headers }, Buffer.from(otlpJson(whole, settings.signal)))),
-      isBodyFree: true,
-    }
+    const json = Buffer.from(otlpJson(whole, settings.signal))
+    return { ...(await post({ ...settings, contentType: 'application/json' }, json)), isBodyFree: true }
   } catch (error) {
     return { ok: false, retryable: false, reason: (error as NodeJS.ErrnoException).code ?? 'invalid' }
   }
 }
 
+type PostSettings = OtlpSettings & { readonly contentType?: string }
+
 /** One POST. Redirects are not followed; the reply is read to its end, up to 64 KiB. */
-function post(settings: OtlpSettings, body: OtlpBody): Promise<OtlpReply> {
+function post(settings: PostSettings, body: OtlpBody): Promise<OtlpReply> {
   return new Promise((resolve) => {
     let done = false
     const finish = (reply: OtlpReply): void => {
@@ -88,15 +87,15 @@ function wasClosedIdle(request: ClientRequest, { code }: NodeJS.ErrnoException):
   return request.reusedSocket && (code === 'ECONNRESET' || code === 'EPIPE')
 }
 
-function open(settings: OtlpSettings, body: OtlpBody, onResponse: (response: IncomingMessage) => void): ClientRequest {
+function open(settings: PostSettings, body: OtlpBody, onResponse: (response: IncomingMessage) => void): ClientRequest {
   const url = new URL(settings.url)
   const secure = url.protocol === 'https:'
   const pieces: readonly Uint8Array[] = body instanceof Uint8Array ? [body] : body
   const packed = settings.compression === 'gzip' ? [gzipSync(Buffer.concat(pieces))] : pieces
   const headers: Record<string, string | number> = {
-    'content-type': 'application/x-protobuf',
     'user-agent': 'afterspan',
     ...settings.headers,
+    'content-type': settings.contentType ?? 'application/x-protobuf',
     'content-length': packed.reduce((sum, piece) => sum + piece.length, 0),
   }
   if (settings.compression === 'gzip') headers['content-encoding'] = 'gzip'
