@@ -2,8 +2,10 @@ import { join } from 'node:path'
 import { isMainThread } from 'node:worker_threads'
 import {
   environment,
+  findLedgerDir,
   globalState,
   loadSection,
+  nameLedgerDir,
   say,
   type ConfigOf,
   type Core,
@@ -15,7 +17,6 @@ import { watchThreads } from './handles/worker-threads.ts'
 import { integrations } from './integrations/index.gen.ts'
 import { createLedgerProbe, type ToLedgerProbe } from './ledger-probe.ts'
 import { createLedgerVotes, type ToldVotes } from './ledger-votes.ts'
-import { findLedgerDir, nameLedgerDir } from './ledger-dir.ts'
 import { trackerOptions } from './options.ts'
 import { askReceipt } from './query/receipt-client.ts'
 import { startRecorder } from './recorder.ts'

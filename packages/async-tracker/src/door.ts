@@ -4,7 +4,7 @@
 import { existsSync, lstatSync, readdirSync, unlinkSync } from 'node:fs'
 import { connect, createServer, type Server } from 'node:net'
 import { join } from 'node:path'
-import { makeFolder } from './make-folder.ts'
+import { makeFolder } from '@afterspan/core/internal'
 import { withSocketPath } from './socket-path.ts'
 
 const KNOCK_MS = 2_000

@@ -11,8 +11,14 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { once, type EpochMs, type HealthChange, type HealthLog, type WorkerRef } from '@afterspan/core/internal'
-import { makeFolder } from './make-folder.ts'
+import {
+  makeFolder,
+  once,
+  type EpochMs,
+  type HealthChange,
+  type HealthLog,
+  type WorkerRef,
+} from '@afterspan/core/internal'
 import { keyOf } from './worker-ref.ts'
 
 const MOST_BYTES = 128 * 1024

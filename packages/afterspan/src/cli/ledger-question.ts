@@ -1,17 +1,12 @@
 import { existsSync } from 'node:fs'
-import {
-  askPatrol,
-  nameLedgerDir,
-  openLedgerDir,
-  PatrolService,
-  trackerOptions,
-  type Answer,
-} from '@afterspan/async-tracker/internal'
+import { askPatrol, PatrolService, trackerOptions, type Answer } from '@afterspan/async-tracker/internal'
 import {
   AfterspanError,
   environment,
   loadConfig,
   loadSection,
+  nameLedgerDir,
+  openLedgerDir,
   otlpSettings,
   say,
   systemClock,

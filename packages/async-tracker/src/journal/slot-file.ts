@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, readdirSync, unlinkSync, writeSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { makeFolder } from '../make-folder.ts'
+import { makeFolder } from '@afterspan/core/internal'
 import { SlowDisk } from './slow-disk.ts'
 
 const EMPTY = Buffer.from([0])

@@ -2,9 +2,7 @@
 // <dir>/spool/<process>.<number>.live. What a process leaves there when it dies is the patrol's to send.
 import { closeSync, fstatSync, ftruncateSync, openSync, renameSync, unlinkSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import type { SpanSpool, SpoolFile } from '@afterspan/core/internal'
-import { makeFolder } from '../make-folder.ts'
-import { makeRoom, spooledName } from '../patrol/spool.ts'
+import { makeFolder, makeRoom, spooledName, type SpanSpool, type SpoolFile } from '@afterspan/core/internal'
 import { SlowDisk } from './slow-disk.ts'
 
 export interface SpanFileSettings {
@@ -73,7 +71,7 @@ class SpanFile implements SpoolFile {
     const { dir, key, maxBytes, beforeGone, onDropped } = this.#settings
     try {
       const wanted = { bytes: this.#bytes, isErrors: this.#isErrors, maxBytes, onDropped }
-      if (!this.#file || this.#isBroken || !makeRoom(dir, wanted)) {
+      if (!this.#file || this.#isBroken || !makeRoom(join(dir, 'spool'), wanted)) {
         this.#letGo()
         return false
       }

@@ -3,8 +3,7 @@
 // microtask goes in one write with what comes meanwhile, in the order in which it came.
 import { closeSync, fstatSync, openSync, unlinkSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import type { JournalEvent } from '@afterspan/core/internal'
-import { makeFolder } from '../make-folder.ts'
+import { makeFolder, type JournalEvent } from '@afterspan/core/internal'
 import { encodeRecord, RecordGroup } from './record.ts'
 import { journalDir, segmentFile } from './segment.ts'
 import { SlowWrites } from './slow-writes.ts'

@@ -1,7 +1,7 @@
 // What a dead process had finished and not delivered: its span files become the spool's.
 import { readdirSync, readFileSync, renameSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
-import { removeSpooled, spooledName } from './spool.ts'
+import { removeSpooled, spooledName } from '@afterspan/core/internal'
 
 /** Ids of the spans that are in the files of a process, those that it has left to the patrol included. */
 export function leftSpanIds(dir: string, key: string): Set<string> {
@@ -17,7 +17,7 @@ export function adoptLeftSpans(dir: string, isDead: (key: string) => boolean): v
     if (!key || !isDead(key)) continue
     const bytes = read(dir, file)
     const { ids, length, hasError } = spansIn(bytes)
-    if (ids.length === 0) removeSpooled(dir, file)
+    if (ids.length === 0) removeSpooled(join(dir, 'spool'), file)
     else adopt(dir, file, { key, number: Number(number), spans: ids.length, isErrors: hasError }, bytes.length, length)
   }
 }

@@ -1,7 +1,15 @@
-import { ABOUT_CONTENT, type EpochMs, type OtlpReply, type OtlpSettings } from '@afterspan/core/internal'
+import { join } from 'node:path'
+import {
+  ABOUT_CONTENT,
+  listSpool,
+  readSpooled,
+  removeSpooled,
+  type EpochMs,
+  type OtlpReply,
+  type OtlpSettings,
+} from '@afterspan/core/internal'
 import { isDue } from '../ledger/store.ts'
 import { MOST_REFUSALS, waitAfter, type DropReason } from './outbox.ts'
-import { listSpool, readSpooled, removeSpooled } from './spool.ts'
 
 const MOST_FILES_A_ROUND = 20
 /** Younger files may still be in the sending by their own process. */
@@ -20,6 +28,7 @@ export function createSpoolReader(options: {
   readonly post: (settings: OtlpSettings, body: Uint8Array) => Promise<OtlpReply>
 }): SpoolReader {
   const { dir, settings, onFailure, onDropped, post } = options
+  const folder = join(dir, 'spool')
   let failures = 0
   let nextAt = -Infinity
   const refusals = new Map<string, number>()
@@ -29,14 +38,14 @@ export function createSpoolReader(options: {
     if (reply.ok) {
       failures = 0
       refusals.delete(file)
-      removeSpooled(dir, file)
+      removeSpooled(folder, file)
       return true
     }
     onFailure(reply)
     const refused = (refusals.get(file) ?? 0) + (reply.retryable ? 0 : 1)
     if (ABOUT_CONTENT.has(reply.reason) || refused >= MOST_REFUSALS) {
       refusals.delete(file)
-      removeSpooled(dir, file)
+      removeSpooled(folder, file)
       onDropped(spans, 'refused')
       return ABOUT_CONTENT.has(reply.reason)
     }
@@ -48,9 +57,9 @@ export function createSpoolReader(options: {
     async deliver(now) {
       if (!isDue(nextAt, now)) return
       // A file from the future is one from before the clock was set back.
-      const due = listSpool(dir).filter(({ changedAt }) => Math.abs(now - changedAt) > REST_MS)
+      const due = listSpool(folder).filter(({ changedAt }) => Math.abs(now - changedAt) > REST_MS)
       for (const { file, spans } of due.slice(0, MOST_FILES_A_ROUND)) {
-        const body = readSpooled(dir, file)
+        const body = readSpooled(folder, file)
         if (body && !settle(file, spans, await post(settings, body), now)) return
       }
     },

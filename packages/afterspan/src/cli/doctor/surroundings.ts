@@ -1,10 +1,12 @@
 // What an app with the preload needs around it, asked before it is started.
 import { createServer } from 'node:net'
-import { findLedgerDir, nameLedgerDir, trackerOptions } from '@afterspan/async-tracker/internal'
+import { trackerOptions } from '@afterspan/async-tracker/internal'
 import {
   encodeTraceRequest,
+  findLedgerDir,
   loadConfig,
   loadSection,
+  nameLedgerDir,
   otlpSettings,
   postOtlp,
   shownUrl,

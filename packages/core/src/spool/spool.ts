@@ -1,5 +1,5 @@
-// Spans that a process could not deliver itself: whole export requests, one file each, sent by whoever patrols. The name of a file
-// says what it holds: <process>.<number>.<spans>.<errors|others>.otlp
+// Spans that a process could not deliver itself: whole export requests, one file each, sent by whoever patrols, or by the next
+// process. The name of a file says what it holds: <process>.<number>.<spans>.<errors|others>.otlp
 import { readdirSync, readFileSync, statSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -25,7 +25,7 @@ const MOST_FILES = 1_000
 
 /** Makes room for one more, where the folder may hold so many bytes: what is no error goes first, the oldest first. */
 export function makeRoom(
-  dir: string,
+  folder: string,
   wanted: {
     readonly bytes: number
     readonly isErrors: boolean
@@ -35,14 +35,14 @@ export function makeRoom(
 ): boolean {
   const { bytes, isErrors, maxBytes, onDropped } = wanted
   if (bytes > maxBytes) return false
-  const files = listSpool(dir)
+  const files = listSpool(folder)
   let sum = files.reduce((total, file) => total + file.bytes, bytes)
   let left = files.length
   const hasRoom = (): boolean => sum <= maxBytes && left < MOST_FILES
   const others = files.filter((file) => !file.isErrors)
   for (const old of isErrors ? [...others, ...files.filter((file) => file.isErrors)] : others) {
     if (hasRoom()) return true
-    removeSpooled(dir, old.file)
+    removeSpooled(folder, old.file)
     onDropped(old.spans)
     sum -= old.bytes
     left--
@@ -51,8 +51,7 @@ export function makeRoom(
 }
 
 /** In the order in which they are to be told: errors, then the rest; of each the oldest first. */
-export function listSpool(dir: string): SpooledFile[] {
-  const folder = join(dir, 'spool')
+export function listSpool(folder: string): SpooledFile[] {
   let names: string[]
   try {
     names = readdirSync(folder)
@@ -70,17 +69,17 @@ export function listSpool(dir: string): SpooledFile[] {
     .sort((a, b) => Number(b.isErrors) - Number(a.isErrors) || a.changedAt - b.changedAt)
 }
 
-export function readSpooled(dir: string, file: string): Uint8Array | undefined {
+export function readSpooled(folder: string, file: string): Uint8Array | undefined {
   try {
-    return readFileSync(join(dir, 'spool', file))
+    return readFileSync(join(folder, file))
   } catch {
     return undefined // its own process has delivered it
   }
 }
 
-export function removeSpooled(dir: string, file: string): void {
+export function removeSpooled(folder: string, file: string): void {
   try {
-    unlinkSync(join(dir, 'spool', file))
+    unlinkSync(join(folder, file))
   } catch {
     // its own process has delivered it
   }

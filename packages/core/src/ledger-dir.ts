@@ -1,6 +1,6 @@
 import { accessSync, constants, lstatSync, statSync } from 'node:fs'
 import { dirname, isAbsolute, join, resolve } from 'node:path'
-import type { Env } from '@afterspan/core/internal'
+import type { Env } from './config/load.ts'
 import { makeFolder } from './make-folder.ts'
 
 /** Where journals and ledger are, or why they can be nowhere. */
