@@ -1,10 +1,7 @@
-import { flag, httpUrl, integer, oneOf, postgresUrl, text } from '@afterspan/core/internal'
+import { flag, httpUrl, integer, oneOf, postgresUrl, spoolOptions } from '@afterspan/core/internal'
 
 export const trackerOptions = {
-  ledgerDir: text(
-    'AFTERSPAN_LEDGER_DIR',
-    'Folder of the journals and the embedded ledger, one for all services of a user on a host. Default: $XDG_STATE_HOME/afterspan, else ~/.local/state/afterspan.',
-  ),
+  ...spoolOptions,
   ledgerUrl: postgresUrl(
     'AFTERSPAN_LEDGER_URL',
     'One ledger for several hosts: postgres://user:password@host/database (PostgreSQL 12 or later; the user makes the schema afterspan). Needs the package pg. Default: SQLite in the ledger folder.',
@@ -51,12 +48,6 @@ export const trackerOptions = {
       min: 8,
       max: 1_000_000,
     },
-  ),
-  spoolMegabytes: integer(
-    'AFTERSPAN_SPOOL_MB',
-    'Most megabytes of spans that wait on disk for a collector that is away; beyond them the oldest go first, errors last.',
-    64,
-    { min: 1, max: 100_000 },
   ),
   webhookUrl: httpUrl(
     'AFTERSPAN_WEBHOOK_URL',

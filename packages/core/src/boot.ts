@@ -146,7 +146,10 @@ function assemble(bundleDir: string, config: CoreConfig): Core {
   }
 }
 
-type Keeping = Pick<Core, 'keepHealth' | 'report' | 'setFlightLog' | 'setHealthLog' | 'setSpool' | 'tell'>
+type Keeping = Pick<
+  Core,
+  'keepHealth' | 'report' | 'setFlightLog' | 'setHealthLog' | 'setSpool' | 'setUndelivered' | 'tell'
+>
 
 /** What the packages above tell, and where they keep what they are told. */
 function keeping(kept: Kept, exporter: Exporter): Keeping {
@@ -161,6 +164,9 @@ function keeping(kept: Kept, exporter: Exporter): Keeping {
     },
     setSpool(spool) {
       exporter.queue?.keepIn(spool)
+    },
+    setUndelivered(undelivered) {
+      exporter.queue?.leaveIn(undelivered)
     },
     tell(span) {
       exporter.deliver(SCOPE, span)
@@ -273,7 +279,8 @@ function start(parts: Parts, kept: Kept): void {
     endpoint.leave()
   }
   const unattributed = metrics.counter('afterspan_unattributed', UNATTRIBUTED)
-  guardProcess({ ...parts, openSpans, stake, now, deliver, leaveMetrics, tellReports, unattributed })
+  const lastSources = [...parts.lastSources, leftByOthers(parts)]
+  guardProcess({ ...parts, lastSources, openSpans, stake, now, deliver, leaveMetrics, tellReports, unattributed })
   // One listener a process, the main thread's: what the app's worker threads count is told through it.
   wakeWhenListening(() => {
     stake.has()
@@ -301,6 +308,14 @@ function sending(
     return taken && { ...taken, settings: otlp }
   }
   return [lastSpans, pushMetrics(deps), exportLogs(deps)].filter((source) => source !== undefined)
+}
+
+/** What other processes have left. Asked after the process's own: one that has nothing to say itself is not held for others. */
+function leftByOthers({ config, exporter }: Parts): LastSource {
+  return () => {
+    const left = exporter.queue?.takeLeft()
+    return left && { ...left, settings: config.otlp }
+  }
 }
 
 function startReports(metrics: MetricRegistry): Reports {

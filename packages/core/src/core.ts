@@ -5,6 +5,7 @@ import type { Integration, TaskKit } from './contracts/integration.ts'
 import type { ModuleHook } from './contracts/module-hook.ts'
 import type { AdminHandler, Clock, SideService } from './contracts/service.ts'
 import type { SpanSpool } from './contracts/span-spool.ts'
+import type { Undelivered } from './contracts/undelivered.ts'
 import type { Incident } from './contracts/reporter.ts'
 import type { MetricRegistry } from './metrics/registry.ts'
 import type { EncodedSpan, ResourceAttributes } from './contracts/task.ts'
@@ -51,6 +52,8 @@ export interface Core {
   setFlightLog(log: FlightLog): void
   /** Where spans are kept until a collector has them. Without one they are in memory alone. */
   setSpool(spool: SpanSpool): void
+  /** Where what cannot be delivered is left to the next process, where there is no spool. */
+  setUndelivered(undelivered: Undelivered): void
   /** Hooks modules, servers, signals and exits. Everything above must have been added by then. */
   start(): void
 }

@@ -5,6 +5,7 @@ export { systemClock } from './clock.ts'
 export { environment, loadSection, nearest, sayUnknown, type Env } from './config/load.ts'
 export { loadConfig, otlpSettings, type CoreConfig } from './config/config.ts'
 export { coreOptions, otelOptions } from './config/options.ts'
+export { spoolOptions } from './config/spool-options.ts'
 export { logsOptions, metricsPushOptions } from './config/signal-options.ts'
 export { UNSUPPORTED, type Unsupported } from './config/unsupported.ts'
 export {

@@ -1,11 +1,13 @@
 import type { Attributes } from '@opentelemetry/api'
 import type { Counter, MetricRegistry } from '../../metrics/registry.ts'
 import type { SpanSpool } from '../../contracts/span-spool.ts'
+import type { Undelivered } from '../../contracts/undelivered.ts'
 import { say } from '../../diag.ts'
 import type { SpanScope } from '../span-data.ts'
 import { nextBackoff } from './backoff.ts'
 import { encodeFields, encodeNews, type SpanChunk } from './encode.ts'
 import { exportFailures } from './failures.ts'
+import { forwardLeft, type Forwarding } from './left-exports.ts'
 import { shownUrl, type OtlpSettings } from './settings.ts'
 import { SpanBatch } from './span-batch.ts'
 import { ABOUT_CONTENT, postOtlp, type OtlpBody, type OtlpReply } from './transport.ts'
@@ -44,7 +46,7 @@ interface Shipment {
 /** All that the queue had, for the end of the process. */
 export interface Taken {
   readonly body: Buffer
-  /** Leaves it to the patrol, where there is a disk. */
+  /** Leaves it to the patrol or to the next process, where there is a disk. */
   keep(): void
   /** The collector has it. */
   discard(): void
@@ -63,6 +65,8 @@ export class SpanQueue {
   /** The collector's address as it may be shown. */
   readonly #shownUrl: string
   #spool: SpanSpool | undefined
+  #undelivered: Undelivered | undefined
+  #forwarding: Forwarding | undefined
   /** Still growing. */
   #errors = new SpanBatch(true, undefined)
   #others = new SpanBatch(false, undefined)
@@ -73,6 +77,7 @@ export class SpanQueue {
   #bytes = 0
   #timer: NodeJS.Timeout | undefined
   #isWriteDue = false
+  #hasLast = false
   #isWriteNext = false
   #backoffMs = 0
   #sending: Promise<void> | undefined
@@ -92,6 +97,21 @@ export class SpanQueue {
     this.#spool = spool
     if (this.#errors.spans === 0) this.#errors = this.#begin(true)
     if (this.#others.spans === 0) this.#others = this.#begin(false)
+  }
+
+  /** Where what this process cannot deliver is left, and what others have left is found. Without a spool alone. */
+  leaveIn(undelivered: Undelivered): void {
+    this.#undelivered = undelivered
+    this.#forwarding = forwardLeft({
+      undelivered,
+      post: (request) => this.#post(this.#settings, request),
+      onSent: (spans) => {
+        this.#counters.exported.add(spans)
+      },
+      onRefused: (spans) => {
+        this.#counters.dropped.add(spans, 'rejected')
+      },
+    })
   }
 
   /** `field` is copied: a span as a field of ScopeSpans (encodeSpanField). False: there is no room for it, and it is dropped and counted. */
@@ -144,6 +164,7 @@ export class SpanQueue {
     this.#spans = 0
     this.#bytes = 0
     if (batches.length === 0) return undefined
+    this.#hasLast = true
     return {
       body: Buffer.concat(
         encodeFields(
@@ -151,13 +172,18 @@ export class SpanQueue {
           batches.flatMap((batch) => batch.groups()),
         ),
       ),
-      keep() {
-        for (const { file, spans } of batches) file?.keep(spans)
+      keep: () => {
+        for (const batch of batches) this.#leave(batch)
       },
       discard() {
         for (const { file } of batches) file?.discard()
       },
     }
+  }
+
+  /** What others have left, for the end of a process that has had something to say there and nothing before. */
+  takeLeft(): Taken | undefined {
+    return this.#hasLast ? this.#forwarding?.takeLast() : undefined
   }
 
   #isFull(): boolean {
@@ -197,7 +223,7 @@ export class SpanQueue {
 
   /** What has waited longest goes to the disk alone, and its memory is free. */
   #makeRoom(bytes: number, isError: boolean): boolean {
-    while (this.#spool && !this.#hasRoom(bytes)) {
+    while ((this.#spool ?? this.#undelivered) && !this.#hasRoom(bytes)) {
       const oldest = this.#held.shift() ?? this.#close()
       if (!oldest) break
       for (const batch of oldest.batches) this.#setAside(batch)
@@ -206,14 +232,21 @@ export class SpanQueue {
   }
 
   #setAside(batch: SpanBatch): void {
-    const isKept = this.#write(batch) && batch.file?.keep(batch.spans)
-    if (!isKept) {
+    if (!this.#leave(batch)) {
       batch.file?.discard()
       this.#counters.dropped.add(batch.spans, 'spool_full')
       say('AFS_EXPORT_FAILED', 'spans are dropped: neither memory nor disk has room for them.', 'spool_full')
     }
     this.#forget(batch)
     batch.release()
+  }
+
+  /** True: it is on disk, and no longer ours to send. */
+  #leave(batch: SpanBatch): boolean {
+    const { file, spans, isErrors } = batch
+    if (file) return this.#write(batch) && file.keep(spans)
+    const request = (): Buffer => Buffer.concat(encodeFields(this.#resource, batch.groups()))
+    return this.#undelivered?.keep(request(), { spans, isErrors }) === true
   }
 
   #schedule(ms: number): void {
@@ -271,6 +304,7 @@ export class SpanQueue {
       if (isBodyFree === true) batch.release()
     }
     this.#backoffMs = 0
+    this.#forwarding?.isDelivering()
     const rejected = Math.min(refused, spans)
     this.#counters.exported.add(spans - rejected)
     if (rejected === 0) return
@@ -281,9 +315,10 @@ export class SpanQueue {
 
   #refused(shipment: Shipment, { reason, retryable, retryAfterMs }: OtlpReply): void {
     this.#counters.failures.add(1, reason)
-    const isKept = this.#spool !== undefined && !ABOUT_CONTENT.has(reason)
+    const hasDisk = (this.#spool ?? this.#undelivered) !== undefined
+    const isKept = hasDisk && !ABOUT_CONTENT.has(reason)
     const next = retryable
-      ? `Retrying; up to ${this.#limits.maxSpans} spans are kept in memory meanwhile${this.#spool ? ', more on disk' : ''}.`
+      ? `Retrying; up to ${this.#limits.maxSpans} spans are kept in memory meanwhile${hasDisk ? ', more on disk' : ''}.`
       : `Those spans are dropped${isKept ? ', but for errors' : ''}.`
     say('AFS_EXPORT_FAILED', `${this.#shownUrl}: ${reason}. ${next}`, reason)
     if (retryable) {
@@ -295,7 +330,7 @@ export class SpanQueue {
     for (const batch of shipment.batches) {
       this.#forget(batch)
       // It may be the address that is wrong, or the collector that is new: the patrol tries errors some times more.
-      if (batch.isErrors && !ABOUT_CONTENT.has(reason) && batch.file?.keep(batch.spans)) continue
+      if (batch.isErrors && !ABOUT_CONTENT.has(reason) && this.#leave(batch)) continue
       batch.file?.discard()
       this.#counters.dropped.add(batch.spans, 'rejected')
     }
