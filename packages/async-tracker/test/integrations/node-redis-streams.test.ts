@@ -104,6 +104,24 @@ describe('an entry', () => {
     expect(states()).toEqual(['lost never_enqueued ()', 'lost never_enqueued ()'])
   })
 
+  test('deleted in a transaction gave the app our question’s answer for one of its own', async () => {
+    const id = await add()
+    expect(await redis.multi().set('k', 'v').xDel(stream, id).get('k').exec()).toEqual(['OK', 1, 'v'])
+    await real.until(() => states()[0] === 'cancelled aborted ()')
+    await add()
+    expect(await redis.multi().set('k', 'v').del(stream).get('k').exec()).toEqual(['OK', 1, 'v'])
+    expect(await redis.multi().set('k', 'v').del(stream).get('k').execAsPipeline()).toEqual(['OK', 0, 'v'])
+  })
+
+  test('of a transaction that the app wrote by hand is as many words as the app has sent', async () => {
+    const id = await add()
+    await redis.sendCommand(['MULTI'])
+    await redis.sendCommand(['XDEL', stream, id])
+    await redis.sendCommand(['XADD', stream, '*', 'n', '2'])
+    expect(await redis.sendCommand(['EXEC'])).toEqual([1, expect.stringMatching(/^\d+-\d+$/)])
+    await real.until(() => states()[1] === 'pending ()')
+  })
+
   test('that is deleted before anybody had it is cancelled', async () => {
     const id = await add()
     expect(await redis.xDel(stream, id)).toBe(1)

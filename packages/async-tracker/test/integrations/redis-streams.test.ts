@@ -212,6 +212,82 @@ describe('an entry that is gone', () => {
   })
 })
 
+describe('a question of ours to Redis', () => {
+  /** A stream that is known to be a log, and is due to be looked at again. */
+  async function oldLog(): Promise<string> {
+    const log = `${stream}log`
+    await real.inRequest(() => redis.xadd(log, '*', 'n', '1'))
+    await real.until(() => states().includes('cancelled no_reader ()'))
+    return log
+  }
+  const isLater = (): (() => void) => {
+    const { now } = performance
+    const spy = vi.spyOn(performance, 'now').mockImplementation(() => now.call(performance) + 6_000)
+    return () => {
+      spy.mockRestore()
+    }
+  }
+
+  test('came between the commands of a pipeline or a transaction, and the app got its answer for one of its own', async () => {
+    const pipelines: ((redis: any) => any)[] = [(it) => it.pipeline(), (it) => it.multi()]
+    for (const start of pipelines) {
+      const id = await add()
+      expect(await start(redis).set('k', 'v').xdel(stream, id).get('k').exec()).toEqual([
+        [null, 'OK'],
+        [null, 1],
+        [null, 'v'],
+      ])
+      await real.until(() => states().includes('cancelled aborted ()'))
+      await add()
+      expect(await start(redis).set('k', 'v').del(stream).get('k').exec()).toEqual([
+        [null, 'OK'],
+        [null, 1],
+        [null, 'v'],
+      ])
+      // Nobody could be asked any more who had got it.
+      expect(states()).toEqual(['cancelled aborted ()', 'enqueued ()'])
+      await redis.xgroup('CREATE', stream, 'mail', '$', 'MKSTREAM')
+      real.clear()
+    }
+    const log = await oldLog()
+    const isNow = isLater()
+    const pipelined = await redis.pipeline().set('k', 'v').xadd(log, '*', 'n', '2').get('k').exec()
+    isNow()
+    expect(pipelined.map(([, reply]: unknown[]) => reply)).toEqual(['OK', expect.stringMatching(/^\d+-\d+$/), 'v'])
+  })
+
+  test('became a part of the transaction that the app had begun by MULTI', async () => {
+    const [log, one, two] = [await oldLog(), await add(), await add()]
+    const isNow = isLater()
+    await redis.multi({ pipeline: false })
+    await redis.xadd(log, '*', 'n', '2')
+    await redis.xdel(stream, one)
+    await redis.del(stream)
+    isNow()
+    expect(await redis.exec()).toEqual([
+      [null, expect.stringMatching(/^\d+-\d+$/)],
+      [null, 1],
+      [null, 1],
+    ])
+    expect(two).toMatch(/-/)
+    await redis.xgroup('CREATE', stream, 'mail', '$', 'MKSTREAM')
+    // Afterwards it is asked as ever.
+    real.clear()
+    await redis.xdel(stream, await add())
+    await real.until(() => states()[0] === 'cancelled aborted ()')
+  })
+
+  test('waited for the end of a transaction that had gone with its connection', async () => {
+    const other = connect()
+    await other.multi({ pipeline: false })
+    other.disconnect(true)
+    await vi.waitFor(() => expect(other.status).toBe('ready'))
+    await real.inRequest(() => other.xadd(`${stream}new`, '*', 'n', '1'))
+    await real.until(() => states()[0] === 'cancelled no_reader ()')
+    other.disconnect()
+  })
+})
+
 test('other commands are left alone, and nothing went wrong inside', async () => {
   expect(await redis.xlen(stream)).toBe(0)
   expect(await redis.xinfo('GROUPS', stream)).toHaveLength(1)

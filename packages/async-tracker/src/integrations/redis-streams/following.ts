@@ -2,10 +2,12 @@
 // times, and only the first time it is new.
 import { withoutTracing, type TaskKit } from '@afterspan/core/internal'
 import { createAsking, type Ask } from './asking.ts'
+import { Begun } from './begun.ts'
 import { Readers } from './readers.ts'
 import { createRemovals } from './removing.ts'
 import { createRunning } from './running.ts'
 import { createSending } from './sending.ts'
+import { createTransactions } from './transactions.ts'
 import type { Command, Exports, IoClient } from './shapes.ts'
 import type { Step } from './step.ts'
 
@@ -15,11 +17,19 @@ const seen = new WeakSet<Command>()
 
 /** What is to be done at which command, by its name in small letters. */
 export function createSteps(kit: TaskKit, ask: Ask): ReadonlyMap<string, Step> {
-  const asking = createAsking(ask)
-  const removals = createRemovals(asking, kit)
+  const begun = new Begun()
+  const asking = createAsking((client, ...words) => begun.outside(client, () => ask(client, ...words)))
+  const removals = createRemovals(asking, kit, begun)
   const readers = new Readers(asking)
-  const sending = createSending(kit, removals, readers)
-  const all = { ...createRunning(kit, removals), ...sending, ...removals.steps, xgroup: readers.xgroup }
+  const transactions = createTransactions(begun)
+  const sending = createSending(kit, { removals, readers, transactions, begun })
+  const all = {
+    ...createRunning(kit, removals),
+    ...sending,
+    ...transactions.steps,
+    ...removals.steps,
+    xgroup: readers.xgroup,
+  }
   return new Map(Object.entries(all))
 }
 
@@ -46,13 +56,16 @@ export function follow(exports: Exports, kit: TaskKit): void {
   }
 }
 
-/** Most commands are others: X…, EXEC and DISCARD, DEL and UNLINK. */
+/** Most commands are others: X…, MULTI, EXEC and DISCARD, DEL and UNLINK. */
 export function mayBe(name: string): boolean {
   const letter = name.charCodeAt(0) | 32
   if (letter === X) return true
   const { length } = name
   return (
-    (letter === E && length === 4) || (letter === D && (length === 7 || length === 3)) || (letter === U && length === 6)
+    (letter === E && length === 4) ||
+    (letter === D && (length === 7 || length === 3)) ||
+    (letter === U && length === 6) ||
+    (letter === M && length === 5)
   )
 }
-const [X, E, D, U] = [0x78, 0x65, 0x64, 0x75]
+const [X, E, D, U, M] = [0x78, 0x65, 0x64, 0x75, 0x6d]

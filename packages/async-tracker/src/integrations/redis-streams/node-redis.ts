@@ -65,7 +65,8 @@ function followQueue(prototype: CommandsQueue, kit: TaskKit): void {
           redirected.delete(args)
           return send()
         }
-        return step(clientOf(this), command, send, (options?.chainId ?? this) as object) as Promise<unknown>
+        const client = clientOf(this)
+        return step(client, command, send, (options?.chainId ?? client) as object) as Promise<unknown>
       },
   )
   ours.add(prototype.addCommand)

@@ -30,7 +30,11 @@ export class Readers {
   isLog(client: Client, stream: string): boolean {
     const known = this.#streams.get(stream)
     if (known?.hasGroup !== false) return false
-    if (this.#now() - known.askedAt > AGAIN_MS) void this.#ask(client, stream, known)
+    if (this.#now() - known.askedAt > AGAIN_MS) {
+      known.askedAt = this.#now()
+      // Not between the commands of a pipeline, which are sent in one go.
+      queueMicrotask(() => void this.#ask(client, stream, known))
+    }
     return true
   }
   /** A group was seen: nobody need be asked. */

@@ -2,6 +2,7 @@
 // added, or their stream, or cuts a stream that it adds to. What was delivered once is told of by those who have it.
 import { withoutTracing, type TaskId, type TaskKit } from '@afterspan/core/internal'
 import type { Asking } from './asking.ts'
+import type { Begun } from './begun.ts'
 import { observeReply } from './reply.ts'
 import type { Step } from './step.ts'
 import { NotDelivered } from './not-delivered.ts'
@@ -18,7 +19,7 @@ export interface Removals {
   readonly steps: Readonly<Record<'del' | 'unlink' | 'xdel' | 'xtrim', Step>>
 }
 
-export function createRemovals(asking: Asking, kit: TaskKit): Removals {
+export function createRemovals(asking: Asking, kit: TaskKit, begun: Begun): Removals {
   const { lastDelivered, firstEntry } = asking
   const waiting = new NotDelivered()
   const taking = cancelling(asking, kit, waiting)
@@ -40,21 +41,23 @@ export function createRemovals(asking: Asking, kit: TaskKit): Removals {
     looking.add(stream)
     withoutTracing(() => setTimeout(() => void look(client, stream).catch(() => {}), LOOK_MS).unref())
   }
-  const xdel: Step = (client, command, send) => {
+  const xdel: Step = (client, command, send, unit) => {
     const [stream = '', ...ids] = command.args.map(textOf)
     const own = ids.flatMap((id): Own => {
       const taskId = waiting.of(stream)?.get(id)
       return taskId ? [[id, taskId]] : []
     })
-    if (own.length > 0) taking(client, command, stream, own)
+    // Between the commands of a pipeline or a transaction nothing may be asked.
+    if (own.length > 0) taking(client, command, stream, own, begun.isAlone(client, unit) ? 'before' : 'after')
     return send()
   }
   /** Of keys, which may be streams. */
-  const del: Step = (client, command, send) => {
+  const del: Step = (client, command, send, unit) => {
     for (const key of waiting.isEmpty ? [] : command.args) {
       const stream = textOf(key)
       const own = waiting.of(stream)
-      if (own) taking(client, command, stream, [...own])
+      // Afterwards there is nothing to ask about.
+      if (own) taking(client, command, stream, [...own], begun.isAlone(client, unit) ? 'before' : 'never')
     }
     return send()
   }
@@ -79,15 +82,18 @@ export function createRemovals(asking: Asking, kit: TaskKit): Removals {
 
 type Own = readonly (readonly [id: string, TaskId])[]
 
-/** What a command takes is cancelled, where no group had it. Asked before, on the same connection: what was delivered by then is for those to end who have it. */
+/**
+ * What a command takes is cancelled, where no group had it. Asked before, on the same connection: what was delivered by then is for those
+ * to end who have it. Asked after, what comes later may be taken for delivered by then.
+ */
 function cancelling(
   { lastDelivered }: Asking,
   kit: TaskKit,
   waiting: NotDelivered,
-): (client: Client, command: Command, stream: string, own: Own) => void {
-  return (client, command, stream, own) => {
-    const last = lastDelivered(client, stream)
-    last.catch(() => {})
+): (client: Client, command: Command, stream: string, own: Own, asked: 'before' | 'after' | 'never') => void {
+  return (client, command, stream, own, asked) => {
+    const before = asked === 'before' ? lastDelivered(client, stream) : undefined
+    before?.catch(() => {})
     const cancel = (delivered: string | undefined): void => {
       for (const [id, taskId] of own)
         if (delivered === undefined || isBefore(delivered, id)) kit.settle(taskId, 'cancelled', 'aborted', 'broker')
@@ -95,7 +101,9 @@ function cancelling(
     observeReply(command, (reply) => {
       for (const [id] of own) waiting.remove({ stream, id })
       // Where it may not be asked, the task stays what it is taken for: sent.
-      if (Number(reply) > 0) last.then(cancel, () => {})
+      if (!(Number(reply) > 0) || asked === 'never') return
+      const last = before ?? lastDelivered(client, stream)
+      last.then(cancel, () => {})
     })
   }
 }

@@ -2,24 +2,29 @@
 import type { SentAs, TaskKit } from '@afterspan/core/internal'
 import { createBag, taskOf } from '../sending/bag.ts'
 import { failureOf } from '../running/failure-of.ts'
+import type { Begun } from './begun.ts'
 import { observeReply } from './reply.ts'
 import type { Step } from './step.ts'
 import type { Readers } from './readers.ts'
 import type { Removals } from './removing.ts'
 import { SYSTEM, type Command } from './shapes.ts'
-import { createTransactions, type Undone } from './transactions.ts'
+import type { Transactions, Undone } from './transactions.ts'
 import { destinationOf, isRedirect, isTrimming, messageId, textOf } from './words.ts'
 
 type Ending = { readonly id: string } | Undone | { readonly instead: 'no_reader' }
 
+interface Places {
+  readonly removals: Removals
+  readonly readers: Readers
+  readonly transactions: Transactions
+  readonly begun: Begun
+}
+
 export function createSending(
   kit: TaskKit,
-  removals: Removals,
-  readers: Readers,
-): Readonly<Record<'xadd' | 'exec' | 'discard', Step>> {
-  const transactions = createTransactions()
+  { removals, readers, transactions, begun }: Places,
+): Readonly<Record<'xadd', Step>> {
   return {
-    ...transactions.steps,
     xadd(client, command, send, unit) {
       const stream = textOf(command.args[0])
       if (readers.isLog(client, stream)) return send()
@@ -27,8 +32,11 @@ export function createSending(
       const { promise, resolve, reject } = Promise.withResolvers<Ending>()
       let result: unknown
       let thrown: { readonly error: unknown } | undefined
+      const isWithin = unit === client && begun.isOpen(client)
       const add = (): Promise<Ending> => {
         const added = (id: string): void => {
+          // It was not queued: the transaction has gone with its connection.
+          if (isWithin) begun.end(client)
           // In the turn of the reply: it is in the journal before the app goes on.
           if (readers.isRead(stream)) return resolve({ id })
           readers.hasGroup(client, stream).then((isRead) => {
