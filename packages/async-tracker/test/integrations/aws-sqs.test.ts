@@ -1,6 +1,9 @@
 // AWS SQS through its SDK, against an SQS of our own, by core's own kit: what is told, and what the app sees.
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { context } from '@opentelemetry/api'
 import { startSqsServer, type SqsServer } from '../../../../test/sqs-server.ts'
+import { activeRequest } from '../../../core/src/http/request-record.ts'
+import { isOwnWork } from '../../../core/src/sdk/suppress.ts'
 import { awsSqs } from '../../src/integrations/aws-sqs.ts'
 import { installed } from './installed.ts'
 import { joinedStates } from './joined-states.ts'
@@ -95,6 +98,24 @@ describe('a message', () => {
     expect(states()).toEqual(['enqueued ()'])
   })
 
+  test('whose app has a callback had what it did there followed by nobody', async () => {
+    const seen = await new Promise<unknown>((resolve) =>
+      real.inRequest((request) =>
+        sqs.send(new sdk.SendMessageCommand({ QueueUrl, MessageBody: 'one' }), () => {
+          resolve([isOwnWork(), activeRequest(context.active()) === request])
+        }),
+      ),
+    )
+    expect(seen).toEqual([false, true])
+  })
+  test('sent with nothing behind its callback threw into the app', async () => {
+    const answer = await new Promise<any>((resolve, reject) => {
+      const told = (error: unknown, output: unknown): void => (error ? reject(error) : resolve(output))
+      expect(sqs.send(new sdk.SendMessageCommand({ QueueUrl, MessageBody: 'one' }), told, undefined)).toBeUndefined()
+    })
+    expect(answer.MessageId).toMatch(/-/)
+    await real.until(() => states()[0] === 'enqueued ()')
+  })
   test('that is refused was never enqueued, and a rejection stays one that nobody handled', async () => {
     const unhandled = new Promise((resolve) => process.once('unhandledRejection', resolve))
     void send('refuse me')
@@ -220,6 +241,10 @@ describe('several in one call', () => {
     expect(states()[2]).toBe('running (1 running)')
     await ask('ChangeMessageVisibilityBatch', { Entries: [{ ...Entries[1], VisibilityTimeout: 0 }] })
     await real.until(() => states()[2] === 'retrying rejected (1 retrying rejected)')
+  })
+  test('with one that is no entry were sent without it, where the SDK has an error of its own', async () => {
+    await expect(ask('SendMessageBatch', { Entries: [null, { Id: '1', MessageBody: 'one' }] })).rejects.toThrow('null')
+    expect(events).toEqual([])
   })
   test('without a queue are none', async () => {
     QueueUrl = `${server.url}/000/nowhere`

@@ -3,7 +3,17 @@ import { withoutTracing, type SentAs, type TaskKit } from '@afterspan/core/inter
 import { failureOf } from '../running/failure-of.ts'
 import { createBag, type Bag, type Fields } from '../sending/bag.ts'
 import { canCarry, withContext } from './attributes.ts'
-import { listOf, queueOf, sendAndLook, SYSTEM, withInput, type Exports, type Step, type StepOf } from './shapes.ts'
+import {
+  listOf,
+  queueOf,
+  sendAndLook,
+  SYSTEM,
+  withInput,
+  type Client,
+  type Exports,
+  type Step,
+  type StepOf,
+} from './shapes.ts'
 
 /** Of queues that take a message once: ids that this process was told lately. */
 const MOST_IDS = 1_000
@@ -47,18 +57,18 @@ export function createSending(exports: Exports, kit: TaskKit): readonly StepOf[]
   const send: Step = (client, command, rest, original) => {
     const { input } = command
     const sent = spawn(queueOf(input), input, [input])
-    const call = { client, command: withInput(command, carrying(input, sent)), rest, original }
+    const call = { client, command: withInput(command, carrying(input, sent)), rest, original: quiet(original) }
     return follow([sent], () =>
       sendAndLook(call, ({ MessageId: id }) => sent.resolve(idOf(input, id)), failing([sent])),
     )
   }
   const sendBatch: Step = (client, command, rest, original) => {
     const { input } = command
-    const entries = listOf(input['Entries'])
+    const entries = entriesOf(input)
     if (entries.length === 0) return original.call(client, command, ...rest)
     const all = entries.map((entry) => spawn(queueOf(input), entry, entries))
     const Entries = entries.map((entry, i) => carrying(entry, all[i]!))
-    const call = { client, command: withInput(command, { ...input, Entries }), rest, original }
+    const call = { client, command: withInput(command, { ...input, Entries }), rest, original: quiet(original) }
     const onOutput = (output: Fields): void => {
       const taken = new Map(listOf(output['Successful']).map((one) => [one['Id'], one['MessageId']]))
       const refused = new Map(listOf(output['Failed']).map((one) => [one['Id'], one]))
@@ -76,14 +86,27 @@ export function createSending(exports: Exports, kit: TaskKit): readonly StepOf[]
   ]
 }
 
+/** None where one of them is no entry: that is for the SDK to refuse. */
+function entriesOf({ Entries: entries }: Fields): readonly Fields[] {
+  const all = listOf(entries)
+  return all.length === (entries as readonly unknown[] | undefined)?.length ? all : []
+}
+
 function wordOf(value: unknown, otherwise: string): string {
   return typeof value === 'string' ? value : otherwise
 }
 
-/** What is thrown at once was not sent; the requests of the SDK are within the PRODUCER spans. */
+/** The requests of the SDK are within the PRODUCER spans; what the app does in its callback is not. */
+function quiet(original: Client['send']): Client['send'] {
+  return function (this: Client, ...args) {
+    return withoutTracing(() => original.apply(this, args))
+  }
+}
+
+/** What is thrown at once was not sent. */
 function follow(all: readonly Sent[], call: () => unknown): unknown {
   try {
-    return withoutTracing(call)
+    return call()
   } catch (error) {
     failing(all)(error)
     throw error

@@ -1,4 +1,6 @@
 // What is used of @aws-sdk/client-sqs 3.
+import { types } from 'node:util'
+import { context } from '@opentelemetry/api'
 import { isObject, type Fields } from '../sending/bag.ts'
 
 export const SYSTEM = 'aws_sqs'
@@ -71,16 +73,19 @@ export function sendAndLook(
   const see = (output: unknown): void => {
     if (isObject(output)) quietly(() => onOutput(output))
   }
-  const callback = rest.at(-1)
-  if (typeof callback === 'function') {
+  const at = rest.findIndex((one) => typeof one === 'function')
+  if (at === 0 || at === 1) {
+    const callback = context.bind(context.active(), rest[at] as (error: unknown, output: unknown) => unknown)
     const seen = (error: unknown, output: unknown): unknown => {
       if (error) quietly(() => onError(error))
       else see(output)
-      return (callback as (error: unknown, output: unknown) => unknown)(error, output)
+      return callback(error, output)
     }
-    return original.call(client, command, ...rest.slice(0, -1), seen)
+    return original.call(client, command, ...rest.with(at, seen))
   }
-  return (original.call(client, command, ...rest) as Promise<unknown>).then(
+  const sent = original.call(client, command, ...rest)
+  if (!types.isPromise(sent)) return sent
+  return sent.then(
     (output) => {
       see(output)
       return output
