@@ -32,10 +32,12 @@ export const croner: Integration<Exports> = {
           // Here, since a job gets its function late or never.
           if (typeof fn === 'function' && !ours.has(fn)) {
             const name = this.name ?? this.getPattern() ?? 'once'
-            this.fn = function (...given) {
+            const followed: Run = function (...given) {
               return runScheduled(kit, 'croner', name, () => fn.apply(this, given))
             }
-            ours.add(this.fn)
+            ours.add(followed)
+            // A job that its app has frozen keeps its function, and runs.
+            Reflect.set(this, 'fn', followed)
           }
           return original.apply(this, args)
         },
