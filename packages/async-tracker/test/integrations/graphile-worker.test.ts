@@ -98,6 +98,26 @@ describe('running', () => {
     expect(runs[0]!.error).toMatchObject({ message: '1 of 2 failed: a bad one' })
   })
 
+  test('no job ran where the app had frozen its list of tasks', async () => {
+    const exports: Partial<Exports> = {
+      makeNewWorker: async (_, { tasks }) => [
+        Object.keys(tasks),
+        'mail' in tasks,
+        { ...tasks },
+        await tasks['mail']!('payload', { job: row(carried) } as JobHelpers),
+      ],
+    }
+    graphileWorker.patch(exports, fake.kit)
+    const tasks = Object.freeze({ mail: async (payload: unknown) => payload })
+    expect(await exports.makeNewWorker!({}, { tasks, getJob: async () => row(carried) })).toEqual([
+      ['mail'],
+      true,
+      { mail: expect.any(Function) },
+      'payload',
+    ])
+    await fake.until(() => runs[0]?.state === 'succeeded')
+  })
+
   test('what a task throws at once reaches the library', async () => {
     const failing = (): never => {
       throw new TypeError('no')

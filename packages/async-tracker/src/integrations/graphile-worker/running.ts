@@ -56,14 +56,22 @@ export function patchWorker(exports: Partial<Exports>, { kit }: Patch, running: 
   })
 }
 
-/** The app's tasks by their names; it may add to them later. */
+/** The app's tasks by their names; it may add to them later. They may be frozen, and nothing may stand for what is. */
 function followTasks(tasks: Tasks, kit: Patch['kit'], running: Running): Tasks {
-  return new Proxy(tasks, {
-    get(target, name, receiver) {
-      const task: unknown = Reflect.get(target, name, receiver)
+  return new Proxy(Object.create(Object.getPrototypeOf(tasks) as object | null) as Tasks, {
+    get(_, name) {
+      const task: unknown = Reflect.get(tasks, name)
       if (typeof task !== 'function') return task
       return (payload: unknown, helpers: JobHelpers, ...more: unknown[]) =>
         runTask(kit, running, helpers.job, () => (task as Task)(payload, helpers, ...more))
+    },
+    set: (_, name, value) => Reflect.set(tasks, name, value),
+    deleteProperty: (_, name) => Reflect.deleteProperty(tasks, name),
+    has: (_, name) => Reflect.has(tasks, name),
+    ownKeys: () => Reflect.ownKeys(tasks),
+    getOwnPropertyDescriptor(_, name) {
+      const found = Reflect.getOwnPropertyDescriptor(tasks, name)
+      return found && { ...found, configurable: true }
     },
   })
 }
