@@ -208,6 +208,26 @@ describe('receiving', () => {
     expect(stream.listenerCount('data')).toBe(0)
   })
 
+  test('a commit stood for its own message alone, and those before it in the partition stayed open for ever', async () => {
+    await send('a', 'b', 'c', 'd')
+    const stream = await consume()
+    const got: Message[] = []
+    stream.on('data', (message: Message) => {
+      got.push(message)
+    })
+    await fake.until(() => runs.length === 4)
+    await got[1]!.commit()
+    await fake.until(done(2))
+    expect(states()).toEqual(['succeeded', 'succeeded', 'running', 'running'])
+    // By the consumer, too.
+    await stream.consumer.commit({ offsets: [{ topic, partition: 0, offset: got[2]!.offset + 1n, leaderEpoch: 0 }] })
+    await fake.until(done(3))
+    expect(states()).toEqual(['succeeded', 'succeeded', 'succeeded', 'running'])
+    await stream.close()
+    await fake.until(done(4))
+    expect(states().at(-1)).toBe('released')
+  })
+
   test('a listener that throws: retried where the app commits, failed for good where the library has', async () => {
     await send('a')
     for (const autocommit of [false, true]) {

@@ -1,7 +1,7 @@
 // Here is no handler: a consumer gives a stream of messages. An attempt begins when the app gets a message out of it, and ends
 // - in `for await`, when the app asks for the next one: the body of the loop has come to its end;
 // - in a listener of 'data', as the listener ends;
-// - when the message is committed, whichever is first; of what is piped elsewhere that is the only sign.
+// - when the message is committed, or one behind it in its partition, whichever is first; of what is piped elsewhere that is the only sign.
 // A loop that is left by break or by an error looks the same from here: that message goes back without a result.
 import { context, ROOT_CONTEXT } from '@opentelemetry/api'
 import type { AttemptInfo, TaskKit } from '@afterspan/core/internal'
@@ -11,9 +11,10 @@ import { isObject } from '../sending/bag.ts'
 import { answer, promised } from './callback.ts'
 import { headersCarrier } from './headers.ts'
 import type { Consumer, Listener, MessagesStream, PlatformaticKafka, ReceivedMessage } from './shapes.ts'
+import { Uncommitted } from './uncommitted.ts'
 
-/** Messages that were piped elsewhere and are not committed: the oldest go first. */
-const MOST_PIPED = 10_000
+/** Of the streams that are open. */
+const uncommittedOf = new WeakMap<Consumer, Set<Uncommitted>>()
 
 export function patchConsumer({ Consumer: { prototype } }: PlatformaticKafka, kit: TaskKit): void {
   kit.wrap(
@@ -27,12 +28,45 @@ export function patchConsumer({ Consumer: { prototype } }: PlatformaticKafka, ki
         )
         const patched = consumed.then((stream) => {
           // The library fills the options in.
-          patchStream(stream, { kit, groupId: this.groupId, isManual: options.autocommit === false })
+          const isManual = options.autocommit === false
+          const uncommitted = isManual ? openUncommitted(this, stream) : undefined
+          patchStream(stream, { kit, groupId: this.groupId, isManual, uncommitted })
           return stream
         })
         return answer(patched, callback)
       },
   )
+  // A message's own commit() ends here too, together with others.
+  kit.wrap(
+    prototype,
+    'commit',
+    (original) =>
+      function (this: Consumer, options, callback) {
+        const tell = (): void => {
+          for (const uncommitted of uncommittedOf.get(this) ?? []) uncommitted.committed(options)
+        }
+        if (typeof callback === 'function')
+          return original.call(this, options, (error, ...rest) => {
+            if (!error) tell()
+            callback(error, ...rest)
+          })
+        return original.call(this, options)?.then((result) => {
+          tell()
+          return result
+        })
+      },
+  )
+}
+
+function openUncommitted(consumer: Consumer, stream: MessagesStream): Uncommitted {
+  const uncommitted = new Uncommitted()
+  const all = uncommittedOf.get(consumer) ?? new Set()
+  uncommittedOf.set(consumer, all.add(uncommitted))
+  stream.once('close', () => {
+    all.delete(uncommitted)
+    uncommitted.giveBack()
+  })
+  return uncommitted
 }
 
 interface Following {
@@ -40,6 +74,8 @@ interface Following {
   readonly groupId: string
   /** The app commits its messages itself. */
   readonly isManual: boolean
+  /** There where it does. */
+  readonly uncommitted: Uncommitted | undefined
 }
 
 function patchStream(stream: MessagesStream, following: Following): void {
@@ -55,7 +91,7 @@ function patchStream(stream: MessagesStream, following: Following): void {
   let isPiping = false
   let isHandled = false
   const listen = (listener: Listener): Listener => {
-    if (isPiping) return followPipe(stream, listener, following)
+    if (isPiping) return followPipe(listener, following)
     // A second listener sees the same messages, and does not run them a second time.
     if (isHandled) return listener
     isHandled = true
@@ -104,6 +140,7 @@ function followLoop(iterator: AsyncIterator<ReceivedMessage>, following: Followi
       if (result.done) return result
       current = hold(infoOf(result.value, following))
       follow(result.value, current, following)
+      following.uncommitted?.add(result.value, current)
       begin(following.kit, current, headersCarrier(result.value.headers))
       return result
     },
@@ -129,7 +166,9 @@ function followListener(listener: Listener, following: Following): Listener {
       result = listener.apply(this, args)
       isPromise = isObject(result) && typeof result['then'] === 'function'
       if (isPromise) return result
-      return following.isManual && held.isOpen ? held.ended : undefined
+      if (!following.uncommitted || !held.isOpen) return undefined
+      following.uncommitted.add(message, held)
+      return held.ended
     })
     if (isPromise) return told
     if (told instanceof Promise) told.catch(() => {})
@@ -137,25 +176,15 @@ function followListener(listener: Listener, following: Following): Listener {
   }
 }
 
-function followPipe(stream: MessagesStream, listener: Listener, following: Following): Listener {
+function followPipe(listener: Listener, following: Following): Listener {
+  const { uncommitted } = following
   // Committed before anybody has seen it: nothing says when it is done.
-  if (!following.isManual) return listener
-  const open = new Set<Held>()
-  stream.once('close', () => {
-    for (const held of open) held.giveBack()
-  })
+  if (!uncommitted) return listener
   return function (this: unknown, ...args) {
     const message = args[0] as ReceivedMessage
     const held = hold(infoOf(message, following))
     follow(message, held, following)
-    if (open.size >= MOST_PIPED) {
-      const [oldest] = open
-      oldest!.giveBack()
-      open.delete(oldest!)
-    }
-    open.add(held)
-    const forget = (): void => void open.delete(held)
-    held.ended.then(forget, forget)
+    uncommitted.add(message, held)
     begin(following.kit, held, headersCarrier(message.headers))
     return listener.apply(this, args)
   }

@@ -48,8 +48,12 @@ export interface ConsumeOptions {
   /** Filled in by the library: true, or each so many milliseconds. */
   readonly autocommit?: boolean | number
 }
+export interface CommitOptions {
+  readonly offsets: readonly { readonly topic: string; readonly partition: number; readonly offset: bigint }[]
+}
 export interface Consumer {
   readonly groupId: string
+  commit(options: CommitOptions, callback?: Callback<void>): Promise<void> | undefined
   consume(options: ConsumeOptions, callback?: Callback<MessagesStream>): Promise<MessagesStream> | undefined
 }
 export type Listener = (this: unknown, ...args: unknown[]) => unknown
