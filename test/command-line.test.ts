@@ -52,6 +52,7 @@ test.each([
   { args: ['tasks', '--colour'], says: "tasks: Unknown option '--colour'" },
   { args: ['tasks', 'failed'], says: 'tasks: "failed" is not understood' },
   { args: ['tasks', '--limit', '0'], says: 'tasks: --limit "0": allowed is a whole number from 1' },
+  { args: ['tasks', '--trace', ''], says: 'tasks: "" is not a trace id: 32 hex characters' },
   { args: ['patrol', 'now'], says: 'patrol: "now" is not understood' },
   { args: ['path', 'esm'], says: 'path: "esm" is not understood' },
   {

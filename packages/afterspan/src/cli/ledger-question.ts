@@ -44,13 +44,17 @@ export function ownPatrol(dir: string): PatrolService {
   return new PatrolService(settings, systemClock, say)
 }
 
-/** Asks whoever patrols the folder; where nobody does (everything is dead), takes the lock, sweeps once and answers. */
+const MOST_READING_MS = 60_000
+
+/** Asks whoever patrols the folder; where nobody does (everything is dead), takes the lock, reads all that is there and answers. */
 export async function askLedger(dir: string, path: string, query: URLSearchParams): Promise<Answer> {
   const given = await askPatrol(dir, `${path}?${query.toString()}`)
   if (given) return given
   const service = ownPatrol(dir)
   try {
-    await service.tick()
+    // One sweep reads for a second: what it had not come to yet looked as if it were still open.
+    const until = performance.now() + MOST_READING_MS
+    while ((await service.tick())?.hasMore && performance.now() < until);
     if (service.patrol) return await service.ask(path, query)
     // Somebody took the lock between the two: ask it.
     return (

@@ -18,7 +18,9 @@ export function receiptText(receipt: Receipt): string {
   if (request) {
     const { method, route, status, at, service, outcome } = request
     const answer = status === undefined ? (outcome ?? 'not answered') : String(status)
-    lines.push(`request  ${method} ${route ?? ''} → ${answer} at ${clock(at)}${service ? `, ${service}` : ''}`)
+    lines.push(
+      `request  ${[method, route].filter(Boolean).join(' ')} → ${answer} at ${clock(at)}${service ? `, ${service}` : ''}`,
+    )
   }
   lines.push(`verdict  ${VERDICTS[verdict]}`)
   if (tasks.length > 0) lines.push('', ...tasks.flatMap(taskLines))

@@ -23,7 +23,7 @@ export async function answer(path: string, query: URLSearchParams, source: Recor
 
 async function listTasks(query: URLSearchParams, source: RecordSource): Promise<Answer> {
   const traceId = query.get('trace')?.toLowerCase()
-  if (traceId && !/^[0-9a-f]{32}$/.test(traceId)) return refuse('a trace id is 32 hex characters')
+  if (traceId !== undefined && !/^[0-9a-f]{32}$/.test(traceId)) return refuse('a trace id is 32 hex characters')
   const states =
     query
       .get('state')

@@ -155,6 +155,7 @@ describe('tasks', () => {
 
 describe('what is not understood is refused, with what is allowed', () => {
   test.for<[string, string | RegExp]>([
+    ['/tasks?trace=', 'a trace id is 32 hex characters'],
     ['/tasks?trace=xyz', 'a trace id is 32 hex characters'],
     [`/tasks?trace=${'a'.repeat(33)}`, 'a trace id is 32 hex characters'],
     ['/tasks?trace=../../etc/passwd', 'a trace id is 32 hex characters'],

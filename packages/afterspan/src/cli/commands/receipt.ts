@@ -2,6 +2,7 @@ import type { Receipt } from '@afterspan/core'
 import { UsageError, type Command } from '../command.ts'
 import { askLedger, knownFolder } from '../ledger-question.ts'
 import { receiptText } from '../receipt-text.ts'
+import { traceIdIn } from '../trace-id.ts'
 
 export const receipt: Command = {
   name: 'receipt',
@@ -21,10 +22,7 @@ export const receipt: Command = {
   async run({ values, positionals, print, complain }) {
     const [given, ...more] = positionals
     if (given === undefined || more.length > 0) throw new UsageError('one trace id is needed')
-    // A whole traceparent or traceresponse is understood too.
-    const traceId = /^[0-9a-f]{2}-([0-9a-f]{32})-/.exec(given.toLowerCase())?.[1] ?? given.toLowerCase()
-    if (!/^[0-9a-f]{32}$/.test(traceId))
-      throw new UsageError(`${JSON.stringify(given)} is not a trace id: 32 hex characters`)
+    const traceId = traceIdIn(given)
     const { status, body } = await askLedger(knownFolder(values['dir']), `/receipt/${traceId}`, new URLSearchParams())
     if (status !== 200) {
       complain(`afterspan receipt: ${(body as { error?: string }).error ?? status}`)

@@ -2,6 +2,8 @@ import type { FlatTask } from '@afterspan/async-tracker/internal'
 import { printable } from '@afterspan/core/internal'
 import { UsageError, type Command } from '../command.ts'
 import { askLedger, knownFolder } from '../ledger-question.ts'
+import { textTable } from '../text-table.ts'
+import { traceIdIn } from '../trace-id.ts'
 
 const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 const COLUMNS = [
@@ -43,10 +45,11 @@ export const tasks: Command = {
     if (typeof limit === 'string' && !/^[1-9]\d{0,5}$/.test(limit))
       throw new UsageError(`--limit ${JSON.stringify(limit)}: allowed is a whole number from 1`)
     const query = new URLSearchParams()
-    for (const name of ['trace', 'state', 'route', 'limit']) {
+    for (const name of ['state', 'route', 'limit']) {
       const value = values[name]
       if (typeof value === 'string') query.set(name, value)
     }
+    if (typeof values['trace'] === 'string') query.set('trace', traceIdIn(values['trace']))
     if (typeof values['since'] === 'string') query.set('since', String(Date.now() - durationMs(values['since'])))
     const { status, body } = await askLedger(knownFolder(values['dir']), '/tasks', query)
     if (status !== 200) {
@@ -67,17 +70,8 @@ function durationMs(text: string): number {
 
 function table(rows: readonly FlatTask[]): string {
   if (rows.length === 0) return 'no tasks'
-  const cells = [
+  return textTable([
     COLUMNS.map(String),
     ...rows.map((row) => COLUMNS.map((column) => printable(String(row[column] ?? '')))),
-  ]
-  const widths = COLUMNS.map((_, i) => Math.min(60, Math.max(...cells.map((line) => line[i]!.length))))
-  return cells
-    .map((line) =>
-      line
-        .map((cell, i) => cell.slice(0, 60).padEnd(widths[i]!))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n')
+  ])
 }
