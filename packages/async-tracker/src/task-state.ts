@@ -7,7 +7,7 @@ export interface DerivedState {
   readonly reason?: TaskReason
   readonly evidence?: Evidence
   readonly settledAt?: EpochMs
-  /** Was lost, and a later attempt took it up. */
+  /** Was lost, and a later attempt took it up; not where that was lost as well. */
   readonly recovered: boolean
   /** Ran to success twice, or twice at once. */
   readonly duplicate: boolean
@@ -33,16 +33,17 @@ export const BAD_STATES: ReadonlySet<TaskState> = new Set(['failed', 'lost'])
 export function deriveState(facts: TaskFacts): DerivedState {
   const terminals = terminalsOf(facts)
   const flags = {
-    recovered: isRecovered(facts),
     duplicate: isDuplicate(facts.attempts),
     conflict: terminals.some((end) => end.state !== terminals[0]!.state),
   }
   const first = terminals[0]
   if (first) {
     const { state, at, reason } = first
-    return { state, ...(reason ? { reason } : {}), settledAt: at, ...flags }
+    return { state, ...(reason ? { reason } : {}), settledAt: at, recovered: isRecovered(facts), ...flags }
   }
-  return { ...openState(facts), ...flags }
+  const open = openState(facts)
+  // Lost again: whoever took it up has not brought it back.
+  return { ...open, recovered: open.state !== 'lost' && isRecovered(facts), ...flags }
 }
 
 interface Terminal {

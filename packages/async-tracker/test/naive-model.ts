@@ -82,16 +82,16 @@ export function naiveState(told: readonly Told[]): NaiveState {
   const runs = [...story.runs.values()]
   const lasts = [...story.lasts, ...runs.flatMap(lastOf)].sort((a, b) => a.at - b.at)
   const flags = {
-    recovered: isRecovered(story, runs),
     duplicate: runs.filter((run) => run.word === 'succeeded').length > 1 || runs.some((a, i) => overlaps(a, runs, i)),
     conflict: new Set(lasts.map(({ state }) => state)).size > 1,
   }
   const [first] = lasts
   if (first) {
     const { state, at, reason } = first
-    return { state, settledAt: at, ...(reason ? { reason } : {}), ...flags }
+    return { state, settledAt: at, ...(reason ? { reason } : {}), recovered: isRecovered(story, runs), ...flags }
   }
-  return { ...unsettled(story, runs), ...flags }
+  const open = unsettled(story, runs)
+  return { ...open, recovered: open.state !== 'lost' && isRecovered(story, runs), ...flags }
 }
 
 function lastOf({ word, wordAt, reason }: Run): Last[] {

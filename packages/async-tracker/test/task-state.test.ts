@@ -157,6 +157,13 @@ describe('lost and found', () => {
   const RUNNING = [...IN_QUEUE, ...tell(WORKER, started(3, 1))]
   const LOST = [...RUNNING, ...tell('patrol', lost(10, 1))]
 
+  test('lost with its first worker, and again with the second, it counted as recovered', () => {
+    const again = tell('w2', started(11, 2))
+    const taken = [...LOST, ...again]
+    expect(after(taken)).toMatchObject({ state: 'running', recovered: true })
+    expect(after(taken, tell('patrol', lost(12, 2)))).toMatchObject({ state: 'lost', recovered: false })
+  })
+
   test('the owner of its attempt is dead: lost, with how that is known', () => {
     expect(after(RUNNING, LOST.slice(-1))).toMatchObject({
       state: 'lost',
@@ -178,7 +185,7 @@ describe('lost and found', () => {
     expect(after(LOST, again.slice(-1))).toMatchObject({ state: 'running', recovered: true })
     expect(after(again, tell(OTHER_WORKER, event))).toMatchObject({
       state,
-      recovered: true,
+      recovered: state !== 'lost',
       duplicate: false,
       conflict: false,
     })
@@ -214,7 +221,7 @@ describe('lost and found', () => {
     const again = [...tell(WEB, settledLost(5)), ...tell(WORKER, started(6, 2), failed(7, 2, { willRetry: true }))]
     const told = [...RUNNING, ...tell(WORKER, failed(4, 1, { willRetry: true })), ...again]
     expect(after(told)).toMatchObject({ state: 'retrying', recovered: true })
-    expect(after(told, tell(WEB, settledLost(8)))).toMatchObject({ state: 'lost', settledAt: 8, recovered: true })
+    expect(after(told, tell(WEB, settledLost(8)))).toMatchObject({ state: 'lost', settledAt: 8, recovered: false })
   })
 })
 
