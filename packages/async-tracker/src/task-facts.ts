@@ -63,6 +63,8 @@ export interface AttemptFacts {
   readonly messageId?: string
   /** Whose copy of the message it runs. */
   readonly reader?: string
+  /** Where it got it, if not from the task's own destination: a queue, of what was sent to an exchange. */
+  readonly destination?: string
   /** The broker took it from the runs before. */
   readonly isTakeover?: true
   /** The broker gave it back: failures before it were none for good. */
@@ -191,8 +193,13 @@ type EventOf<K extends TaskEvent['kind']> = Extract<TaskEvent, { readonly kind: 
 
 function spawn(facts: TaskFacts, event: EventOf<'spawned'>, by: string): TaskFacts {
   const { at, system, destination, name, origin, route, parent, deadlineAt, candidates } = event
+  const { attempts, copies } = facts
+  const moved = (of: readonly AttemptFacts[]): readonly AttemptFacts[] =>
+    of.map((attempt) => movedTo(destination, facts.description?.destination, attempt))
   return {
     ...facts,
+    attempts: moved(attempts),
+    ...(copies ? { copies: mapValues(copies, (copy) => ({ ...copy, attempts: moved(copy.attempts) })) } : {}),
     description: { system, destination, name },
     origin,
     spawned: {
@@ -206,9 +213,20 @@ function spawn(facts: TaskFacts, event: EventOf<'spawned'>, by: string): TaskFac
   }
 }
 
+/** What was read before its spawn took the destination of the first run for the task's. */
+function movedTo(destination: string, before: string | undefined, attempt: AttemptFacts): AttemptFacts {
+  const { destination: own = before, ...rest } = attempt
+  return own === undefined || own === destination ? rest : { ...rest, destination: own }
+}
+
+function mapValues<V>(object: Readonly<Record<string, V>>, map: (value: V) => V): Record<string, V> {
+  return Object.fromEntries(Object.entries(object).map(([key, value]) => [key, map(value)]))
+}
+
 function start(facts: TaskFacts, event: EventOf<'started'>, by: string): TaskFacts {
   if (facts.attempts.some((attempt) => attempt.spanId === event.spanId)) return facts
   const { at, attempt, spanId, maxAttempts, messageId, reader, isTakeover, isReturn, description, origin } = event
+  const isElsewhere = description && facts.description && description.destination !== facts.description.destination
   const started: AttemptFacts = {
     spanId,
     n: attempt,
@@ -217,6 +235,7 @@ function start(facts: TaskFacts, event: EventOf<'started'>, by: string): TaskFac
     ...(maxAttempts === undefined ? {} : { maxAttempts }),
     ...(messageId ? { messageId } : {}),
     ...(reader ? { reader } : {}),
+    ...(isElsewhere ? { destination: description.destination } : {}),
     ...(isTakeover ? { isTakeover } : {}),
     ...(isReturn ? { isReturn } : {}),
   }

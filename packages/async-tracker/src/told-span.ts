@@ -24,12 +24,14 @@ export function attemptSpan(facts: TaskFacts, attempt: AttemptFacts, worker: Wor
     ...head(facts, attempt.spanId, isQueued ? messageOf(facts).slice(32) : (facts.origin?.spanId ?? '')),
     // It ran where nobody knew whose it was.
     ...(joinedFrom ? { traceId: joinedFrom.slice(0, 32), parentSpanId: undefined } : {}),
-    name: isQueued ? `process ${facts.description?.destination ?? ''}` : (facts.description?.name ?? ''),
+    name: isQueued
+      ? `process ${attempt.destination ?? facts.description?.destination ?? ''}`
+      : (facts.description?.name ?? ''),
     kind: isQueued ? OTLP_KIND.consumer : OTLP_KIND.internal,
     startMs: attempt.startedAt,
     endMs: Math.max(attempt.startedAt, end?.at ?? lost?.at ?? attempt.startedAt),
     attributes: {
-      ...(isQueued ? messaging(facts, 'process') : {}),
+      ...(isQueued ? messaging(facts, 'process', attempt.destination) : {}),
       ...taskAttributes(facts, state),
       'afterspan.task.attempt': attempt.n || facts.attempts.indexOf(attempt) + 1,
       ...(attempt.maxAttempts === undefined ? {} : { 'afterspan.task.attempts': attempt.maxAttempts }),
@@ -156,12 +158,12 @@ function head(
   }
 }
 
-function messaging(facts: TaskFacts, operation: string): Record<string, string> {
+function messaging(facts: TaskFacts, operation: string, from?: string): Record<string, string> {
   const { system = '', destination = '' } = facts.description ?? {}
   const messageId = facts.confirmed?.messageId ?? facts.attempts.find((a) => a.messageId)?.messageId
   return {
     'messaging.system': system,
-    'messaging.destination.name': destination,
+    'messaging.destination.name': from ?? destination,
     'messaging.operation.name': operation,
     'messaging.operation.type': operation,
     ...(messageId ? { 'messaging.message.id': messageId } : {}),

@@ -48,6 +48,27 @@ test('an attempt names a task whose spawn nobody saw; the spawn, when it is read
     expect(factsOf(told)).toMatchObject({ description: { destination: 'fulfil' }, origin: requestRef() })
 })
 
+test('a run keeps the queue that it got its message from, whichever journal is read first', () => {
+  const description = { system: 'rabbitmq', destination: 'mails', name: 'order' }
+  const promise = tell(WEB, spawned(5, { ...description, destination: 'exchange' }))
+  const first = tell(WORKER, started(9, 1, { description, reader: 'mails' }))
+  const copy = tell(WORKER, started(9, 2, { description: { ...description, destination: 'audits' }, reader: 'audits' }))
+  for (const told of [
+    [...promise, ...first, ...copy],
+    [...first, ...promise, ...copy],
+    [...first, ...copy, ...promise],
+  ]) {
+    const { description: own, attempts, copies } = factsOf(told)
+    expect(own?.destination).toBe('exchange')
+    expect([attempts, copies!['audits']!.attempts]).toMatchObject([
+      [{ destination: 'mails' }],
+      [{ destination: 'audits' }],
+    ])
+  }
+  const same = factsOf([...tell(WEB, spawned(5, description)), ...first])
+  expect(same.attempts).not.toMatchObject([{ destination: 'mails' }])
+})
+
 test('an attempt keeps what was known when it began', () => {
   const event = started(9, 1, { attempt: 2, maxAttempts: 5, messageId: 'm' })
   expect(factsOf(tell(WORKER, event)).attempts).toEqual([

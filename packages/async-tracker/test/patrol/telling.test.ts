@@ -55,6 +55,15 @@ test('a failed attempt is told by the span that it wrote down, in the name of it
   expect(row).toMatchObject({ spanId: spanId(1), taskId: TASK, tries: 0, nextAt: 1_000 })
 })
 
+test('a killed run of what was sent to an exchange is named by its queue, as the others are', async () => {
+  const description = { system: 'rabbitmq', destination: 'exchange', name: 'order' }
+  const run = started(3, 1, { description: { ...description, destination: 'mails' }, reader: 'mails' })
+  const desk = await told([WEB, opened(WEB), spawned(1, description)], [WORKER, opened(WORKER), run, lost(9, 1)])
+  expect(await desk.spans()).toMatchObject([
+    { name: 'process mails', attributes: { 'messaging.destination.name': 'mails' } },
+  ])
+})
+
 test('one whose own process exports the span is not told a second time', async () => {
   const events = [opened(WORKER), started(3, 1), failed(4, 1, { isTold: true })] as const
   const desk = await told([WEB, ...SENT], [WORKER, ...events])
