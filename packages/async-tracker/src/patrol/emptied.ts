@@ -3,6 +3,7 @@ import type { EpochMs, QueueEmptied, TaskEvent } from '@afterspan/core/internal'
 import type { LedgerStore, TaskRow } from '../ledger/store.ts'
 import { matches } from '../subject-pattern.ts'
 import type { Batch } from './digest.ts'
+import { readEmptied, writeEmptied, type EmptiedCall } from './emptied-file.ts'
 
 /** The journals of others, and of other hosts, are read a little later. */
 const SETTLE_MS = 2_000
@@ -11,21 +12,40 @@ const MOST_WAITING = 1_000
 /** Tasks that are looked at, the newest of those that wait. */
 const MOST_TASKS = 10_000
 
-export class Emptied {
-  #waiting: { readonly by: string; readonly event: QueueEmptied; readonly since: number }[] = []
+interface Waiting extends EmptiedCall {
+  readonly since: number
+}
 
-  note(batches: readonly Batch[], now: number): void {
-    for (const { by, events } of batches)
-      for (const event of events) if (event.kind === 'emptied') this.#waiting.push({ by, event, since: now })
-    if (this.#waiting.length > MOST_WAITING) this.#waiting = this.#waiting.slice(-MOST_WAITING)
+export class Emptied {
+  readonly #dir: string
+  #waiting: Waiting[] = []
+
+  constructor(dir: string) {
+    this.#dir = dir
   }
 
-  /** What those whose time has come have cancelled. */
-  async cancelled(ledger: Pick<LedgerStore, 'find'>, now: number): Promise<readonly Batch[]> {
+  /** What an earlier patrol had noted and not come to. */
+  recall(now: number): void {
+    this.#add(readEmptied(this.#dir), now)
+  }
+
+  /** Before the batches count as read: what is noted twice is one call. */
+  note(batches: readonly Batch[], now: number): void {
+    const calls = batches.flatMap(({ by, events }) =>
+      events.flatMap((event) => (event.kind === 'emptied' ? { by, event } : [])),
+    )
+    if (calls.length > 0 && this.#add(calls, now)) writeEmptied(this.#dir, this.#waiting.map(callOf))
+  }
+
+  /** Those whose time has come: `apply` takes what they have cancelled, and then they are done. */
+  async settle(
+    ledger: Pick<LedgerStore, 'find'>,
+    now: number,
+    apply: (batches: readonly Batch[]) => Promise<void>,
+  ): Promise<void> {
     const due = this.#waiting.filter(({ since }) => now - since >= SETTLE_MS)
-    if (due.length === 0) return []
+    if (due.length === 0) return
     let open = await ledger.find({ states: ['pending', 'enqueued'], limit: MOST_TASKS })
-    this.#waiting = this.#waiting.filter((one) => !due.includes(one))
     const batches: Batch[] = []
     for (const { by, event } of due.toSorted((a, b) => a.event.at - b.event.at)) {
       const events = cancelledBy(event, open)
@@ -35,8 +55,26 @@ export class Emptied {
       const gone = new Set(events.map(({ taskId }) => taskId))
       open = open.filter(({ facts }) => !gone.has(facts.taskId))
     }
-    return batches
+    if (batches.length > 0) await apply(batches)
+    this.#waiting = this.#waiting.filter((one) => !due.includes(one))
+    writeEmptied(this.#dir, this.#waiting.map(callOf))
   }
+
+  #add(calls: readonly EmptiedCall[], now: number): boolean {
+    const known = new Set(this.#waiting.map(textOf))
+    const fresh = calls.filter((call) => !known.has(textOf(call)))
+    this.#waiting.push(...fresh.map(({ by, event }) => ({ by, event, since: now })))
+    if (this.#waiting.length > MOST_WAITING) this.#waiting = this.#waiting.slice(-MOST_WAITING)
+    return fresh.length > 0
+  }
+}
+
+function callOf({ by, event }: EmptiedCall): EmptiedCall {
+  return { by, event }
+}
+
+function textOf(call: EmptiedCall): string {
+  return JSON.stringify(callOf(call))
 }
 
 /** What it means for tasks that are pending or enqueued. */

@@ -78,7 +78,7 @@ export class Patrol {
   #unseen: ProcessRow[] = []
   #knockedAt = -Infinity
   readonly #deaths: Deaths
-  readonly #emptied = new Emptied()
+  readonly #emptied: Emptied
   #offsets = new Map<string, number>()
   /** A commit was begun and its answer has not come: it may be there or not, and the ledger has to say how far it is. */
   #isUnsure = false
@@ -92,12 +92,14 @@ export class Patrol {
     this.#settings = settings
     this.#ledger = settings.ledger
     this.#deaths = new Deaths(settings.dir)
+    this.#emptied = new Emptied(settings.dir)
   }
 
   async open(): Promise<void> {
     const { otlp, onExportFailure: onFailure, post } = this.#settings
     await this.#ledger.open()
     await this.#recall()
+    this.#emptied.recall(this.#settings.clock.monotonicMs())
     if (!otlp) return
     this.#courier = createCourier({
       dir: this.#settings.dir,
@@ -134,8 +136,7 @@ export class Patrol {
     this.#deaths.add(await this.#ledger.lapsed(), 'lease', this.#offsets)
     this.#deaths.add(await this.#findGone(), 'lock_free', this.#offsets)
     lost += await this.#buryAll(patienceMs)
-    const cancelled = await this.#emptied.cancelled(this.#ledger, clock.monotonicMs())
-    if (cancelled.length > 0) await this.#apply(cancelled, {})
+    await this.#emptied.settle(this.#ledger, clock.monotonicMs(), (batches) => this.#apply(batches, {}))
     await this.#forgetRead()
     const reported = (await this.#courier?.deliver(this.#settings.clock.now(), patienceMs)) ?? 0
     this.totals.lastRunAt = this.#settings.clock.now()
@@ -179,8 +180,8 @@ export class Patrol {
       const wanted = listSegments(dir).filter(({ key }) => isWanted(key))
       const { batches, segments, torn, strange, hasMore } = tail(dir, wanted, this.#offsets, isFinal)
       if (segments.length === 0) return ingested
-      await this.#apply(batches, { segments })
       this.#emptied.note(batches, this.#settings.clock.monotonicMs())
+      await this.#apply(batches, { segments })
       for (const { file, offset } of segments) this.#offsets.set(file, offset)
       this.totals.torn += torn
       this.totals.strange += strange
