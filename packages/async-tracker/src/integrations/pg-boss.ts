@@ -8,7 +8,8 @@ import { createExpiries } from './pg-boss/expiry.ts'
 import { patchReaders, patchSettlers } from './pg-boss/settling.ts'
 import { patchFetch, patchWork } from './pg-boss/running.ts'
 import { createTransactions } from './pg-boss/transaction.ts'
-import { patchFlow, patchInsert, patchPublish, patchSend } from './pg-boss/sending.ts'
+import { patchUpdate } from './pg-boss/replacing.ts'
+import { patchFlow, patchInsert, patchPublish, patchSend, patchUpsert } from './pg-boss/sending.ts'
 
 type Exports = { readonly PgBoss: { readonly prototype: object } }
 
@@ -33,9 +34,9 @@ export const pgBoss: Integration<Exports> = {
       return isAllowed && canCarry(data) ? draft : { ...draft, isFoundById: true }
     }
     const known = { held: new Map(), find: createFinder(boss) }
-    const shared = { ...known, transactions: createTransactions(kit), watchExpiry: createExpiries(known) }
+    const shared = { ...known, transactions: createTransactions(kit, known.find), watchExpiry: createExpiries(known) }
     const patch: Patch = { boss, kit, put, draftOf, ...shared }
-    for (const step of [patchSend, patchInsert, patchFlow, patchPublish]) step(patch)
+    for (const step of [patchSend, patchUpsert, patchUpdate, patchInsert, patchFlow, patchPublish]) step(patch)
     for (const step of [patchEmptying, patchSettlers, patchReaders, patchFetch, patchWork]) step(patch)
     ours.add(boss.work)
   },

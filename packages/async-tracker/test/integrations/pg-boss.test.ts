@@ -53,6 +53,11 @@ async function work(
   await fake.until(condition)
   await boss.offWork(name)
 }
+const rolledBack = ({ taskId }: { readonly taskId: string }): object => ({
+  taskId,
+  event: 'cancelled',
+  reason: 'rolled_back',
+})
 const hasEnded = (run: Run | undefined): boolean => run !== undefined && run.state !== 'running'
 
 describe('sending', () => {
@@ -174,15 +179,10 @@ describe('sending', () => {
     const ids = await boss.insert(name, [{ data: { n: 3 } }, { data: { n: 4 } }], { db, returnId: true })
     expect(ids).toHaveLength(2)
     await client.query('rollback')
-    await fake.until(() => settled.length >= 3)
-    const [first, , third, fourth] = sent
+    await fake.until(() => settled.length >= 4)
     // Each asks by itself what became of the transaction: in no order.
-    expect(new Set(settled)).toEqual(
-      new Set(
-        [first, third, fourth].map((task) => ({ taskId: task!.taskId, event: 'cancelled', reason: 'rolled_back' })),
-      ),
-    )
-    expect(settled).toHaveLength(3)
+    expect(new Set(settled)).toEqual(new Set(sent.slice(0, 4).map(rolledBack)))
+    expect(settled).toHaveLength(4)
     expect(await jobsOf(name)).toEqual([])
 
     await client.query('begin')
@@ -191,7 +191,62 @@ describe('sending', () => {
     client.release()
     await pool.end()
     expect(await jobsOf(name)).toHaveLength(1)
-    expect(settled).toHaveLength(3)
+    expect(settled).toHaveLength(4)
+  })
+
+  test('a job that was sent after a savepoint to which its transaction went back stayed enqueued for ever', async () => {
+    const name = await queue()
+    const pool = new Pool({ connectionString: (postgres as ServerOf['postgres']).url, max: 1 })
+    const client = await pool.connect()
+    const db = { executeSql: (text: string, values?: unknown[]) => client.query(text, values) }
+    await client.query('begin')
+    await client.query('savepoint before')
+    await boss.send(name, { n: 1 }, { db })
+    await client.query('rollback to savepoint before')
+    await boss.send(name, { n: 2 }, { db })
+    await client.query('commit')
+    client.release()
+    await pool.end()
+    await fake.until(() => settled.length > 0)
+    expect(settled).toEqual([rolledBack(sent[0]!)])
+    expect(await jobsOf(name)).toHaveLength(1)
+  })
+
+  test.runIf(has('update'))('a job that was updated stayed enqueued for ever, and ran as nobody’s', async () => {
+    const name = await queue()
+    const id = await boss.send(name, { n: 1 }, { singletonKey: 'k' })
+    for (const updating of [
+      boss.update(name, { n: 2 }, { id: id! }),
+      boss.update({ name, data: { n: 3 }, options: { singletonKey: 'k' } }),
+      boss.update(name, undefined, { singletonKey: 'k', priority: 5 }),
+    ])
+      expect(await updating).toMatchObject({ updated: 1 })
+    const seen: unknown[] = []
+    await work(
+      name,
+      ([job]) => seen.push(job!.data),
+      () => hasEnded(runs[0]),
+    )
+    expect(seen).toEqual([{ n: 3 }])
+    expect(sent).toHaveLength(1)
+    expect(runs[0]!.traceparent).toBe(sent[0]!.traceparent)
+    expect(settled).toEqual([])
+  })
+
+  test.runIf(has('upsert'))('a job whose place a newer one took stayed enqueued for ever', async () => {
+    const name = await queue()
+    await boss.upsert(name, { n: 1 }, { singletonKey: 'k' })
+    await boss.upsert(name, { n: 2 }, { singletonKey: 'k' })
+    // It changes the options of that one alone.
+    await boss.upsert(name, undefined, { singletonKey: 'k', priority: 5 })
+    await work(
+      name,
+      () => {},
+      () => hasEnded(runs[0]),
+    )
+    expect(settled).toEqual([{ taskId: sent[0]!.taskId, event: 'cancelled', reason: 'deduplicated' }])
+    expect(sent.map(({ state }) => state)).toEqual(['confirmed', 'confirmed', 'deduplicated'])
+    expect(runs.map(({ traceparent }) => traceparent)).toEqual([sent[1]!.traceparent])
   })
 
   test('a client of the app that cannot tell of its transaction is left alone, and the job counts as sent', async () => {

@@ -33,6 +33,7 @@ export interface Boss {
   sendAfter: Method
   sendDebounced: Method
   sendThrottled: Method
+  update: Method
   upsert: Method
   work: Method
 }

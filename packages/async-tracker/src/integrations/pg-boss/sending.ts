@@ -1,37 +1,63 @@
 // Every way to make a job: one (send and its variants, upsert), several (insert, flow), one for each subscriber (publish).
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { randomUUID } from 'node:crypto'
+import type { TaskId } from '@afterspan/core/internal'
 import { createBag, isObject, type Bag, type Fields } from '../sending/bag.ts'
 import { sendAll } from '../sending/send-all.ts'
-import { givenDb, onCall, type Db, type Patch } from './boss.ts'
+import { givenDb, onCall, type Boss, type Db, type Patch } from './boss.ts'
+import { createFindWaiting, requestOf, tasksOf, withData } from './replacing.ts'
 
 /** One job: (queue, data, …) or ({ name, data, … }). A null for an id: throttled, debounced or against the queue's policy. */
 export function patchSend(patch: Patch): void {
   const { kit, put, draftOf, transactions } = patch
-  for (const method of ['send', 'sendAfter', 'sendDebounced', 'sendThrottled', 'upsert'] as const)
+  for (const method of ['send', 'sendAfter', 'sendDebounced', 'sendThrottled'] as const)
     onCall(patch, method, (original, self, args) => {
-      const [first, data, ...rest] = args
-      const request = isObject(first) ? first : undefined
-      const queue = request ? request['name'] : first
-      if (typeof queue !== 'string') return original.apply(self, args)
+      const request = requestOf(args)
+      if (!request) return original.apply(self, args)
+      const { queue, data, options } = request
       const bag = createBag()
-      const call = (): Promise<unknown> =>
-        request
-          ? original.call(self, { ...request, data: put(request['data'], bag, queue) }, ...args.slice(1))
-          : original.call(self, queue, put(data, bag, queue), ...rest)
-      const db = givenDb(request ? request['options'] : rest[0])
+      const db = givenDb(options)
       const send = async (): Promise<unknown> => {
-        const result = await call()
-        if (db) await transactions.follow(db, self, [bag])
-        return result
+        const id = await original.apply(self, withData(args, put(data, bag, queue)))
+        if (db) await transactions.follow(db, self, [{ bag, queue, id }])
+        return id
       }
-      const draft = { ...draftOf(queue, request ? request['data'] : data), isAwaited: true }
-      return kit.enqueue(draft, bag, send, (result) => {
-        // upsert() tells of jobs.
-        const id = isObject(result) && Array.isArray(result['jobs']) ? (result['jobs'][0] as unknown) : result
-        return typeof id === 'string' ? id : null
-      })
+      const draft = { ...draftOf(queue, data), isAwaited: true }
+      return kit.enqueue(draft, bag, send, (id) => (typeof id === 'string' ? id : null))
     })
+}
+
+/** Of a job that waits it takes the place. Without data it leaves that job as it was, but for its options. */
+export function patchUpsert(patch: Patch): void {
+  const { kit, put, draftOf, transactions } = patch
+  if (typeof patch.boss.upsert !== 'function') return
+  const findWaiting = createFindWaiting(patch)
+  onCall(patch, 'upsert', (original, self, args) => {
+    const request = requestOf(args)
+    if (!request) return original.apply(self, args)
+    const { queue, data, options } = request
+    const bag = createBag()
+    const db = givenDb(options)
+    const send = async (): Promise<unknown> => {
+      const before = data === undefined ? new Map<string, TaskId>() : tasksOf(await findWaiting(self, request))
+      const result = await original.apply(self, withData(args, put(data, bag, queue)))
+      const { updated, jobs = [] } = resultOf(result)
+      if (db) await transactions.follow(db, self, [{ bag, queue, id: jobs[0] }])
+      if (!updated) return result
+      for (const taskId of jobs.map((id) => before.get(id)))
+        if (taskId) kit.settle(taskId, 'cancelled', 'deduplicated', 'broker')
+      return result
+    }
+    const draft = { ...draftOf(queue, data), isAwaited: true }
+    return kit.enqueue(draft, bag, send, (result) => {
+      const { updated, jobs } = resultOf(result)
+      return data === undefined && updated ? null : (jobs?.[0] ?? null)
+    })
+  })
+}
+
+function resultOf(result: unknown): { readonly updated?: number; readonly jobs?: readonly string[] } {
+  return isObject(result) && Array.isArray(result['jobs']) ? result : {}
 }
 
 export function patchInsert(patch: Patch): void {
@@ -54,7 +80,12 @@ export function patchInsert(patch: Patch): void {
     const send = async (bags: readonly Bag[]): Promise<unknown> => {
       const carrying = named.map((job, i) => ({ ...job, data: put(job['data'], bags[i]!, queue) }))
       const result = await original.call(self, queue, carrying, { ...(settings as object | undefined), returnId: true })
-      if (db) await transactions.follow(db, self, bags)
+      if (db)
+        await transactions.follow(
+          db,
+          self,
+          named.map(({ id }, i) => ({ bag: bags[i]!, queue, id })),
+        )
       return result
     }
     const isAsked = isObject(settings) && settings['returnId'] === true
@@ -96,13 +127,17 @@ export function patchPublish(patch: Patch): void {
     const db = isObject(settings) && isObject(settings['db']) ? (settings['db'] as unknown as Db) : self.getDb()
     if (!tapped.has(db)) {
       tapped.add(db)
-      tapInserts(patch, db, () => publishing.getStore() === true)
+      tapInserts(patch, db, { self, isPublishing: () => publishing.getStore() === true })
     }
     return publishing.run(true, () => original.apply(self, args))
   })
 }
 
-function tapInserts({ kit, put, draftOf }: Patch, db: Db, isPublishing: () => boolean): void {
+function tapInserts(
+  { kit, put, draftOf, transactions }: Patch,
+  db: Db,
+  { self, isPublishing }: { readonly self: Boss; isPublishing(): boolean },
+): void {
   kit.wrap(
     db,
     'executeSql',
@@ -111,8 +146,13 @@ function tapInserts({ kit, put, draftOf }: Patch, db: Db, isPublishing: () => bo
         const job = isPublishing() ? insertedJob(args[1]) : undefined
         if (!job) return original.apply(this, args)
         const bag = createBag()
-        const send = (): ReturnType<Db['executeSql']> =>
-          original.call(this, args[0], [JSON.stringify([{ ...job, data: put(job.data, bag, job.name) }])])
+        const send = async (): ReturnType<Db['executeSql']> => {
+          const carrying = { ...job, data: put(job.data, bag, job.name) }
+          const result = await original.call(this, args[0], [JSON.stringify([carrying])])
+          // Where the connection is pg-boss's own it is in no transaction of the app.
+          await transactions.follow(db, self, [{ bag, queue: job.name, id: result.rows[0]?.['id'] }])
+          return result
+        }
         return kit.enqueue(draftOf(job.name, job.data), bag, send, ({ rows }) => {
           const id = rows[0]?.['id']
           return typeof id === 'string' ? id : null
