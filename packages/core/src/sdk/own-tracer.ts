@@ -65,7 +65,8 @@ export class OwnTracer implements Tracer {
   #start(name: string, { kind, attributes, options }: Asked, around: Context): Span {
     const { sampler, limits, onStart, onEnd } = this.#settings
     const above = trace.getSpan(around)
-    if (kind === SpanKind.SERVER && isServed(above, around)) kind = SpanKind.INTERNAL
+    const isRetold = kind === SpanKind.SERVER && isServed(above, around)
+    if (isRetold) kind = SpanKind.INTERNAL
     const given = above?.spanContext()
     // Those of our own are valid.
     const parent = given && (above instanceof RequestSpan || isSpanContextValid(given)) ? given : undefined
@@ -95,6 +96,7 @@ export class OwnTracer implements Tracer {
       limits,
       onEnd,
     })
+    if (isRetold) span.isRetold = true
     onStart(span, around)
     return span
   }
@@ -115,7 +117,7 @@ function isLink(link: Link | null | undefined): link is Link {
 
 /** A request that this process serves already: Next.js tells each of its own a second time. There is one SERVER span of a request. */
 function isServed(above: Span | undefined, around: Context): boolean {
-  return above instanceof RequestSpan ? above.kind === SpanKind.SERVER : activeRequest(around)?.ended === false
+  return (above instanceof RequestSpan && above.kind === SpanKind.SERVER) || activeRequest(around)?.ended === false
 }
 
 /** `startActiveSpan` of any tracer: the function stands last, before it options and a context, if at all. */

@@ -22,6 +22,8 @@ export interface RecordedInit extends SpanInit {
 export class RecordedSpan extends RequestSpan {
   readonly instrumentationScope: SpanScope
   readonly parentSpanContext: SpanContext | undefined
+  /** The request itself, which this process has a SERVER span of already. */
+  isRetold = false
 
   constructor(init: RecordedInit) {
     super(init)

@@ -46,7 +46,8 @@ export function watchLeftovers(now: () => EpochMs, overdueMs: number): Leftovers
     onStart(span: RecordedSpan, parent: Context) {
       if ((span.kind !== SpanKind.CLIENT && span.kind !== SpanKind.INTERNAL) || isGoodbye(span)) return
       const record = activeRequest(parent)
-      if (!record) return
+      // A framework's own span of the request is closed a little after the response, and is no work.
+      if (!record || (span.isRetold && !record.ended)) return
       const parentSpan = trace.getSpan(parent)
       const isInside = parentSpan !== undefined && (isTaskSpan(parentSpan) || open.has(parentSpan.spanContext().spanId))
       const entry: OpenSpan = { span, record, isInside }
@@ -131,9 +132,9 @@ function thrownType({ events }: SpanData): string | undefined {
 
 function destination(span: RecordedSpan): string {
   const { attributes } = span
-  const host = attributes['server.address']
-  const port = attributes['server.port']
-  if (typeof host === 'string') return typeof port === 'number' ? `${host}:${port}` : host
+  const host = attributes['server.address'] ?? attributes['net.peer.name']
+  const port = Number(attributes['server.port'] ?? attributes['net.peer.port'])
+  if (typeof host === 'string') return port ? `${host}:${port}` : host
   return textOf(attributes['db.namespace']) ?? textOf(attributes['messaging.destination.name']) ?? span.name
 }
 

@@ -12,6 +12,7 @@ import {
 import { suppressTracing } from '@opentelemetry/core'
 import { AlwaysOnSampler, SamplingDecision, type Sampler } from '@opentelemetry/sdk-trace'
 import { beforeEach, describe, expect, test } from 'vitest'
+import { REQUEST_KEY, type RequestRecord } from '../../src/http/request-record.ts'
 import { createSampler, createTracerProvider } from '../../src/sdk/tracer-provider.ts'
 import { encodeSpan } from '../../src/sdk/otlp/encode.ts'
 import type { SpanData, SpanScope } from '../../src/sdk/span-data.ts'
@@ -21,6 +22,7 @@ const PARENT = {
   spanId: 'b7ad6b7169203331',
   traceFlags: TraceFlags.SAMPLED,
 }
+const PARENT_REF = { traceId: PARENT.traceId, spanId: PARENT.spanId, sampled: true }
 const inParent: Context = trace.setSpanContext(ROOT_CONTEXT, PARENT)
 const told: { scope: SpanScope; span: SpanData }[] = []
 beforeEach(() => {
@@ -263,6 +265,17 @@ describe('a span', () => {
       ended: true,
     })
   })
+})
+
+test('a request that is told again deep inside of itself had two SERVER spans', () => {
+  const own = tracer()
+  const record: RequestRecord = { ref: PARENT_REF, method: 'GET', startedAt: 0, promised: 0, ended: false }
+  const inRequest = inParent.setValue(REQUEST_KEY, record)
+  const page = own.startSpan('page', {}, inRequest)
+  const within = trace.setSpan(inRequest, page)
+  expect(ended(own.startSpan('GET', { kind: SpanKind.SERVER }, within)).kind).toBe(SpanKind.INTERNAL + 1)
+  record.ended = true
+  expect(ended(own.startSpan('GET', { kind: SpanKind.SERVER }, within)).kind).toBe(SpanKind.SERVER + 1)
 })
 
 test('startActiveSpan takes its function first, second or third, and gives back what it returns', () => {

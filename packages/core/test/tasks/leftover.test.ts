@@ -1,0 +1,44 @@
+import { ROOT_CONTEXT, SpanKind, type Attributes } from '@opentelemetry/api'
+import { AlwaysOnSampler } from '@opentelemetry/sdk-trace'
+import { expect, test } from 'vitest'
+import type { EpochMs, TaskEvent } from '../../src/contracts/task.ts'
+import { REQUEST_KEY, type RequestRecord } from '../../src/http/request-record.ts'
+import type { RecordedSpan } from '../../src/sdk/recorded-span.ts'
+import { createTracerProvider } from '../../src/sdk/tracer-provider.ts'
+import { taskChannel } from '../../src/tasks/channel.ts'
+import { watchLeftovers } from '../../src/tasks/leftover.ts'
+
+const many = Number.POSITIVE_INFINITY
+const limits = {
+  attributes: many,
+  valueLength: many,
+  events: many,
+  eventAttributes: many,
+  links: many,
+  linkAttributes: many,
+}
+const tracer = createTracerProvider({ sampler: new AlwaysOnSampler(), limits, deliver: () => {} }).getTracer('app')
+
+/** Where a call goes that begins when its request has been answered. */
+function destinationOf(attributes: Attributes): unknown {
+  const events: TaskEvent[] = []
+  const hear = (event: TaskEvent): void => void events.push(event)
+  taskChannel.subscribe(hear as never)
+  const leftovers = watchLeftovers(() => 0 as EpochMs, 1_000)
+  const ref = { traceId: 'a', spanId: 'b', sampled: true }
+  const record: RequestRecord = { ref, method: 'GET', startedAt: 0, promised: 0, ended: true }
+  const inRequest = ROOT_CONTEXT.setValue(REQUEST_KEY, record)
+  const span = tracer.startSpan('fetch GET https://api.test/users/7', { kind: SpanKind.CLIENT, attributes }, inRequest)
+  leftovers.onStart!(span as unknown as RecordedSpan, inRequest)
+  taskChannel.unsubscribe(hear as never)
+  return events.find(({ kind }) => kind === 'spawned')
+}
+
+test('a call that another tells of in older words goes to its host, not to a destination of its own for each address', () => {
+  const asked = (attributes: Attributes): unknown =>
+    (destinationOf(attributes) as { destination?: unknown }).destination
+  expect(asked({ 'net.peer.name': 'api.test', 'net.peer.port': '443' })).toBe('api.test:443')
+  expect(asked({ 'net.peer.name': 'api.test', 'net.peer.port': 8443 })).toBe('api.test:8443')
+  expect(asked({ 'net.peer.name': 'api.test', 'net.peer.port': '' })).toBe('api.test')
+  expect(asked({ 'server.address': 'own.test', 'server.port': 80, 'net.peer.name': 'api.test' })).toBe('own.test:80')
+})
