@@ -12,6 +12,7 @@ import type * as DataLoader from './dataloader.ts'
 import { fastqHook } from './fastq.ts'
 import type * as Lodash from './lodash.ts'
 import type * as MySql2 from './mysql2.ts'
+import type * as NextAfter from './next-after.ts'
 import type * as RxJs from './rxjs.ts'
 import type * as ThreadPool from './thread-pool.ts'
 
@@ -124,6 +125,14 @@ export const SHARED_QUEUES: readonly SharedQueue[] = [
     versions: '>=2.0.0 <4',
     file: 'mysql2',
     patch: ({ patchPool }: typeof MySql2, exports) => patchPool(exports),
+  },
+  {
+    name: 'next (after)',
+    module: 'next',
+    files: ['dist/server/app-render/work-async-storage.external.js'],
+    versions: '>=15.0.0 <17',
+    file: 'next-after',
+    patch: ({ patch }: typeof NextAfter, exports) => patch(exports),
   },
   {
     name: 'rxjs',

@@ -1,0 +1,46 @@
+// What a page of Next.js leaves to after() failed, or died with the process, and nothing said so: Next.js catches it and prints it.
+import { get, nodesUnderTest, startPreloaded, tempDir } from '@afterspan/testing'
+import { startOtlpSink } from 'afterspan/internal'
+import { expect, test } from 'vitest'
+import { appFile, listening, traceIdOf } from './app.ts'
+import { expectReceipt } from './receipts.ts'
+
+const ENDS = {
+  done: { verdict: 'kept', tasks: [{ name: 'after', state: 'succeeded' }] },
+  handles: { verdict: 'kept', tasks: [{ name: 'after', state: 'succeeded' }] },
+  fails: { verdict: 'broken', tasks: [{ name: 'after', state: 'failed', reason: 'rejected' }] },
+  throws: { verdict: 'broken', tasks: [{ name: 'after', state: 'failed', reason: 'threw' }] },
+  promise: { verdict: 'broken', tasks: [{ name: 'after', state: 'failed', reason: 'rejected' }] },
+  // Next.js’s own span of the request ends after the response: it was taken for work that is left behind.
+  plain: { verdict: 'unknown', tasks: [] },
+  nothing: { verdict: 'unknown', tasks: [] },
+  hangs: { verdict: 'broken', tasks: [{ name: 'after', state: 'lost', reason: 'process_killed' }] },
+}
+
+test.each(nodesUnderTest())('what is left to after() of Next.js is followed: Node $major', async (node) => {
+  const sink = await startOtlpSink()
+  const ledgerDir = tempDir('ledger')
+  const env = { FOLDER: tempDir('next'), OTEL_BSP_SCHEDULE_DELAY: '5' }
+  const common = { app: appFile('next-after.cjs'), node: node.path, sink, ledgerDir, env }
+  const app = startPreloaded(common)
+  const url = await listening(app)
+  const traces = new Map<string, string>()
+  for (const way of Object.keys(ENDS)) traces.set(way, traceIdOf(await get(`${url}/${way}`)))
+  await app.waitForLine(/^hanging/m)
+  const admin = await app.adminUrl()
+  for (const [way, receipt] of Object.entries(ENDS).slice(0, -1)) await expectReceipt(admin, traces.get(way)!, receipt)
+  await get(`${url}/kill`).catch(() => {})
+  expect(await app.exit).toMatchObject({ signal: 'SIGKILL' })
+
+  const witness = startPreloaded({ ...common, env: { ...env, FOLDER: tempDir('next') } })
+  await expectReceipt(await witness.adminUrl(), traces.get('hangs')!, ENDS.hangs)
+  expect(app.stderr).toBe('')
+  expect(app.stdout.match(/^(?:caught|threw) .*$/gm)!.toSorted()).toEqual([
+    'caught no mail',
+    'caught no receipt',
+    'caught no receipt',
+    'threw `after()`: Argument must be a promise or a function',
+  ])
+  await witness.stop()
+  await sink.close()
+})
