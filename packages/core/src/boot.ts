@@ -177,6 +177,7 @@ function keeping(kept: Kept, exporter: Exporter): Keeping {
 function moduleHooks(bundleDir: string, { instrumentations, doctorDir }: CoreConfig): ModuleHooks {
   const hooks = createModuleHooks({ bundleDir, isMuted: mutedBy(instrumentations), reportDir: doctorDir })
   watchQueues(bundleDir, hooks)
+  watchRepeatedTimers(systemClock.now)
   return hooks
 }
 
@@ -258,7 +259,6 @@ function start(parts: Parts, kept: Kept): void {
     requestStarted: wake,
     requestEnded: leftovers.requestEnded,
   })
-  watchRepeatedTimers(now)
   if (!hooks.isMuted('http')) watchOutgoing(tracer, metrics, hooks, onError)
   watchFrameworks(servers, hooks, onError)
   watchNeighbours(hooks)
