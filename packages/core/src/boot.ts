@@ -216,7 +216,7 @@ interface Parts {
   readonly hooks: ModuleHooks
   readonly databases: readonly ModuleHook[]
   readonly drain: Drain
-  /** What is left of each signal at the end. */
+  /** What is left of each signal at the end, and by others. */
   readonly lastSources: readonly LastSource[]
 }
 
@@ -279,8 +279,7 @@ function start(parts: Parts, kept: Kept): void {
     endpoint.leave()
   }
   const unattributed = metrics.counter('afterspan_unattributed', UNATTRIBUTED)
-  const lastSources = [...parts.lastSources, leftByOthers(parts)]
-  guardProcess({ ...parts, lastSources, openSpans, stake, now, deliver, leaveMetrics, tellReports, unattributed })
+  guardProcess({ ...parts, openSpans, stake, now, deliver, leaveMetrics, tellReports, unattributed })
   // One listener a process, the main thread's: what the app's worker threads count is told through it.
   wakeWhenListening(() => {
     stake.has()
@@ -290,10 +289,10 @@ function start(parts: Parts, kept: Kept): void {
   })
 }
 
-function stakeOf({ lastSources }: Parts): Stake {
+function stakeOf({ config }: Parts): Stake {
   const stake = createStake()
   // Metrics and logs that are sent wait to be sent from the start; spans are to come.
-  if (lastSources.length > 1) stake.has()
+  if (config.push ?? config.logs) stake.has()
   return stake
 }
 
@@ -307,11 +306,12 @@ function sending(
     const taken = queue?.takeAll()
     return taken && { ...taken, settings: otlp }
   }
-  return [lastSpans, pushMetrics(deps), exportLogs(deps)].filter((source) => source !== undefined)
+  const own = [lastSpans, pushMetrics(deps), exportLogs(deps)].filter((source) => source !== undefined)
+  return [...own, leftByOthers(deps)]
 }
 
 /** What other processes have left. Asked after the process's own: one that has nothing to say itself is not held for others. */
-function leftByOthers({ config, exporter }: Parts): LastSource {
+function leftByOthers({ config, exporter }: Pick<Parts, 'config' | 'exporter'>): LastSource {
   return () => {
     const left = exporter.queue?.takeLeft()
     return left && { ...left, settings: config.otlp }
