@@ -5,6 +5,7 @@ import { inFlight } from '../http/in-flight.ts'
 import type { TaskEvent } from '../contracts/task.ts'
 import { taskChannel } from '../tasks/channel.ts'
 import { wrapMethod } from '../tasks/wrap-method.ts'
+import { attempt } from './attempt.ts'
 
 const LOOK_MS = 20
 const MOST_TASKS = 100_000
@@ -76,14 +77,6 @@ export function createDrain(boundMs: number, onError: (error: unknown) => void):
 }
 
 type Emit = (this: NodeJS.Process, event: string | symbol, ...args: unknown[]) => boolean
-
-function attempt(work: () => void, onError: (error: unknown) => void): void {
-  try {
-    work()
-  } catch (error) {
-    onError(error)
-  }
-}
 
 function note(running: Set<unknown>, { kind, taskId }: TaskEvent): void {
   if (kind === 'started') {

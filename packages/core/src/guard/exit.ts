@@ -1,6 +1,7 @@
 import type { EpochMs } from '../contracts/task.ts'
 import { inFlight } from '../http/in-flight.ts'
 import { processChannel } from '../tasks/channel.ts'
+import { attempt } from './attempt.ts'
 import { listenToProcess } from './own-listeners.ts'
 
 export interface ExitDeps {
@@ -33,15 +34,6 @@ export function createFarewell(deps: ExitDeps): (code: number, signal?: string, 
       deps.sendLastWords(drainedMs)
     })
     attempt(deps.tellReports)
-  }
-}
-
-/** An exit is not the moment for an error of ours: it would be the app's exit code. */
-function attempt(work: () => void): void {
-  try {
-    work()
-  } catch {
-    // the others come all the same
   }
 }
 
