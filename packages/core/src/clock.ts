@@ -24,3 +24,6 @@ export const systemClock: Clock = {
     }
   },
 }
+
+/** Milliseconds, about 25 days. A timer that is to wait longer fires at once: https://nodejs.org/api/timers.html#settimeoutcallback-delay-args */
+export const LONGEST_TIMER_MS = 2 ** 31 - 1

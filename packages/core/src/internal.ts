@@ -1,7 +1,7 @@
 // What the other packages of Afterspan build on. Not for apps: it changes without notice.
 export { createAccess } from './admin/access.ts'
 export { boot } from './boot.ts'
-export { systemClock } from './clock.ts'
+export { LONGEST_TIMER_MS, systemClock } from './clock.ts'
 export { environment, loadSection, nearest, sayUnknown, type Env } from './config/load.ts'
 export { loadConfig, otlpSettings, type CoreConfig } from './config/config.ts'
 export { coreOptions, otelOptions } from './config/options.ts'

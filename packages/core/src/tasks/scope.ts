@@ -1,4 +1,6 @@
 // What the code of a task is given, with the preload and without.
+import { LONGEST_TIMER_MS } from '../clock.ts'
+
 export interface TaskScope {
   /** Aborts at the deadline, with a TimeoutError; without a deadline never. */
   readonly signal: AbortSignal
@@ -17,8 +19,6 @@ export interface LiveScope {
   end(): void
 }
 
-/** Longer than a timer can wait: about 25 days. */
-const MOST_TIMER_MS = 2 ** 31 - 1
 const BEAT_MS = 250
 
 /** `beat` is called for each heartbeat that is kept. No deadline, or one that is no number, never aborts. */
@@ -29,7 +29,7 @@ export function createScope(
   const controller = new AbortController()
   const deadlineMs: unknown = options?.deadlineMs
   let timer: NodeJS.Timeout | undefined
-  if (typeof deadlineMs === 'number' && deadlineMs <= MOST_TIMER_MS)
+  if (typeof deadlineMs === 'number' && deadlineMs <= LONGEST_TIMER_MS)
     timer = setTimeout(
       () => {
         controller.abort(new DOMException('the deadline of the task has passed', 'TimeoutError'))

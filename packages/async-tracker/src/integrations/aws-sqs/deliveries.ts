@@ -1,13 +1,11 @@
 // A message that was received is an attempt, until it is deleted, or until its time is up and others may receive it.
-import type { AttemptInfo, TaskKit } from '@afterspan/core/internal'
+import { LONGEST_TIMER_MS, type AttemptInfo, type TaskKit } from '@afterspan/core/internal'
 import { begin, hold, type Held } from '../kafka/held.ts'
 import { failureOf } from '../running/failure-of.ts'
 import type { Bag } from '../sending/bag.ts'
 
 /** Messages that nobody deletes would be held for ever: the oldest go first. */
 const MOST_HELD = 10_000
-/** Longer ones a timer does not take. */
-const LONGEST_MS = 2 ** 31 - 1
 
 export interface Received {
   readonly handle: string
@@ -69,7 +67,7 @@ export class Deliveries {
 
   extend(handle: string, visibilityMs: number | undefined): void {
     const delivery = this.#byHandle.get(handle)
-    if (!delivery || visibilityMs === undefined || visibilityMs > LONGEST_MS) return
+    if (!delivery || visibilityMs === undefined || visibilityMs > LONGEST_TIMER_MS) return
     clearTimeout(delivery.timer)
     // Counted from when the client has it, a little later than SQS does: so it ends a little early.
     const ms = visibilityMs - Math.min(50, visibilityMs / 10)

@@ -1,6 +1,7 @@
 // A message that a consumer has handed out is one attempt, which has two halves: what the handler does, and what the app answers.
 // It is well when the message is acknowledged and the handler, where one can be seen, is over. A message that nobody answers is
 // given out again when its time is up, be its handler at work or not.
+import { LONGEST_TIMER_MS } from '@afterspan/core/internal'
 import { failureOf } from '../running/failure-of.ts'
 import type { HandledDelivery, Info } from '../running/message-handler.ts'
 
@@ -26,9 +27,6 @@ export interface DeliveryPlan {
   /** The app acknowledged what its handler had failed to do. */
   readonly onDropped: (error: unknown) => void
 }
-
-/** Longer ones a timer does not take. */
-const LONGEST_MS = 2 ** 31 - 1
 
 export function createDelivery({ info, ackWaitMs, waitedMs, onLateAck, onDropped }: DeliveryPlan): Delivery {
   const { promise: ended, resolve, reject } = Promise.withResolvers<void>()
@@ -99,7 +97,7 @@ interface Clock {
 function startClock(ackWaitMs: number | undefined, waitedMs: number, onEnd: () => void): Clock {
   let timer: NodeJS.Timeout | undefined
   const start = (ms: number): void => {
-    if (ms <= LONGEST_MS) timer = setTimeout(onEnd, Math.max(0, ms)).unref()
+    if (ms <= LONGEST_TIMER_MS) timer = setTimeout(onEnd, Math.max(0, ms)).unref()
   }
   const stop = (): void => clearTimeout(timer)
   if (ackWaitMs === undefined) return { restart() {}, stop }

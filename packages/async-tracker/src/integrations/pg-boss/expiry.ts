@@ -1,5 +1,6 @@
 // Jobs that fetch() gave to the app, and that nobody has settled in time. pg-boss takes them back, or another process has settled them,
 // and nobody says so here: the database is asked when their time is over.
+import { LONGEST_TIMER_MS } from '@afterspan/core/internal'
 import { failureOf } from '../running/failure-of.ts'
 import { isObject } from '../sending/bag.ts'
 import type { Boss, Job, Patch } from './boss.ts'
@@ -10,8 +11,6 @@ const FIRST_PAUSE_MS = 1_000
 const LONGEST_PAUSE_MS = 60_000
 const MOST_QUESTIONS = 15
 const MOST_AT_ONCE = 100
-/** No timer of Node's waits longer. */
-const LONGEST_WAIT_MS = 2 ** 31 - 1
 
 export interface Expiry {
   readonly boss: Boss
@@ -38,7 +37,7 @@ export function createExpiries({ held, find }: Pick<Patch, 'find' | 'held'>): Pa
     if (atMs >= armedFor) return
     clearTimeout(timer)
     armedFor = atMs
-    const waitMs = Math.min(Math.max(atMs - performance.now(), 0), LONGEST_WAIT_MS)
+    const waitMs = Math.min(Math.max(atMs - performance.now(), 0), LONGEST_TIMER_MS)
     timer = setTimeout(() => {
       void look() // never rejects: `ask` does not
     }, waitMs)
