@@ -59,7 +59,7 @@ async function bundle() {
     jobs.push(one(join(core, 'src/sdk/other-propagators.ts'), into('other-propagators.js'), [sharedModules]))
     jobs.push(one(join(core, 'src/sdk/otlp/other-protocols.ts'), into('other-protocols.js'), []))
     jobs.push(one(join(core, 'src/config/config-file.ts'), into('config-file.js'), []))
-    if (dir === core) jobs.push(one(join(core, 'src/spool/undelivered-files.ts'), into('undelivered.js'), []))
+    jobs.push(one(join(core, 'src/spool/undelivered-files.ts'), into('undelivered.js'), []))
     jobs.push(one(join(core, 'src/logs/export/send-logs.ts'), into('logs-export.js'), [sharedModules]))
     jobs.push(one(join(core, 'src/metrics/push/pusher.ts'), into('metrics-push.js'), []))
     jobs.push(one(join(core, 'src/metrics/otel-bridge.ts'), into('otel-metrics.js'), [sharedModules]))

@@ -1,4 +1,5 @@
-// @afterspan/core without the rest has no journal and no patrol: what no collector took is left to the next process.
+// @afterspan/core without the rest has no journal and no patrol, and with AFTERSPAN_PATROL=off nobody patrols: what no collector took
+// is left to the next process.
 import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import {
@@ -83,6 +84,22 @@ test('a collector that is unwell, with a queue that is too small for it all: eve
   await sink.waitFor(() => paths.every((path) => pathsIn(sink).includes(path)), 45_000)
   expect(pathsIn(sink).sort()).toEqual(paths.sort())
   await end(app)
+  await sink.close()
+})
+
+test('with AFTERSPAN_PATROL=off too the next process brings the spans of one that ended while the collector was unwell', async () => {
+  let isUnwell = true
+  const sink = await startOtlpSink({ answer: () => (isUnwell ? { status: 503 } : undefined) })
+  const env = { ...FAST, AFTERSPAN_PATROL: 'off' }
+  const app = startPreloaded({ app: appFile('export.cjs'), sink, env })
+  await ask(app, ['/ok'])
+  await end(app)
+  isUnwell = false
+  const next = startPreloaded({ app: appFile('export.cjs'), sink, ledgerDir: app.ledgerDir, env })
+  await ask(next, ['/next'])
+  await sink.waitFor((spans) => spans.length === 2)
+  expect(pathsIn(sink).sort()).toEqual(['/next', '/ok'])
+  await end(next)
   await sink.close()
 })
 

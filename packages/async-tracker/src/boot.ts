@@ -4,6 +4,7 @@ import {
   environment,
   findLedgerDir,
   globalState,
+  leaveUndelivered,
   loadSection,
   nameLedgerDir,
   say,
@@ -51,6 +52,7 @@ export function bootTracker(core: Core, { bundleDir }: { readonly bundleDir: str
     tell: config.patrol !== 'off',
     spoolBytes: config.spoolMegabytes * 1024 * 1024,
   })
+  if (config.patrol === 'off') leaveUndelivered(core, bundleDir)
   watchChildren(core)
   watchThreads(core)
   if (config.timers === 'late') watchTimers(timers, core)
