@@ -237,6 +237,43 @@ describe('a message that the broker does not take', () => {
   })
 })
 
+describe('an answer', () => {
+  test.for(['createChannel', 'createConfirmChannel'])(
+    'to who has gone, or is not followed, stayed open for ever (%s)',
+    async (kind) => {
+      const questions = await queueOf()
+      const answering = await open(kind)
+      await answering.consume(questions, (question: any) => {
+        answering.sendToQueue(question.properties.replyTo, body, { correlationId: question.properties.correlationId })
+        answering.ack(question)
+      })
+      const { queue: gone } = await channel.assertQueue('', { exclusive: true })
+      await channel.deleteQueue(gone)
+      channel.sendToQueue(questions, body, { replyTo: gone, correlationId: '1' })
+      await states('succeeded', 'cancelled no_reader')
+      // The app's own queue of answers, which others read, holds work.
+      channel.sendToQueue(questions, body, { replyTo: await queueOf(), correlationId: '2' })
+      const waits = kind === 'createChannel' ? 'pending' : 'enqueued'
+      await states('succeeded', 'cancelled no_reader', 'succeeded', waits)
+      expect(kinds().filter((kind) => kind === 'cancelled')).toHaveLength(1)
+    },
+  )
+
+  test('is the work of who gets it', async () => {
+    const questions = await queueOf()
+    await channel.consume(questions, (question: any) => {
+      channel.sendToQueue(question.properties.replyTo, body)
+      channel.ack(question)
+    })
+    const asking = await open()
+    const answered = take(asking, 'amq.rabbitmq.reply-to', 1, { noAck: true })
+    asking.sendToQueue(questions, body, { replyTo: 'amq.rabbitmq.reply-to' })
+    await answered
+    await states('succeeded', 'succeeded')
+    expect(real.errors).toEqual([])
+  })
+})
+
 describe('a message that the consumer rejects', () => {
   test('with requeue is retried', async () => {
     const queue = await queueOf()

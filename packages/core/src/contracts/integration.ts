@@ -18,7 +18,7 @@ export interface TaskDraft {
 /** What the broker made of a message: its id, where that is known; null: it took no new message (deduplicated); or what it said instead. */
 export type SentAs = string | null | undefined | NoConfirmation
 export interface NoConfirmation {
-  /** 'unanswered': the broker was asked for no answer, and whether it has the message nobody knows; 'rolled_back': its transaction was; 'no_reader': it went to where nobody reads it, so nobody owes it. */
+  /** 'unanswered': the broker was asked for no answer, and whether it has the message nobody knows; 'rolled_back': its transaction was; 'no_reader': it went to where nobody reads it, so nobody owes it; an attempt refutes that. */
   readonly instead: 'rolled_back' | 'unanswered' | 'no_reader'
 }
 /** Read when the attempt starts, and again when it fails: what the library tells only then may be filled in until then. */

@@ -23,7 +23,9 @@ export function tellSucceeded({ taskId, span, attempt }: Ending, at: EpochMs): v
 }
 
 export function tellCancelled({ taskId, span, endedAt }: Ending, at: EpochMs, reason: TaskReason): void {
-  taskChannel.publish({ kind: 'cancelled', taskId, at, spanId: span.spanContext().spanId, reason })
+  // That nobody reads it is refuted by whoever does.
+  const presumed = reason === 'no_reader' ? ({ isPresumed: true } as const) : {}
+  taskChannel.publish({ kind: 'cancelled', taskId, at, spanId: span.spanContext().spanId, reason, ...presumed })
   span.setAttributes({ 'afterspan.task.state': 'cancelled', 'afterspan.task.reason': reason })
   span.end(endedAt)
 }

@@ -6,7 +6,7 @@ import { fateOf } from './deaths.ts'
 import { hold, type Delivery } from './deliveries.ts'
 import { bagOf, deathsOf, deliveriesBefore, readerOf } from './headers.ts'
 import { nameOf, onCall, SYSTEM, type Channel, type Message, type Patch } from './shapes.ts'
-import { afterReject, isBack, noteDeaths } from './topology.ts'
+import { afterReject, isBack, noteDeaths, noteReplyTo } from './topology.ts'
 
 type Handler = (message: Message | null) => unknown
 interface Reading {
@@ -63,6 +63,7 @@ function receive(patch: Patch, channel: Channel, { queue, isNoAck }: Reading, me
   const deaths = deathsOf(message)
   const { isSameWork, ended } = fateOf(deaths, queue)
   noteDeaths(topology, queue, deaths)
+  noteReplyTo(topology, message.properties.replyTo)
   const reader = readerOf(message, queue)
   if (ended && taskId) kit.settle(taskId, 'failed', ended, 'broker', { reader })
   const info = infoOf(patch, queue, message)

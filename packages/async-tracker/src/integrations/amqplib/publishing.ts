@@ -5,6 +5,7 @@ import { expectConfirmation } from './confirmations.ts'
 import { leaveProcess } from './flushing.ts'
 import { withCarrier } from './headers.ts'
 import { nameOf, onCall, SYSTEM, type Channel, type Patch } from './shapes.ts'
+import { isReply } from './topology.ts'
 
 type Confirm = (error: Error | null, ...more: unknown[]) => unknown
 
@@ -14,7 +15,7 @@ export function patchPublish(patch: Patch): void {
     // A confirm channel's own publish() comes through here.
     const addressed = patch.isConfirming(self) ? undefined : addressOf(args, patch)
     if (!addressed) return original.apply(self, args)
-    const { draft, exchange, options } = addressed
+    const { draft, exchange, options, isAnswer } = addressed
     const bag = createBag()
     let result: unknown
     const send = (): Promise<void> => {
@@ -22,7 +23,7 @@ export function patchPublish(patch: Patch): void {
       result = original.call(self, destination, routingKey, content, withCarrier(options, bag), ...args.slice(4))
       return leaveProcess(self, { taskId: taskOf(bag), exchange })
     }
-    follow(patch, draft, bag, send, { instead: 'unanswered' })
+    follow(patch, draft, bag, send, { instead: isAnswer ? 'no_reader' : 'unanswered' })
     return result
   })
 }
@@ -33,7 +34,7 @@ export function patchConfirmedPublish(patch: Patch, channel: Channel): void {
     const addressed = addressOf(args, patch)
     const callback = args[4] as Confirm | null | undefined
     if (!addressed || (callback && typeof callback !== 'function')) return original.apply(self, args)
-    const { draft, options, messageId } = addressed
+    const { draft, options, messageId, isAnswer } = addressed
     const bag = createBag()
     let result: unknown
     const send = (): Promise<void> => {
@@ -46,7 +47,7 @@ export function patchConfirmedPublish(patch: Patch, channel: Channel): void {
       result = original.call(self, exchange, routingKey, content, withCarrier(options, bag), confirm, ...args.slice(5))
       return promise
     }
-    follow(patch, draft, bag, send, messageId)
+    follow(patch, draft, bag, send, isAnswer ? { instead: 'no_reader' } : messageId)
     return result
   })
 }
@@ -67,6 +68,8 @@ interface Address {
   readonly exchange: string
   readonly options: unknown
   readonly messageId: string | undefined
+  /** To who asked: he may not be followed, or be gone, and then the broker drops it without a word. Nobody owes it. */
+  readonly isAnswer: boolean
 }
 
 /** Undefined for what amqplib is going to refuse. */
@@ -92,5 +95,6 @@ function addressOf(
     exchange,
     options,
     messageId: typeof messageId === 'string' ? messageId : undefined,
+    isAnswer: isReply(topology, exchange, routingKey),
   }
 }

@@ -12,7 +12,12 @@ export interface Message {
     readonly redelivered: boolean
     readonly routingKey: string
   }
-  readonly properties: { readonly headers?: Fields; readonly messageId?: unknown; readonly type?: unknown }
+  readonly properties: {
+    readonly headers?: Fields
+    readonly messageId?: unknown
+    readonly replyTo?: unknown
+    readonly type?: unknown
+  }
 }
 type Method = (this: Channel, ...args: unknown[]) => unknown
 /** Both classes: methods of the one return promises, those of the other take callbacks. */

@@ -19,10 +19,12 @@ export interface Topology {
   readonly bindings: Map<string, Set<string>>
   /** Queues into which messages that had died there came back: whoever declared it, their way of dead letters leads to them. */
   readonly returning: Set<string>
+  /** Where those who asked something wait for the answer, the latest last. */
+  readonly replyTo: Set<string>
 }
 
 export function createTopology(): Topology {
-  return { queues: new Map(), bindings: new Map(), returning: new Set() }
+  return { queues: new Map(), bindings: new Map(), returning: new Set(), replyTo: new Set() }
 }
 
 export function patchTopology(patch: Patch): void {
@@ -48,6 +50,18 @@ export function patchTopology(patch: Patch): void {
 /** What a message shows that comes out of a queue. */
 export function noteDeaths({ returning }: Topology, queue: string, deaths: readonly Death[]): void {
   if (isBack(queue, deaths) && returning.size < MOST_QUEUES) returning.add(queue)
+}
+
+export function noteReplyTo({ replyTo }: Topology, queue: unknown): void {
+  if (typeof queue !== 'string' || !queue) return
+  replyTo.delete(queue)
+  replyTo.add(queue)
+  if (replyTo.size > MOST_QUEUES) replyTo.delete(replyTo.values().next().value!)
+}
+
+/** Whether what is sent there is the answer to somebody who asked, and has his own queue for it. */
+export function isReply({ queues, replyTo }: Topology, exchange: string, routingKey: string): boolean {
+  return exchange === '' && replyTo.has(routingKey) && !queues.has(routingKey)
 }
 
 /** Whether it was rejected in this queue before, and has come back to it. */
