@@ -29,6 +29,8 @@ export interface QueueSettings {
 
 /** Spans that are no requests' are brought to the disk together. */
 const WRITE_MS = 50
+/** For so long an export under way keeps a process from its natural end: if its answer is not heard, all of it is sent again at the exit. */
+const ANSWER_MS = 50
 /** What memory there is for errors when the queue is full, as a part of it. */
 const ROOM_FOR_ERRORS = 1.25
 
@@ -269,7 +271,9 @@ export class SpanQueue {
       this.#resource,
       shipment.batches.flatMap((batch) => batch.groups()),
     )
+    const hold = setTimeout(() => {}, ANSWER_MS)
     this.#sending = this.#post(this.#settings, body).then((reply) => {
+      clearTimeout(hold)
       this.#sending = undefined
       if (this.#underWay !== shipment) return // taken by the crash path meanwhile
       this.#underWay = undefined

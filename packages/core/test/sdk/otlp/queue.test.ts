@@ -185,3 +185,22 @@ test('at the end everything is taken, also what is under way, and is left on dis
   ])
   expect(queue.takeAll()).toBeUndefined()
 })
+
+test('a process that ended naturally just after an export had left sent it again: its answer is waited for, for a moment', async () => {
+  vi.useRealTimers()
+  const holding = (): number => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length
+  const before = holding()
+  let answer = (_: OtlpReply): void => {}
+  const queue = new SpanQueue({
+    settings: { url: 'http://collector/v1/traces', headers: {}, timeoutMs: 1, compression: 'none' },
+    resource: {},
+    limits: { ...LIMITS, batchSpans: 1 },
+    metrics: createMetricRegistry(),
+    post: () => new Promise((resolve) => (answer = resolve)),
+  })
+  queue.add(SCOPE, field(1))
+  expect(holding()).toBe(before + 1)
+  answer(OK)
+  await Promise.resolve()
+  expect(holding()).toBe(before)
+})
