@@ -44,7 +44,7 @@ export function watchLeftovers(now: () => EpochMs, overdueMs: number): Leftovers
   }
   return {
     onStart(span: RecordedSpan, parent: Context) {
-      if ((span.kind !== SpanKind.CLIENT && span.kind !== SpanKind.INTERNAL) || isGoodbye(span)) return
+      if ((span.kind !== SpanKind.CLIENT && span.kind !== SpanKind.INTERNAL) || isNoWork(span)) return
       const record = activeRequest(parent)
       // A framework's own span of the request is closed a little after the response, and is no work.
       if (!record || (span.isRetold && !record.ended)) return
@@ -110,12 +110,14 @@ function publishEnd(taskId: TaskId, span: SpanData, scope: SpanScope, at: EpochM
 }
 
 /**
- * A Redis client says QUIT when the app closes it: no work that a request promised. Where the client closes the connection itself
- * before the answer, as BullMQ has ioredis do for each worker that it closes, nobody ever ends the span.
+ * What a Redis client asks, and is no work that a request promised: QUIT, when the app closes it, of which nobody ever ends the span
+ * where the client closes the connection itself before the answer, as BullMQ has ioredis do for each worker; and a command that waits
+ * until there is work, as the loop of a worker that a request has started does for ever: it has not failed where the process ends.
  */
-function isGoodbye({ attributes, name }: RecordedSpan): boolean {
-  return /^quit$/i.test(name) && (attributes['db.system.name'] ?? attributes['db.system']) === 'redis'
+function isNoWork({ attributes, name }: RecordedSpan): boolean {
+  return NO_WORK.test(name) && (attributes['db.system.name'] ?? attributes['db.system']) === 'redis'
 }
+const NO_WORK = /^(?:quit|b[lr]pop|brpoplpush|bl(?:move|mpop)|bz(?:mpop|popmin|popmax)|xread(?:group)?)$/i
 
 /** The app's own wish: by its error, or a call that ended without an answer and without an error, as an aborted fetch does. */
 function isAborted(span: SpanData): boolean {

@@ -19,8 +19,8 @@ const limits = {
 }
 const tracer = createTracerProvider({ sampler: new AlwaysOnSampler(), limits, deliver: () => {} }).getTracer('app')
 
-/** Where a call goes that begins when its request has been answered. */
-function destinationOf(attributes: Attributes): unknown {
+/** The task that a call is which begins when its request has been answered. */
+function taskOf(name: string, attributes: Attributes): unknown {
   const events: TaskEvent[] = []
   const hear = (event: TaskEvent): void => void events.push(event)
   taskChannel.subscribe(hear as never)
@@ -28,7 +28,7 @@ function destinationOf(attributes: Attributes): unknown {
   const ref = { traceId: 'a', spanId: 'b', sampled: true }
   const record: RequestRecord = { ref, method: 'GET', startedAt: 0, promised: 0, ended: true }
   const inRequest = ROOT_CONTEXT.setValue(REQUEST_KEY, record)
-  const span = tracer.startSpan('fetch GET https://api.test/users/7', { kind: SpanKind.CLIENT, attributes }, inRequest)
+  const span = tracer.startSpan(name, { kind: SpanKind.CLIENT, attributes }, inRequest)
   leftovers.onStart!(span as unknown as RecordedSpan, inRequest)
   taskChannel.unsubscribe(hear as never)
   return events.find(({ kind }) => kind === 'spawned')
@@ -36,9 +36,18 @@ function destinationOf(attributes: Attributes): unknown {
 
 test('a call that another tells of in older words goes to its host, not to a destination of its own for each address', () => {
   const asked = (attributes: Attributes): unknown =>
-    (destinationOf(attributes) as { destination?: unknown }).destination
+    (taskOf('fetch GET https://api.test/users/7', attributes) as { destination?: unknown }).destination
   expect(asked({ 'net.peer.name': 'api.test', 'net.peer.port': '443' })).toBe('api.test:443')
   expect(asked({ 'net.peer.name': 'api.test', 'net.peer.port': 8443 })).toBe('api.test:8443')
   expect(asked({ 'net.peer.name': 'api.test', 'net.peer.port': '' })).toBe('api.test')
   expect(asked({ 'server.address': 'own.test', 'server.port': 80, 'net.peer.name': 'api.test' })).toBe('own.test:80')
+})
+
+test('a command of Redis that waits for work was a task of the request that began to wait, overdue and lost in the end', () => {
+  const redis = { 'db.system.name': 'redis' }
+  for (const command of ['brpop', 'BLPOP', 'brpoplpush', 'blmove', 'bzpopmin', 'BZMPOP', 'xread', 'xreadgroup', 'quit'])
+    expect([command, taskOf(command, redis)]).toEqual([command, undefined])
+  for (const command of ['rpop', 'lmove', 'xadd', 'publish'])
+    expect([command, taskOf(command, redis)]).toMatchObject([command, { kind: 'spawned' }])
+  expect(taskOf('xread', {})).toMatchObject({ kind: 'spawned' })
 })
