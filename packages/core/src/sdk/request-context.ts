@@ -18,22 +18,34 @@ export abstract class LayeredContext implements Context {
   }
 }
 
+/** From the first work behind its response on: what goes on after that is a loop that some request happened to start, and is nobody's. */
+const FOLLOWED_MS = 3_600_000
+
 /** The context of a request: what the API's `setSpan` and `setValue` make, without copying a Map twice for every request. */
 export class RequestContext extends LayeredContext {
   readonly #inbound: Context
   readonly #span: Span
   readonly #record: RequestRecord
+  readonly #now: () => number
+  #lateSince = 0
 
-  constructor(inbound: Context, span: Span, record: RequestRecord) {
+  constructor(inbound: Context, span: Span, record: RequestRecord, now: () => number = Date.now) {
     super()
     this.#inbound = inbound
     this.#span = span
     this.#record = record
+    this.#now = now
   }
   getValue(key: symbol): unknown {
+    if (this.#record.ended && this.#isPast()) return undefined
     if (key === SPAN_KEY) return this.#span
     if (key === REQUEST_KEY) return this.#record
     return key === INBOUND_KEY ? this.#inbound : this.#inbound.getValue(key)
+  }
+  #isPast(): boolean {
+    const at = this.#now()
+    this.#lateSince ||= at
+    return at - this.#lateSince > FOLLOWED_MS
   }
 }
 
