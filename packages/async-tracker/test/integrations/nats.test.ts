@@ -256,6 +256,29 @@ describe.each(libraries)('%s', (name, library) => {
       await proxy.stop()
     })
 
+    test('that came late, and whose next one a callback had at once, counted as run twice at once', async () => {
+      await consumer({ ack_wait: 400e6 })
+      const proxy = await faultyProxy(server as ServerOf['nats'])
+      const far = await library.connect({ servers: `127.0.0.1:${proxy.port}` })
+      const worker = await library.jetstream(far).consumers.get(stream, 'worker')
+      const got: number[] = []
+      const callback = (message: any): void => {
+        if (got.push(message.info.deliveryCount) === 1) return
+        const until = performance.now() + 20
+        while (performance.now() < until); // at work, before anything else of this process
+        message.ack()
+      }
+      await proxy.set({ delayMs: 200 })
+      await worker.consume({ callback })
+      await js.publish(subject, 'x')
+      await vi.waitFor(() => expect(got).toHaveLength(1), { timeout: 10_000, interval: 5 })
+      await proxy.set('none')
+      await states('succeeded')
+      expect(toldAttempts(events)).toEqual(['1 retrying rejected', '2 succeeded'])
+      await far.close()
+      await proxy.stop()
+    })
+
     test('that is worked on may take longer when it says so', async () => {
       const worker = await consumer({ ack_wait: 400e6 })
       await js.publish(subject, 'x')

@@ -43,6 +43,8 @@ export interface AttemptInfo {
   readonly isAwaited?: boolean
   /** Nobody looks at what the handler returns: its rejection is the process's, and most often its end. */
   readonly isResultIgnored?: true
+  /** When it was over by performance.now(), where that is told a turn later: what came of it may have begun by then. */
+  readonly overSinceMs?: number
   /** What a final failure is called where the library knows better than 'threw', 'rejected' or 'retries_exhausted'. */
   readonly failedAs?: TaskReason
   /**

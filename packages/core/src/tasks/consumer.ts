@@ -9,7 +9,7 @@ import {
   type Context,
 } from '@opentelemetry/api'
 import type { AttemptInfo, Carrier } from '../contracts/integration.ts'
-import type { TaskId, TaskReason } from '../contracts/task.ts'
+import type { EpochMs, TaskId, TaskReason } from '../contracts/task.ts'
 import { AttemptContext } from './attempt-context.ts'
 import { taskChannel } from './channel.ts'
 import type { KitDeps } from './kit.ts'
@@ -84,7 +84,8 @@ export function succeed(deps: KitDeps, attempt: Attempt): void {
 
 export function fail(deps: KitDeps, attempt: Attempt, error: unknown, isSync: boolean): void {
   const { info } = attempt
-  const at = deps.now()
+  const lateMs = info.overSinceMs === undefined ? 0 : performance.now() - info.overSinceMs
+  const at = Math.floor(deps.now() - lateMs) as EpochMs
   // A queue that retries takes an abort for a failure like any other.
   const outcome =
     info.outcomeOf?.(error) ?? (isAbort(error) && info.maxAttempts === undefined ? 'cancelled' : undefined)

@@ -46,6 +46,7 @@ export function createDelivery({ info, ackWaitMs, waitedMs, onLateAck, onDropped
   const end = (tell: () => void): void => {
     if (isOver) return
     isOver = true
+    info.overSinceMs = performance.now()
     clock.stop()
     tell()
   }
