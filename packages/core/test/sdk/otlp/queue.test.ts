@@ -190,7 +190,7 @@ test('a process that ended naturally just after an export had left sent it again
   vi.useRealTimers()
   const holding = (): number => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length
   const before = holding()
-  let answer = (_: OtlpReply): void => {}
+  let answer: (reply: OtlpReply) => void = () => {}
   const queue = new SpanQueue({
     settings: { url: 'http://collector/v1/traces', headers: {}, timeoutMs: 1, compression: 'none' },
     resource: {},
