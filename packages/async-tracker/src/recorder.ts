@@ -17,6 +17,7 @@ import {
 import { createDoor } from './door.ts'
 import { createHealthLog } from './health-log.ts'
 import { createFlightFile } from './journal/flight.ts'
+import { keptResource } from './journal/kept-resource.ts'
 import { listKeys } from './journal/segment.ts'
 import { createSpanFiles } from './journal/span-file.ts'
 import { createTimerFile, type TimerFile } from './journal/timer-file.ts'
@@ -141,7 +142,7 @@ function createRecord(core: Core, writer: JournalWriter, tell: boolean): (event:
 }
 
 function openedBy({ clock, resource, sdkVersion }: Core, worker: WorkerRef): ProcessOpened {
-  return { kind: 'opened', at: clock.now(), worker, resource, sdkVersion }
+  return { kind: 'opened', at: clock.now(), worker, resource: keptResource(resource), sdkVersion }
 }
 
 function sayTrouble(dir: string, { code = 'error', message }: NodeJS.ErrnoException): void {
