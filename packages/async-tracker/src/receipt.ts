@@ -1,4 +1,4 @@
-import type { EpochMs, Receipt, TaskRecord } from '@afterspan/core/internal'
+import type { EpochMs, Receipt, TaskRecord, WorkerRef } from '@afterspan/core/internal'
 import type { LedgerStore, RequestRow, TaskRow } from './ledger/store.ts'
 import { copiesOf } from './task-copies.ts'
 import { toRecord } from './task-record.ts'
@@ -10,7 +10,8 @@ export interface RecordSource {
   readonly now: () => EpochMs
   /** How long an open task of which nothing is heard is waited for. Absent: for ever. */
   readonly silenceMs?: number
-  process(key: string): { readonly worker: TaskRecord['attempts'][number]['worker'] } | undefined
+  /** Those that these keys name, as far as they are known. */
+  processes(keys: readonly string[]): Promise<Pick<ReadonlyMap<string, { readonly worker: WorkerRef }>, 'get'>>
   isStalled(key: string): boolean
 }
 
@@ -22,7 +23,7 @@ export async function makeReceipt(traceId: string, source: RecordSource): Promis
   const own = await ledger.requestsOfTrace(traceId)
   const rows = await withJoined(traceId, await tasksOfTrace(traceId, own, ledger), ledger)
   const requests = await withPromising(own, rows, ledger)
-  const tasks = recordsOf(copiesBeside(rows.toReversed()), requests, source)
+  const tasks = await recordsOf(copiesBeside(rows.toReversed()), requests, source)
   const request = describeRequest(requests, rows)
   return { traceId, ...(request ? { request } : {}), verdict: verdictOf(tasks, requests), tasks }
 }
@@ -79,11 +80,13 @@ function byReader({ facts: a }: TaskRow, { facts: b }: TaskRow): number {
   return (a.reader ?? '') < (b.reader ?? '') ? -1 : 1
 }
 
-export function recordsOf(
+export async function recordsOf(
   rows: readonly TaskRow[],
   requests: readonly RequestRow[],
   source: RecordSource,
-): TaskRecord[] {
+): Promise<TaskRecord[]> {
+  const workers = new Set(rows.flatMap(({ facts }) => facts.attempts.map(({ by }) => by)))
+  const processes = await source.processes([...workers])
   const byKey = new Map(requests.map((row) => [row.key, row]))
   const now = source.now()
   const unheard = source.silenceMs === undefined ? {} : { unheardBefore: (now - source.silenceMs) as EpochMs }
@@ -95,7 +98,7 @@ export function recordsOf(
       depth,
       ...(answered?.route ? { route: answered.route } : {}),
       ...(answered?.status === undefined ? {} : { requestStatus: answered.status }),
-      worker: (key) => source.process(key)?.worker,
+      worker: (key) => processes.get(key)?.worker,
       isStalled: (key) => source.isStalled(key),
     })
   })

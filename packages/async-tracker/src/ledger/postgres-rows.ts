@@ -100,8 +100,17 @@ export class PostgresRows {
   }
 
   /** Of this folder; the other hosts look after theirs. */
-  async processes(): Promise<readonly ProcessRow[]> {
-    return this.#rows('SELECT row FROM afterspan.process WHERE folder = $1', [this.#folder])
+  async processes(mostDead?: number): Promise<readonly ProcessRow[]> {
+    // What others said of them while this patrol was silent is no death to itself.
+    const isDead = `dead_at IS NOT NULL AND row NOT LIKE '%"isLapsed":true%'`
+    const living = `SELECT row FROM afterspan.process WHERE folder = $1 AND NOT (${isDead})`
+    const dead = `SELECT row FROM afterspan.process WHERE folder = $1 AND ${isDead} ORDER BY dead_at DESC LIMIT $2`
+    const rows = await this.#rows<ProcessRow>(dead, [this.#folder, mostDead ?? null])
+    return [...(await this.#rows<ProcessRow>(living, [this.#folder])), ...rows.reverse()]
+  }
+
+  async processesOf(keys: readonly string[]): Promise<readonly ProcessRow[]> {
+    return keys.length === 0 ? [] : this.#rows('SELECT row FROM afterspan.process WHERE key = ANY($1)', [keys])
   }
 
   async segments(): Promise<ReadonlyMap<string, number>> {

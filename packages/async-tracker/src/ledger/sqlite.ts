@@ -143,8 +143,13 @@ class SqliteLedger implements LedgerStore {
     )
   }
 
-  async processes(): Promise<readonly ProcessRow[]> {
-    return this.#all('SELECT row FROM process').map(parse<ProcessRow>)
+  async processes(mostDead = -1): Promise<readonly ProcessRow[]> {
+    const dead = this.#all('SELECT row FROM process WHERE dead_at >= 0 ORDER BY dead_at DESC LIMIT ?', mostDead)
+    return [...this.#all('SELECT row FROM process WHERE dead_at IS NULL'), ...dead.reverse()].map(parse<ProcessRow>)
+  }
+
+  async processesOf(keys: readonly string[]): Promise<readonly ProcessRow[]> {
+    return this.#allOf((marks) => `SELECT row FROM process WHERE key IN (${marks})`, keys).map(parse<ProcessRow>)
   }
 
   async segments(): Promise<ReadonlyMap<string, number>> {

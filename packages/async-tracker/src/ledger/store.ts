@@ -175,7 +175,10 @@ export interface LedgerStore {
   find(query: TaskQuery): Promise<readonly TaskRow[]>
   requests(keys: readonly RequestKey[]): Promise<ReadonlyMap<RequestKey, RequestRow>>
   requestsOfTrace(traceId: string): Promise<readonly RequestRow[]>
-  processes(): Promise<readonly ProcessRow[]>
+  /** Of this folder: those that are not known to be dead, and of the dead so many that were found last. Absent: all. */
+  processes(mostDead?: number): Promise<readonly ProcessRow[]>
+  /** Of whichever folder; without those that are not there. */
+  processesOf(keys: readonly string[]): Promise<readonly ProcessRow[]>
   segments(): Promise<ReadonlyMap<string, number>>
   dueOutbox(now: EpochMs, limit: number): Promise<readonly OutboxRow[]>
   /** Removes what has waited longest beyond so many bytes of spans. Returns how many spans. */

@@ -35,7 +35,7 @@ export interface Known {
   readonly tasks: ReadonlyMap<TaskId, TaskRow>
   readonly requests: ReadonlyMap<RequestKey, RequestRow>
   readonly tasksOfRequests: readonly TaskStanding[]
-  readonly processes: ReadonlyMap<string, ProcessRow>
+  readonly processes: Pick<ReadonlyMap<string, ProcessRow>, 'get'>
   /** Children that were seen before their parents, by the parent. */
   readonly orphans: ReadonlyMap<TaskId, readonly TaskId[]>
   /** Of the counters of tasks that there are: see counting.ts. */

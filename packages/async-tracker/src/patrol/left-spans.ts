@@ -31,6 +31,10 @@ function adopt(dir: string, file: string, as: Parameters<typeof spooledName>[0],
   }
 }
 
+export function keysOfLeftSpans(dir: string): string[] {
+  return filesOf(dir).map((file) => LIVE.exec(file)?.[1] ?? '')
+}
+
 const LIVE = /^(.+)\.(\d+)\.live$/
 
 function filesOf(dir: string, key?: string): string[] {

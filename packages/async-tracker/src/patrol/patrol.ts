@@ -22,10 +22,11 @@ import { endedThread } from './ended-threads.ts'
 import type { Liveness } from './liveness.ts'
 import { lossesOf } from './losses.ts'
 import { toldBefore } from './joining.ts'
+import { KnownProcesses, MOST_DEAD, writersOf } from './known-processes.ts'
 import { isNameless } from './nameless.ts'
 import { createSettled } from './settled.ts'
 import { contestedBy } from './successors.ts'
-import { removeRead } from './remove-read.ts'
+import { keysIn, removeRead } from './remove-read.ts'
 import { listSegments, tail, type Reading } from './tail.ts'
 import { crashedRequest } from './telling.ts'
 import { noTotals } from './totals.ts'
@@ -69,9 +70,9 @@ const NONE: ReadonlyMap<TaskId, TaskId> = new Map()
 export class Patrol {
   readonly totals = noTotals()
   readonly settled = createSettled()
+  readonly processes = new KnownProcesses()
   readonly #settings: PatrolSettings
   readonly #ledger: LedgerStore
-  readonly #processes = new Map<string, ProcessRow>()
   readonly #seenAlive = new Map<string, number>()
   readonly #stalled = new Set<string>()
   /** Of whom the last look said neither that they live nor that they are dead, or not who they are. */
@@ -117,7 +118,8 @@ export class Patrol {
   /** How far it is, as the ledger has it. */
   async #recall(): Promise<void> {
     this.#offsets = new Map(await this.#ledger.segments())
-    for (const row of await this.#ledger.processes()) this.#processes.set(row.key, asHere(row))
+    for (const row of await this.#ledger.processes(MOST_DEAD)) this.processes.set(asHere(row))
+    for (const row of await this.#ledger.processesOf(keysIn(this.#settings.dir))) this.processes.set(asHere(row))
     this.#noteKinds(await this.#ledger.counters())
     this.#isUnsure = false
   }
@@ -131,6 +133,7 @@ export class Patrol {
     const until = patienceMs === Infinity ? Infinity : clock.monotonicMs() + READING_MS
     const ingested = await this.#ingest({ isEnough: () => clock.monotonicMs() > until })
     const isLate = clock.monotonicMs() > until
+    const examined = this.processes.size
     this.#deaths.add(this.#findDead(), 'process_gone', this.#offsets)
     let lost = await this.#buryAll(patienceMs) // before doors are knocked at: one that does not answer is waited for
     this.#deaths.add(await this.#ledger.lapsed(), 'lease', this.#offsets)
@@ -142,23 +145,18 @@ export class Patrol {
     this.totals.lastRunAt = this.#settings.clock.now()
     this.totals.sweptAtMs = this.#settings.clock.monotonicMs()
     const more = isLate || this.#deaths.first() ? { hasMore: true as const } : {}
-    return { ingested, ...more, examined: this.#processes.size, lost, reported }
+    return { ingested, ...more, examined, lost, reported }
   }
 
   /** Removes what is too old or too much, in the ledger and in memory. Returns how many tasks. */
   async prune(limits: Parameters<LedgerStore['prune']>[0]): Promise<number> {
     const removed = await this.#ledger.prune(limits)
-    for (const { key, deadAt } of this.#processes.values())
-      if (deadAt !== undefined && deadAt < limits.before) this.#processes.delete(key)
+    this.processes.forgetDeadBefore(limits.before)
     return removed
   }
 
   isStalled(key: string): boolean {
     return this.#stalled.has(key)
-  }
-
-  process(key: string): ProcessRow | undefined {
-    return this.#processes.get(key)
   }
 
   close(): Promise<void> {
@@ -212,8 +210,8 @@ export class Patrol {
       if (isProof) this.#settings.onProven?.(incidents)
     }
     for (const row of processes) {
-      if (isNameless(row) && !this.#processes.has(row.key)) this.totals.nameless++
-      this.#processes.set(row.key, row)
+      if (isNameless(row) && !this.processes.get(row.key)) this.totals.nameless++
+      this.processes.set(row)
     }
   }
 
@@ -245,12 +243,13 @@ export class Patrol {
     const own = [...tasks].flatMap(([id, { requestKey = id }]) => (requestKey === id ? [] : requestKey))
     const keys = [...new Set([...touched.requests, ...own])]
     const requests = await ledger.requests(keys)
+    await this.processes.find(writersOf(batches, tasks.values(), requests.values()), ledger)
     return {
       now: this.#settings.clock.now(),
       tasks,
       requests,
       tasksOfRequests: await ledger.tasksOfRequests(keys.filter((k) => requests.has(k) || touched.answered.has(k))),
-      processes: this.#processes,
+      processes: this.processes,
       orphans,
       kinds: this.#kinds,
       joined,
@@ -275,10 +274,10 @@ export class Patrol {
     const dead: ProcessRow[] = []
     this.#unseen = []
     const now = this.#settings.clock.monotonicMs()
-    const isContested = contestedBy(this.#processes.values())
-    for (const row of this.#processes.values()) {
-      if (row.deadAt !== undefined || this.#deaths.has(row.key)) continue
-      const ended = endedThread(row, this.#processes.values())
+    const isContested = contestedBy(this.processes.living())
+    for (const row of this.processes.living()) {
+      if (this.#deaths.has(row.key)) continue
+      const ended = endedThread(row, this.processes.allOfFolder())
       if (ended) {
         dead.push(ended)
         continue
@@ -345,7 +344,7 @@ export class Patrol {
       const processes: ProcessRow[] = []
       const outbox: OutboxRow[] = []
       for (const key of rows.keys()) {
-        const row = { ...rows.get(key)!, ...this.#processes.get(key) }
+        const row = { ...rows.get(key)!, ...this.processes.ofFolder(key) }
         const requests = isLast ? await inFlightOf(this.#settings.dir, this.#ledger, key) : []
         const events = lossesOf(row, { tasks, requests }, evidence, now, this.#aliveAt(key))
         if (events.length > 0) batches.push({ by: key, events })
@@ -378,11 +377,8 @@ export class Patrol {
   }
 
   async #forgetRead(): Promise<void> {
-    const forgotten = removeRead(
-      this.#settings.dir,
-      this.#offsets,
-      (key) => this.#processes.get(key)?.deadAt !== undefined,
-    )
+    const forgotten = removeRead(this.#settings.dir, this.#offsets, (key) => this.processes.isDead(key))
+    this.processes.trim()
     if (forgotten.length === 0) return
     await this.#ledger.commit({ forgottenSegments: forgotten })
     for (const file of forgotten) this.#offsets.delete(file)

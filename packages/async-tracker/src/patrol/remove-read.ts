@@ -2,7 +2,7 @@ import { listDoors, removeDoor } from '../door.ts'
 import { FLIGHT } from '../journal/flight.ts'
 import { listSlotFiles, removeSlotFile } from '../journal/slot-file.ts'
 import { TIMERS } from '../journal/timer-file.ts'
-import { adoptLeftSpans } from './left-spans.ts'
+import { adoptLeftSpans, keysOfLeftSpans } from './left-spans.ts'
 import { hasSegment, isReadTo, listSegments, removeSegment } from './tail.ts'
 
 /**
@@ -27,4 +27,11 @@ export function removeRead(
       there.delete(file)
     }
   return [...offsets.keys()].filter((file) => !there.has(file) && !hasSegment(dir, file))
+}
+
+/** Processes that have, or had, files in the folder. */
+export function keysIn(dir: string): string[] {
+  const slots = [FLIGHT, TIMERS].flatMap((kind) => listSlotFiles(dir, kind))
+  const segments = listSegments(dir).map(({ key }) => key)
+  return [...new Set([...segments, ...slots, ...listDoors(dir), ...keysOfLeftSpans(dir)])]
 }

@@ -162,7 +162,10 @@ export class PatrolService {
         ledger,
         now: () => this.#clock.now(),
         ...(this.#silenceMs === undefined ? {} : { silenceMs: this.#silenceMs }),
-        process: (key) => patrol.process(key),
+        processes: async (keys) => {
+          await patrol.processes.find(keys, ledger)
+          return patrol.processes
+        },
         isStalled: (key) => patrol.isStalled(key),
       })
     } catch (error) {

@@ -46,7 +46,7 @@ async function listTasks(query: URLSearchParams, source: RecordSource): Promise<
   })
   const keys = [...new Set(rows.map((row) => row.requestKey).filter((key) => key !== undefined))]
   const requests = [...(await source.ledger.requests(keys)).values()]
-  return { status: 200, body: { tasks: recordsOf(rows, requests, source).map(toFlatRow) } }
+  return { status: 200, body: { tasks: (await recordsOf(rows, requests, source)).map(toFlatRow) } }
 }
 
 function refuse(error: string): Answer {

@@ -94,6 +94,23 @@ export function aLedgerKeeps(create: CreateLedger): void {
     await store.close()
   })
 
+  test('who is not known to be dead, and the last of the dead; anybody by name', async () => {
+    const { store } = await create()
+    const dead = [3, 1, 2].map((n) => processRow(`${n}`.repeat(16) + '.0', { deadAt: ms(n) }))
+    const living = [processRow(WEB), processRow(WORKER)]
+    await store.commit({ processes: [...dead, ...living] })
+    const keys = async (most?: number): Promise<string[]> =>
+      (await store.processes(most)).map(({ key, deadAt }) => (deadAt === undefined ? key : String(deadAt)))
+    expect(new Set(await keys(2))).toEqual(new Set([WEB, WORKER, '2', '3']))
+    expect((await keys(2)).filter((key) => key.length === 1)).toEqual(['2', '3'])
+    expect(new Set(await keys(0))).toEqual(new Set([WEB, WORKER]))
+    expect(await keys()).toHaveLength(5)
+    const named = await store.processesOf([WEB, dead[0]!.key, 'nobody.0'])
+    expect(new Set(named.map(({ key }) => key))).toEqual(new Set([WEB, dead[0]!.key]))
+    expect(await store.processesOf([])).toEqual([])
+    await store.close()
+  })
+
   test('nothing of what a change forgets', async () => {
     const { store } = await create()
     await store.commit(EVERYTHING)

@@ -106,8 +106,13 @@ export class MemoryLedger implements LedgerStore {
     const rows = [...this.#tables.requests.values()].filter(({ key }) => key.startsWith(traceId))
     return rows.sort((a, b) => (a.answered?.at ?? 0) - (b.answered?.at ?? 0))
   }
-  async processes(): Promise<readonly ProcessRow[]> {
-    return [...this.#tables.processes.values()]
+  async processes(mostDead = Infinity): Promise<readonly ProcessRow[]> {
+    const all = Map.groupBy(this.#tables.processes.values(), ({ deadAt }) => deadAt !== undefined)
+    const dead = (all.get(true) ?? []).sort((a, b) => a.deadAt! - b.deadAt!)
+    return [...(all.get(false) ?? []), ...dead.slice(Math.max(0, dead.length - mostDead))]
+  }
+  async processesOf(keys: readonly string[]): Promise<readonly ProcessRow[]> {
+    return keys.flatMap((key) => this.#tables.processes.get(key) ?? [])
   }
   async segments(): Promise<ReadonlyMap<string, number>> {
     return new Map(this.#tables.segments)

@@ -141,7 +141,7 @@ describe('a death', () => {
     expect(stage.spanIds()).toEqual([spanId(1)])
     const row = (await stage.ledger.tasks([TASK])).get(TASK)
     expect(row?.facts.reported).toEqual([spanId(1)])
-    expect(patrol.process(WORKER)?.deadAt).toBe(stage.clock.now())
+    expect(patrol.processes.get(WORKER)?.deadAt).toBe(stage.clock.now())
   })
   test('its last breath counts: what it wrote before is read first', async () => {
     const stage = new Stage()
@@ -367,7 +367,7 @@ describe('files', () => {
     await patrol.sweepOnce()
     await stage.clock.advance(1_000)
     expect(await patrol.prune({ before: stage.clock.now(), maxBytes: 1e12 })).toBe(0)
-    expect([patrol.process(WEB)?.key, patrol.process(WORKER)]).toEqual([WEB, undefined])
+    expect([patrol.processes.get(WEB)?.key, patrol.processes.get(WORKER)]).toEqual([WEB, undefined])
     expect(await patrol.sweepOnce()).toMatchObject({ examined: 1 })
   })
 })
@@ -412,7 +412,7 @@ describe('a thread that ends in a process that lives on', () => {
       reason: 'worker_terminated',
       evidence: 'exit_record',
     })
-    expect(patrol.process(WEB)?.deadAt).toBeUndefined()
+    expect(patrol.processes.get(WEB)?.deadAt).toBeUndefined()
   })
   test('one of the same number in another process lives on', async () => {
     const stage = new Stage()

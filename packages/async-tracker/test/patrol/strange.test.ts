@@ -104,7 +104,7 @@ describe('a journal whose first record is damaged', () => {
     const { stage, patrol } = await damaged()
     stage.append(WEB, recordOf(opened(WEB)))
     await patrol.sweepOnce()
-    expect(patrol.process(WEB)?.worker.service).not.toBe('')
+    expect(patrol.processes.get(WEB)?.worker.service).not.toBe('')
     stage.seen.set(WEB, 'dead')
     await patrol.sweepOnce()
     expect(await stateOf(stage)).toBe('lost')
@@ -125,7 +125,7 @@ test('a process that replaced itself has the pid and start time of the new one, 
   await stage.clock.advance(1_000)
   await patrol.sweepOnce()
   expect(await stateOf(stage)).toBe('lost')
-  expect(patrol.process(WORKER)?.deadAt).toBeUndefined()
+  expect(patrol.processes.get(WORKER)?.deadAt).toBeUndefined()
 })
 
 describe('a wall clock that is set back by hours', () => {

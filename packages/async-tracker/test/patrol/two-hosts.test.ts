@@ -4,7 +4,19 @@ import type * as pg from 'pg'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { present, service, type MissingServer, type ServerOf } from '../../../testing/src/services.ts'
 import { createPostgresLedger } from '../../src/ledger/postgres.ts'
-import { answered, confirmed, spawned, started, succeeded, TASK, taskIdOf, WEB, WORKER } from '../sample-events.ts'
+import { makeReceipt } from '../../src/receipt.ts'
+import {
+  answered,
+  confirmed,
+  spawned,
+  started,
+  succeeded,
+  TASK,
+  taskIdOf,
+  WEB,
+  WORKER,
+  workerRef,
+} from '../sample-events.ts'
 import { requestCounts } from './desk.ts'
 import { Stage } from './stage.ts'
 
@@ -56,6 +68,24 @@ test('work that is done on another host is one task, lost by its silence and rec
   await worker.sweepOnce()
   expect(await state()).toBe('succeeded')
   expect(there.spans()).toEqual([])
+  await Promise.all([web.close(), worker.close()])
+})
+
+test('a run on another host was that of an unknown worker', async () => {
+  const [web, worker] = [await here.patrol(), await there.patrol()]
+  here.write(WEB, spawned(1), confirmed(2), answered(3, 1))
+  there.write(WORKER, started(4, 1), succeeded(5, 1))
+  await Promise.all([web.sweepOnce(), worker.sweepOnce()])
+  const receipt = await makeReceipt(TASK.slice(0, 32), {
+    ledger: here.ledger,
+    now: () => here.clock.now(),
+    isStalled: () => false,
+    processes: async (keys) => {
+      await web.processes.find(keys, here.ledger)
+      return web.processes
+    },
+  })
+  expect(receipt.tasks).toMatchObject([{ attempts: [{ worker: workerRef(WORKER) }] }])
   await Promise.all([web.close(), worker.close()])
 })
 

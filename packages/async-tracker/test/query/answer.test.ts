@@ -47,7 +47,7 @@ beforeAll(async () => {
   source = {
     ledger,
     now: () => ms(1_000),
-    process: (key) => (key === WORKER ? { worker: workerRef(WORKER) } : undefined),
+    processes: async () => new Map([[WORKER, { worker: workerRef(WORKER) }]]),
     isStalled: () => false,
   }
 })
