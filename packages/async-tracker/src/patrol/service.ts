@@ -15,7 +15,7 @@ import { createWebhook, type Webhook } from '../report/webhook.ts'
 import { ownWorkerRef } from '../worker-ref.ts'
 import { createStanding, type Standing } from './standing.ts'
 import { isOnSameKernel, look, ownVantage } from './liveness.ts'
-import { isLocalFolder, isNameless } from './nameless.ts'
+import { isNameless } from './nameless.ts'
 import { createPatrolLock, type PatrolLock } from './lock.ts'
 import { Patrol, type SweepSummary } from './patrol.ts'
 
@@ -182,7 +182,7 @@ export class PatrolService {
     if (!this.#lock.tryTake()) return false
     // One for good: SQLite's lock is this process's, and a second one would find it taken.
     const ledger = (this.#ledger ??= this.#createLedger())
-    const vantage = ownVantage(ownWorkerRef(serviceName).bootId)
+    const vantage = ownVantage(ownWorkerRef(serviceName).bootId, dir)
     const patrol = new Patrol({
       dir,
       ledger,
@@ -191,7 +191,7 @@ export class PatrolService {
       look: ({ worker }) => look(worker, vantage),
       // Only on one machine does a door prove anything: the kernel is what keeps it.
       knock: async (row) => {
-        const isOurs = isNameless(row) ? isLocalFolder(dir) : isOnSameKernel(row.worker, vantage)
+        const isOurs = isNameless(row) ? vantage.isFolderLocal : isOnSameKernel(row.worker, vantage)
         return isOurs ? knock(dir, row.key) : 'unknown'
       },
       ...(this.#webhook ? { onIncidents: this.#webhook.add } : {}),

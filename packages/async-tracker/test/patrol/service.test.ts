@@ -6,7 +6,7 @@ import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
-import type { JournalEvent, OtlpSettings, Receipt } from '@afterspan/core/internal'
+import type { JournalEvent, OtlpSettings, ProcessOpened, Receipt } from '@afterspan/core/internal'
 import { journalDir, segmentFile } from '../../src/journal/segment.ts'
 import { createPatrolLock } from '../../src/patrol/lock.ts'
 import { PatrolService } from '../../src/patrol/service.ts'
@@ -27,6 +27,7 @@ import {
   TASK,
   taskIdOf,
   WORKER,
+  workerRef,
 } from '../sample-events.ts'
 
 const services: PatrolService[] = []
@@ -48,6 +49,10 @@ function setUp(dir = tempDir('service'), otlp?: OtlpSettings): Bundle {
   services.push(service)
   return { dir, clock, said, service }
 }
+/** Over the same kernel, and nothing can be said of it. */
+function ofContainer(key: string): ProcessOpened {
+  return { ...opened(key), worker: workerRef(key, { bootId: ownWorkerRef('shop').bootId }) }
+}
 function write(dir: string, key: string, ...events: readonly JournalEvent[]): void {
   mkdirSync(journalDir(dir), { recursive: true })
   appendFileSync(join(journalDir(dir), segmentFile({ key, number: 1 })), Buffer.concat(events.map(recordOf)))
@@ -59,7 +64,7 @@ async function receipt(dir: string): Promise<Receipt | undefined> {
 
 test('it takes the lock, reads the journals, and answers on its socket', async () => {
   const { dir, clock, said, service } = setUp()
-  write(dir, WORKER, opened(WORKER), spawned(1), started(2, 1))
+  write(dir, WORKER, ofContainer(WORKER), spawned(1), started(2, 1))
   expect(service.patrol).toBeUndefined()
   service.start()
   await clock.advance(250)
@@ -77,7 +82,7 @@ test('a process that is dead is found by its start time, by the real look', asyn
   const alive = { ...own, nonce: '00000000000000e0', threadId: 0 }
   for (const [n, worker] of [dead, alive].entries()) {
     const task = { taskId: taskIdOf(n) }
-    write(dir, keyOf(worker), { ...opened(WORKER), worker }, spawned(1 + n, task), started(2 + n, n, task))
+    write(dir, keyOf(worker), { ...ofContainer(WORKER), worker }, spawned(1 + n, task), started(2 + n, n, task))
   }
   service.start()
   await clock.advance(250)
@@ -95,7 +100,7 @@ test('what nobody tells the end of was open, and in the ledger, for ever', async
     const [at, task] = [clock.now() - days * DAY, { taskId: taskIdOf(n) }]
     return [spawned(at, task), confirmed(at + 1, task)]
   })
-  write(dir, WORKER, opened(WORKER), ...events)
+  write(dir, WORKER, ofContainer(WORKER), ...events)
   const found = async (): Promise<unknown> =>
     (await receipt(dir))?.tasks.map(({ taskId, state, flags }) => [taskId, state, flags.unheard])
   await service.tick()
@@ -204,7 +209,7 @@ describe('stopping', () => {
     const url = `http://127.0.0.1:${(collector.address() as AddressInfo).port}/v1/traces`
     const otlp: OtlpSettings = { url, headers: {}, timeoutMs: 60_000, compression: 'none' }
     const first = setUp(undefined, otlp)
-    write(first.dir, WORKER, opened(WORKER), started(2, 1), failed(3, 1))
+    write(first.dir, WORKER, ofContainer(WORKER), started(2, 1), failed(3, 1))
     const sweep = first.service.tick()
     const response = await asked.promise
     await first.service.stop()
@@ -236,7 +241,7 @@ describe('a ledger that cannot be used', () => {
   test('is set aside when damage shows in use, and built again from the journals that are there', async () => {
     const first = setUp()
     const many = Array.from({ length: 3_000 }, (_, n) => spawned(n, { taskId: taskIdOf(n) }))
-    write(first.dir, WORKER, opened(WORKER), ...many)
+    write(first.dir, WORKER, ofContainer(WORKER), ...many)
     await first.service.tick()
     await first.service.stop()
     const file = join(first.dir, 'ledger.db')
@@ -281,7 +286,7 @@ describe('a ledger that cannot be used', () => {
 test('settled tasks are removed once they are older than they are kept for, by an hour at most', async () => {
   const { dir, clock, service } = setUp()
   const now = clock.now()
-  write(dir, WORKER, opened(WORKER), spawned(now), started(now, 1), succeeded(now, 1))
+  write(dir, WORKER, ofContainer(WORKER), spawned(now), started(now, 1), succeeded(now, 1))
   await service.tick()
   const days = async (count: number): Promise<unknown> => {
     await clock.advance(count * 86_400_000)
