@@ -121,5 +121,5 @@ function spanText(change: HealthChange | undefined): string {
 }
 
 function time(iso: string): string {
-  return iso.replace('T', ' ').replace('Z', '')
+  return iso.replace('T', ' ')
 }

@@ -73,5 +73,5 @@ function hintOf(task: TaskRecord): string | undefined {
 }
 
 function clock(at: number): string {
-  return new Date(at).toISOString().replace('T', ' ').slice(0, 23)
+  return new Date(at).toISOString().replace('T', ' ')
 }
