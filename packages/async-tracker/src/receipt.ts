@@ -1,4 +1,4 @@
-import type { EpochMs, Receipt, TaskRecord, WorkerRef } from '@afterspan/core/internal'
+import type { EpochMs, Receipt, TaskRecord, TaskState, WorkerRef } from '@afterspan/core/internal'
 import type { LedgerStore, RequestRow, TaskRow } from './ledger/store.ts'
 import { copiesOf } from './task-copies.ts'
 import { toRecord } from './task-record.ts'
@@ -15,28 +15,53 @@ export interface RecordSource {
   isStalled(key: string): boolean
 }
 
+/** Of one receipt. */
 const MOST_TASKS = 10_000
 
 /** Everything that the ledger knows about one trace. */
 export async function makeReceipt(traceId: string, source: RecordSource): Promise<Receipt> {
   const { ledger } = source
   const own = await ledger.requestsOfTrace(traceId)
-  const rows = await withJoined(traceId, await tasksOfTrace(traceId, own, ledger), ledger)
+  const { found, omitted } = await tasksOfTrace(traceId, own, ledger)
+  const rows = await withJoined(traceId, found, ledger)
   const requests = await withPromising(own, rows, ledger)
   const tasks = await recordsOf(copiesBeside(rows.toReversed()), requests, source)
   const request = describeRequest(requests, rows)
-  return { traceId, ...(request ? { request } : {}), verdict: verdictOf(tasks, requests), tasks }
+  const verdict = verdictOf(tasks, requests)
+  return { traceId, ...(request ? { request } : {}), verdict, tasks, ...(omitted > 0 ? { omitted } : {}) }
 }
 
 /** Newest first. What was spawned by work in a trace of its own (a batch, a message without context) is still its request's. */
-async function tasksOfTrace(traceId: string, requests: readonly RequestRow[], ledger: LedgerStore): Promise<TaskRow[]> {
+async function tasksOfTrace(traceId: string, requests: readonly RequestRow[], ledger: LedgerStore): Promise<Found> {
   const rows = await ledger.find({ traceId, limit: MOST_TASKS })
-  const known = new Set(rows.map(({ facts }) => facts.taskId))
+  const known = new Map(rows.map((row) => [row.facts.taskId, row]))
+  // Beyond so many, what went badly is told first, and then what has not ended: by that a promise is judged.
+  if (rows.length === MOST_TASKS)
+    for (const states of [BAD_STATES, OPEN_STATES])
+      for (const row of await ledger.find({ traceId, states: [...states], limit: MOST_TASKS }))
+        known.set(row.facts.taskId, row)
   const promised = await ledger.tasksOfRequests(requests.map(({ key }) => key))
-  const missing = promised.map(({ taskId }) => taskId).filter((taskId) => !known.has(taskId))
-  if (missing.length === 0) return [...rows]
-  const others = await ledger.tasks(missing.slice(0, MOST_TASKS - rows.length))
-  return [...rows, ...others.values()].sort((a, b) => spawnedAt(b) - spawnedAt(a))
+  const missing = promised.filter(({ taskId }) => !known.has(taskId))
+  if (missing.length === 0 && known.size === rows.length) return { found: [...rows], omitted: 0 }
+  const first = missing.toSorted((a, b) => rankOf(a) - rankOf(b)).slice(0, MOST_TASKS)
+  for (const [id, row] of await ledger.tasks(first.map(({ taskId }) => taskId))) known.set(id, row)
+  const all = [...known.values()].sort(newestFirst)
+  const most = all.toSorted((a, b) => rankOf(a.derived) - rankOf(b.derived)).slice(0, MOST_TASKS)
+  return { found: most.sort(newestFirst), omitted: all.length + missing.length - first.length - most.length }
+}
+
+/** Newest first. */
+interface Found {
+  readonly found: TaskRow[]
+  /** How many more there are. */
+  readonly omitted: number
+}
+
+function rankOf({ state }: { readonly state: TaskState }): number {
+  return BAD_STATES.has(state) ? 0 : OPEN_STATES.has(state) ? 1 : 2
+}
+function newestFirst(a: TaskRow, b: TaskRow): number {
+  return spawnedAt(b) - spawnedAt(a)
 }
 
 /** Asked by the trace of a run whose message carried no context: the task that it was a run of, wherever that was promised. */
@@ -47,7 +72,7 @@ async function withJoined(traceId: string, rows: TaskRow[], ledger: LedgerStore)
   const tasks = await ledger.tasks(joined.slice(0, MOST_TASKS))
   const copies = [...tasks.values()].flatMap(({ facts }) => copiesOf(facts))
   for (const found of [tasks, await ledger.tasks(copies)]) for (const [taskId, row] of found) known.set(taskId, row)
-  return [...known.values()].sort((a, b) => spawnedAt(b) - spawnedAt(a))
+  return [...known.values()].sort(newestFirst)
 }
 
 /** With the requests that promised what is there. */

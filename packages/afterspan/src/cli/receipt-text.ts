@@ -13,7 +13,7 @@ const MARKS: Readonly<Record<string, string>> = { succeeded: '✓', failed: '✗
 
 /** A receipt for people. Text from outside is escaped. */
 export function receiptText(receipt: Receipt): string {
-  const { traceId, request, verdict, tasks } = receipt
+  const { traceId, request, verdict, tasks, omitted } = receipt
   const lines = [`trace    ${traceId}`]
   if (request) {
     const { method, route, status, at, service, outcome } = request
@@ -24,6 +24,7 @@ export function receiptText(receipt: Receipt): string {
   }
   lines.push(`verdict  ${VERDICTS[verdict]}`)
   if (tasks.length > 0) lines.push('', ...tasks.flatMap(taskLines))
+  if (omitted) lines.push('', `and ${omitted} more that are well or wait behind these`)
   return lines.map((line) => printable(line)).join('\n')
 }
 

@@ -77,6 +77,19 @@ test('a receipt by the trace of a run whose message carried no context has the t
   await joining.close()
 })
 
+test('a request that had promised more than a receipt holds was kept, whatever became of the first', async () => {
+  const many = createSqliteLedger(tempDir('answer'))
+  await many.open()
+  const first = [taskOf(1, 1, 10, ...bad), taskOf(1, 2, 11, ...tell(WEB, confirmed(14)))]
+  const others = Array.from({ length: 10_200 }, (_, n) => taskOf(1, 100 + n, 20, ...done))
+  await many.commit({ tasks: [...first, ...others], requests: [requestRow(1, 16)] })
+  const { body } = await answer(`/receipt/${TRACE}`, new URLSearchParams(), { ...source, ledger: many })
+  const { verdict, tasks, omitted } = body as Receipt
+  expect([verdict, tasks.length, omitted]).toEqual(['broken', 10_000, 202])
+  expect(tasks.slice(0, 3).map(({ state }) => state)).toEqual(['failed', 'enqueued', 'succeeded'])
+  await many.close()
+})
+
 describe('tasks', () => {
   test.for<[string, string[]]>([
     ['/tasks', [taskIdOf(0, 3), taskIdOf(0, 2), taskIdOf(2), taskIdOf(1), taskIdOf(0)]],

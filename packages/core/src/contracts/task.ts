@@ -378,4 +378,6 @@ export interface Receipt {
   }
   readonly verdict: 'kept' | 'broken' | 'open' | 'promised_nothing' | 'unknown'
   readonly tasks: readonly TaskRecord[]
+  /** How many more there are: of very many those that went badly or have not ended are here, and the newest of the others. */
+  readonly omitted?: number
 }
