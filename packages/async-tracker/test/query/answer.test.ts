@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { beforeAll, afterAll, describe, expect, test } from 'vitest'
 import { TASK_STATES, type Receipt } from '@afterspan/core/internal'
 import { createSqliteLedger } from '../../src/ledger/sqlite.ts'
@@ -251,4 +252,12 @@ describe('receipts', () => {
     expect(tasks.map(({ taskId }) => taskId)).toEqual(idsOf([inner]))
     await chain.close()
   })
+})
+
+test('the page on asking names each column, and no other', async () => {
+  const page = readFileSync(new URL('../../../../docs/asking.md', import.meta.url), 'utf8')
+  const table = page.slice(page.indexOf('## A row of'))
+  const named = [...table.matchAll(/^\| (`.+?) \|/gm)].flatMap(([, cell]) => cell!.replaceAll('`', '').split(' '))
+  const [row] = await rows('/tasks?limit=1')
+  expect(named).toEqual(Object.keys(row!))
 })
