@@ -228,6 +228,37 @@ describe('receiving', () => {
     expect(states().at(-1)).toBe('released')
   })
 
+  test('a listener that was taken off and put on again ran nothing that anybody knew of', async () => {
+    const stream = await consume()
+    const got: string[] = []
+    const listener = ({ value }: Message): void => void got.push(value)
+    stream.on('data', listener)
+    stream.off('data', listener)
+    expect(stream.listenerCount('data')).toBe(0)
+    stream.on('data', listener)
+    await send('a')
+    await fake.until(() => runs.length === 1)
+    expect(got).toEqual(['a'])
+  })
+
+  test('what is piped and listened to ran twice at once', async () => {
+    await send('a')
+    const stream = await consume()
+    const piped: string[] = []
+    const target = new Writable({
+      objectMode: true,
+      write({ value }: Message, _, written) {
+        piped.push(value)
+        written()
+      },
+    })
+    stream.pipe(target)
+    const listened = new Promise((resolve) => stream.on('data', resolve))
+    await listened
+    await fake.until(() => runs.length > 0)
+    expect([piped, runs.length]).toEqual([['a'], 1])
+  })
+
   test('a listener that throws: retried where the app commits, failed for good where the library has', async () => {
     await send('a')
     for (const autocommit of [false, true]) {

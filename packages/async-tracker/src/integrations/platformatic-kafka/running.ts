@@ -89,13 +89,13 @@ function patchStream(stream: MessagesStream, following: Following): void {
       } as never,
   )
   let isPiping = false
-  let isHandled = false
+  const followed = new WeakSet<Listener>()
   const listen = (listener: Listener): Listener => {
-    if (isPiping) return followPipe(listener, following)
     // A second listener sees the same messages, and does not run them a second time.
-    if (isHandled) return listener
-    isHandled = true
-    return followListener(listener, following)
+    if (stream.rawListeners('data').some((one) => followed.has(one))) return listener
+    const replacement = isPiping ? followPipe(listener, following) : followListener(listener, following)
+    if (replacement !== listener) followed.add(replacement)
+    return replacement
   }
   for (const method of ['addListener', 'on'] as const)
     kit.wrap(

@@ -63,4 +63,5 @@ export interface MessagesStream {
   on(event: string | symbol, listener: Listener): this
   once(event: string | symbol, listener: Listener): this
   pipe(...args: unknown[]): unknown
+  rawListeners(event: string): Listener[]
 }
