@@ -1,7 +1,16 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { node, nodesUnderTest, pollUntil, repositoryRoot, runApp, tempDir, type RunningApp } from '@afterspan/testing'
+import {
+  node,
+  nodesUnderTest,
+  pollUntil,
+  registerPath,
+  repositoryRoot,
+  runApp,
+  tempDir,
+  type RunningApp,
+} from '@afterspan/testing'
 import { startOtlpSink } from 'afterspan/internal'
 import { build } from 'esbuild'
 import { describe, expect, test } from 'vitest'
@@ -131,6 +140,23 @@ test('what is wrong with modules: too early, unsupported, no instrumentation, tw
     text: "the app has several copies: 1.10.0 and 1.9.0, beside Afterspan's",
   })
   expect(about('collector')).toMatchObject({ level: 'note' })
+})
+
+test('an app that asks for the preload in its own code, after its libraries, was told that all is well', async () => {
+  const file = appFile('doctor/asks-itself.mjs')
+  const env = { OTEL_TRACES_EXPORTER: 'none' }
+  const { code, about } = await findings([file], env)
+  expect(code).toBe(1)
+  expect(about('afterspan/register')).toMatchObject({ level: 'note' })
+  const tooEarly = { level: 'problem', text: 'loaded too early: before the preload' }
+  expect(['express', 'hono'].map(about)).toMatchObject([tooEarly, tooEarly])
+  const flagged = await findings(['--require', registerPath(), file], env)
+  expect(['afterspan/register', 'express', 'hono', 'pg '].map((name) => flagged.about(name)?.level)).toEqual([
+    undefined,
+    'well',
+    'well',
+    'well',
+  ])
 })
 
 test.each([false, true])('a bundled app: what is inside of it is named (minified: %s)', async (minify) => {

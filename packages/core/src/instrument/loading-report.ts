@@ -17,12 +17,15 @@ export interface LoadingReport {
   readonly argv: readonly string[]
   /** Bare names of packages that were asked for, whoever asked. */
   readonly asked: readonly string[]
+  /** The app asks for the preload in its own code: without the flag it is loaded then, and not before. */
+  readonly asksForPreload: boolean
   /** Of the watched packages, those whose CommonJS is loaded, with versions. */
   readonly loaded: Readonly<Record<string, string>>
   readonly watched: readonly string[]
   readonly instrumentation: readonly InstrumentationRow[]
 }
 
+const PRELOADS: ReadonlySet<string> = new Set(['@afterspan/core/register', 'afterspan/register'])
 const EVERY_MS = 250
 const MOST_ASKED = 5_000
 
@@ -33,6 +36,7 @@ export function reportLoading(
   status: ReturnType<typeof createInstrumentationStatus>,
 ): (specifier: string) => void {
   const asked = new Set<string>()
+  let asksForPreload = false
   const file = join(dir, `${process.pid}-${threadId}.json`)
   let written = ''
   const write = (): void => {
@@ -44,6 +48,7 @@ export function reportLoading(
       hooksImports: canHookImports(process.versions.node),
       argv: process.argv.slice(1),
       asked: [...asked].filter((name) => !isBuiltin(name)),
+      asksForPreload,
       loaded: Object.fromEntries(loadedPackages()),
       watched,
       instrumentation: status.rows(),
@@ -61,6 +66,7 @@ export function reportLoading(
   setInterval(write, EVERY_MS).unref()
   process.on('exit', write)
   return (specifier) => {
+    asksForPreload ||= PRELOADS.has(specifier)
     const name = packageOf(specifier)
     if (name && asked.size < MOST_ASKED) asked.add(name)
   }

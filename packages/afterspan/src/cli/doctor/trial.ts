@@ -10,6 +10,7 @@ import { registerPath } from '../register-path.ts'
 export interface Trial {
   /** How the command ended by itself; undefined: it ran until it was ended. */
   readonly ended: { readonly code: number | null; readonly signal: string | null; readonly afterMs: number } | undefined
+  readonly ranMs: number
   readonly processes: readonly LoadingReport[]
   /** Afterspan's lines on stderr, `AFS_CODE message`. */
   readonly lines: readonly string[]
@@ -25,6 +26,8 @@ export interface TrialOptions {
   readonly seconds: number
   /** The command's stdout goes to stderr: stdout is for the answer. */
   readonly keepsStdout: boolean
+  /** False: the app loads Afterspan itself. */
+  readonly isPreloaded: boolean
 }
 
 const LAST_MS = 3_000
@@ -33,7 +36,7 @@ const ASK_MS = 2_000
 const REPORTED_MS = 600
 
 /** Rejects where the command cannot be started at all. */
-export async function runTrial({ command, env, seconds, keepsStdout }: TrialOptions): Promise<Trial> {
+export async function runTrial({ command, env, seconds, keepsStdout, isPreloaded }: TrialOptions): Promise<Trial> {
   const dir = mkdtempSync(join(tmpdir(), 'afterspan-doctor-'))
   const addressFile = env['AFTERSPAN_ADMIN_ADDRESS_FILE'] || join(dir, 'admin')
   const started = performance.now()
@@ -43,7 +46,7 @@ export async function runTrial({ command, env, seconds, keepsStdout }: TrialOpti
     stdio: ['inherit', keepsStdout ? 2 : 'inherit', 'pipe'],
     env: {
       ...env,
-      NODE_OPTIONS: `${env['NODE_OPTIONS'] ?? ''} --require ${JSON.stringify(registerPath())}`.trim(),
+      ...(isPreloaded ? withPreload(env) : {}),
       AFTERSPAN_ADMIN_ADDRESS_FILE: addressFile,
       AFTERSPAN_DOCTOR_DIR: dir,
     },
@@ -61,6 +64,7 @@ export async function runTrial({ command, env, seconds, keepsStdout }: TrialOpti
     }
     return {
       ended: end ? { ...end, afterMs } : undefined,
+      ranMs: afterMs,
       processes: readReports(dir),
       lines: lines(),
       adminUrl,
@@ -71,6 +75,10 @@ export async function runTrial({ command, env, seconds, keepsStdout }: TrialOpti
     killGroup(child, 'SIGKILL') // what is left of the group
     rmSync(dir, { recursive: true, force: true })
   }
+}
+
+function withPreload(env: Env): Record<string, string> {
+  return { NODE_OPTIONS: `${env['NODE_OPTIONS'] ?? ''} --require ${JSON.stringify(registerPath())}`.trim() }
 }
 
 /** Passes stderr on, and remembers our lines in it. */
