@@ -33,7 +33,13 @@ test.each(nodesUnderTest())(
     const { baggage, tracestate, 'x-a': other } = calls.get('own-fetch')!.headers
     expect({ baggage, tracestate, other }).toEqual({ baggage: 'c=d', tracestate: undefined, other: '1' })
     const { headers, full } = calls.get('flat')!
-    expect({ full, other: headers['x-a'] }).toEqual({ full: `http://${headers['host']}/`, other: '1' })
+    // A Host header of the app's own is not where the call went: a reverse proxy sends on what it got.
+    const port = String(headers['host']).split(':')[1]!
+    expect({ full, other: headers['x-a'] }).toEqual({ full: `http://localhost:${port}/`, other: '1' })
+    const foreign = await callBy('foreign-host', url, sink)
+    expect([foreign.full, foreign.port]).toEqual([`http://localhost:${port}/a?token=REDACTED`, Number(port)])
+    const refused = await callBy('foreign-refused', url, sink)
+    expect([refused.full, refused.port]).toEqual(['http://127.0.0.1:9/', 9])
     // Baggage that is no header ended the process in a fetch, and was a header of its own in a list.
     const split = BAD_BAGGAGE.map((way) => calls.get(way)!.headers)
     expect(split.map((each) => [each['x-a'], each['x-evil'], each['baggage']])).toEqual(
@@ -57,6 +63,7 @@ interface Call {
   /** What names the span of the call. */
   readonly own: string
   readonly full: unknown
+  readonly port: unknown
 }
 
 async function callBy(way: string, url: string, sink: OtlpSink): Promise<Call> {
@@ -71,5 +78,5 @@ async function callBy(way: string, url: string, sink: OtlpSink): Promise<Call> {
     const name = raw[at]!.toLowerCase()
     headers[name] = name in headers ? `${headers[name]}, ${raw[at + 1]}` : raw[at + 1]!
   }
-  return { headers, own: `00-${traceId}-${spanId}-01`, full: attributes['url.full'] }
+  return { headers, own: `00-${traceId}-${spanId}-01`, full: attributes['url.full'], port: attributes['server.port'] }
 }

@@ -33,6 +33,8 @@ const ways = {
   'fetch-secret': () => pull({}, '/?api_key=hidden&page=2'),
   fetch: () => pull({ 'x-a': '1' }),
   'own-fetch': () => pull({ TraceParent: FOREIGN, tracestate: 'a=b', baggage: 'c=d', 'x-a': '1' }),
+  'foreign-host': () => send({ path: '/a?token=hidden', headers: { host: 'shop.example:81' } }),
+  'foreign-refused': () => send({ host: '127.0.0.1', port: 9, headers: { host: 'shop.example' } }).catch(() => '[]'),
   proxied: () =>
     send({ path: 'http://user:hidden@shop.example:81/a?token=hidden&page=2', headers: { host: 'shop.example' } }),
   'bad-baggage': () => withBadBaggage(() => send({ headers: { 'x-a': '1' } })),

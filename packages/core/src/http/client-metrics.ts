@@ -10,7 +10,7 @@ export interface ClientMeasure {
   readonly startedAt: number
   readonly method: string
   readonly address: string
-  readonly port: number
+  port: number
   readonly scheme: 'http' | 'https'
   status?: string
   version?: string

@@ -6,34 +6,52 @@ import { redactQuery } from './redact-query.ts'
 /** A request that this process has sent, from its first byte to the last one of its answer. */
 export interface OpenClientSpan extends ClientMeasure {
   readonly span: Span
+  /** Until it is known where the connection goes. */
+  portless?: Sent | undefined
 }
 
 /** What is asked for, and of whom. */
 export interface Sent extends Pick<ClientMeasure, 'method' | 'address' | 'port' | 'scheme'> {
-  /** As the server is to see it: host, and the port where it is not the scheme's. */
+  /** Host, and the port where it is not the scheme's. */
   readonly authority: string
   readonly path: string
+  /** It is on the connection alone. */
+  readonly isPortUnknown?: true
 }
 
 export function defaultPort(scheme: Sent['scheme']): number {
   return scheme === 'https' ? 443 : 80
 }
 
-export function openClientSpan(
-  tracer: Tracer,
-  { method, address, port, scheme, authority, path }: Sent,
-): OpenClientSpan {
-  const query = path.indexOf('?')
+export function openClientSpan(tracer: Tracer, sent: Sent): OpenClientSpan {
+  const { method, address, port, scheme, isPortUnknown } = sent
   const span = tracer.startSpan(method, {
     kind: SpanKind.CLIENT,
     attributes: {
       'http.request.method': method,
       'server.address': address,
-      'server.port': port,
-      'url.full': `${scheme}://${authority}${query < 0 ? path : `${path.slice(0, query)}?${redactQuery(path.slice(query + 1))}`}`,
+      ...(isPortUnknown ? {} : { 'server.port': port }),
+      'url.full': urlOf(sent),
     },
   })
-  return { span, startedAt: performance.now(), method, address, port, scheme }
+  const portless = isPortUnknown ? sent : undefined
+  return { span, startedAt: performance.now(), method, address, port, scheme, ...(portless ? { portless } : {}) }
+}
+
+function urlOf({ scheme, authority, path }: Sent): string {
+  const query = path.indexOf('?')
+  return `${scheme}://${authority}${query < 0 ? path : `${path.slice(0, query)}?${redactQuery(path.slice(query + 1))}`}`
+}
+
+/** Where the request went, or was to go, as its connection or its error tells it. */
+export function tellPort(open: OpenClientSpan, port: unknown): void {
+  const { portless, span } = open
+  if (!portless || typeof port !== 'number') return
+  open.portless = undefined
+  open.port = port
+  span.setAttribute('server.port', port)
+  if (port === defaultPort(portless.scheme)) return
+  span.setAttribute('url.full', urlOf({ ...portless, authority: `${portless.authority}:${port}` }))
 }
 
 export function tellStatus(open: OpenClientSpan, status: number, version: string): void {

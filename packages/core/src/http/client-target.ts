@@ -6,13 +6,28 @@ import { writtenHost } from './written-headers.ts'
 export function targetOf(request: ClientRequest): Sent {
   const { host, method, path, protocol } = request
   const scheme = protocol === 'https:' ? 'https' : 'http'
-  const authority = String(request.getHeader('host') ?? writtenHost(request) ?? host)
-  const port = Number(/:(\d{1,5})$/.exec(authority)?.[1] ?? defaultPort(scheme))
-  const sent = { method, address: host, port, scheme, authority, path } as const
+  const named = nameOf(request)
+  const sent = { method, address: host, scheme, path, ...(named ?? unknownPort(host, scheme)) } as const
   if (path.startsWith('/')) return sent
   // CONNECT names the host that it wants, OPTIONS may name nothing.
   if (method === 'CONNECT') return { ...sent, authority: path.replace(/^.*@/, ''), path: '' }
   return behindProxy(method, path) ?? { ...sent, path: '' }
+}
+
+/** Node writes where it connects to into the Host header. One of the app's own, as a reverse proxy sends it on, says nothing of that. */
+function nameOf(request: ClientRequest): Pick<Sent, 'authority' | 'port'> | undefined {
+  const authority = String(request.getHeader('host') ?? writtenHost(request) ?? '')
+  const [, name, port] = /^(.*?)(?::(\d{1,5}))?$/.exec(authority) ?? []
+  if (!name || name.toLowerCase() !== bracketed(request.host).toLowerCase()) return undefined
+  return { authority, port: Number(port ?? defaultPort(request.protocol === 'https:' ? 'https' : 'http')) }
+}
+
+function unknownPort(host: string, scheme: Sent['scheme']): Pick<Sent, 'authority' | 'isPortUnknown' | 'port'> {
+  return { authority: bracketed(host), port: defaultPort(scheme), isPortUnknown: true }
+}
+
+function bracketed(host: string): string {
+  return host.includes(':') && !host.startsWith('[') ? `[${host}]` : host
 }
 
 function behindProxy(method: string, address: string): Sent | undefined {

@@ -1,13 +1,14 @@
 // CLIENT spans for node:http and node:https from Node's own channels. fetch and undici have channels of their own.
 import { subscribe } from 'node:diagnostics_channel'
 import type { ClientRequest, IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import { context, propagation, trace, type TextMapSetter, type Tracer } from '@opentelemetry/api'
 import { isTracingSuppressed } from '@opentelemetry/core'
 import { OWN_REQUEST } from '../sdk/otlp/own-request.ts'
 import { makeRoom } from './listener-room.ts'
 import type { MeasureClient } from './client-metrics.ts'
 import { targetOf } from './client-target.ts'
-import { failClientSpan, openClientSpan, tellStatus, type OpenClientSpan } from './client-span.ts'
+import { failClientSpan, openClientSpan, tellPort, tellStatus, type OpenClientSpan } from './client-span.ts'
 import { addWrittenHeader } from './written-headers.ts'
 
 const SPAN: unique symbol = Symbol('afterspan.client-span')
@@ -42,6 +43,7 @@ export function watchClients(tracer: () => Tracer, measure: MeasureClient): void
     const { request, response } = message as { request: ClientRequest & Marked; response: IncomingMessage }
     const open = request[SPAN]
     if (!open) return
+    tellPort(open, (response.socket as Socket | null)?.remotePort)
     tellStatus(open, response.statusCode ?? 0, response.httpVersion)
     const end = (): void => {
       finish(request)
@@ -54,6 +56,7 @@ export function watchClients(tracer: () => Tracer, measure: MeasureClient): void
     const { request, error } = message as { request: ClientRequest & Marked; error: unknown }
     const open = request[SPAN]
     if (!open) return
+    tellPort(open, (error as { readonly port?: unknown } | null)?.port ?? request.socket?.remotePort)
     failClientSpan(open, error)
     finish(request)
   })
@@ -81,6 +84,7 @@ function created(
   request.once('close', () => {
     const { [SPAN]: open, res } = request as typeof request & { readonly res?: IncomingMessage | null }
     if (open && res && isCutOff(res)) failClientSpan(open, res.errored)
+    if (open) tellPort(open, request.socket?.remotePort)
     if (open && open.status === undefined && res?.statusCode !== undefined)
       tellStatus(open, res.statusCode, res.httpVersion)
     finish(request)
