@@ -163,6 +163,25 @@ describe.each(nodesUnderTest())('on Node $major', (node) => {
     },
   )
 
+  test.each(['rejection', 'timer'])(
+    'an app whose handler of an uncaught error (%s) throws itself lost what was in flight, and what was done',
+    async (act) => {
+      const own = { ...env, OWN_HANDLER: 'throws itself' }
+      const plain = runApp({ args: [APP, act], node: node.path, env: own })
+      const how = await drive(plain)
+      expect(how).toEqual({ code: 7, signal: null })
+      const sink = await startOtlpSink()
+      const app = startPreloaded({ app: APP, args: [act], node: node.path, sink, env: own })
+      expect(await drive(app)).toEqual(how)
+      expect(app.stderr).toBe(plain.stderr)
+      const culprit = of(sink, '/act')!
+      expect(culprit.attributes).toMatchObject({ 'afterspan.crash.role': 'culprit', 'error.type': 'RangeError' })
+      expect(of(sink, '/bystander')!.links.map((link) => link.spanId)).toEqual([culprit.spanId])
+      expect(of(sink, '/done')).toBeDefined()
+      await sink.close()
+    },
+  )
+
   test.each(['strict', 'throw', 'warn', 'none'])(
     '--unhandled-rejections=%s means what it means without us',
     async (mode) => {

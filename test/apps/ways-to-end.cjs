@@ -116,6 +116,10 @@ const acts = {
 
 if (process.env.OWN_HANDLER === 'uncaughtException')
   process.on('uncaughtException', (error) => console.log(`handled ${error.message}`))
+if (process.env.OWN_HANDLER === 'throws itself')
+  process.on('uncaughtException', function (error) {
+    throw new Error(`the handler: ${error.message}`)
+  })
 if (process.env.OWN_HANDLER === 'unhandledRejection')
   process.on('unhandledRejection', (error) => console.log(`handled ${error.message}`))
 const forRejections = {

@@ -7,6 +7,7 @@ import { processChannel } from '../tasks/channel.ts'
 import { toFailure } from '../tasks/redact.ts'
 import type { Uncaught } from '../tasks/stray-error.ts'
 import { findCandidates, findCulprit, type Culprit } from './attribution.ts'
+import { watchHandlers } from './broken-handler.ts'
 import { listenToProcess } from './own-listeners.ts'
 
 export interface CrashDeps {
@@ -20,6 +21,8 @@ export interface CrashDeps {
   /** A span for a crash that no request or task is guilty of; undefined where it is nobody's business. */
   readonly tellCrash: (uncaught: Uncaught) => TraceRef | undefined
   readonly sendLastWords: () => void
+  /** A handler of the app's has thrown: the process ends with this code, and nothing else of ours runs. */
+  readonly endNow: (exitCode: number) => void
 }
 
 export interface Crashes {
@@ -29,6 +32,8 @@ export interface Crashes {
   rejected(uncaught: Uncaught): () => void
 }
 
+/** Node's exit code. */
+const HANDLER_THREW = 7
 /** A handler of the app's mostly logs, closes what is open and exits. */
 const HANDLED_MS = 10_000
 
@@ -51,6 +56,9 @@ export function watchCrashes(deps: CrashDeps): Crashes {
         handled = { ...uncaught, atMs: performance.now() }
         note(uncaught)
         deps.tellHandled(uncaught)
+        watchHandlers(() => {
+          deps.endNow(HANDLER_THREW)
+        })
       }
     } catch {
       // the app's own error is the one to be seen

@@ -88,6 +88,9 @@ export function guardProcess(deps: GuardDeps): void {
     sendLastWords: () => {
       lastWords.send(0, false)
     },
+    endNow(exitCode) {
+      farewell(exitCode)
+    },
   })
   watchRejections({ announce: rejectionTeller(crashes, strays) })
   const { endAsCrash } = crashes

@@ -55,6 +55,25 @@ function hideInEmitted(error: Error): void {
   Object.defineProperty(error, key, { value, configurable: true })
 }
 
+/** Of what is thrown from now on and that nobody here will see, until the returned function is called. */
+export function hideFramesOf(file: string): () => void {
+  const limit = Error.stackTraceLimit
+  // Node's, or one of the app's.
+  const before = Reflect.get(Error, 'prepareStackTrace') as Prepare | undefined
+  if (typeof limit !== 'number' || typeof before !== 'function') return () => {}
+  const prepare: Prepare = (error, frames) => {
+    const others = frames.filter((frame) => frame.getFileName() !== file)
+    return Reflect.apply(before, Error, [error, others])
+  }
+  Reflect.set(Error, 'stackTraceLimit', limit + 1)
+  Reflect.set(Error, 'prepareStackTrace', prepare)
+  return () => {
+    if (Error.stackTraceLimit === limit + 1) Reflect.set(Error, 'stackTraceLimit', limit)
+    if (Reflect.get(Error, 'prepareStackTrace') === prepare) Reflect.set(Error, 'prepareStackTrace', before)
+  }
+}
+type Prepare = (error: Error, frames: readonly NodeJS.CallSite[]) => unknown
+
 const FOLDER = __dirname + sep
 
 function isOwn(line: string): boolean {
