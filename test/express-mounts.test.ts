@@ -15,6 +15,7 @@ const ROUTES = {
   '/regex/users/1': String.raw`/^\/re(gex)?/users/:id`,
   '/handed/on/users/1': '/handed/:over/users/:id',
   '/app/deep/1': '/app/deep/:y',
+  '/named/1': '/named/:z',
   '/one/throws': '/one/throws',
   '/one/nowhere': undefined,
 }

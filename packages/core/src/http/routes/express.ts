@@ -56,7 +56,7 @@ export function expressRoute(request: unknown, status: number | undefined): stri
   const known = templates.get(route) ?? findAll(app, route)
   if (known.length === 1) return known[0]
   const path = pathOf(originalUrl ?? '').slice(0, 1_024)
-  if (known.length === 0) return baseUrl ? behindMount(app, route, path) : clean(texts(route.path)[0]!)
+  if (known.length === 0) return baseUrl ? behindMount(app, route, path) : ownPath(route, path)
   // A path that is a regular expression of the app's own cannot be tried: it is what is left.
   return (
     known.find((template) => patternOf(template)?.test(path)) ??
@@ -72,6 +72,12 @@ function findAll(app: App, route: Route): readonly string[] {
   const all = [...new Set(found.map(clean))]
   if (all.length > 0) templates.set(route, all)
   return all
+}
+
+/** Nothing is mounted above it that is known: of a list of paths, the one that fits. */
+function ownPath(route: Route, path: string): string | undefined {
+  const paths = texts(route.path).map(clean)
+  return paths.find((template) => patternOf(template)?.test(path)) ?? paths[0]
 }
 
 /** The route is not in the tree: its router was handed the request by a function, which is mounted somewhere. */
