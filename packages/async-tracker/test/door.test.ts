@@ -1,23 +1,20 @@
-import { spawn, type ChildProcess } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import { createDoor, knock, listDoors, removeDoor } from '../src/door.ts'
 import { tempDir } from '../../testing/src/temp-dir.ts'
+import { holdDoor } from './door-holder.ts'
 
 const children: ChildProcess[] = []
 afterEach(() => {
   for (const child of children.splice(0)) child.kill('SIGKILL')
 })
 
-/** Holds a door as `createDoor` does, in a process of its own. */
 async function holder(dir: string, key: string): Promise<ChildProcess> {
-  const script = `require('node:net').createServer((s) => s.destroy()).listen(${JSON.stringify(join(dir, 'doors', key))}, () => console.log('held'))`
-  mkdirSync(join(dir, 'doors'), { recursive: true })
-  const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = await holdDoor(dir, key)
   children.push(child)
-  await once(child.stdout!, 'data')
   return child
 }
 

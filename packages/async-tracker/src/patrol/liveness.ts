@@ -1,6 +1,5 @@
 import type { WorkerRef } from '@afterspan/core/internal'
 import { hostId, namespace, startTicks } from '../worker-ref.ts'
-import { isLocalFolder } from './local-folder.ts'
 
 /** What can be said of a process. 'unknown' is never taken for dead. */
 export type Liveness = 'alive' | 'stalled' | 'dead' | 'unknown'
@@ -11,21 +10,18 @@ export interface Vantage {
   readonly bootId: string
   readonly pidNamespace: string
   readonly timeNamespace: string
-  /** The folder of the ledger lies on a file system of this kernel alone: whoever wrote there under another one is gone, or its folder is another. */
-  readonly isFolderLocal: boolean
   /** Undefined where /proc does not show it. */
   processOf(pid: number): { readonly ticks: number; readonly state: string } | undefined
   /** By a signal of 0: 'EPERM' is a process of somebody else, so it is there. */
   signal(pid: number): 'there' | 'gone' | 'refused'
 }
 
-export function ownVantage(bootId: string, dir: string): Vantage {
+export function ownVantage(bootId: string): Vantage {
   return {
     hostId: hostId(),
     bootId,
     pidNamespace: namespace('pid'),
     timeNamespace: namespace('time'),
-    isFolderLocal: isLocalFolder(dir),
     processOf: startTicks,
     signal,
   }
@@ -41,14 +37,12 @@ function signal(pid: number): 'there' | 'gone' | 'refused' {
 }
 
 /**
- * Whether a worker is dead, by proof and not by time. A volume that came from another machine is that machine's no more. Start time and boot id tell a reused pid from the old process, but only
+ * Whether a worker is dead, by proof and not by time. Start time and boot id tell a reused pid from the old process, but only
  * seen from the worker's own namespaces; a zombie answers signals and is dead all the same.
  */
 export function look(worker: WorkerRef, from: Vantage): Liveness {
-  const isOtherKernel = worker.bootId !== '' && from.bootId !== '' && worker.bootId !== from.bootId
-  if (isOtherKernel && from.isFolderLocal) return 'dead'
   if (worker.hostId !== from.hostId) return 'unknown'
-  if (worker.bootId !== from.bootId) return isOtherKernel ? 'dead' : 'unknown'
+  if (worker.bootId !== from.bootId) return worker.bootId && from.bootId ? 'dead' : 'unknown'
   if (worker.pidNamespace !== from.pidNamespace || worker.timeNamespace !== from.timeNamespace) return 'unknown'
   const signalled = from.signal(worker.pid)
   if (signalled === 'gone') return 'dead'

@@ -15,7 +15,7 @@ import { createWebhook, type Webhook } from '../report/webhook.ts'
 import { ownWorkerRef } from '../worker-ref.ts'
 import { createStanding, type Standing } from './standing.ts'
 import { isOnSameKernel, look, ownVantage } from './liveness.ts'
-import { isNameless } from './nameless.ts'
+import { isLocalFolder } from './local-folder.ts'
 import { createPatrolLock, type PatrolLock } from './lock.ts'
 import { Patrol, type SweepSummary } from './patrol.ts'
 
@@ -182,18 +182,17 @@ export class PatrolService {
     if (!this.#lock.tryTake()) return false
     // One for good: SQLite's lock is this process's, and a second one would find it taken.
     const ledger = (this.#ledger ??= this.#createLedger())
-    const vantage = ownVantage(ownWorkerRef(serviceName).bootId, dir)
+    const vantage = ownVantage(ownWorkerRef(serviceName).bootId)
+    const isLocal = isLocalFolder(dir)
     const patrol = new Patrol({
       dir,
       ledger,
       clock: this.#clock,
       otlp,
       look: ({ worker }) => look(worker, vantage),
-      // Only on one machine does a door prove anything: the kernel is what keeps it.
-      knock: async (row) => {
-        const isOurs = isNameless(row) ? vantage.isFolderLocal : isOnSameKernel(row.worker, vantage)
-        return isOurs ? knock(dir, row.key) : 'unknown'
-      },
+      // Only on one machine does a door prove anything: the kernel is what keeps it. Who ran under another boot id in a folder that
+      // can be one kernel's alone was on a machine that had the volume before, or is in a container that is shown a boot id of its own.
+      knock: async (row) => (isLocal || isOnSameKernel(row.worker, vantage) ? knock(dir, row.key) : 'unknown'),
       ...(this.#webhook ? { onIncidents: this.#webhook.add } : {}),
       ...(this.#tell ? { onProven: this.#tell } : {}),
       onExportFailure: ({ reason }) => {

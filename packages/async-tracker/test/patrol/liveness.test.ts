@@ -4,7 +4,6 @@ import { once } from 'node:events'
 import { afterEach, describe, expect, test } from 'vitest'
 import { look, ownVantage, type Liveness, type Vantage } from '../../src/patrol/liveness.ts'
 import { keyOf, ownWorkerRef, startTicks } from '../../src/worker-ref.ts'
-import { tempDir } from '../../../testing/src/temp-dir.ts'
 import { pollUntil } from '../../../testing/src/signals.ts'
 import { WORKER, workerRef } from '../sample-events.ts'
 
@@ -19,7 +18,6 @@ function vantage(more: Partial<Vantage> = {}): Vantage {
     bootId,
     pidNamespace,
     timeNamespace,
-    isFolderLocal: false,
     processOf: () => RUNNING,
     signal: () => 'there',
     ...more,
@@ -74,14 +72,6 @@ describe('from where nothing can be said, whatever its pid looks like there', ()
     expect(look(worker, vantage({ ...looksDead, ...more }))).toBe('unknown')
     expect(look(worker, vantage({ ...more, processOf: () => ({ ticks: 8, state: 'S' }) }))).toBe('unknown')
   })
-  test.for<[string, Partial<Vantage>, Liveness]>([
-    ['the same host, from its own folder', {}, 'alive'],
-    ['another host over the same kernel, as a container is', { hostId: 'other' }, 'unknown'],
-    ['a volume that was moved to another machine', { hostId: 'other', bootId: 'other' }, 'dead'],
-    ['a machine that cannot read its boot id', { hostId: 'other', bootId: '' }, 'unknown'],
-  ])('where the folder is this kernel’s alone: %s', ([, more, expected]) => {
-    expect(look(worker, vantage({ isFolderLocal: true, ...more }))).toBe(expected)
-  })
   test('a worker that could not read its boot id', () => {
     expect(look({ ...worker, bootId: '' }, vantage(looksDead))).toBe('unknown')
   })
@@ -89,7 +79,7 @@ describe('from where nothing can be said, whatever its pid looks like there', ()
 
 describe('real processes', () => {
   const own = ownWorkerRef('shop')
-  const here = ownVantage(own.bootId, tempDir('vantage'))
+  const here = ownVantage(own.bootId)
   const children: ChildProcess[] = []
   afterEach(() => {
     for (const child of children.splice(0)) child.kill('SIGKILL')

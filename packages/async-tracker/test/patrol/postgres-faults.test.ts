@@ -12,9 +12,8 @@ import { tempDir } from '../../../testing/src/temp-dir.ts'
 import { journalDir, segmentFile } from '../../src/journal/segment.ts'
 import { TASKS_COUNTER } from '../../src/patrol/counting.ts'
 import { PatrolService } from '../../src/patrol/service.ts'
-import { ownWorkerRef } from '../../src/worker-ref.ts'
 import { recordOf } from '../journal/bytes.ts'
-import { confirmed, hex, opened, spanId, spawned, started, succeeded, WORKER, workerRef } from '../sample-events.ts'
+import { confirmed, hex, opened, spanId, spawned, started, succeeded, WORKER } from '../sample-events.ts'
 import { startCuttingProxy, type CuttingProxy } from './cutting-proxy.ts'
 
 const { Client } = createRequire(import.meta.url)('pg') as typeof pg
@@ -97,7 +96,7 @@ class Host {
     }
     this.service = new PatrolService(settings, clock, (code, message) => this.said.push(`${code}: ${message}`))
     mkdirSync(journalDir(this.dir))
-    this.#append(recordOf({ ...opened(WORKER), worker: workerRef(WORKER, { bootId: ownWorkerRef('shop').bootId }) }))
+    this.#append(recordOf(opened(WORKER)))
   }
 
   /** Written down by its app, as it is. */

@@ -4,10 +4,12 @@ import { once } from 'node:events'
 import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
-import type { JournalEvent, OtlpSettings, ProcessOpened, Receipt } from '@afterspan/core/internal'
+import type { JournalEvent, OtlpSettings, Receipt } from '@afterspan/core/internal'
 import { journalDir, segmentFile } from '../../src/journal/segment.ts'
+import { isLocalFolder } from '../../src/patrol/local-folder.ts'
 import { createPatrolLock } from '../../src/patrol/lock.ts'
 import { PatrolService } from '../../src/patrol/service.ts'
 import { askPatrol } from '../../src/query/socket.ts'
@@ -15,6 +17,7 @@ import { keyOf, ownWorkerRef } from '../../src/worker-ref.ts'
 import { fakeClock, type FakeClock } from '../../../testing/src/fake-clock.ts'
 import { deferred } from '../../../testing/src/signals.ts'
 import { tempDir } from '../../../testing/src/temp-dir.ts'
+import { holdDoor } from '../door-holder.ts'
 import { recordOf } from '../journal/bytes.ts'
 import {
   confirmed,
@@ -27,7 +30,6 @@ import {
   TASK,
   taskIdOf,
   WORKER,
-  workerRef,
 } from '../sample-events.ts'
 
 const services: PatrolService[] = []
@@ -49,10 +51,6 @@ function setUp(dir = tempDir('service'), otlp?: OtlpSettings): Bundle {
   services.push(service)
   return { dir, clock, said, service }
 }
-/** Over the same kernel, and nothing can be said of it. */
-function ofContainer(key: string): ProcessOpened {
-  return { ...opened(key), worker: workerRef(key, { bootId: ownWorkerRef('shop').bootId }) }
-}
 function write(dir: string, key: string, ...events: readonly JournalEvent[]): void {
   mkdirSync(journalDir(dir), { recursive: true })
   appendFileSync(join(journalDir(dir), segmentFile({ key, number: 1 })), Buffer.concat(events.map(recordOf)))
@@ -64,7 +62,7 @@ async function receipt(dir: string): Promise<Receipt | undefined> {
 
 test('it takes the lock, reads the journals, and answers on its socket', async () => {
   const { dir, clock, said, service } = setUp()
-  write(dir, WORKER, ofContainer(WORKER), spawned(1), started(2, 1))
+  write(dir, WORKER, opened(WORKER), spawned(1), started(2, 1))
   expect(service.patrol).toBeUndefined()
   service.start()
   await clock.advance(250)
@@ -82,7 +80,7 @@ test('a process that is dead is found by its start time, by the real look', asyn
   const alive = { ...own, nonce: '00000000000000e0', threadId: 0 }
   for (const [n, worker] of [dead, alive].entries()) {
     const task = { taskId: taskIdOf(n) }
-    write(dir, keyOf(worker), { ...ofContainer(WORKER), worker }, spawned(1 + n, task), started(2 + n, n, task))
+    write(dir, keyOf(worker), { ...opened(WORKER), worker }, spawned(1 + n, task), started(2 + n, n, task))
   }
   service.start()
   await clock.advance(250)
@@ -93,6 +91,30 @@ test('a process that is dead is found by its start time, by the real look', asyn
   ])
 })
 
+test.skipIf(!isLocalFolder(tmpdir()))(
+  'who ran on another machine had open work for ever where the volume was moved here; who is in a container with a boot id of its own lives',
+  async () => {
+    const { dir, clock, service } = setUp()
+    const [moved, contained] = ['00000000000000d0.0', '00000000000000e0.0'] as const
+    for (const [n, key] of [moved, contained].entries()) {
+      const task = { taskId: taskIdOf(n) }
+      write(dir, key, opened(key), spawned(1 + n, task), started(2 + n, n, task))
+    }
+    const [gone, living] = [await holdDoor(dir, moved), await holdDoor(dir, contained)]
+    gone.kill('SIGKILL')
+    await once(gone, 'exit')
+    service.start()
+    await clock.advance(250)
+    await service.tick(Infinity)
+    const tasks = (await receipt(dir))?.tasks.map(({ state, reason }) => [state, reason])
+    living.kill('SIGKILL')
+    expect(tasks).toEqual([
+      ['lost', 'process_killed'],
+      ['running', undefined],
+    ])
+  },
+)
+
 test('what nobody tells the end of was open, and in the ledger, for ever', async () => {
   const { dir, clock, service } = setUp()
   const DAY = 86_400_000
@@ -100,7 +122,7 @@ test('what nobody tells the end of was open, and in the ledger, for ever', async
     const [at, task] = [clock.now() - days * DAY, { taskId: taskIdOf(n) }]
     return [spawned(at, task), confirmed(at + 1, task)]
   })
-  write(dir, WORKER, ofContainer(WORKER), ...events)
+  write(dir, WORKER, opened(WORKER), ...events)
   const found = async (): Promise<unknown> =>
     (await receipt(dir))?.tasks.map(({ taskId, state, flags }) => [taskId, state, flags.unheard])
   await service.tick()
@@ -209,7 +231,7 @@ describe('stopping', () => {
     const url = `http://127.0.0.1:${(collector.address() as AddressInfo).port}/v1/traces`
     const otlp: OtlpSettings = { url, headers: {}, timeoutMs: 60_000, compression: 'none' }
     const first = setUp(undefined, otlp)
-    write(first.dir, WORKER, ofContainer(WORKER), started(2, 1), failed(3, 1))
+    write(first.dir, WORKER, opened(WORKER), started(2, 1), failed(3, 1))
     const sweep = first.service.tick(Infinity) // on a busy machine its patience may be over before this test goes on
     const response = await asked.promise
     await first.service.stop()
@@ -241,7 +263,7 @@ describe('a ledger that cannot be used', () => {
   test('is set aside when damage shows in use, and built again from the journals that are there', async () => {
     const first = setUp()
     const many = Array.from({ length: 3_000 }, (_, n) => spawned(n, { taskId: taskIdOf(n) }))
-    write(first.dir, WORKER, ofContainer(WORKER), ...many)
+    write(first.dir, WORKER, opened(WORKER), ...many)
     await first.service.tick()
     await first.service.stop()
     const file = join(first.dir, 'ledger.db')
@@ -286,7 +308,7 @@ describe('a ledger that cannot be used', () => {
 test('settled tasks are removed once they are older than they are kept for, by an hour at most', async () => {
   const { dir, clock, service } = setUp()
   const now = clock.now()
-  write(dir, WORKER, ofContainer(WORKER), spawned(now), started(now, 1), succeeded(now, 1))
+  write(dir, WORKER, opened(WORKER), spawned(now), started(now, 1), succeeded(now, 1))
   await service.tick()
   const days = async (count: number): Promise<unknown> => {
     await clock.advance(count * 86_400_000)

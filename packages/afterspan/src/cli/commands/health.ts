@@ -40,9 +40,8 @@ export const health: Command = {
 }
 
 function explainHistory({ values, print }: CommandInput): number {
-  const dir = knownFolder(values['dir'])
-  const vantage = ownVantage(ownWorkerRef('afterspan').bootId, dir)
-  const found = readHealthLogs(dir)
+  const vantage = ownVantage(ownWorkerRef('afterspan').bootId)
+  const found = readHealthLogs(knownFolder(values['dir']))
     .filter(({ worker }) => values['service'] === undefined || worker.service === values['service'])
     .slice(0, MOST_PROCESSES)
     .map((history) => explain(history, look(history.worker, vantage)))
