@@ -4,6 +4,9 @@ import { createBag, isObject, taskOf, type Bag } from '../sending/bag.ts'
 import { onCall, type Boss, type Job, type Patch } from './boss.ts'
 import { takeCarrier } from './carrier.ts'
 
+/** Of one key; older versions know no limit. */
+const MOST_JOBS = 100
+
 /** What a call names: (queue, data, options) or ({ name, data, options }). */
 export interface Request {
   readonly queue: string
@@ -26,13 +29,16 @@ export function withData(args: readonly unknown[], data: unknown): unknown[] {
 /** The jobs that wait, the oldest first, of which such a call may mean one. Never rejects: what could not be asked is not told. */
 export type FindWaiting = (self: Boss, request: Request) => Promise<readonly Job[]>
 
-export function createFindWaiting({ boss: { findJobs } }: Pick<Patch, 'boss'>): FindWaiting {
+export function createFindWaiting({ boss: { findJobs }, kit }: Pick<Patch, 'boss' | 'kit'>): FindWaiting {
   return async (self, { queue, options }) => {
     const { id, singletonKey: key } = isObject(options) ? options : {}
-    if (typeof findJobs !== 'function' || (!id && !key)) return []
+    if (typeof findJobs !== 'function' || kit.carriesInData === false || (!id && !key)) return []
     try {
-      const found = await withoutTracing(() => findJobs.call(self, queue, { ...(id ? { id } : { key }), queued: true }))
+      const asked = { ...(id ? { id } : { key }), queued: true, limit: MOST_JOBS }
+      const found = await withoutTracing(() => findJobs.call(self, queue, asked))
       const jobs = Array.isArray(found) ? (found as Job[]) : []
+      // The newest may not be among them.
+      if (jobs.length >= MOST_JOBS) return []
       return jobs.toSorted((a, b) => Number(a['createdOn']) - Number(b['createdOn']))
     } catch {
       return [] // there is no such queue: the call itself will say so
