@@ -177,7 +177,7 @@ function keeping(kept: Kept, exporter: Exporter): Keeping {
 function moduleHooks(bundleDir: string, { instrumentations, doctorDir }: CoreConfig): ModuleHooks {
   const hooks = createModuleHooks({ bundleDir, isMuted: mutedBy(instrumentations), reportDir: doctorDir })
   watchQueues(bundleDir, hooks)
-  watchRepeatedTimers(systemClock.now)
+  watchRepeatedTimers()
   return hooks
 }
 

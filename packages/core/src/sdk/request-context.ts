@@ -1,4 +1,5 @@
 import { createContextKey, type Context, type Span } from '@opentelemetry/api'
+import { systemClock } from '../clock.ts'
 import { REQUEST_KEY, type RequestRecord } from '../http/request-record.ts'
 
 /** The key under which the API itself keeps the active span; keys are Symbol.for() underneath. */
@@ -21,20 +22,23 @@ export abstract class LayeredContext implements Context {
 /** From the first work behind its response on: what goes on after that is a loop that some request happened to start, and is nobody's. */
 const FOLLOWED_MS = 3_600_000
 
+/** A wall clock that is set does not end what is followed. */
+const { monotonicMs } = systemClock
+
 /** The context of a request: what the API's `setSpan` and `setValue` make, without copying a Map twice for every request. */
 export class RequestContext extends LayeredContext {
   readonly #inbound: Context
   readonly #span: Span
   readonly #record: RequestRecord
-  readonly #now: () => number
-  #lateSince = 0
+  readonly #nowMs: () => number
+  #lateSinceMs = 0
 
-  constructor(inbound: Context, span: Span, record: RequestRecord, now: () => number = Date.now) {
+  constructor(inbound: Context, span: Span, record: RequestRecord, nowMs = monotonicMs) {
     super()
     this.#inbound = inbound
     this.#span = span
     this.#record = record
-    this.#now = now
+    this.#nowMs = nowMs
   }
   getValue(key: symbol): unknown {
     if (this.#record.ended && this.#isPast()) return undefined
@@ -43,9 +47,9 @@ export class RequestContext extends LayeredContext {
     return key === INBOUND_KEY ? this.#inbound : this.#inbound.getValue(key)
   }
   #isPast(): boolean {
-    const at = this.#now()
-    this.#lateSince ||= at
-    return at - this.#lateSince > FOLLOWED_MS
+    const at = this.#nowMs()
+    this.#lateSinceMs ||= at
+    return at - this.#lateSinceMs > FOLLOWED_MS
   }
 }
 

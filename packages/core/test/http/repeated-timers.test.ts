@@ -2,7 +2,6 @@ import { EventEmitter, once } from 'node:events'
 import timers from 'node:timers'
 import { context, ROOT_CONTEXT, trace, TraceFlags, type Context, type Span } from '@opentelemetry/api'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { EpochMs } from '../../src/contracts/task.ts'
 import { activeRequest, REQUEST_KEY, TASK_KEY, type RequestRecord } from '../../src/http/request-record.ts'
 import { watchRepeatedTimers } from '../../src/http/repeated-timers.ts'
 import { AsyncContextManager } from '../../src/sdk/context-manager.ts'
@@ -13,7 +12,7 @@ let at = 0
 
 beforeAll(() => {
   context.setGlobalContextManager(new AsyncContextManager())
-  watchRepeatedTimers(() => at as EpochMs)
+  watchRepeatedTimers(() => at)
 })
 afterAll(() => {
   context.disable()
