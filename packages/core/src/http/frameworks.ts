@@ -18,6 +18,7 @@ import { moleculerWebHook } from './routes/moleculer-web.ts'
 import { nestHook } from './routes/nest.ts'
 import { orpcHook } from './routes/orpc.ts'
 import { polkaHook } from './routes/polka.ts'
+import { reactRouterHook } from './routes/react-router.ts'
 import { restifyHook } from './routes/restify.ts'
 import { trpcHook } from './routes/trpc.ts'
 import { whatwgServerHook } from './routes/whatwg-server.ts'
@@ -49,6 +50,7 @@ export function watchFrameworks(
     ...ittyRouterHooks(),
     elysiaHook(),
     orpcHook(),
+    reactRouterHook(),
     ...loggerHooks(),
   ])
     hooks.add(hook)

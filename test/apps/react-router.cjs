@@ -1,0 +1,1 @@
+require('./react-router-app.cjs')(require('react-router'))
