@@ -98,6 +98,24 @@ describe('running', () => {
     expect(runs[0]!.error).toMatchObject({ message: '1 of 2 failed: a bad one' })
   })
 
+  test('a runner that shuts down gave up the job of another one, in another schema, with the same number', async () => {
+    const exports: Partial<Exports> = {
+      makeNewWorker: async (_, { tasks, getJob }) => {
+        const taken = (await getJob())!
+        void tasks['mail']!({}, { job: taken } as JobHelpers)
+      },
+      failJobs: async (_, __, ___, jobs) => jobs.map((job) => ({ ...job })),
+    }
+    graphileWorker.patch(exports, fake.kit)
+    const [one, other] = [row(carried), row(carried)]
+    for (const job of [one, other])
+      await exports.makeNewWorker!({}, { tasks: { mail: () => new Promise(() => {}) }, getJob: async () => job })
+    await exports.failJobs!(settings, {}, 'pool', [one], 'shutting down')
+    await fake.until(() => runs.some(({ state }) => state === 'retrying'))
+    expect(runs.map(({ state }) => state)).toEqual(['retrying', 'running'])
+    expect(runs[0]!.error).toMatchObject({ message: 'shutting down' })
+  })
+
   test('no job ran where the app had frozen its list of tasks', async () => {
     const exports: Partial<Exports> = {
       makeNewWorker: async (_, { tasks }) => [

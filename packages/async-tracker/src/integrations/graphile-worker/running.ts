@@ -19,8 +19,8 @@ type Tasks = WorkerParams['tasks']
 interface Running {
   /** Jobs that a worker has taken, and what they carry. */
   readonly bags: WeakMap<Job, Bag>
-  /** Ends the attempt of a job that was given back while its task works on. */
-  readonly givingUp: Map<string, (error: unknown) => void>
+  /** Ends the attempt of a job that was given back while its task works on. By the row: each schema counts its jobs from 1. */
+  readonly givingUp: WeakMap<Job, (error: unknown) => void>
 }
 
 export function patchWorker(exports: Partial<Exports>, { kit }: Patch, running: Running): void {
@@ -48,10 +48,9 @@ export function patchWorker(exports: Partial<Exports>, { kit }: Patch, running: 
     )
   kit.wrap(exports as Exports, 'failJobs', (original) => async (settings, withPgClient, poolId, jobs, message) => {
     const given = await original(settings, withPgClient, poolId, jobs, message)
-    for (const job of given) {
-      takeCarrier(job)
-      running.givingUp.get(idOf(job) ?? '')?.(failureOf('shut_down', String(message)))
-    }
+    for (const row of given) takeCarrier(row)
+    const ids = new Set(given.map(idOf))
+    for (const job of jobs) if (ids.has(idOf(job))) running.givingUp.get(job)?.(failureOf('shut_down', String(message)))
     return given
   })
 }
@@ -78,10 +77,9 @@ function followTasks(tasks: Tasks, kit: Patch['kit'], running: Running): Tasks {
 
 function runTask(kit: Patch['kit'], { bags, givingUp }: Running, job: Job, call: () => unknown): unknown {
   const bag = bags.get(job) ?? takeCarrier(job)
-  const id = idOf(job) ?? ''
   const { promise: givenUp, reject } = Promise.withResolvers<never>()
   givenUp.catch(ignore)
-  givingUp.set(id, reject)
+  givingUp.set(job, reject)
   let result: unknown
   const run = (): unknown => {
     result = call()
@@ -96,18 +94,10 @@ function runTask(kit: Patch['kit'], { bags, givingUp }: Running, job: Job, call:
     maxAttempts: job.max_attempts,
     // What had failed for good, or was cancelled, runs again only where somebody brought it back: rescheduleJobs().
     isReturn: true,
-    messageId: id,
+    messageId: idOf(job) ?? '',
   }
-  const forget = (): void => {
-    if (givingUp.get(id) === reject) givingUp.delete(id)
-  }
-  try {
-    const attempt: unknown = kit.attempt(info, bag, run)
-    Promise.resolve(attempt).then(forget, forget)
-  } catch (error) {
-    forget()
-    throw error
-  }
+  const attempt: unknown = kit.attempt(info, bag, run)
+  Promise.resolve(attempt).catch(ignore)
   return result
 }
 
@@ -122,7 +112,7 @@ async function outcomeOf(result: unknown, payload: unknown): Promise<void> {
 }
 
 export function createRunning(): Running {
-  return { bags: new WeakMap(), givingUp: new Map() }
+  return { bags: new WeakMap(), givingUp: new WeakMap() }
 }
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return isObject(value) && typeof value['then'] === 'function'
