@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { Readers } from '../../src/integrations/redis-streams/readers.ts'
 import type { Client } from '../../src/integrations/redis-streams/shapes.ts'
 
@@ -43,6 +43,31 @@ test('where Redis does not say, what is added is followed', async () => {
   const { readers } = readersThat([new Error('NOPERM')])
   expect(await readers.hasGroup(client, 'orders')).toBe(true)
   expect(readers.isLog(client, 'orders')).toBe(false)
+})
+
+test('a log was a queue for ever where Redis had been away when it was looked at again', async () => {
+  const clock = { now: 0 }
+  const { readers, asked } = readersThat([false, new Error('Connection is closed.'), false], clock)
+  expect(await readers.hasGroup(client, 'log')).toBe(false)
+  for (const [now, times] of [
+    [6_000, 2],
+    [12_000, 3],
+  ] as const) {
+    clock.now = now
+    expect(readers.isLog(client, 'log')).toBe(true)
+    await vi.waitFor(() => expect(asked()).toBe(times))
+    expect(readers.isLog(client, 'log')).toBe(true)
+  }
+})
+
+test('where Redis does not say it is asked now and then, and not with each entry', async () => {
+  const clock = { now: 0 }
+  const { readers, asked } = readersThat([new Error('NOPERM'), false], clock)
+  for (let n = 0; n < 3; n++) expect(await readers.hasGroup(client, 'log')).toBe(true)
+  expect(asked()).toBe(1)
+  clock.now = 6_000
+  expect(await readers.hasGroup(client, 'log')).toBe(false)
+  expect(asked()).toBe(2)
 })
 
 test('streams without end take no room without end', async () => {

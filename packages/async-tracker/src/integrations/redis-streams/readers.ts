@@ -5,7 +5,7 @@ import type { Step } from './step.ts'
 import type { Client } from './shapes.ts'
 import { textOf } from './words.ts'
 
-/** A log may get a group. */
+/** A log may get a group; who did not say may say so later. */
 const AGAIN_MS = 5_000
 const MOST_STREAMS = 1_000
 
@@ -44,7 +44,9 @@ export class Readers {
   /** True as well where Redis does not say. */
   async hasGroup(client: Client, stream: string): Promise<boolean> {
     const known = this.#streams.get(stream) ?? this.#add(stream)
-    return known.hasGroup === true || this.#ask(client, stream, known)
+    if (known.hasGroup === true) return true
+    const isUnsaid = known.hasGroup === undefined && !known.asking && this.#now() - known.askedAt < AGAIN_MS
+    return isUnsaid || this.#ask(client, stream, known)
   }
   /** XGROUP by this process: a new group makes a log a queue at once, and without its last one it may be a log again. */
   readonly xgroup: Step = (_, command, send) => {
@@ -66,11 +68,12 @@ export class Readers {
     known.askedAt = this.#now()
     known.asking ??= this.#asking
       .hasGroup(client, stream)
-      .catch(() => true)
+      // Not permitted, or the connection is gone: what was known stays known.
+      .catch(() => known.hasGroup)
       .then((hasGroup) => {
         known.asking = undefined
-        known.hasGroup ||= hasGroup
-        return known.hasGroup
+        if (known.hasGroup !== true && hasGroup !== undefined) known.hasGroup = hasGroup
+        return known.hasGroup !== false
       })
     return known.asking
   }
