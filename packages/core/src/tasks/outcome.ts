@@ -23,10 +23,11 @@ export function tellSucceeded({ taskId, span, attempt }: Ending, at: EpochMs): v
 }
 
 export function tellCancelled({ taskId, span, endedAt }: Ending, at: EpochMs, reason: TaskReason): void {
-  // That nobody reads it is refuted by whoever does.
-  const presumed = reason === 'no_reader' ? ({ isPresumed: true } as const) : {}
+  // That nobody reads it is refuted by whoever does: the span, which nobody can change then, says nothing of it.
+  const isPresumed = reason === 'no_reader'
+  const presumed = isPresumed ? { isPresumed } : {}
   taskChannel.publish({ kind: 'cancelled', taskId, at, spanId: span.spanContext().spanId, reason, ...presumed })
-  span.setAttributes({ 'afterspan.task.state': 'cancelled', 'afterspan.task.reason': reason })
+  if (!isPresumed) span.setAttributes({ 'afterspan.task.state': 'cancelled', 'afterspan.task.reason': reason })
   span.end(endedAt)
 }
 
