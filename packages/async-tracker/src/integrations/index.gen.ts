@@ -4,6 +4,7 @@ import { amqplib } from './amqplib.ts'
 import { awsSqs } from './aws-sqs.ts'
 import { bullmq } from './bullmq.ts'
 import { bullmqSandbox } from './bullmq-sandbox.ts'
+import { confluentKafka } from './confluent-kafka.ts'
 import { croner } from './croner.ts'
 import { graphileWorker } from './graphile-worker.ts'
 import { kafkajs } from './kafkajs.ts'
@@ -15,4 +16,4 @@ import { pgBoss } from './pg-boss.ts'
 import { platformaticKafka } from './platformatic-kafka.ts'
 import { redisStreams } from './redis-streams.ts'
 
-export const integrations: readonly Integration[] = [amqplib, awsSqs, bullmq, bullmqSandbox, croner, graphileWorker, kafkajs, nats, natsJetstream, nodeCron, nodeRedisStreams, pgBoss, platformaticKafka, redisStreams]
+export const integrations: readonly Integration[] = [amqplib, awsSqs, bullmq, bullmqSandbox, confluentKafka, croner, graphileWorker, kafkajs, nats, natsJetstream, nodeCron, nodeRedisStreams, pgBoss, platformaticKafka, redisStreams]

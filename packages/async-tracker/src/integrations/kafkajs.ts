@@ -1,11 +1,8 @@
-// kafkajs. Its clients are objects that the two factories of Kafka make: each is patched as it is made.
 import type { Integration } from '@afterspan/core/internal'
-import { patchConsumer } from './kafkajs/running.ts'
-import { patchDeleting } from './kafka/deleting.ts'
+import { patchClients } from './kafkajs/clients.ts'
 import { patchProducer } from './kafkajs/sending.ts'
 import type { KafkaJS } from './kafkajs/shapes.ts'
-
-const ours = new WeakSet<object>()
+import { isObject } from './sending/bag.ts'
 
 /** The integration of kafkajs: a record is a task, a run of its handler an attempt. */
 export const kafkajs: Integration<KafkaJS> = {
@@ -15,38 +12,11 @@ export const kafkajs: Integration<KafkaJS> = {
   systems: ['kafka'],
   replacesScopes: ['@opentelemetry/instrumentation-kafkajs'],
   patch({ Kafka: { prototype } }, kit) {
-    // import and require may both bring it: there is one class. Its methods may have been wrapped by others in between.
-    if (ours.has(prototype)) return
-    kit.wrap(
-      prototype,
-      'producer',
-      (original) =>
-        function (this: typeof prototype, ...args) {
-          const producer = original.apply(this, args)
-          patchProducer(producer, kit)
-          return producer
-        },
-    )
-    kit.wrap(
-      prototype,
-      'admin',
-      (original) =>
-        function (this: typeof prototype, ...args) {
-          const admin = original.apply(this, args)
-          patchDeleting(admin, kit)
-          return admin
-        },
-    )
-    kit.wrap(
-      prototype,
-      'consumer',
-      (original) =>
-        function (this: typeof prototype, ...args) {
-          const consumer = original.apply(this, args)
-          patchConsumer(consumer, kit, args[0]?.groupId)
-          return consumer
-        },
-    )
-    ours.add(prototype)
+    patchClients(prototype, kit, { patchProducer, groupOf: (config) => textOf(config, 'groupId') })
   },
+}
+
+function textOf(config: unknown, name: string): string | undefined {
+  const text = isObject(config) ? config[name] : undefined
+  return typeof text === 'string' ? text : undefined
 }

@@ -77,8 +77,8 @@ function watched(payload: EachBatchPayload, holding: HeldBatch): EachBatchPayloa
   }
   return {
     ...payload,
-    resolveOffset(offset) {
-      payload.resolveOffset(offset)
+    resolveOffset(offset, ...rest) {
+      payload.resolveOffset(offset, ...rest)
       holding.resolve(offset)
     },
     async commitOffsetsIfNecessary(offsets) {

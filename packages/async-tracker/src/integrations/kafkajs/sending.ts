@@ -21,15 +21,31 @@ export function patchProducer(producer: Producer, kit: TaskKit): void {
 }
 
 /** How a transaction ends, and what waits for that. */
-interface Ending {
+export interface Ending {
   readonly ended: Promise<void>
   readonly told: Promise<unknown>[]
   isRolledBack: boolean
+  /** Of what was sent in it, all is in the journal then. */
+  end(isRolledBack: boolean): Promise<void>
+}
+
+export function transactionEnding(): Ending {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const ending: Ending = {
+    ended: promise,
+    told: [],
+    isRolledBack: false,
+    async end(isRolledBack) {
+      ending.isRolledBack = isRolledBack
+      resolve()
+      await Promise.allSettled(ending.told)
+    },
+  }
+  return ending
 }
 
 function patchTransaction(transaction: Transaction, kit: TaskKit): void {
-  const { promise, resolve } = Promise.withResolvers<void>()
-  const ending: Ending = { ended: promise, told: [], isRolledBack: false }
+  const ending = transactionEnding()
   patchSender(transaction, kit, ending)
   for (const method of ['commit', 'abort'] as const)
     kit.wrap(
@@ -38,10 +54,8 @@ function patchTransaction(transaction: Transaction, kit: TaskKit): void {
       (original) =>
         async function (this: Transaction, ...args) {
           await original.apply(this, args)
-          ending.isRolledBack = method === 'abort'
-          resolve()
           // It is in the journal before the app goes on.
-          await Promise.allSettled(ending.told)
+          await ending.end(method === 'abort')
         },
     )
 }
@@ -83,8 +97,13 @@ type Send = (carrying: readonly TopicMessages[]) => Promise<readonly RecordMetad
 const UNANSWERED: NoConfirmation = { instead: 'unanswered' }
 const ROLLED_BACK: NoConfirmation = { instead: 'rolled_back' }
 
-async function sendRecords(kit: TaskKit, { topics, acks, ending }: Call, send: Send): ReturnType<Send> {
-  const records = topics.flatMap(({ topic, messages }) => messages.map(({ partition }) => ({ topic, partition })))
+export async function sendRecords(kit: TaskKit, { topics, acks, ending }: Call, send: Send): ReturnType<Send> {
+  const records = topics.flatMap(({ topic, messages }) =>
+    messages.map(({ partition }) => ({
+      topic,
+      partition: partition === undefined || partition < 0 ? undefined : partition,
+    })),
+  )
   let ids: readonly SentAs[] | undefined
   const idOf = (result: readonly RecordMetadata[], i: number): SentAs => {
     if (ending?.isRolledBack) return ROLLED_BACK
@@ -116,7 +135,7 @@ function firstOffsets(result: readonly RecordMetadata[]): Parameters<typeof reco
 }
 
 /** What kafkajs would refuse it refuses itself, in its own words: they show the message as the app gave it. */
-function isTracked(record: unknown): record is TopicMessages {
+export function isTracked(record: unknown): record is TopicMessages {
   if (!isObject(record) || typeof record['topic'] !== 'string' || !record['topic']) return false
   const { messages } = record
   return Array.isArray(messages) && messages.length > 0 && messages.every(isTrackedMessage)

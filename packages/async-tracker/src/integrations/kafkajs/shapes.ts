@@ -6,7 +6,7 @@ export interface KafkaJS {
 }
 export interface Kafka {
   admin(...args: unknown[]): Admin
-  consumer(config: { readonly groupId?: string }, ...rest: unknown[]): Consumer
+  consumer(config: unknown, ...rest: unknown[]): Consumer
   producer(...args: unknown[]): Producer
 }
 
@@ -68,7 +68,7 @@ export interface Offsets {
 export interface EachBatchPayload {
   readonly batch: Batch
   commitOffsetsIfNecessary(offsets?: Offsets): Promise<void>
-  resolveOffset(offset: string): void
+  resolveOffset(offset: string, ...rest: unknown[]): void
 }
 export interface RunConfig {
   readonly eachBatch?: ((this: unknown, payload: EachBatchPayload, ...rest: unknown[]) => unknown) | null
