@@ -117,7 +117,8 @@ function publishEnd(taskId: TaskId, span: SpanData, scope: SpanScope, at: EpochM
 function isNoWork({ attributes, name }: RecordedSpan): boolean {
   return NO_WORK.test(name) && (attributes['db.system.name'] ?? attributes['db.system']) === 'redis'
 }
-const NO_WORK = /^(?:quit|b[lr]pop|brpoplpush|bl(?:move|mpop)|bz(?:mpop|popmin|popmax)|xread(?:group)?)$/i
+/** By the names that ioredis has, and node-redis. */
+const NO_WORK = /^(?:redis-)?(?:quit|b[lr]pop|brpoplpush|bl(?:move|mpop)|bz(?:mpop|popmin|popmax)|xread(?:group)?)$/i
 
 /** The app's own wish: by its error, or a call that ended without an answer and without an error, as an aborted fetch does. */
 function isAborted(span: SpanData): boolean {

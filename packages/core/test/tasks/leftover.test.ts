@@ -45,7 +45,19 @@ test('a call that another tells of in older words goes to its host, not to a des
 
 test('a command of Redis that waits for work was a task of the request that began to wait, overdue and lost in the end', () => {
   const redis = { 'db.system.name': 'redis' }
-  for (const command of ['brpop', 'BLPOP', 'brpoplpush', 'blmove', 'bzpopmin', 'BZMPOP', 'xread', 'xreadgroup', 'quit'])
+  for (const command of [
+    'brpop',
+    'BLPOP',
+    'brpoplpush',
+    'blmove',
+    'bzpopmin',
+    'BZMPOP',
+    'xread',
+    'xreadgroup',
+    'quit',
+    'redis-BRPOP',
+    'redis-QUIT',
+  ])
     expect([command, taskOf(command, redis)]).toEqual([command, undefined])
   for (const command of ['rpop', 'lmove', 'xadd', 'publish'])
     expect([command, taskOf(command, redis)]).toMatchObject([command, { kind: 'spawned' }])
