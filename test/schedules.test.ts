@@ -5,7 +5,9 @@ import { appFile, listening } from './app.ts'
 
 const STATES = { well: 'succeeded', broken: 'failed', hung: 'lost' } as const
 
-describe('timetables of node-cron and croner', () => {
+const SYSTEMS = ['node-cron', 'croner', 'cron']
+
+describe('timetables of node-cron, croner and cron', () => {
   bothFormats(
     'each run is a task of its own, in a trace of its own, also when it was killed',
     { cjs: appFile('schedules.cjs'), mjs: appFile('schedules.mjs') },
@@ -18,21 +20,18 @@ describe('timetables of node-cron and croner', () => {
       await watch.waitForLine(/^ready$/)
       const clock = start('clock')
       await get(await listening(clock))
-      await clock.waitForLine(/^both hang$/)
+      await clock.waitForLine(/^all hang$/)
       const told = (system: string, name: string): string | undefined =>
         sink
           .spans()
           .find(({ name: of, attributes }) => of === `process ${name}` && attributes['messaging.system'] === system)
           ?.traceId
       const wait = (names: readonly (keyof typeof STATES)[]): Promise<void> =>
-        sink.waitFor(
-          () => ['node-cron', 'croner'].every((system) => names.every((name) => told(system, name) !== undefined)),
-          20_000,
-        )
+        sink.waitFor(() => SYSTEMS.every((system) => names.every((name) => told(system, name) !== undefined)), 20_000)
       await wait(['well', 'broken'])
       await clock.stop()
       await wait(['well', 'broken', 'hung'])
-      for (const system of ['node-cron', 'croner'])
+      for (const system of SYSTEMS)
         for (const [name, state] of Object.entries(STATES)) {
           const [span, ...others] = sink.trace(told(system, name)!)
           expect(others).toEqual([])

@@ -1,10 +1,10 @@
-// Timetables of both libraries in one process. ROLE=watch only looks after the ledger.
-module.exports = function start({ nodeCron, Cron, http }) {
+// Timetables of three libraries in one process. ROLE=watch only looks after the ledger.
+module.exports = function start({ nodeCron, Cron, CronJob, http }) {
   const each = '* * * * * *'
   const quiet = { debug() {}, info() {}, warn() {}, error() {} }
   let hangs = 0
   const hang = () => {
-    if (++hangs === 2) console.log('both hang')
+    if (++hangs === 3) console.log('all hang')
     return new Promise(() => setInterval(() => {}, 1000))
   }
   const fail = async () => {
@@ -16,9 +16,23 @@ module.exports = function start({ nodeCron, Cron, http }) {
     nodeCron.createTask(each, hang, { name: 'hung', maxExecutions: 1 }).start()
     new Cron(each, { name: 'well', maxRuns: 1 }, () => 1)
     new Cron(each, { name: 'broken', maxRuns: 1, catch: true }, fail)
+    const once = (name, run) =>
+      CronJob.from({
+        cronTime: each,
+        name,
+        start: true,
+        errorHandler() {},
+        onTick() {
+          this.stop()
+          return run()
+        },
+      })
+    once('well', () => 1)
+    once('broken', fail)
     // Made by a request, and yet no request's.
     const server = http.createServer((req, res) => {
       new Cron(each, { name: 'hung', maxRuns: 1 }, hang)
+      once('hung', hang)
       res.end('ok')
     })
     server.listen(0, '127.0.0.1', () => console.log(`listening ${server.address().port}`))

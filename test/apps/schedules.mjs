@@ -1,6 +1,7 @@
 import http from 'node:http'
+import { CronJob } from 'cron'
 import { Cron } from 'croner'
 import * as nodeCron from 'node-cron'
 import start from './schedules-app.cjs'
 
-start({ nodeCron, Cron, http })
+start({ nodeCron, Cron, CronJob, http })

@@ -5,6 +5,7 @@ import { awsSqs } from './aws-sqs.ts'
 import { bullmq } from './bullmq.ts'
 import { bullmqSandbox } from './bullmq-sandbox.ts'
 import { confluentKafka } from './confluent-kafka.ts'
+import { cron } from './cron.ts'
 import { croner } from './croner.ts'
 import { graphileWorker } from './graphile-worker.ts'
 import { kafkajs } from './kafkajs.ts'
@@ -16,4 +17,4 @@ import { pgBoss } from './pg-boss.ts'
 import { platformaticKafka } from './platformatic-kafka.ts'
 import { redisStreams } from './redis-streams.ts'
 
-export const integrations: readonly Integration[] = [amqplib, awsSqs, bullmq, bullmqSandbox, confluentKafka, croner, graphileWorker, kafkajs, nats, natsJetstream, nodeCron, nodeRedisStreams, pgBoss, platformaticKafka, redisStreams]
+export const integrations: readonly Integration[] = [amqplib, awsSqs, bullmq, bullmqSandbox, confluentKafka, cron, croner, graphileWorker, kafkajs, nats, natsJetstream, nodeCron, nodeRedisStreams, pgBoss, platformaticKafka, redisStreams]
