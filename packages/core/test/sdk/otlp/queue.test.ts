@@ -204,3 +204,27 @@ test('a process that ended naturally just after an export had left sent it again
   await Promise.resolve()
   expect(holding()).toBe(before)
 })
+
+test('an export of large spans was larger than nginx takes before a collector', async () => {
+  const sizes: number[] = []
+  const queue = new SpanQueue({
+    settings: { url: 'http://collector/v1/traces', headers: {}, timeoutMs: 1, compression: 'none' },
+    resource: {},
+    limits: { ...LIMITS, batchSpans: 512, maxSpans: 512, maxBytes: 32 * 1024 * 1024 },
+    metrics: createMetricRegistry(),
+    post: async (_, body) => {
+      sizes.push((body as Uint8Array[]).reduce((sum, { length }) => sum + length, 0))
+      return OK
+    },
+  })
+  const attributes = { query: 'x'.repeat(100_000) }
+  for (let n = 1; n <= 40; n++) {
+    const traceId = '1'.padStart(32, '0')
+    const spanId = String(n).padStart(16, '0')
+    const span = { traceId, spanId, name: 'q', kind: OTLP_KIND.client, startMs: 1, endMs: 2, attributes }
+    queue.add(SCOPE, encodeSpanField(span))
+  }
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect(sizes.reduce((sum, size) => sum + size, 0)).toBeGreaterThan(4_000_000)
+  expect(Math.max(...sizes)).toBeLessThan(1024 * 1024)
+})
