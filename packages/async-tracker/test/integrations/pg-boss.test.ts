@@ -215,12 +215,12 @@ describe('sending', () => {
   test.runIf(has('update'))('a job that was updated stayed enqueued for ever, and ran as nobody’s', async () => {
     const name = await queue()
     const id = await boss.send(name, { n: 1 }, { singletonKey: 'k' })
-    for (const updating of [
-      boss.update(name, { n: 2 }, { id: id! }),
-      boss.update({ name, data: { n: 3 }, options: { singletonKey: 'k' } }),
-      boss.update(name, undefined, { singletonKey: 'k', priority: 5 }),
+    for (const update of [
+      () => boss.update(name, { n: 2 }, { id: id! }),
+      () => boss.update({ name, data: { n: 3 }, options: { singletonKey: 'k' } }),
+      () => boss.update(name, undefined, { singletonKey: 'k', priority: 5 }),
     ])
-      expect(await updating).toMatchObject({ updated: 1 })
+      expect(await update()).toMatchObject({ updated: 1 })
     const seen: unknown[] = []
     await work(
       name,
