@@ -1,6 +1,7 @@
 // Writes what the channels say into the journal, in the publisher's turn: an event is on its way to the disk before the work that
 // it announces begins.
 import {
+  droppedSpans,
   isSettling,
   letPatrolTell,
   processChannel,
@@ -116,8 +117,7 @@ function trouble({ errors, dropped }: JournalWriter): MetricFamily[] {
 
 function countDropped({ metrics }: Core): (spans: number) => void {
   return (spans) => {
-    const dropped = metrics.counter('afterspan_spans_dropped', 'Spans that were not delivered, by reason.', ['reason'])
-    dropped.add(spans, 'spool_full')
+    droppedSpans(metrics).add(spans, 'spool_full')
     say('AFS_EXPORT_FAILED', 'the spool on disk is full: what waits longest is dropped, errors last.', 'spool_full')
   }
 }

@@ -1,6 +1,7 @@
 import type { EncodedSpan, ResourceAttributes } from '../contracts/task.ts'
 import type { CoreConfig } from '../config/config.ts'
 import type { MetricRegistry } from '../metrics/registry.ts'
+import { droppedSpans } from './otlp/dropped-spans.ts'
 import { encodeSpanField, spanField } from './otlp/encode.ts'
 import { SpanQueue } from './otlp/queue.ts'
 import { OTLP_KIND, type SpanData, type SpanScope } from './span-data.ts'
@@ -24,7 +25,7 @@ export function createExporter(
   const isPrinted = exporters.includes('console')
   if (exporters.includes('otlp')) {
     const queue = new SpanQueue({ settings: otlp, resource, limits, metrics })
-    const dropped = metrics.counter('afterspan_spans_dropped', 'Spans that were not delivered, by reason.', ['reason'])
+    const dropped = droppedSpans(metrics)
     return {
       queue,
       deliver(scope, span) {

@@ -8,6 +8,7 @@ import type { Core } from '../core.ts'
 import { fnv } from '../fnv.ts'
 import { nameLedgerDir } from '../ledger-dir.ts'
 import { once } from '../once.ts'
+import { droppedSpans } from '../sdk/otlp/dropped-spans.ts'
 import type { createUndelivered, UndeliveredSettings } from './undelivered-files.ts'
 
 /** For a process that leaves nothing to a patrol: what it cannot deliver is left to the next one with the same collector. */
@@ -17,9 +18,7 @@ export function leaveUndelivered(core: Core, bundleDir: string): void {
   const dir = nameLedgerDir(ledgerDir, env)
   if (!core.otlp || dir === undefined) return
   const { url, headers, protocol = '' } = core.otlp
-  const dropped = core.metrics.counter('afterspan_spans_dropped', 'Spans that were not delivered, by reason.', [
-    'reason',
-  ])
+  const dropped = droppedSpans(core.metrics)
   const settings = {
     dir,
     collector: fnv(JSON.stringify([url, headers, protocol])),

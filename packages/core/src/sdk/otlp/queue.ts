@@ -5,6 +5,7 @@ import type { Undelivered } from '../../contracts/undelivered.ts'
 import { say } from '../../diag.ts'
 import type { SpanScope } from '../span-data.ts'
 import { nextBackoff } from './backoff.ts'
+import { droppedSpans } from './dropped-spans.ts'
 import { encodeFields, encodeNews, type SpanChunk } from './encode.ts'
 import { exportFailures } from './failures.ts'
 import { forwardLeft, type Forwarding } from './left-exports.ts'
@@ -356,9 +357,8 @@ function exportCounters(metrics: MetricRegistry): {
   readonly failures: Counter
   readonly exported: Counter
 } {
-  const born = [['partial_success'], ['queue_full'], ['rejected'], ['spool_full'], ['unencodable'], ['unsampled_full']]
   return {
-    dropped: metrics.counter('afterspan_spans_dropped', 'Spans that were not delivered, by reason.', ['reason'], born),
+    dropped: droppedSpans(metrics),
     failures: exportFailures(metrics),
     exported: metrics.counter('afterspan_spans_exported', 'Spans that the collector took.', [], [[]]),
   }
