@@ -1,6 +1,7 @@
 // after() of Next.js: what a page, an action or a route handler wants done once the response is out. Next.js catches what it throws,
 // and prints it. The class that has it is in each of its bundles; the store of a request, which holds one, goes through one file.
 import { replaceMethod } from '../instrument/replace-method.ts'
+import { isThenable } from '../tasks/observe.ts'
 import { runTask } from '../tasks/run-task.ts'
 
 interface AfterContext {
@@ -39,8 +40,4 @@ function follow(prototype: object): void {
         return original.call(this, isThenable(task) ? runTask('after', () => task) : task, ...rest)
       },
   )
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as { readonly then?: unknown } | null | undefined)?.then === 'function'
 }

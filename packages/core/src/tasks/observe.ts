@@ -58,7 +58,7 @@ function asPromise(result: unknown, adoptThenables: boolean): Promise<unknown> |
   return adoptThenables && isThenable(result) ? Promise.resolve(result) : undefined
 }
 
-function isThenable(value: unknown): value is PromiseLike<unknown> {
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
   try {
     return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
   } catch {
