@@ -12,11 +12,11 @@ export const kafkajs: Integration<KafkaJS> = {
   systems: ['kafka'],
   replacesScopes: ['@opentelemetry/instrumentation-kafkajs'],
   patch({ Kafka: { prototype } }, kit) {
-    patchClients(prototype, kit, { patchProducer, groupOf: (config) => textOf(config, 'groupId') })
+    patchClients(prototype, kit, { patchProducer, groupOf })
   },
 }
 
-function textOf(config: unknown, name: string): string | undefined {
-  const text = isObject(config) ? config[name] : undefined
-  return typeof text === 'string' ? text : undefined
+function groupOf(config: unknown): string | undefined {
+  const group = isObject(config) ? config['groupId'] : undefined
+  return typeof group === 'string' ? group : undefined
 }

@@ -1,6 +1,6 @@
 // send(), of which sendBatch() is one for each topic. A producer has one transaction at a time, which is the producer itself.
 import type { TaskKit } from '@afterspan/core/internal'
-import { isTracked, sendRecords, transactionEnding, type Ending } from '../kafkajs/sending.ts'
+import { isTracked, patchEnd, sendRecords, transactionEnding, type Ending } from '../kafkajs/sending.ts'
 import type { Producer, Transaction } from '../kafkajs/shapes.ts'
 import { isObject } from '../sending/bag.ts'
 
@@ -30,18 +30,11 @@ export function patchProducer(producer: Producer, kit: TaskKit, config: unknown)
         return transaction
       },
   )
-  for (const method of ['commit', 'abort'] as const)
-    kit.wrap(
-      producer as Producer & Transaction,
-      method,
-      (original) =>
-        async function (this: Transaction, ...args) {
-          await original.apply(this, args)
-          const over = ending
-          ending = undefined
-          await over?.end(method === 'abort')
-        },
-    )
+  patchEnd(producer as Producer & Transaction, kit, () => {
+    const over = ending
+    ending = undefined
+    return over
+  })
 }
 
 /** Of all that a producer sends; by each of the names that it takes. */

@@ -47,6 +47,11 @@ export function transactionEnding(): Ending {
 function patchTransaction(transaction: Transaction, kit: TaskKit): void {
   const ending = transactionEnding()
   patchSender(transaction, kit, ending)
+  patchEnd(transaction, kit, () => ending)
+}
+
+/** `take`: the ending of the transaction that has just been committed or aborted. */
+export function patchEnd(transaction: Transaction, kit: TaskKit, take: () => Ending | undefined): void {
   for (const method of ['commit', 'abort'] as const)
     kit.wrap(
       transaction,
@@ -55,7 +60,7 @@ function patchTransaction(transaction: Transaction, kit: TaskKit): void {
         async function (this: Transaction, ...args) {
           await original.apply(this, args)
           // It is in the journal before the app goes on.
-          await ending.end(method === 'abort')
+          await take()?.end(method === 'abort')
         },
     )
 }
