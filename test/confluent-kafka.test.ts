@@ -4,24 +4,14 @@ import { randomUUID } from 'node:crypto'
 import { nodesUnderTest, sharedService } from '@afterspan/testing'
 import { describe, expect, test } from 'vitest'
 import { appFile } from './app.ts'
-import { holdsAll, type QueueUnderTest } from './queue-conformance.ts'
+import { kafkaQueue } from './kafka-queue.ts'
+import { holdsAll } from './queue-conformance.ts'
 import { expectReceipt } from './receipts.ts'
 import { startRoles, type Roles } from './roles.ts'
 
 const folder = process.env['CONFLUENT_KAFKA_DIR'] ?? ''
 const kafka = sharedService('kafka')
 const SUCCEEDED = { state: 'succeeded', reader: 'mailers', attempts: [{ state: 'succeeded' }] }
-
-const queueOf = (topic: string): QueueUnderTest => ({
-  system: 'kafka',
-  destination: topic,
-  hanging: /^record hangs$/,
-  failing: {
-    verdict: 'kept',
-    tasks: [{ state: 'succeeded', attempts: [{ state: 'retrying', reason: 'rejected' }, { state: 'succeeded' }] }],
-  },
-  failingStates: ['retrying', 'succeeded'],
-})
 
 describe.skipIf(!folder)('a service whose work goes through @confluentinc/kafka-javascript', () => {
   const start = (url: string, topic: string, env = {}): Promise<Roles> =>
@@ -36,7 +26,7 @@ describe.skipIf(!folder)('a service whose work goes through @confluentinc/kafka-
     ['eachBatch', { BATCH: '1' }],
   ] as const)('by %s: done, retried, lost and recovered work stands in the receipt', async ([, env], context) => {
     const topic = `mail-${randomUUID()}`
-    expect(await holdsAll(await start(kafka(context).url, topic, env), queueOf(topic))).toBe('')
+    expect(await holdsAll(await start(kafka(context).url, topic, env), kafkaQueue(topic))).toBe('')
   })
 
   test('what is sent in one call, in a transaction, without an answer, or refused', async (context) => {

@@ -2,30 +2,12 @@ import { randomUUID } from 'node:crypto'
 import { bothFormats, nodesUnderTest, sharedService } from '@afterspan/testing'
 import { describe, expect, test } from 'vitest'
 import { appFile } from './app.ts'
-import {
-  holdsAll,
-  holdsItsTongue,
-  holdsWhatFails,
-  holdsWhatIsDone,
-  holdsWhatIsKilled,
-  type QueueUnderTest,
-} from './queue-conformance.ts'
+import { kafkaQueue } from './kafka-queue.ts'
+import { holdsAll, holdsItsTongue, holdsWhatFails, holdsWhatIsDone, holdsWhatIsKilled } from './queue-conformance.ts'
 import { expectPieces, expectReceipt, toldTrace } from './receipts.ts'
 import { startRoles } from './roles.ts'
 
 const kafka = sharedService('kafka', { properties: { 'message.max.bytes': 50_000 } })
-
-/** Kafka gives a record out again until it is done. */
-const queueOf = (topic: string): QueueUnderTest => ({
-  system: 'kafka',
-  destination: topic,
-  hanging: /^record hangs$/,
-  failing: {
-    verdict: 'kept',
-    tasks: [{ state: 'succeeded', attempts: [{ state: 'retrying', reason: 'rejected' }, { state: 'succeeded' }] }],
-  },
-  failingStates: ['retrying', 'succeeded'],
-})
 
 describe('a service whose work goes through kafkajs', () => {
   bothFormats(
@@ -33,7 +15,7 @@ describe('a service whose work goes through kafkajs', () => {
     { cjs: appFile('kafkajs.cjs'), mjs: appFile('kafkajs.mjs') },
     async ({ app, node, context }) => {
       const topic = `mail-${randomUUID()}`
-      const queue = queueOf(topic)
+      const queue = kafkaQueue(topic)
       const roles = await startRoles({ app, node, env: { KAFKA: kafka(context).url, TOPIC: topic } })
       const { admin, ask, sink } = roles
       const worker = await roles.startReady('worker')
@@ -94,6 +76,6 @@ describe('a service whose work goes through kafkajs', () => {
       node: nodesUnderTest()[0]!,
       env: { KAFKA: kafka(context).url, TOPIC: topic, LIBRARY: 'kafkajs-oldest' },
     })
-    expect(await holdsAll(roles, queueOf(topic))).toBe('')
+    expect(await holdsAll(roles, kafkaQueue(topic))).toBe('')
   })
 })
