@@ -237,6 +237,56 @@ describe('a message that the broker does not take', () => {
   })
 })
 
+describe('a message that no queue gets, and that the app did not ask back', () => {
+  /** What the app heard of returns. */
+  const nowhere = async (kind: string, exchange: string, options: object = {}, content = body): Promise<unknown[]> => {
+    const publisher = await open(kind)
+    const returned: unknown[] = []
+    publisher.on('return', (message: unknown) => returned.push(message))
+    publisher.publish(exchange, 'no-such-queue', content, options)
+    return returned
+  }
+
+  test.for(['createChannel', 'createConfirmChannel'])('was open for ever (%s)', async (kind) => {
+    expect(await nowhere(kind, '')).toEqual([])
+    await states('failed unroutable')
+    await channel.assertExchange('straight', 'direct')
+    expect(await nowhere(kind, 'straight')).toEqual([])
+    await states('failed unroutable', 'failed unroutable')
+  })
+
+  test.for(['topic', 'fanout', 'headers'])('is news that nobody waits for (%s)', async (type) => {
+    await channel.assertExchange(`news-${type}`, type)
+    const returned = await nowhere('createConfirmChannel', `news-${type}`)
+    await states('cancelled no_reader')
+    expect(returned).toEqual([])
+  })
+
+  test('reaches the app beside one that it did ask back, which shows no mark', async () => {
+    const publisher = await open()
+    const returned: any[] = []
+    publisher.on('return', (message: unknown) => returned.push(message))
+    publisher.sendToQueue('nobody', Buffer.from('ours'), { headers: { own: 1 } })
+    publisher.sendToQueue('nobody', Buffer.from('theirs'), { headers: { own: 1 }, mandatory: true })
+    await states('failed unroutable', 'failed unroutable')
+    expect(returned.map(({ content }) => String(content))).toEqual(['theirs'])
+    expect(Object.keys(returned[0].properties.headers).toSorted()).toEqual(['own', 'traceparent'])
+  })
+
+  test('stays open where it is long, so that nothing long comes back', async () => {
+    await nowhere('createConfirmChannel', '', {}, Buffer.alloc(200_000))
+    await states('enqueued')
+  })
+})
+
+test('a message that the app asked back shows its consumer no mark', async () => {
+  const queue = await queueOf()
+  channel.sendToQueue(queue, body, { mandatory: true, headers: { own: 1 } })
+  const [message] = await take(channel, queue, 1, { noAck: true })
+  expect(Object.keys(message.properties.headers).toSorted()).toEqual(['own', 'traceparent'])
+  await states('succeeded')
+})
+
 describe('an answer', () => {
   test.for(['createChannel', 'createConfirmChannel'])(
     'to who has gone, or is not followed, stayed open for ever (%s)',

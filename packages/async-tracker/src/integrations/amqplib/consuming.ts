@@ -5,6 +5,7 @@ import { createBag, isObject, taskOf } from '../sending/bag.ts'
 import { fateOf } from './deaths.ts'
 import { hold, type Delivery } from './deliveries.ts'
 import { bagOf, deathsOf, deliveriesBefore, readerOf } from './headers.ts'
+import { unmark } from './returns.ts'
 import { nameOf, onCall, SYSTEM, type Channel, type Message, type Patch } from './shapes.ts'
 import { afterReject, isBack, noteDeaths, noteReplyTo } from './topology.ts'
 
@@ -60,6 +61,7 @@ function receive(patch: Patch, channel: Channel, { queue, isNoAck }: Reading, me
   const { kit, topology } = patch
   const carried = bagOf(message)
   const taskId = taskOf(carried)
+  unmark(message)
   const deaths = deathsOf(message)
   const { isSameWork, ended } = fateOf(deaths, queue)
   noteDeaths(topology, queue, deaths)

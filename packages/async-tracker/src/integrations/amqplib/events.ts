@@ -4,18 +4,25 @@ import { forgetConfirmations } from './confirmations.ts'
 import { closeDeliveries } from './deliveries.ts'
 import { closeConnection, closeOutgoing, noteClosing, refuse } from './flushing.ts'
 import { bagOf } from './headers.ts'
-import { onCall, type Channel, type Message, type Model, type Patch } from './shapes.ts'
+import { isWork, unmark } from './returns.ts'
+import { onCall, type Channel, type Model, type Patch, type ReturnedMessage } from './shapes.ts'
 
 const BASIC = 60
 const PUBLISH = 40
 
-export function patchEvents({ kit, channel }: Patch): void {
-  const returned = (message: unknown): void => {
-    if (!isObject(message) || !isObject(message['fields'])) return
-    const taskId = taskOf(bagOf(message as unknown as Message))
-    const { replyCode, replyText, exchange, routingKey } = message['fields']
-    const text = `${String(replyText)}: exchange '${String(exchange)}', routing key '${String(routingKey)}'`
-    if (taskId) kit.settle(taskId, 'failed', 'unroutable', 'broker', { type: String(replyCode), message: text })
+export function patchEvents({ kit, channel, topology }: Patch): void {
+  /** Whether the app is to hear of it. */
+  const returned = (message: unknown): boolean => {
+    if (!isReturned(message)) return true
+    const taskId = taskOf(bagOf(message))
+    const isWanted = unmark(message) || !taskId
+    const { replyCode, replyText, exchange, routingKey } = message.fields
+    const text = `${replyText}: exchange '${exchange}', routing key '${routingKey}'`
+    if (!taskId) return isWanted
+    if (isWanted || isWork(topology, exchange))
+      kit.settle(taskId, 'failed', 'unroutable', 'broker', { type: String(replyCode), message: text })
+    else kit.settle(taskId, 'cancelled', 'no_reader', 'broker')
+    return isWanted
   }
   const failed = (self: Channel, error: unknown): void => {
     noteClosing(self, 'broker')
@@ -32,12 +39,16 @@ export function patchEvents({ kit, channel }: Patch): void {
     'emit',
     (original) =>
       function (this: Channel, event, ...args) {
-        if (event === 'return') returned(args[0])
-        else if (event === 'error') failed(this, args[0])
+        if (event === 'return' && !returned(args[0])) return false
+        if (event === 'error') failed(this, args[0])
         else if (event === 'close') closed(this)
         return original.call(this, event, ...args)
       },
   )
+}
+
+function isReturned(message: unknown): message is ReturnedMessage {
+  return isObject(message) && isObject(message['fields']) && isObject(message['properties'])
 }
 
 /** Both are called before they do anything: what has left by then has left. */

@@ -1,20 +1,25 @@
 // Headers: where the trace context travels, and where RabbitMQ writes what became of a message.
 import { createBag, isObject, type Bag, type Fields } from '../sending/bag.ts'
+import { marksOf, optionsOf, type Asking } from './returns.ts'
 import type { Message } from './shapes.ts'
 
-/** The options with the carrier among the headers. A layer over what the caller gave, since amqplib reads inherited properties too. */
-export function withCarrier(options: unknown, { fields }: Bag): unknown {
-  if (Object.keys(fields).length === 0) return options
+/**
+ * The options with the carrier among the headers, and asking for what no queue gets where a return would name the task. A layer over
+ * what the caller gave, since amqplib reads inherited properties too.
+ */
+export function withCarrier(options: unknown, { fields }: Bag, asking: Asking): unknown {
+  const added = { ...fields, ...marksOf(asking) }
+  if (Object.keys(added).length === 0) return options
   const given = isObject(options) ? options : null
   const headers = isObject(given?.['headers']) ? given['headers'] : null
-  return layer(given, { headers: layer(headers, fields) })
+  return layer(given, { ...('traceparent' in fields ? optionsOf(asking) : {}), headers: layer(headers, added) })
 }
 
 function layer(below: Fields | null, fields: Fields): Fields {
   return Object.assign(Object.create(below) as Fields, fields)
 }
 
-export function bagOf({ properties }: Message): Bag {
+export function bagOf({ properties }: Pick<Message, 'properties'>): Bag {
   return createBag({ ...properties.headers })
 }
 

@@ -4,6 +4,7 @@ import { createBag, isObject, taskOf, type Bag } from '../sending/bag.ts'
 import { expectConfirmation } from './confirmations.ts'
 import { leaveProcess } from './flushing.ts'
 import { withCarrier } from './headers.ts'
+import { askForReturn, type Asking } from './returns.ts'
 import { nameOf, onCall, SYSTEM, type Channel, type Patch } from './shapes.ts'
 import { isReply } from './topology.ts'
 
@@ -15,12 +16,19 @@ export function patchPublish(patch: Patch): void {
     // A confirm channel's own publish() comes through here.
     const addressed = patch.isConfirming(self) ? undefined : addressOf(args, patch)
     if (!addressed) return original.apply(self, args)
-    const { draft, exchange, options, isAnswer } = addressed
+    const { draft, exchange, options, isAnswer, asking } = addressed
     const bag = createBag()
     let result: unknown
     const send = (): Promise<void> => {
       const [destination, routingKey, content] = args
-      result = original.call(self, destination, routingKey, content, withCarrier(options, bag), ...args.slice(4))
+      result = original.call(
+        self,
+        destination,
+        routingKey,
+        content,
+        withCarrier(options, bag, asking),
+        ...args.slice(4),
+      )
       return leaveProcess(self, { taskId: taskOf(bag), exchange })
     }
     follow(patch, draft, bag, send, { instead: isAnswer ? 'no_reader' : 'unanswered' })
@@ -34,7 +42,7 @@ export function patchConfirmedPublish(patch: Patch, channel: Channel): void {
     const addressed = addressOf(args, patch)
     const callback = args[4] as Confirm | null | undefined
     if (!addressed || (callback && typeof callback !== 'function')) return original.apply(self, args)
-    const { draft, options, messageId, isAnswer } = addressed
+    const { draft, options, messageId, isAnswer, asking } = addressed
     const bag = createBag()
     let result: unknown
     const send = (): Promise<void> => {
@@ -44,7 +52,15 @@ export function patchConfirmedPublish(patch: Patch, channel: Channel): void {
         return callback?.(error, ...more)
       }
       const [exchange, routingKey, content] = args
-      result = original.call(self, exchange, routingKey, content, withCarrier(options, bag), confirm, ...args.slice(5))
+      result = original.call(
+        self,
+        exchange,
+        routingKey,
+        content,
+        withCarrier(options, bag, asking),
+        confirm,
+        ...args.slice(5),
+      )
       return promise
     }
     follow(patch, draft, bag, send, isAnswer ? { instead: 'no_reader' } : messageId)
@@ -70,16 +86,18 @@ interface Address {
   readonly messageId: string | undefined
   /** To who asked: he may not be followed, or be gone, and then the broker drops it without a word. Nobody owes it. */
   readonly isAnswer: boolean
+  readonly asking: Asking
 }
 
 /** Undefined for what amqplib is going to refuse. */
 function addressOf(
-  [exchange = '', routingKey = '', , options]: readonly unknown[],
+  [exchange = '', routingKey = '', content, options]: readonly unknown[],
   { topology }: Pick<Patch, 'topology'>,
 ): Address | undefined {
   if (typeof exchange !== 'string' || typeof routingKey !== 'string') return undefined
   const { expiration, messageId, type } = isObject(options) ? options : {}
   const { messageTtlMs = Infinity } = (exchange === '' && topology.queues.get(routingKey)) || {}
+  const isAnswer = isReply(topology, exchange, routingKey)
   const lifetimeMs = Math.min(
     expiration === undefined || expiration === '' ? Infinity : Number(expiration),
     messageTtlMs,
@@ -95,6 +113,7 @@ function addressOf(
     exchange,
     options,
     messageId: typeof messageId === 'string' ? messageId : undefined,
-    isAnswer: isReply(topology, exchange, routingKey),
+    isAnswer,
+    asking: isAnswer ? 'not' : askForReturn(topology, { exchange, routingKey, content, options }),
   }
 }

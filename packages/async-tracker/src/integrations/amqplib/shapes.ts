@@ -19,11 +19,21 @@ export interface Message {
     readonly type?: unknown
   }
 }
+export interface ReturnedMessage {
+  readonly fields: {
+    readonly exchange: string
+    readonly replyCode: number
+    readonly replyText: string
+    readonly routingKey: string
+  }
+  readonly properties: Message['properties']
+}
 type Method = (this: Channel, ...args: unknown[]) => unknown
 /** Both classes: methods of the one return promises, those of the other take callbacks. */
 export interface Channel {
   ack: Method
   ackAll: Method
+  assertExchange: Method
   assertQueue: Method
   bindQueue: Method
   close: Method

@@ -15,6 +15,8 @@ interface Queue {
 }
 export interface Topology {
   readonly queues: Map<string, Queue>
+  /** The type of each exchange. */
+  readonly exchanges: Map<string, string>
   /** Queues by exchange. */
   readonly bindings: Map<string, Set<string>>
   /** Queues into which messages that had died there came back: whoever declared it, their way of dead letters leads to them. */
@@ -24,15 +26,22 @@ export interface Topology {
 }
 
 export function createTopology(): Topology {
-  return { queues: new Map(), bindings: new Map(), returning: new Set(), replyTo: new Set() }
+  return { queues: new Map(), exchanges: new Map(), bindings: new Map(), returning: new Set(), replyTo: new Set() }
 }
 
 export function patchTopology(patch: Patch): void {
-  const { queues, bindings } = patch.topology
+  const { queues, exchanges, bindings } = patch.topology
   onCall(patch, 'assertQueue', (original, self, args) => {
     const [queue, options] = args
     const result = original.apply(self, args)
     if (typeof queue === 'string' && queue && queues.size < MOST_QUEUES) queues.set(queue, describe(options))
+    return result
+  })
+  onCall(patch, 'assertExchange', (original, self, args) => {
+    const [exchange, type] = args
+    const result = original.apply(self, args)
+    if (typeof exchange === 'string' && typeof type === 'string' && exchanges.size < MOST_QUEUES)
+      exchanges.set(exchange, type)
     return result
   })
   onCall(patch, 'bindQueue', (original, self, args) => {
