@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { INSTRUMENTATION_NAMES } from '../../../core/src/config/instrumentation-names.ts'
 import { inRange } from '../../../core/src/instrument/version-range.ts'
 import { repositoryRoot } from '../../../testing/src/repository.ts'
 import { integrations } from '../../src/integrations/index.gen.ts'
@@ -28,4 +29,8 @@ describe('the versions that an integration takes', () => {
     const [, oldest] = /^>=(\S+)/.exec(versions) ?? []
     expect(version).toBe(`npm:${module}@${oldest}`)
   })
+})
+
+test.for(integrations)('$name may be turned off by its name', ({ name }) => {
+  expect(INSTRUMENTATION_NAMES).toContain(name)
 })
