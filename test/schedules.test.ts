@@ -5,9 +5,9 @@ import { appFile, listening } from './app.ts'
 
 const STATES = { well: 'succeeded', broken: 'failed', hung: 'lost' } as const
 
-const SYSTEMS = ['node-cron', 'croner', 'cron']
+const SYSTEMS = ['node-cron', 'croner', 'cron', 'node-schedule']
 
-describe('timetables of node-cron, croner and cron', () => {
+describe('timetables of node-cron, croner, cron and node-schedule', () => {
   bothFormats(
     'each run is a task of its own, in a trace of its own, also when it was killed',
     { cjs: appFile('schedules.cjs'), mjs: appFile('schedules.mjs') },

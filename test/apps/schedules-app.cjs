@@ -1,10 +1,10 @@
-// Timetables of three libraries in one process. ROLE=watch only looks after the ledger.
-module.exports = function start({ nodeCron, Cron, CronJob, http }) {
+// Timetables of four libraries in one process. ROLE=watch only looks after the ledger.
+module.exports = function start({ nodeCron, Cron, CronJob, nodeSchedule, http }) {
   const each = '* * * * * *'
   const quiet = { debug() {}, info() {}, warn() {}, error() {} }
   let hangs = 0
   const hang = () => {
-    if (++hangs === 3) console.log('all hang')
+    if (++hangs === 4) console.log('all hang')
     return new Promise(() => setInterval(() => {}, 1000))
   }
   const fail = async () => {
@@ -29,10 +29,20 @@ module.exports = function start({ nodeCron, Cron, CronJob, http }) {
       })
     once('well', () => 1)
     once('broken', fail)
+    const onDate = (name, run) =>
+      nodeSchedule
+        .scheduleJob(name, each, function () {
+          this.cancel()
+          return run()
+        })
+        .on('error', () => {})
+    onDate('well', () => 1)
+    onDate('broken', fail)
     // Made by a request, and yet no request's.
     const server = http.createServer((req, res) => {
       new Cron(each, { name: 'hung', maxRuns: 1 }, hang)
       once('hung', hang)
+      onDate('hung', hang)
       res.end('ok')
     })
     server.listen(0, '127.0.0.1', () => console.log(`listening ${server.address().port}`))

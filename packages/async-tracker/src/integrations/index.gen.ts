@@ -13,8 +13,9 @@ import { nats } from './nats.ts'
 import { natsJetstream } from './nats-jetstream.ts'
 import { nodeCron } from './node-cron.ts'
 import { nodeRedisStreams } from './node-redis-streams.ts'
+import { nodeSchedule } from './node-schedule.ts'
 import { pgBoss } from './pg-boss.ts'
 import { platformaticKafka } from './platformatic-kafka.ts'
 import { redisStreams } from './redis-streams.ts'
 
-export const integrations: readonly Integration[] = [amqplib, awsSqs, bullmq, bullmqSandbox, confluentKafka, cron, croner, graphileWorker, kafkajs, nats, natsJetstream, nodeCron, nodeRedisStreams, pgBoss, platformaticKafka, redisStreams]
+export const integrations: readonly Integration[] = [amqplib, awsSqs, bullmq, bullmqSandbox, confluentKafka, cron, croner, graphileWorker, kafkajs, nats, natsJetstream, nodeCron, nodeRedisStreams, nodeSchedule, pgBoss, platformaticKafka, redisStreams]

@@ -4,20 +4,24 @@ import { amqplib } from '../../src/integrations/amqplib.ts'
 import { kafkajs } from '../../src/integrations/kafkajs.ts'
 import { nats } from '../../src/integrations/nats.ts'
 import { natsJetstream } from '../../src/integrations/nats-jetstream.ts'
+import { nodeSchedule } from '../../src/integrations/node-schedule.ts'
 import { platformaticKafka } from '../../src/integrations/platformatic-kafka.ts'
 import { createFakeKit } from './fake-kit.ts'
 import { installed } from './installed.ts'
 
-test.for([amqplib, kafkajs, nats, natsJetstream, platformaticKafka])('$name is undone cleanly', ({ ...one }) => {
-  const parts = (one.files ?? [undefined]).map((file) => installed(one.module, file) as object)
-  const before = parts.map(membersOf)
-  const { kit, undo, errors } = createFakeKit()
-  for (const exports of parts) one.patch(exports as never, kit)
-  expect(parts.flatMap((part, i) => changed(before[i]!, membersOf(part)))).not.toEqual([])
-  undo()
-  for (const [i, part] of parts.entries()) expect(changed(before[i]!, membersOf(part))).toEqual([])
-  expect(errors).toEqual([])
-})
+test.for([amqplib, kafkajs, nats, natsJetstream, nodeSchedule, platformaticKafka])(
+  '$name is undone cleanly',
+  ({ ...one }) => {
+    const parts = (one.files ?? [undefined]).map((file) => installed(one.module, file) as object)
+    const before = parts.map(membersOf)
+    const { kit, undo, errors } = createFakeKit()
+    for (const exports of parts) one.patch(exports as never, kit)
+    expect(parts.flatMap((part, i) => changed(before[i]!, membersOf(part)))).not.toEqual([])
+    undo()
+    for (const [i, part] of parts.entries()) expect(changed(before[i]!, membersOf(part))).toEqual([])
+    expect(errors).toEqual([])
+  },
+)
 
 /** Names of what is there, or not there, or another than it was. */
 function changed(before: ReadonlyMap<string, unknown>, now: ReadonlyMap<string, unknown>): string[] {
