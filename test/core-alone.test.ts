@@ -12,7 +12,7 @@ import {
   type PreloadedApp,
   type PreloadedOptions,
 } from '@afterspan/testing'
-import { startOtlpSink, type OtlpSink } from 'afterspan/internal'
+import { startOtlpSink, type OtlpSink, type SinkAnswer } from 'afterspan/internal'
 import { describe, expect, test } from 'vitest'
 import { appFile, listening } from './app.ts'
 
@@ -101,6 +101,26 @@ test('with AFTERSPAN_PATROL=off too the next process brings the spans of one tha
   await ask(next, ['/next'])
   await sink.waitFor((spans) => spans.length === 2)
   expect(pathsIn(sink).sort()).toEqual(['/next', '/ok'])
+  await end(next)
+  await sink.close()
+})
+
+test('what others have left is too large for the collector now (413): it arrives in parts', async () => {
+  let isUnwell = true
+  const answer = ({ spans }: { readonly spans: readonly unknown[] }): SinkAnswer | undefined => {
+    if (isUnwell) return { status: 503 }
+    return spans.length > 3 ? { status: 413 } : undefined
+  }
+  const sink = await startOtlpSink({ answer })
+  const app = start({ sink, env: { ...FAST, OTEL_BSP_SCHEDULE_DELAY: '60000' } })
+  const paths = Array.from({ length: 10 }, (_, n) => `/ok${n}`)
+  await ask(app, paths)
+  await end(app)
+  isUnwell = false
+  const next = start({ sink, ledgerDir: app.ledgerDir, env: FAST })
+  await ask(next, ['/next'])
+  await sink.waitFor((spans) => spans.length === 11)
+  expect(pathsIn(sink).sort()).toEqual(['/next', ...paths].sort())
   await end(next)
   await sink.close()
 })

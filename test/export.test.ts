@@ -2,7 +2,7 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { get, nodesUnderTest, pollUntil, startPreloaded, type PreloadedApp } from '@afterspan/testing'
-import { startOtlpSink, type OtlpSink, type SinkAnswer } from 'afterspan/internal'
+import { startOtlpSink, type OtlpSink, type SinkAnswer, type StoredSpan } from 'afterspan/internal'
 import { describe, expect, test } from 'vitest'
 import { appFile, listening } from './app.ts'
 
@@ -134,6 +134,38 @@ test.each([404, 500])('a collector that refuses with %i for a while still gets t
   expect(pathsIn(sink)).toEqual(['/fail'])
   expect(app.stderr).toContain(`http_${status}`)
   await app.stop()
+  await sink.close()
+})
+
+/** As a proxy does that takes bodies of a certain size: no more than three spans, and '/huge' not even alone. */
+function takesLittle({ spans }: { readonly spans: readonly StoredSpan[] }): SinkAnswer | undefined {
+  const isHuge = spans.some(({ attributes }) => attributes['url.path'] === '/huge')
+  return spans.length > 3 || isHuge ? { status: 413 } : undefined
+}
+
+test('a collector that found an export too large (413) got nothing of it: it gets it in parts', async () => {
+  const sink = await startOtlpSink({ answer: takesLittle })
+  const app = startPreloaded({ app: APP, sink, env: { ...FAST, OTEL_BSP_SCHEDULE_DELAY: '500' } })
+  const paths = [...numbered('/ok', 20), '/fail']
+  await askEach(await listening(app), [...paths, '/huge'])
+  await sink.waitFor(() => paths.every((path) => pathsIn(sink).includes(path)))
+  await pollUntil(async () => (await reasons(app, 'afterspan_spans_dropped'))['too_large'] === 1)
+  expect(await reasons(app, 'afterspan_spans_dropped')).toEqual({ too_large: 1 })
+  expect(pathsIn(sink).sort()).toEqual(paths.sort())
+  expect(app.stderr.match(/AFS_EXPORT_FAILED .*: http_413\./g)).toHaveLength(1)
+  await app.stop()
+  await sink.close()
+})
+
+test('what a process leaves at its end is too large for the collector (413): it arrives in parts', async () => {
+  const sink = await startOtlpSink({ answer: takesLittle })
+  const env = { OTEL_BSP_SCHEDULE_DELAY: '60000', AFTERSPAN_EXIT_HOLD_MS: '10000' }
+  const app = startPreloaded({ app: APP, sink, env })
+  const paths = numbered('/ok', 10)
+  await askEach(await listening(app), [...paths, '/huge'])
+  app.signal('SIGTERM')
+  expect(await app.exit).toEqual({ code: null, signal: 'SIGTERM' })
+  expect(pathsIn(sink).sort()).toEqual(paths.sort())
   await sink.close()
 })
 

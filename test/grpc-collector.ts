@@ -45,10 +45,16 @@ export async function startGrpcCollector(
     answer,
     certificate,
     port = 0,
-  }: { readonly answer?: GrpcAnswer; readonly certificate?: string; readonly port?: number } = {},
+    mostBytes = 4 * 1024 * 1024,
+  }: {
+    readonly answer?: GrpcAnswer
+    readonly certificate?: string
+    readonly port?: number
+    readonly mostBytes?: number
+  } = {},
 ): Promise<GrpcCollector> {
   const calls: GrpcCall[] = []
-  const server = new grpc.Server()
+  const server = new grpc.Server({ 'grpc.max_receive_message_length': mostBytes })
   const same = (bytes: Buffer): Buffer => bytes
   const others: { path: string; body: Buffer }[] = []
   const method = {

@@ -109,6 +109,21 @@ test('what a gRPC collector does not want is dropped and counted', async () => {
   await sink.close()
 })
 
+test('a gRPC collector that found an export too large got nothing of it: it gets it in parts', async () => {
+  const sink = await startOtlpSink()
+  const collector = await startGrpcCollector(sink, { mostBytes: 1_500 })
+  const app = start({ ...GRPC, OTEL_BSP_SCHEDULE_DELAY: '500' }, { sink: collector })
+  const url = await listening(app)
+  const paths = Array.from({ length: 20 }, (_, n) => `/ok${n}`)
+  for (const path of paths) await get(url + path)
+  await has(sink, ...paths)
+  expect(pathsIn(sink)).toHaveLength(paths.length)
+  expect(app.stderr).toMatch(/AFS_EXPORT_FAILED .*: grpc_too_large\. What was refused is sent again in halves/)
+  await app.stop()
+  collector.close()
+  await sink.close()
+})
+
 test('gRPC to a port that speaks HTTP/1 is said, and costs the app nothing', async () => {
   const server = createServer((_, response) => response.end()).listen(0, '127.0.0.1')
   await new Promise((resolve) => server.once('listening', resolve))

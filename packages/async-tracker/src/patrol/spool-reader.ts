@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import {
   ABOUT_CONTENT,
   listSpool,
+  postInParts,
   readSpooled,
   removeSpooled,
   type EpochMs,
@@ -39,6 +40,7 @@ export function createSpoolReader(options: {
       failures = 0
       refusals.delete(file)
       removeSpooled(folder, file)
+      if (reply.rejected) onDropped(Math.min(reply.rejected, spans), 'refused')
       return true
     }
     onFailure(reply)
@@ -60,7 +62,7 @@ export function createSpoolReader(options: {
       const due = listSpool(folder).filter(({ changedAt }) => Math.abs(now - changedAt) > REST_MS)
       for (const { file, spans } of due.slice(0, MOST_FILES_A_ROUND)) {
         const body = readSpooled(folder, file)
-        if (body && !settle(file, spans, await post(settings, body), now)) return
+        if (body && !settle(file, spans, await postInParts(post, settings, body), now)) return
       }
     },
   }

@@ -7,6 +7,7 @@ import { keepCode, requireKept } from '../code-cache.ts'
 import type { MetricFamily, SideHost, SideModule } from '../contracts/service.ts'
 import { say, silence } from '../diag.ts'
 import type { ErrorCode } from '../errors.ts'
+import { postInParts } from '../sdk/otlp/in-parts.ts'
 import { postOtlp } from '../sdk/otlp/transport.ts'
 import { createCollector } from '../metrics/collector.ts'
 import { Group } from '../metrics/group/group.ts'
@@ -106,7 +107,7 @@ async function sendLastWords({ bodies, done }: LastWords): Promise<void> {
   const flags = new Int32Array(done)
   await Promise.all(
     bodies.map(async ({ body, settings }, i) => {
-      const reply = await postOtlp(settings, body)
+      const reply = await postInParts(postOtlp, settings, body)
       Atomics.store(flags, i + 1, reply.ok ? SENT : NOT_SENT)
       Atomics.sub(flags, 0, 1)
       Atomics.notify(flags, 0)

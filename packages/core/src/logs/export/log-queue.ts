@@ -2,6 +2,7 @@ import type { Attributes } from '@opentelemetry/api'
 import { say } from '../../diag.ts'
 import type { LastBody } from '../../guard/last-words.ts'
 import type { Counter } from '../../metrics/registry.ts'
+import { postInParts } from '../../sdk/otlp/in-parts.ts'
 import { nextBackoff } from '../../sdk/otlp/backoff.ts'
 import type { OtlpReply } from '../../sdk/otlp/reply.ts'
 import { shownUrl, type OtlpSettings } from '../../sdk/otlp/settings.ts'
@@ -81,7 +82,7 @@ export class LogQueue {
     this.#timer = undefined
     const batch = (this.#underWay = this.#waiting.slice(0, limits.batchRecords))
     this.#waiting = this.#waiting.slice(batch.length)
-    const reply = await post(otlp, encodeLogs(resource, batch))
+    const reply = await postInParts(post, otlp, encodeLogs(resource, batch))
     if (this.#underWay !== batch) return // taken by the end of the process meanwhile
     this.#underWay = []
     if (reply.ok) this.#taken(batch, reply)

@@ -4,6 +4,7 @@ import type { Attributes } from '@opentelemetry/api'
 import type { MetricFamily } from '../../contracts/service.ts'
 import { say } from '../../diag.ts'
 import type { LastBody } from '../../guard/last-words.ts'
+import { postInParts } from '../../sdk/otlp/in-parts.ts'
 import { shownUrl, type OtlpSettings } from '../../sdk/otlp/settings.ts'
 import type { OtlpReply } from '../../sdk/otlp/reply.ts'
 import { postOtlp } from '../../sdk/otlp/transport.ts'
@@ -115,7 +116,7 @@ function createQueue({ otlp, temporality, dropped, exported, failures, post = po
     else if (!retryable) dropped.add(made.points, 'rejected')
   }
   const sendOne = async (settings: OtlpSettings, made: Waiting): Promise<boolean> => {
-    const reply = await post(settings, made.body)
+    const reply = await postInParts(post, settings, made.body)
     if (!reply.ok) {
       refused(made, reply, settings)
       return !reply.retryable

@@ -1,6 +1,14 @@
 import type { Counter, MetricRegistry } from '../../metrics/registry.ts'
 
-const REASONS = ['partial_success', 'queue_full', 'rejected', 'spool_full', 'unencodable', 'unsampled_full']
+const REASONS = [
+  'partial_success',
+  'queue_full',
+  'rejected',
+  'spool_full',
+  'too_large',
+  'unencodable',
+  'unsampled_full',
+]
 
 /** Wherever they are dropped: one counter, which has these reasons from the start. */
 export function droppedSpans(metrics: Pick<MetricRegistry, 'counter'>): Counter {

@@ -29,6 +29,9 @@ const CODES =
   )
 /** As OTLP has it; resource_exhausted too, where the collector says when to come back. */
 const RETRYABLE = new Set(['cancelled', 'deadline_exceeded', 'aborted', 'out_of_range', 'unavailable', 'data_loss'])
+const OF_SIZE = new Set(['resource_exhausted', 'out_of_range'])
+/** The words of the servers in Go, C++, Python and Node; in Java and .NET; in Rust. */
+const TOO_LARGE_MESSAGE = /message\b.*(?:larger than max|exceeds (?:the )?maximum|length too large)/i
 const RETRYABLE_HTTP = new Set([429, 502, 503, 504])
 
 /** One connection for each collector; none of them keeps the process alive. */
@@ -152,9 +155,17 @@ export function grpcReply(headers: IncomingHttpHeaders, body: Buffer): OtlpReply
     const message = isPlain ? body.subarray(FRAME_BYTES) : Buffer.alloc(0)
     return { ok: true, retryable: false, reason: 'ok', ...partialSuccess('application/grpc', message) }
   }
+  // Some servers say that it is out of range: that would be sent again for ever.
+  if (OF_SIZE.has(code) && TOO_LARGE_MESSAGE.test(messageOf(headers)))
+    return { ok: false, retryable: false, reason: 'grpc_too_large' }
   const retryAfterMs = retryInfo(headers['grpc-status-details-bin'])
   const retryable = RETRYABLE.has(code) || (code === 'resource_exhausted' && retryAfterMs !== undefined)
   return { ok: false, retryable, reason: `grpc_${code}`, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) }
+}
+
+/** It is percent-encoded; what matters of it is not. */
+function messageOf(headers: IncomingHttpHeaders): string {
+  return String(headers['grpc-message'] ?? '').replaceAll('%20', ' ')
 }
 
 /** Somebody else answered: a proxy, or a server that knows HTTP/2 and no gRPC. */

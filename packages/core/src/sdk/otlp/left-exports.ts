@@ -1,5 +1,7 @@
 // What other processes have left undelivered: it goes with what this one has, once its collector answers.
 import type { TakenExport, Undelivered } from '../../contracts/undelivered.ts'
+import { postInParts } from './in-parts.ts'
+import type { OtlpSettings } from './settings.ts'
 import { ABOUT_CONTENT, type OtlpReply } from './transport.ts'
 
 /** Of one round, in memory at the same time. */
@@ -18,19 +20,23 @@ export interface Forwarding {
 
 export function forwardLeft(options: {
   readonly undelivered: Undelivered
-  readonly post: (request: Uint8Array) => Promise<OtlpReply>
+  readonly post: (settings: OtlpSettings, request: Uint8Array) => Promise<OtlpReply>
+  readonly settings: OtlpSettings
   readonly onSent: (spans: number) => void
   readonly onRefused: (spans: number) => void
 }): Forwarding {
-  const { undelivered, post, onSent, onRefused } = options
+  const { undelivered, post, settings, onSent, onRefused } = options
   let lookedAt = -Infinity
   let isBusy = false
 
   /** True: the next one may go. */
   const send = async (one: TakenExport): Promise<boolean> => {
-    const reply = await post(one.request)
-    if (reply.ok) onSent(one.spans)
-    else if (ABOUT_CONTENT.has(reply.reason)) onRefused(one.spans)
+    const reply = await postInParts(post, settings, one.request)
+    if (reply.ok) {
+      const rejected = Math.min(reply.rejected ?? 0, one.spans)
+      onSent(one.spans - rejected)
+      onRefused(rejected)
+    } else if (ABOUT_CONTENT.has(reply.reason)) onRefused(one.spans)
     else return false
     one.remove()
     return true

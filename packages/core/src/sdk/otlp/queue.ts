@@ -1,15 +1,15 @@
 import type { Attributes } from '@opentelemetry/api'
-import type { Counter, MetricRegistry } from '../../metrics/registry.ts'
+import type { MetricRegistry } from '../../metrics/registry.ts'
 import type { SpanSpool } from '../../contracts/span-spool.ts'
 import type { Undelivered } from '../../contracts/undelivered.ts'
 import { say } from '../../diag.ts'
 import type { SpanScope } from '../span-data.ts'
 import { nextBackoff } from './backoff.ts'
-import { droppedSpans } from './dropped-spans.ts'
 import { encodeFields, encodeNews, type SpanChunk } from './encode.ts'
-import { exportFailures } from './failures.ts'
+import { exportCounters } from './export-counters.ts'
 import { forwardLeft, type Forwarding } from './left-exports.ts'
 import { shownUrl, type OtlpSettings } from './settings.ts'
+import { SizeLimit, TOO_LARGE } from './size-limit.ts'
 import { SpanBatch } from './span-batch.ts'
 import { ABOUT_CONTENT, postOtlp, type OtlpBody, type OtlpReply } from './transport.ts'
 
@@ -83,6 +83,7 @@ export class SpanQueue {
   #hasLast = false
   #isWriteNext = false
   #backoffMs = 0
+  readonly #sizes: SizeLimit
   #sending: Promise<void> | undefined
   readonly #encodeNews = (chunks: readonly SpanChunk[]): Buffer => encodeNews(this.#resource, chunks)
 
@@ -93,6 +94,7 @@ export class SpanQueue {
     this.#post = post
     this.#counters = exportCounters(metrics)
     this.#shownUrl = shownUrl(settings)
+    this.#sizes = new SizeLimit(settings)
   }
 
   /** From now on what waits is on disk too. */
@@ -107,7 +109,8 @@ export class SpanQueue {
     this.#undelivered = undelivered
     this.#forwarding = forwardLeft({
       undelivered,
-      post: (request) => this.#post(this.#settings, request),
+      post: this.#post,
+      settings: this.#settings,
       onSent: (spans) => {
         this.#counters.exported.add(spans)
       },
@@ -169,12 +172,7 @@ export class SpanQueue {
     if (batches.length === 0) return undefined
     this.#hasLast = true
     return {
-      body: Buffer.concat(
-        encodeFields(
-          this.#resource,
-          batches.flatMap((batch) => batch.groups()),
-        ),
-      ),
+      body: Buffer.concat(this.#request(batches)),
       keep: () => {
         for (const batch of batches) this.#leave(batch)
       },
@@ -248,8 +246,7 @@ export class SpanQueue {
   #leave(batch: SpanBatch): boolean {
     const { file, spans, isErrors } = batch
     if (file) return this.#write(batch) && file.keep(spans)
-    const request = (): Buffer => Buffer.concat(encodeFields(this.#resource, batch.groups()))
-    return this.#undelivered?.keep(request(), { spans, isErrors }) === true
+    return this.#undelivered?.keep(Buffer.concat(this.#request([batch])), { spans, isErrors }) === true
   }
 
   #schedule(ms: number): void {
@@ -265,13 +262,10 @@ export class SpanQueue {
     if (this.#sending) return this.#sending
     clearTimeout(this.#timer)
     this.#timer = undefined
-    const shipment = this.#held.shift() ?? this.#close()
-    if (!shipment) return Promise.resolve()
+    const next = this.#next()
+    if (!next) return Promise.resolve()
+    const { shipment, body } = next
     this.#underWay = shipment
-    const body = encodeFields(
-      this.#resource,
-      shipment.batches.flatMap((batch) => batch.groups()),
-    )
     const hold = setTimeout(() => {}, ANSWER_MS)
     this.#sending = this.#post(this.#settings, body).then((reply) => {
       clearTimeout(hold)
@@ -279,10 +273,45 @@ export class SpanQueue {
       if (this.#underWay !== shipment) return // taken by the crash path meanwhile
       this.#underWay = undefined
       if (reply.ok) this.#taken(shipment, reply)
+      else if (TOO_LARGE.has(reply.reason)) this.#tooLarge(shipment, body, reply)
       else this.#refused(shipment, reply)
       if (this.#spans > 0) this.#schedule(this.#delay())
     })
     return this.#sending
+  }
+
+  /** What has waited longest, as far as the collector may take it. */
+  #next(): { readonly shipment: Shipment; readonly body: Uint8Array[] } | undefined {
+    for (;;) {
+      const shipment = this.#held.shift() ?? this.#close()
+      if (!shipment) return undefined
+      const body = this.#request(shipment.batches)
+      if (!this.#sizes.isBeyond(body)) return { shipment, body }
+      this.#divide(shipment)
+    }
+  }
+
+  #request(batches: readonly SpanBatch[]): Uint8Array[] {
+    return encodeFields(
+      this.#resource,
+      batches.flatMap((batch) => batch.groups()),
+    )
+  }
+
+  /** In two, which are the next to go; a span that is too large alone is dropped. */
+  #divide({ batches, spans }: Shipment): void {
+    const [batch] = batches as [SpanBatch]
+    let halves = batches
+    if (spans === 1) {
+      this.#forget(batch)
+      this.#counters.dropped.add(1, 'too_large')
+      halves = []
+    } else if (batches.length === 1) {
+      halves = batch.halves((isErrors) => this.#begin(isErrors))
+      for (const half of halves) this.#write(half)
+    }
+    if (halves !== batches) batch.file?.discard()
+    this.#held.unshift(...halves.map((half) => ({ batches: [half], spans: half.spans })))
   }
 
   /** What was growing is a shipment now, and new batches are begun. */
@@ -341,6 +370,15 @@ export class SpanQueue {
     }
   }
 
+  #tooLarge(shipment: Shipment, body: readonly Uint8Array[], { reason }: OtlpReply): void {
+    this.#counters.failures.add(1, reason)
+    const text = `${this.#shownUrl}: ${reason}. What was refused is sent again in halves; a span that is too large alone is dropped.`
+    say('AFS_EXPORT_FAILED', text, reason)
+    this.#backoffMs = 0
+    this.#sizes.refused(body)
+    this.#divide(shipment)
+  }
+
   #forget({ spans, bytes }: SpanBatch): void {
     this.#spans -= spans
     this.#bytes -= bytes
@@ -349,17 +387,5 @@ export class SpanQueue {
   #delay(): number {
     if (this.#backoffMs > 0) return this.#backoffMs * (0.75 + Math.random() * 0.5)
     return this.#held.length > 0 || this.#isFull() ? 0 : this.#limits.delayMs
-  }
-}
-
-function exportCounters(metrics: MetricRegistry): {
-  readonly dropped: Counter
-  readonly failures: Counter
-  readonly exported: Counter
-} {
-  return {
-    dropped: droppedSpans(metrics),
-    failures: exportFailures(metrics),
-    exported: metrics.counter('afterspan_spans_exported', 'Spans that the collector took.', [], [[]]),
   }
 }

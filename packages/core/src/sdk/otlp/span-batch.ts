@@ -53,6 +53,16 @@ export class SpanBatch {
     return true
   }
 
+  /** The first half of its spans and the others, as batches of their own that `begin` makes. */
+  halves(begin: (isErrors: boolean) => SpanBatch): readonly SpanBatch[] {
+    const first = begin(this.isErrors)
+    const second = begin(this.isErrors)
+    for (const { scope, bytes, length } of this.#chunks)
+      for (const field of spanFields(bytes.subarray(0, length)))
+        (first.spans < this.spans >> 1 ? first : second).add(scope, field)
+    return [first, second]
+  }
+
   /** Gives the memory away: nothing may read it any more. */
   release(): void {
     for (const { bytes } of this.#chunks) if (spare.length < MOST_SPARE) spare.push(bytes)
@@ -62,6 +72,20 @@ export class SpanBatch {
 
   groups(): { readonly scope: SpanScope; readonly fields: readonly Uint8Array[] }[] {
     return this.#chunks.map(({ scope, bytes, length }) => ({ scope, fields: [bytes.subarray(0, length)] }))
+  }
+}
+
+/** Each with its tag of one byte and its length. */
+function* spanFields(bytes: Buffer): Generator<Buffer> {
+  for (let from = 0; from < bytes.length;) {
+    let at = from + 1
+    let length = 0
+    for (let factor = 1; ; factor *= 128) {
+      const byte = bytes.readUInt8(at++)
+      length += (byte & 127) * factor
+      if (byte < 128) break
+    }
+    yield bytes.subarray(from, (from = at + length))
   }
 }
 

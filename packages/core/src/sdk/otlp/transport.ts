@@ -7,11 +7,17 @@ import { OWN_REQUEST } from './own-request.ts'
 import { partialSuccess } from './partial-success.ts'
 import type { OtlpReply } from './reply.ts'
 import type { OtlpSettings } from './settings.ts'
+import { TOO_LARGE } from './size-limit.ts'
 
 export type { OtlpReply }
 
 /** Refusals that are about what was sent, and not about who may send where. */
-export const ABOUT_CONTENT: ReadonlySet<string> = new Set(['http_400', 'http_413', 'http_422', 'grpc_invalid_argument'])
+export const ABOUT_CONTENT: ReadonlySet<string> = new Set([
+  'http_400',
+  'http_422',
+  'grpc_invalid_argument',
+  ...TOO_LARGE,
+])
 
 /** One of the files may be new already, and the other not yet. */
 const OF_CERTIFICATES = /^ERR_OSSL_/

@@ -10,6 +10,7 @@ import { readProtobufRequest } from '../../../../afterspan/src/sink/otlp-protobu
 
 const OK: OtlpReply = { ok: true, retryable: false, reason: 'ok' }
 const DOWN: OtlpReply = { ok: false, retryable: true, reason: 'ECONNREFUSED' }
+const TOO_LARGE: OtlpReply = { ok: false, retryable: false, reason: 'http_413' }
 const LIMITS: QueueLimits = { maxSpans: 4, maxBytes: 1e6, batchSpans: 2, delayMs: 100 }
 const SCOPE = { name: 'test' }
 
@@ -36,15 +37,16 @@ function setUp(limits: Partial<QueueLimits> = {}, hasDisk = true) {
   const metrics = createMetricRegistry()
   const got: string[][] = []
   const files: { isErrors: boolean; names: string[]; state: 'live' | 'kept' | 'gone' }[] = []
-  const world = { reply: OK, isDiskFull: false }
+  const world = { reply: OK, isDiskFull: false, mostSpans: Infinity }
   const queue = new SpanQueue({
     settings: { url: 'http://user:secret@collector/v1/traces', headers: {}, timeoutMs: 1, compression: 'none' },
     resource: { 'service.name': 'shop' },
     limits: { ...LIMITS, ...limits },
     metrics,
     post: async (_, body) => {
-      got.push(namesIn(Buffer.concat(body as Uint8Array[])))
-      return world.reply
+      const names = namesIn(Buffer.concat(body as Uint8Array[]))
+      got.push(names)
+      return names.length > world.mostSpans ? TOO_LARGE : world.reply
     },
   })
   const spool: SpanSpool = {
@@ -227,4 +229,51 @@ test('an export of large spans was larger than nginx takes before a collector', 
   await vi.advanceTimersByTimeAsync(60_000)
   expect(sizes.reduce((sum, size) => sum + size, 0)).toBeGreaterThan(4_000_000)
   expect(Math.max(...sizes)).toBeLessThan(1024 * 1024)
+})
+
+test('a collector that found an export too large got none of it: it gets it in halves, each span once', async () => {
+  const { queue, got, files, world, dropped } = setUp({ batchSpans: 20, maxSpans: 100 })
+  world.mostSpans = 3
+  for (let n = 1; n <= 20; n++) queue.add(SCOPE, field(n), n === 5)
+  await vi.advanceTimersByTimeAsync(1_000)
+  const taken = got.filter(({ length }) => length <= 3)
+  expect(taken.flat().sort()).toEqual(Array.from({ length: 20 }, (_, i) => String(i + 1)).sort())
+  expect(await dropped()).toEqual({})
+  expect(files.every(({ state }) => state === 'gone')).toBe(true)
+  expect(queue.takeAll()).toBeUndefined()
+  // It is known by now how much it takes.
+  const asked = got.length
+  for (let n = 21; n <= 40; n++) queue.add(SCOPE, field(n))
+  await vi.advanceTimersByTimeAsync(1_000)
+  expect(got.slice(asked).every(({ length }) => length <= 3)).toBe(true)
+  expect(got.slice(asked).flat()).toEqual(Array.from({ length: 20 }, (_, i) => String(i + 21)))
+})
+
+test('a collector that takes no span at all is asked a few times, and each is counted', async () => {
+  const { queue, got, files, world, dropped } = setUp({ batchSpans: 100, maxSpans: 1_000 })
+  world.mostSpans = 0
+  for (let n = 101; n <= 300; n++) queue.add(SCOPE, field(n))
+  await vi.advanceTimersByTimeAsync(1_000)
+  expect(got.length).toBeLessThan(20)
+  expect(await dropped()).toEqual({ too_large: 200 })
+  expect(files.every(({ state }) => state === 'gone')).toBe(true)
+  expect(queue.takeAll()).toBeUndefined()
+})
+
+test('halves that wait are on disk, and are all there is', async () => {
+  const { queue, got, files, world } = setUp({ batchSpans: 4, maxSpans: 100 })
+  world.mostSpans = 2
+  for (const n of [1, 2, 3, 4]) queue.add(SCOPE, field(n))
+  world.reply = DOWN
+  await vi.advanceTimersByTimeAsync(10)
+  expect(got).toEqual([
+    ['1', '2', '3', '4'],
+    ['1', '2'],
+  ])
+  const live = files.filter(({ state }) => state === 'live').map(({ names }) => names)
+  expect(live).toEqual([
+    ['1', '2'],
+    ['3', '4'],
+  ])
+  expect(namesIn(queue.takeAll()!.body)).toEqual(['1', '2', '3', '4'])
 })
