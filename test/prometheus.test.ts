@@ -124,6 +124,25 @@ test("a real Prometheus takes every name, unit, attribute and value of the app's
   expect(await value(`count(lat_milliseconds_count)`)).toBe('2')
 })
 
+test("a bucket of the app's own histogram has the trace of the newest request that was measured", async () => {
+  const { text } = await get(`${metersAdmin}/metrics`, OPEN_METRICS)
+  const buckets = text.split('\n').filter((line) => line.startsWith('waited_seconds_bucket'))
+  const labels = 'of="a request",otel_scope_name="app",otel_scope_version="1.0",'
+  const told = buckets.map((line) =>
+    line
+      .replace(labels, '')
+      .replaceAll(/[0-9a-f]{16,32}/g, 'id')
+      .replace(/ [0-9]+\.[0-9]+$/, ' at'),
+  )
+  expect(told).toMatchInlineSnapshot(`
+    [
+      "waited_seconds_bucket{le="1.0"} 0",
+      "waited_seconds_bucket{le="10.0"} 64 # {span_id="id",trace_id="id"} 2 at",
+      "waited_seconds_bucket{le="+Inf"} 64",
+    ]
+  `)
+})
+
 test('a callback that throws or hangs, a value, an attribute or a name that cannot be kept, cost only their own series', async () => {
   const { text } = await get(`${metersAdmin}/metrics`)
   const scope = 'otel_scope_name="app",otel_scope_version="1.0"'

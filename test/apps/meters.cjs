@@ -47,7 +47,9 @@ function block() {
   let kept = []
   while (Date.now() < until) kept = kept.length > 1000 ? [] : [...kept, { text: `${Date.now()}` }]
 }
+const waited = meter.createHistogram('waited', { unit: 's', advice: { explicitBucketBoundaries: [1, 10] } })
 const server = http.createServer((request, response) => {
+  waited.record(2, { of: 'a request' })
   if (request.url === '/block') block()
   response.end('ok')
 })

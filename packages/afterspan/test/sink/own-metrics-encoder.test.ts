@@ -11,7 +11,7 @@ import { otlpJson } from '../../../core/src/sdk/otlp/otlp-json.ts'
 const RESOURCE = { 'service.name': 'shop', 'process.pid': 7 }
 
 function measured(temporality: Temporality, isExponential: boolean): ReturnType<typeof createOtelMetrics> {
-  const otel = createOtelMetrics(RESOURCE, { temporality, isExponential })
+  const otel = createOtelMetrics(RESOURCE, { push: { temporality, isExponential } })
   const meter = otel.provider.getMeter('app', '1.2', { schemaUrl: 'https://example.org/1' })
   meter.createCounter('orders', { unit: '{order}', description: 'Orders.', valueType: ValueType.INT }).add(3, {
     kind: 'book',
@@ -59,7 +59,7 @@ describe.each(KINDS)('%s, exponential: %s', (temporality, isExponential) => {
 })
 
 test('a callback that throws, or hangs, costs only its own series at the end', () => {
-  const { provider, pushed } = createOtelMetrics({}, { temporality: 'cumulative', isExponential: false })
+  const { provider, pushed } = createOtelMetrics({}, { push: { temporality: 'cumulative', isExponential: false } })
   const meter = provider.getMeter('app')
   meter.createObservableGauge('throws').addCallback(() => {
     throw new Error('no')

@@ -19,7 +19,14 @@ export type OnTrouble = (reason: 'callback_failed' | 'callback_hangs' | 'refused
 
 type Guarded<C> = WeakMap<object, C>
 
-export function guardedMeter(make: () => Meter, onTrouble: OnTrouble): Meter {
+interface Guards {
+  readonly onTrouble: OnTrouble
+  /** Hears of what counters and histograms measure. */
+  readonly watch?: (kind: 'counter' | 'histogram', name: string) => Watcher
+}
+type Watcher = (value: unknown, ...rest: unknown[]) => void
+
+export function guardedMeter(make: () => Meter, { onTrouble, watch }: Guards): Meter {
   let made: Meter | undefined
   const meter = (): Meter => (made ??= make())
   const batches: Guarded<BatchObservableCallback> = new WeakMap()
@@ -27,7 +34,7 @@ export function guardedMeter(make: () => Meter, onTrouble: OnTrouble): Meter {
     guardObservable(instrument, onTrouble)
   /** Where the SDK cannot make it, it is one that does nothing. */
   const create = <K extends Creating>(method: K, name: unknown, options: unknown): ReturnType<Meter[K]> => {
-    const args = [textOf(name) ?? 'unnamed', plain(options)] as const
+    const args = [nameOf(name), plain(options)] as const
     try {
       return meter()[method](...args) as ReturnType<Meter[K]>
     } catch (error) {
@@ -36,10 +43,18 @@ export function guardedMeter(make: () => Meter, onTrouble: OnTrouble): Meter {
     }
   }
   return {
-    createCounter: (name, options) => guardWrites(create('createCounter', name, options), 'add', onTrouble),
-    createGauge: (name, options) => guardWrites(create('createGauge', name, options), 'record', onTrouble, true),
-    createHistogram: (name, options) => guardWrites(create('createHistogram', name, options), 'record', onTrouble),
-    createUpDownCounter: (name, options) => guardWrites(create('createUpDownCounter', name, options), 'add', onTrouble),
+    createCounter(name, options) {
+      const watcher = watch?.('counter', nameOf(name))
+      return guardWrites(create('createCounter', name, options), 'add', { onTrouble, watcher })
+    },
+    createGauge: (name, options) =>
+      guardWrites(create('createGauge', name, options), 'record', { onTrouble, mayBeNaN: true }),
+    createHistogram(name, options) {
+      const watcher = watch?.('histogram', nameOf(name))
+      return guardWrites(create('createHistogram', name, options), 'record', { onTrouble, watcher })
+    },
+    createUpDownCounter: (name, options) =>
+      guardWrites(create('createUpDownCounter', name, options), 'add', { onTrouble }),
     createObservableCounter: (name, options) => observed(create('createObservableCounter', name, options)),
     createObservableGauge: (name, options) => observed(create('createObservableGauge', name, options)),
     createObservableUpDownCounter: (name, options) => observed(create('createObservableUpDownCounter', name, options)),
@@ -58,12 +73,12 @@ export function guardedMeter(make: () => Meter, onTrouble: OnTrouble): Meter {
 type Creating = Exclude<keyof Meter, 'addBatchObservableCallback' | 'removeBatchObservableCallback'>
 
 /** JavaScript lets an app name an instrument by what is no text: by `undefined`, as a rule. */
-function textOf(value: unknown): string | undefined {
+function nameOf(value: unknown): string {
   if (typeof value === 'string') return value
   try {
     return String(value)
   } catch {
-    return undefined
+    return 'unnamed'
   }
 }
 
@@ -86,12 +101,17 @@ function withBounds(advice: NonNullable<MetricOptions['advice']>): NonNullable<M
   return { ...advice, explicitBucketBoundaries: [...new Set(bounds.map(Number))].filter(Number.isFinite) }
 }
 
+interface WriteGuards {
+  readonly onTrouble: OnTrouble
+  readonly watcher?: Watcher | undefined
+  readonly mayBeNaN?: boolean
+}
+
 /** Attributes that JSON cannot hold (a BigInt, a circle) throw in the SDK; a NaN would stay in a sum for ever, and only a gauge forgets it. */
 function guardWrites<M extends 'add' | 'record', I extends Readonly<Record<M, unknown>>>(
   instrument: I,
   method: M,
-  onTrouble: OnTrouble,
-  mayBeNaN = false,
+  { onTrouble, watcher, mayBeNaN = false }: WriteGuards,
 ): I {
   // One that does nothing is the same for all.
   if (Object.hasOwn(instrument, method)) return instrument
@@ -103,6 +123,7 @@ function guardWrites<M extends 'add' | 'record', I extends Readonly<Record<M, un
     }
     try {
       write(value, ...rest)
+      watcher?.(value, ...rest)
     } catch (error) {
       onTrouble('refused', error)
     }

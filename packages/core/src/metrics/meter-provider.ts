@@ -1,10 +1,11 @@
-import { createNoopMeter, type MeterOptions, type MeterProvider } from '@opentelemetry/api'
+import { createNoopMeter, type Meter, type MeterOptions, type MeterProvider } from '@opentelemetry/api'
 import { join } from 'node:path'
 import { requireKept } from '../code-cache.ts'
 import type { ResourceAttributes } from '../contracts/task.ts'
 import { say } from '../diag.ts'
 import { scopeOf } from '../sdk/scope.ts'
 import { guardedMeter, type OnTrouble } from './guarded-meter.ts'
+import { createLastMeasured } from './last-measured.ts'
 import type { createOtelMetrics, PushChoice } from './otel-bridge.ts'
 import type { PushScope } from './push/metric-data.ts'
 import type { MetricRegistry } from './registry.ts'
@@ -26,6 +27,7 @@ export function createMeterProvider(
   registry: MetricRegistry,
   push: PushChoice | undefined,
 ): { readonly provider: MeterProvider; readonly meters: AppMeters } {
+  const lastMeasured = registry.hasExemplars ? createLastMeasured() : undefined
   let real: MeterProvider | undefined
   let pushed: ReturnType<typeof createOtelMetrics>['pushed']
   let isFailed = false
@@ -33,7 +35,7 @@ export function createMeterProvider(
     if (real || isFailed) return real
     try {
       const bundle = requireKept(join(bundleDir, 'otel-metrics.js')) as { createOtelMetrics: typeof createOtelMetrics }
-      const bridge = bundle.createOtelMetrics(resource, push)
+      const bridge = bundle.createOtelMetrics(resource, { push, lastMeasured })
       registry.callback(() => bridge.collect(), false)
       pushed = bridge.pushed
       real = bridge.provider
@@ -48,7 +50,9 @@ export function createMeterProvider(
     provider: {
       getMeter: (given: string, versioned?: string, options?: MeterOptions) => {
         const { name, version } = scopeOf(given, versioned)
-        return guardedMeter(() => load()?.getMeter(name, version, options) ?? createNoopMeter(), onTrouble)
+        const make = (): Meter => load()?.getMeter(name, version, options) ?? createNoopMeter()
+        const watch = lastMeasured && lastMeasured.watch.bind(undefined, { name, version })
+        return guardedMeter(make, { onTrouble, ...(watch ? { watch } : {}) })
       },
     },
     meters: {

@@ -1,6 +1,6 @@
 // The official meter provider, in a bundle of its own: loaded by the first instrument, so that nobody pays who has no meters.
 import type { ResourceAttributes } from '../contracts/task.ts'
-import type { MeterProvider as ApiMeterProvider } from '@opentelemetry/api'
+import type { Attributes, MeterProvider as ApiMeterProvider } from '@opentelemetry/api'
 import { resourceFromAttributes } from '@opentelemetry/resources'
 import {
   AggregationTemporality,
@@ -13,9 +13,11 @@ import {
   type ExponentialHistogram,
   type MetricData,
 } from '@opentelemetry/sdk-metrics'
-import type { HistogramSample, MetricFamily } from '../contracts/service.ts'
+import type { Exemplar, HistogramSample, MetricFamily } from '../contracts/service.ts'
 import { collectAtOnce } from './collect-at-once.ts'
-import type { PushScope, Temporality } from './push/metric-data.ts'
+import type { LastMeasured } from './last-measured.ts'
+import { DELTA, type PushMetric, type PushScope, type Temporality } from './push/metric-data.ts'
+import { exemplarsOf } from './push/point-exemplars.ts'
 import { unitWord } from './unit.ts'
 
 /** What is asked of metrics that are pushed. */
@@ -55,7 +57,7 @@ const DELTAS: Readonly<Record<Temporality, ReadonlySet<InstrumentType>>> = {
 /** A provider, and what it has measured: as plain families, and as it is pushed. */
 export function createOtelMetrics(
   resource: ResourceAttributes,
-  push?: PushChoice,
+  { push, lastMeasured }: { readonly push?: PushChoice | undefined; readonly lastMeasured?: LastMeasured | undefined },
 ): {
   readonly provider: ApiMeterProvider
   collect(): Promise<readonly MetricFamily[]>
@@ -65,22 +67,28 @@ export function createOtelMetrics(
   const pusher = push && new PullReader(push)
   const readers = pusher ? [reader, pusher] : [reader]
   const provider = new MeterProvider({ resource: resourceFromAttributes({ ...resource }), readers })
+  const told = (scopes: readonly PushScope[]): readonly PushScope[] =>
+    lastMeasured ? scopes.map((scope) => withExemplars(scope, lastMeasured)) : scopes
   return {
     provider,
     ...(pusher
       ? {
           pushed: {
-            collect: async () => (await pusher.collect()).resourceMetrics.scopeMetrics as unknown as PushScope[],
-            collectNow: () => collectAtOnce(pusher),
+            collect: async () => told((await pusher.collect()).resourceMetrics.scopeMetrics as unknown as PushScope[]),
+            collectNow: () => told(collectAtOnce(pusher)),
           },
         }
       : {}),
     async collect() {
       // No time limit of the SDK's: its timers would hold the process. Callbacks are bounded before they get here.
       const { resourceMetrics }: CollectionResult = await reader.collect()
-      return resourceMetrics.scopeMetrics.flatMap(({ scope, metrics }) =>
-        metrics.map((metric) => toFamily(metric, scopeLabels(scope))),
-      )
+      return resourceMetrics.scopeMetrics.flatMap(({ scope, metrics }) => {
+        const labels = scopeLabels(scope)
+        return metrics.map((metric) => {
+          const toLabels = (attributes: Attributes): Labels => strings(attributes, labels)
+          return toFamily(metric, labels, lastMeasured?.exemplars(scope, metric.descriptor.name, toLabels))
+        })
+      })
     },
   }
 }
@@ -97,7 +105,7 @@ function scopeLabels({ name, version, schemaUrl }: { name: string; version?: str
 }
 
 /** One instrument as a Prometheus family. Exponential histograms become ones with bounds: nothing of them is lost but the promise that the bounds stay. */
-export function toFamily(metric: MetricData, scope: Labels): MetricFamily {
+export function toFamily(metric: MetricData, scope: Labels, exemplars: Exemplars = () => []): MetricFamily {
   const { name, description, unit } = metric.descriptor
   const word = unitWord(unit, metric.dataPointType === DataPointType.GAUGE)
   const head = { name, help: description || 'No description.', ...(word ? { unit: word } : {}) }
@@ -109,19 +117,57 @@ export function toFamily(metric: MetricData, scope: Labels): MetricFamily {
       sum: value.sum ?? 0,
       count: value.count,
     }))
-    return { ...head, type: 'histogram', samples }
+    return { ...head, type: 'histogram', samples: samples.map((sample) => inBuckets(sample, exemplars)) }
   }
   if (metric.dataPointType === DataPointType.EXPONENTIAL_HISTOGRAM) {
     const samples = metric.dataPoints.map(({ attributes, value }) => withBounds(value, strings(attributes, scope)))
-    return { ...head, type: 'histogram', samples }
+    return { ...head, type: 'histogram', samples: samples.map((sample) => inBuckets(sample, exemplars)) }
   }
-  const isSum = metric.dataPointType === DataPointType.SUM
+  const samples = metric.dataPoints.map(({ attributes, value }) => ({ labels: strings(attributes, scope), value }))
+  if (metric.dataPointType !== DataPointType.SUM) return { ...head, type: 'gauge', samples }
+  if (!metric.isMonotonic) return { ...head, type: 'gauge', across: 'sum', samples }
   return {
     ...head,
-    type: isSum && metric.isMonotonic ? 'counter' : 'gauge',
-    ...(isSum ? { across: 'sum' } : {}),
-    samples: metric.dataPoints.map(({ attributes, value }) => ({ labels: strings(attributes, scope), value })),
+    type: 'counter',
+    across: 'sum',
+    samples: samples.map((sample) => {
+      const [exemplar] = exemplars(sample.labels)
+      return exemplar ? { ...sample, exemplar } : sample
+    }),
   }
+}
+
+/** The newest first, of the series with these labels. */
+type Exemplars = (labels: Labels) => readonly Exemplar[]
+
+function inBuckets(sample: HistogramSample, exemplars: Exemplars): HistogramSample {
+  const found: (Exemplar | undefined)[] = []
+  for (const exemplar of exemplars(sample.labels)) {
+    const bucket = sample.bounds.findIndex((bound) => exemplar.value <= bound)
+    found[bucket < 0 ? sample.bounds.length : bucket] ??= exemplar
+  }
+  return found.length > 0 ? { ...sample, exemplars: found } : sample
+}
+
+/** For a point that is pushed: the specification's reservoirs hold as many or more. */
+const MOST_OF_A_POINT = 20
+
+function withExemplars({ scope, metrics }: PushScope, lastMeasured: LastMeasured): PushScope {
+  const noLabels = (attributes: Attributes): Labels => strings(attributes, {})
+  const one = (metric: PushMetric): PushMetric => {
+    const exemplars = lastMeasured.exemplars(scope, metric.descriptor.name, noLabels)
+    if (!exemplars) return metric
+    const dataPoints = metric.dataPoints.map((point) => ({
+      ...point,
+      exemplars: exemplarsOf(
+        exemplars(noLabels(point.attributes)).slice(0, MOST_OF_A_POINT),
+        point.startTime,
+        metric.aggregationTemporality === DELTA,
+      ),
+    }))
+    return { ...metric, dataPoints } as PushMetric
+  }
+  return { scope, metrics: metrics.map(one) }
 }
 
 /** Bucket i of scale s holds what is in (2^(i/2^s), 2^((i+1)/2^s)]. */

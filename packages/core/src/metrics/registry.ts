@@ -23,6 +23,8 @@ export interface Histogram {
 /** `trace`, where it is sampled, becomes the exemplar of the bucket; `at` in epoch milliseconds. */
 export type Record = (value: number, trace?: TraceRef, at?: number) => void
 export interface MetricRegistry {
+  /** Whether exemplars are wanted. */
+  readonly hasExemplars: boolean
   /** `name` without `_total`. Series named in `born` exist from the start at 0. */
   counter(name: string, help: string, labels?: readonly string[], born?: readonly (readonly string[])[]): Counter
   gauge(name: string, help: string, labels?: readonly string[], more?: GaugeOptions): Gauge
@@ -59,6 +61,7 @@ export function createMetricRegistry({ hasExemplars = true } = {}): MetricRegist
     return made
   }
   return {
+    hasExemplars,
     counter: (name, help, labels = [], born = []) => once(name, () => makeCounter(name, help, labels, born)),
     gauge: (name, help, labels = [], more = {}) => once(name, () => makeGauge(name, help, labels, more)),
     histogram: (name, help, unit, bounds, labels = []) =>

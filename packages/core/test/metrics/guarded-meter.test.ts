@@ -4,10 +4,9 @@ import { guardedMeter } from '../../src/metrics/guarded-meter.ts'
 
 test('a callback that the app was not given threw where it was added', () => {
   const told: unknown[] = []
-  const meter = guardedMeter(
-    () => new MeterProvider().getMeter('shop'),
-    (reason, why) => told.push([reason, why]),
-  )
+  const meter = guardedMeter(() => new MeterProvider().getMeter('shop'), {
+    onTrouble: (reason, why) => told.push([reason, why]),
+  })
   const gauge = meter.createObservableGauge('stock')
   const none = undefined as never
   gauge.addCallback(none)

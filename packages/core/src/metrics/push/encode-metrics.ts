@@ -87,6 +87,7 @@ function encodeExponential(message: ProtobufMessage, point: DataPoint<Exponentia
   message.signed(6, scale).fixed64(7, BigInt(zeroCount))
   message.message(8, (own) => encodeBuckets(own, positive))
   message.message(9, (own) => encodeBuckets(own, negative))
+  encodeExemplars(message, 11, point.exemplars)
   if (count > 0 && min !== undefined && max !== undefined) message.double(12, min).double(13, max)
 }
 

@@ -1,4 +1,4 @@
-import type { Exemplar, HistogramSample, MetricFamily, MetricSample } from '../../contracts/service.ts'
+import type { HistogramSample, MetricFamily, MetricSample } from '../../contracts/service.ts'
 import { keyOf } from '../merge.ts'
 import {
   CUMULATIVE,
@@ -6,12 +6,11 @@ import {
   KIND,
   type DataPoint,
   type HistogramValue,
-  type HrTime,
-  type PointExemplar,
   type PushMetric,
   type Temporality,
 } from './metric-data.ts'
 import { otelAttributes, otelName, type OtelName } from './otel-name.ts'
+import { exemplarsOf, hrTime } from './point-exemplars.ts'
 
 const WHOLE = 0
 const FRACTIONS = 1
@@ -123,24 +122,4 @@ function histogramPoint(
     },
     exemplars: exemplarsOf(exemplars, span.startTime, series !== undefined),
   }
-}
-
-/** With deltas, those of this time alone. */
-function exemplarsOf(
-  exemplars: readonly (Exemplar | undefined)[],
-  since: HrTime,
-  isDelta: boolean,
-): readonly PointExemplar[] {
-  return exemplars.flatMap((exemplar) => {
-    const { trace_id: traceId, span_id: spanId } = exemplar?.labels ?? {}
-    if (!exemplar || !traceId || !spanId) return []
-    const time = hrTime(exemplar.at)
-    if (isDelta && (time[0] < since[0] || (time[0] === since[0] && time[1] < since[1]))) return []
-    return [{ time, value: exemplar.value, traceId, spanId }]
-  })
-}
-
-export function hrTime(ms: number): HrTime {
-  const seconds = Math.floor(ms / 1_000)
-  return [seconds, Math.round((ms - seconds * 1_000) * 1e6)]
 }
