@@ -38,6 +38,7 @@ export interface RedisClient {
   removeListener(event: 'ready', listener: () => void): unknown
 }
 
+/** What comes after one of these waits, or is refused: until a SUBSCRIBE is answered, ioredis does not say that it is a subscriber. */
 const BLOCKING: ReadonlySet<unknown> = new Set([
   'blmove',
   'blmovem',
@@ -49,6 +50,9 @@ const BLOCKING: ReadonlySet<unknown> = new Set([
   'bzpopmax',
   'bzpopmin',
   'monitor',
+  'psubscribe',
+  'ssubscribe',
+  'subscribe',
   'wait',
   'waitaof',
   'xread',

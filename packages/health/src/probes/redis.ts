@@ -214,7 +214,9 @@ function doorOf(client: RedisClient | undefined): RedisAddress | undefined {
 
 async function checkGroup(group: Group, signal: AbortSignal, anotherIsWritable: () => boolean): Promise<ProbeResult> {
   const clients = living(group)
-  const client = clients.find(isUsable) ?? (await firstReady(clients, signal))
+  const found = clients.find(isUsable) ?? (await firstReady(clients, signal))
+  // Whoever made it was told first that it is ready, and may have begun to listen.
+  const client = found && isUsable(found) ? found : undefined
   // Counted after the wait: an answer of a client that became ready in it must not say that none was.
   const observed: Observed = {
     clients: { value: clients.length, unit: 'count' },

@@ -147,6 +147,7 @@ describe('which client may be asked', () => {
     ['a monitor', { mode: 'monitor' }, false],
     ['a subscriber of ioredis 4', { mode: undefined, condition: { subscriber: {} } }, false],
     ['a normal one of ioredis 4', { mode: undefined, condition: { subscriber: false } }, true],
+    ['one that has asked to subscribe', { commandQueue: queueOf('get', 'psubscribe') }, false],
     ['one that waits for a list', { commandQueue: queueOf('bzpopmin') }, false],
     ['one that waits for a list behind other commands', { commandQueue: queueOf('get', 'BLPOP') }, false],
     ['one that is only busy', { commandQueue: queueOf('get', 'set') }, true],
@@ -158,6 +159,17 @@ describe('which client may be asked', () => {
     ],
   ] as const)('%s', ([, given, expected]) => {
     expect(isUsable({ ...client, ...given } as RedisClient)).toBe(expected)
+  })
+
+  // Bull has one, and its app was told that Redis refuses SET.
+  test('one that subscribed in the turn in which it was ready was asked', async () => {
+    const client = new Redis()
+    client.once('ready', () => void Promise.resolve().then(() => (client.commandQueue = queueOf('psubscribe'))))
+    const checked = check()
+    client.setStatus('ready')
+    client.emit('ready')
+    expect(await checked).toMatchObject({ status: 'pass', observed: { checked: { value: 'status' } } })
+    expect(client.sent).toEqual([])
   })
 
   test('the one that never blocks, not the worker between two waits', async () => {
