@@ -12,6 +12,7 @@ import type * as DataLoader from './dataloader.ts'
 import { fastqHook } from './fastq.ts'
 import type * as Lodash from './lodash.ts'
 import type * as MySql2 from './mysql2.ts'
+import type * as NestEventEmitter from './nest-event-emitter.ts'
 import type * as NextAfter from './next-after.ts'
 import type * as RxJs from './rxjs.ts'
 import type * as ThreadPool from './thread-pool.ts'
@@ -125,6 +126,15 @@ export const SHARED_QUEUES: readonly SharedQueue[] = [
     versions: '>=2.0.0 <4',
     file: 'mysql2',
     patch: ({ patchPool }: typeof MySql2, exports) => patchPool(exports),
+  },
+  {
+    name: '@nestjs/event-emitter',
+    module: '@nestjs/event-emitter',
+    files: ['dist/event-subscribers.loader.js'],
+    hasModules: true,
+    versions: '>=2.0.4 <13',
+    file: 'nest-event-emitter',
+    patch: ({ patch }: typeof NestEventEmitter, exports) => patch(exports),
   },
   {
     name: 'next (after)',
