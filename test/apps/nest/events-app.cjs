@@ -3,9 +3,9 @@ const { once } = require('node:events')
 const { setImmediate: turn } = require('node:timers/promises')
 const { injected, method, parameter } = require('./decorate.cjs')
 
-module.exports = async function start({ common, core, events }) {
+module.exports = async function start({ common, core, event }) {
   const { Controller, Get, Injectable, Module, Param, Res } = common
-  const { EventEmitterModule, OnEvent } = events
+  const { EventEmitterModule, OnEvent } = event
   class Mailer {
     throws() {
       throw new TypeError('no address')

@@ -1,6 +1,6 @@
 import * as common from '@nestjs/common'
 import * as core from '@nestjs/core'
-import * as events from '@nestjs/event-emitter'
+import * as event from '@nestjs/event-emitter'
 import start from './events-app.cjs'
 
-await start({ common, core, events })
+await start({ common, core, event })

@@ -1,6 +1,7 @@
-// cron, which @nestjs/schedule stands on too: a job calls what addCallback() got, by the clock or by fireOnTick().
+// cron, which @nestjs/schedule stands on too (its own runs are left to nest-schedule.ts): a job calls what addCallback() got, by the clock or by fireOnTick().
 import { context, ROOT_CONTEXT } from '@opentelemetry/api'
 import type { Integration } from '@afterspan/core/internal'
+import { isFollowed } from './running/followed.ts'
 import { runScheduled } from './running/scheduled-run.ts'
 
 type Run = (this: unknown, ...args: unknown[]) => unknown
@@ -16,7 +17,7 @@ interface Exports {
 
 const ours = new WeakSet<object>()
 
-/** The integration of cron: each run of a callback is a task of its own. What a callback catches itself, as @nestjs/schedule has it, is no failure. */
+/** The integration of cron: each run of a callback is a task of its own. What a callback catches itself is no failure. */
 export const cron: Integration<Exports> = {
   name: 'cron',
   module: 'cron',
@@ -29,7 +30,7 @@ export const cron: Integration<Exports> = {
       'addCallback',
       (original) =>
         function (this: CronJob, callback, ...more) {
-          if (typeof callback !== 'function') return original.call(this, callback, ...more)
+          if (typeof callback !== 'function' || isFollowed(callback)) return original.call(this, callback, ...more)
           const run = callback as Run
           const nameOf = (): string => nameOfJob(this)
           return original.call(

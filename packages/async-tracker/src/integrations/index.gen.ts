@@ -11,6 +11,7 @@ import { graphileWorker } from './graphile-worker.ts'
 import { kafkajs } from './kafkajs.ts'
 import { nats } from './nats.ts'
 import { natsJetstream } from './nats-jetstream.ts'
+import { nestSchedule } from './nest-schedule.ts'
 import { nodeCron } from './node-cron.ts'
 import { nodeRedisStreams } from './node-redis-streams.ts'
 import { nodeSchedule } from './node-schedule.ts'
@@ -18,4 +19,4 @@ import { pgBoss } from './pg-boss.ts'
 import { platformaticKafka } from './platformatic-kafka.ts'
 import { redisStreams } from './redis-streams.ts'
 
-export const integrations: readonly Integration[] = [amqplib, awsSqs, bullmq, bullmqSandbox, confluentKafka, cron, croner, graphileWorker, kafkajs, nats, natsJetstream, nodeCron, nodeRedisStreams, nodeSchedule, pgBoss, platformaticKafka, redisStreams]
+export const integrations: readonly Integration[] = [amqplib, awsSqs, bullmq, bullmqSandbox, confluentKafka, cron, croner, graphileWorker, kafkajs, nats, natsJetstream, nestSchedule, nodeCron, nodeRedisStreams, nodeSchedule, pgBoss, platformaticKafka, redisStreams]
