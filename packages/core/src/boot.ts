@@ -302,8 +302,8 @@ function sending(
 ): readonly LastSource[] {
   const { otlp } = deps.config
   const { queue } = deps.exporter
-  const lastSpans: LastSource = () => {
-    const taken = queue?.takeAll()
+  const lastSpans: LastSource = (_, answerUntil) => {
+    const taken = queue?.takeAll(answerUntil)
     return taken && { ...taken, settings: otlp }
   }
   const own = [lastSpans, pushMetrics(deps), exportLogs(deps)].filter((source) => source !== undefined)

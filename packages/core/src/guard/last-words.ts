@@ -18,11 +18,13 @@ export interface LastWords {
   send(drainedMs?: number, isEnd?: boolean): void
 }
 
-/** What one kind of telemetry has left, encoded. `isEnd`: it is the last time that it is asked; a crash asks before. */
-export type LastSource = (isEnd: boolean) => LastBody | undefined
+/** What one kind of telemetry has left, encoded. `isEnd`: it is the last time that it is asked; a crash asks before. Until `answerUntil` the answer to what is under way may be waited for. */
+export type LastSource = (isEnd: boolean, answerUntil: number) => LastBody | undefined
 
 /** A collector that is well answers in this. */
 const LEAST_MS = 80
+/** So long an export that is under way is waited for before it is sent again. */
+const ANSWER_MS = 50
 
 export function createLastWords(options: {
   readonly sources: readonly LastSource[]
@@ -35,11 +37,14 @@ export function createLastWords(options: {
     send(drainedMs = 0, isEnd = true) {
       if (drainedMs > 0) leftMs = Math.max(LEAST_MS, leftMs - drainedMs)
       try {
-        const taken = options.sources.flatMap((take) => safely(take, isEnd) ?? [])
-        if (taken.length === 0) return
         const from = performance.now()
-        const sent = leftMs > 0 ? options.sideThread.lastWords(taken, leftMs) : []
+        const answerUntil = from + Math.min(ANSWER_MS, leftMs / 2)
+        const taken = options.sources.flatMap((take) => safely(take, isEnd, answerUntil) ?? [])
         leftMs -= performance.now() - from
+        if (taken.length === 0) return
+        const sendFrom = performance.now()
+        const sent = leftMs > 0 ? options.sideThread.lastWords(taken, leftMs) : []
+        leftMs -= performance.now() - sendFrom
         taken.forEach((one, i) => {
           if (sent[i] === true) one.discard()
           else one.keep()
@@ -51,9 +56,9 @@ export function createLastWords(options: {
   }
 }
 
-function safely(take: LastSource, isEnd: boolean): LastBody | undefined {
+function safely(take: LastSource, isEnd: boolean, answerUntil: number): LastBody | undefined {
   try {
-    return take(isEnd)
+    return take(isEnd, answerUntil)
   } catch {
     return undefined
   }

@@ -2,6 +2,7 @@ import type { Attributes } from '@opentelemetry/api'
 import { say } from '../../diag.ts'
 import type { LastBody } from '../../guard/last-words.ts'
 import type { Counter } from '../../metrics/registry.ts'
+import { wasTaken } from '../../sdk/otlp/last-answer.ts'
 import { postInParts } from '../../sdk/otlp/in-parts.ts'
 import { nextBackoff } from '../../sdk/otlp/backoff.ts'
 import type { OtlpReply } from '../../sdk/otlp/reply.ts'
@@ -27,6 +28,7 @@ export class LogQueue {
   readonly #shownUrl: string
   #waiting: EncodedLog[] = []
   #underWay: readonly EncodedLog[] = []
+  #request: Buffer | undefined
   #bytes = 0
   #timer: NodeJS.Timeout | undefined
   #backoffMs = 0
@@ -55,10 +57,12 @@ export class LogQueue {
     else this.#schedule(limits.delayMs)
   }
 
-  /** Everything unsent, also what is under way without an answer. For the end of the process. */
-  takeLast(): LastBody | undefined {
+  /** Everything unsent, also what is under way without an answer, which is waited for until then. For the end of the process. */
+  takeLast(answerUntil: number): LastBody | undefined {
     const { otlp, resource } = this.#settings
-    const all = [...this.#underWay, ...this.#waiting]
+    const isTaken = this.#request !== undefined && wasTaken(this.#request, answerUntil)
+    const all = isTaken ? this.#waiting : [...this.#underWay, ...this.#waiting]
+    this.#request = undefined
     this.#underWay = []
     this.#waiting = []
     this.#bytes = 0
@@ -82,9 +86,11 @@ export class LogQueue {
     this.#timer = undefined
     const batch = (this.#underWay = this.#waiting.slice(0, limits.batchRecords))
     this.#waiting = this.#waiting.slice(batch.length)
-    const reply = await postInParts(post, otlp, encodeLogs(resource, batch))
+    this.#request = encodeLogs(resource, batch)
+    const reply = await postInParts(post, otlp, this.#request)
     if (this.#underWay !== batch) return // taken by the end of the process meanwhile
     this.#underWay = []
+    this.#request = undefined
     if (reply.ok) this.#taken(batch, reply)
     else this.#refused(batch, reply)
     const isFull = this.#waiting.length >= limits.batchRecords

@@ -40,7 +40,7 @@ export function sendLogs({ logs, resource, ...counters }: SendLogsDeps): {
     }
   }
   setLoggerProvider(send)
-  return { hooks: loggerHooks(send), lastLogs: () => queue?.takeLast() }
+  return { hooks: loggerHooks(send), lastLogs: (_, answerUntil) => queue?.takeLast(answerUntil) }
 }
 
 function print(entry: LogEntry): void {

@@ -7,8 +7,10 @@ import type { SpanScope } from '../span-data.ts'
 import { nextBackoff } from './backoff.ts'
 import { encodeFields, encodeNews, type SpanChunk } from './encode.ts'
 import { exportCounters } from './export-counters.ts'
+import { wasTaken } from './last-answer.ts'
 import { forwardLeft, type Forwarding } from './left-exports.ts'
 import { shownUrl, type OtlpSettings } from './settings.ts'
+import type { Shipment, UnderWay } from './shipment.ts'
 import { SizeLimit, TOO_LARGE } from './size-limit.ts'
 import { SpanBatch } from './span-batch.ts'
 import { ABOUT_CONTENT, postOtlp, type OtlpBody, type OtlpReply } from './transport.ts'
@@ -40,12 +42,6 @@ const MOST_BATCH_BYTES = 768 * 1024
 /** Each is a file or two that are open. */
 const MOST_HELD = 32
 
-/** What goes in one request: errors in a batch of their own, since they are kept when others go. */
-interface Shipment {
-  readonly batches: readonly SpanBatch[]
-  readonly spans: number
-}
-
 /** All that the queue had, for the end of the process. */
 export interface Taken {
   readonly body: Buffer
@@ -75,7 +71,7 @@ export class SpanQueue {
   #others = new SpanBatch(false, undefined)
   /** Refused, and to be sent again, or full; the oldest first. */
   #held: Shipment[] = []
-  #underWay: Shipment | undefined
+  #underWay: UnderWay | undefined
   #spans = 0
   #bytes = 0
   #timer: NodeJS.Timeout | undefined
@@ -158,9 +154,10 @@ export class SpanQueue {
     })
   }
 
-  /** Everything unsent, also what is under way without an answer; the queue is empty afterwards. For the crash and exit path. */
-  takeAll(): Taken | undefined {
+  /** Everything unsent, also what is under way without an answer, which is waited for until then; the queue is empty afterwards. For the crash and exit path. */
+  takeAll(answerUntil = 0): Taken | undefined {
     this.write()
+    this.#hearLast(answerUntil)
     const batches = [...(this.#underWay?.batches ?? []), ...this.#held.flatMap((held) => held.batches)]
     for (const batch of [this.#errors, this.#others]) if (batch.spans > 0) batches.push(batch)
     this.#underWay = undefined
@@ -180,6 +177,14 @@ export class SpanQueue {
         for (const { file } of batches) file?.discard()
       },
     }
+  }
+
+  #hearLast(until: number): void {
+    if (!this.#underWay || !wasTaken(this.#underWay.body, until)) return
+    for (const { file } of this.#underWay.batches) file?.discard()
+    this.#counters.exported.add(this.#underWay.spans)
+    this.#underWay = undefined
+    this.#hasLast = true
   }
 
   /** What others have left, for the end of a process that has had something to say there and nothing before. */
@@ -262,31 +267,30 @@ export class SpanQueue {
     if (this.#sending) return this.#sending
     clearTimeout(this.#timer)
     this.#timer = undefined
-    const next = this.#next()
-    if (!next) return Promise.resolve()
-    const { shipment, body } = next
-    this.#underWay = shipment
+    const underWay = this.#next()
+    if (!underWay) return Promise.resolve()
+    this.#underWay = underWay
     const hold = setTimeout(() => {}, ANSWER_MS)
-    this.#sending = this.#post(this.#settings, body).then((reply) => {
+    this.#sending = this.#post(this.#settings, underWay.body).then((reply) => {
       clearTimeout(hold)
       this.#sending = undefined
-      if (this.#underWay !== shipment) return // taken by the crash path meanwhile
+      if (this.#underWay !== underWay) return // taken by the crash path meanwhile
       this.#underWay = undefined
-      if (reply.ok) this.#taken(shipment, reply)
-      else if (TOO_LARGE.has(reply.reason)) this.#tooLarge(shipment, body, reply)
-      else this.#refused(shipment, reply)
+      if (reply.ok) this.#taken(underWay, reply)
+      else if (TOO_LARGE.has(reply.reason)) this.#tooLarge(underWay, reply)
+      else this.#refused(underWay, reply)
       if (this.#spans > 0) this.#schedule(this.#delay())
     })
     return this.#sending
   }
 
   /** What has waited longest, as far as the collector may take it. */
-  #next(): { readonly shipment: Shipment; readonly body: Uint8Array[] } | undefined {
+  #next(): UnderWay | undefined {
     for (;;) {
       const shipment = this.#held.shift() ?? this.#close()
       if (!shipment) return undefined
       const body = this.#request(shipment.batches)
-      if (!this.#sizes.isBeyond(body)) return { shipment, body }
+      if (!this.#sizes.isBeyond(body)) return { ...shipment, body }
       this.#divide(shipment)
     }
   }
@@ -370,12 +374,12 @@ export class SpanQueue {
     }
   }
 
-  #tooLarge(shipment: Shipment, body: readonly Uint8Array[], { reason }: OtlpReply): void {
+  #tooLarge(shipment: UnderWay, { reason }: OtlpReply): void {
     this.#counters.failures.add(1, reason)
     const text = `${this.#shownUrl}: ${reason}. What was refused is sent again in halves; a span that is too large alone is dropped.`
     say('AFS_EXPORT_FAILED', text, reason)
     this.#backoffMs = 0
-    this.#sizes.refused(body)
+    this.#sizes.refused(shipment.body)
     this.#divide(shipment)
   }
 

@@ -27,6 +27,14 @@ const MAX_REPLY_BYTES = 64 * 1024
 /** In one piece or in several, which are sent as they are. */
 export type OtlpBody = Uint8Array | readonly Uint8Array[]
 
+/** By what was given to be sent. */
+const requests = new WeakMap<object, ClientRequest>()
+
+/** What brings it to the collector now, where that is a request of HTTP. */
+export function requestOf(body: OtlpBody): ClientRequest | undefined {
+  return requests.get(body)
+}
+
 /** One export request of the signal that the settings name, in protobuf, on its way to the collector by whichever protocol it takes. Never rejects. */
 export function postOtlp(settings: OtlpSettings, body: OtlpBody): Promise<OtlpReply> {
   return settings.protocol === undefined ? post(settings, body) : postOther(settings, body)
@@ -42,7 +50,7 @@ async function postOther(settings: OtlpSettings, body: OtlpBody): Promise<OtlpRe
     ) as typeof import('./other-protocols.ts')
     if (settings.protocol === 'grpc') return { ...(await postGrpc(settings, whole)), isBodyFree: true }
     const json = Buffer.from(otlpJson(whole, settings.signal))
-    return { ...(await post({ ...settings, contentType: 'application/json' }, json)), isBodyFree: true }
+    return { ...(await post({ ...settings, contentType: 'application/json' }, json, body)), isBodyFree: true }
   } catch (error) {
     return { ok: false, retryable: false, reason: (error as NodeJS.ErrnoException).code ?? 'invalid' }
   }
@@ -51,7 +59,7 @@ async function postOther(settings: OtlpSettings, body: OtlpBody): Promise<OtlpRe
 type PostSettings = OtlpSettings & { readonly contentType?: string }
 
 /** One POST. Redirects are not followed; the reply is read to its end, up to 64 KiB. */
-function post(settings: PostSettings, body: OtlpBody): Promise<OtlpReply> {
+function post(settings: PostSettings, body: OtlpBody, given = body): Promise<OtlpReply> {
   return new Promise((resolve) => {
     let done = false
     const finish = (reply: OtlpReply): void => {
@@ -75,6 +83,7 @@ function post(settings: PostSettings, body: OtlpBody): Promise<OtlpReply> {
           })
         })
         request = own
+        requests.set(given, own)
         own.on('error', (error: NodeJS.ErrnoException) => {
           if (!done && wasClosedIdle(own, error)) attempt()
           else finish({ ok: false, retryable: true, reason: error.code ?? 'network' })
