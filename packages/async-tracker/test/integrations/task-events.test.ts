@@ -1,20 +1,22 @@
-// What the ledger learns of the jobs of both libraries: core's own kit, real servers.
+// What the ledger learns of the jobs of each library: core's own kit, real servers.
 import { present, service, type MissingServer, type ServerOf } from '../../../testing/src/services.ts'
 import { trace } from '@opentelemetry/api'
-import * as bull from 'bullmq'
+import * as mq from 'bullmq'
 import * as pg from 'pg-boss'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { TaskEvent, TaskFailed, TaskSpawned, TaskStarted } from '@afterspan/core/internal'
 import { activeRequest, activeTask } from '../../../core/src/http/request-record.ts'
+import { bull } from '../../src/integrations/bull.ts'
 import { bullmq } from '../../src/integrations/bullmq.ts'
 import { pgBoss } from '../../src/integrations/pg-boss.ts'
+import { installed } from './installed.ts'
 import { createRealKit } from './real-kit.ts'
 
 interface Message {
   readonly id: string
   readonly data: unknown
 }
-/** What both libraries do, in the same words. */
+/** What each of them does, in the same words. */
 interface Library {
   /** Its server, where this machine has one. */
   start(): Promise<object | MissingServer>
@@ -37,6 +39,7 @@ let count = 0
 describe.each([
   ['pg-boss', createPgBossLibrary()],
   ['bullmq', createBullmqLibrary()],
+  ['bull', createBullLibrary()],
 ] as const)('%s', (system, library) => {
   let server: object | MissingServer
   beforeAll(async () => {
@@ -193,11 +196,11 @@ function createBullmqLibrary(): Library {
     const { host, port } = server as ServerOf['redis']
     return { host, port }
   }
-  const queues = new Map<string, { readonly queue: bull.Queue; readonly attempts: number }>()
+  const queues = new Map<string, { readonly queue: mq.Queue; readonly attempts: number }>()
   return {
     async start() {
       server = await service('redis')
-      bullmq.patch(bull as never, real.kit)
+      bullmq.patch(mq as never, real.kit)
       return server
     },
     async stop() {
@@ -206,7 +209,7 @@ function createBullmqLibrary(): Library {
     },
     async createQueue(attempts) {
       const name = `q${++count}`
-      queues.set(name, { queue: new bull.Queue(name, { connection: connection() }), attempts })
+      queues.set(name, { queue: new mq.Queue(name, { connection: connection() }), attempts })
       return name
     },
     async send(name, data, key) {
@@ -215,9 +218,47 @@ function createBullmqLibrary(): Library {
       return job.id!
     },
     async work(name, handler, onLoop) {
-      const worker = new bull.Worker(name, (job) => handler(job as Message), { connection: connection() })
+      const worker = new mq.Worker(name, (job) => handler(job as Message), { connection: connection() })
       worker.on('error', () => {})
       if (onLoop) worker.on('active', onLoop)
+      return () => worker.close(true)
+    },
+  }
+}
+
+function createBullLibrary(): Library {
+  const Queue = installed('bull')
+  let server: ServerOf['redis'] | MissingServer
+  const queues = new Map<string, { readonly queue: any; readonly attempts: number }>()
+  const open = (name: string): any => {
+    const { host, port } = server as ServerOf['redis']
+    return new Queue(name, { redis: { host, port } })
+  }
+  return {
+    async start() {
+      server = await service('redis')
+      bull.patch(Queue, real.kit)
+      return server
+    },
+    async stop() {
+      for (const { queue } of queues.values()) await queue.close()
+      if (!('missing' in server)) await server.stop()
+    },
+    async createQueue(attempts) {
+      const name = `q${++count}`
+      queues.set(name, { queue: open(name), attempts })
+      return name
+    },
+    async send(name, data, key) {
+      const { queue, attempts } = queues.get(name)!
+      const job = await queue.add('job', data, { attempts, ...(key ? { jobId: key } : {}) })
+      return job.id
+    },
+    async work(name, handler, onLoop) {
+      const worker = open(name)
+      worker.on('error', () => {})
+      if (onLoop) worker.on('active', onLoop)
+      worker.process('job', (job: Message) => handler(job)).catch(() => {})
       return () => worker.close(true)
     },
   }

@@ -1,6 +1,7 @@
 // Whatever an integration replaced is there again, exactly, once its wraps are taken back: what the library has made since is its own.
 import { expect, test } from 'vitest'
 import { amqplib } from '../../src/integrations/amqplib.ts'
+import { bull } from '../../src/integrations/bull.ts'
 import { kafkajs } from '../../src/integrations/kafkajs.ts'
 import { nats } from '../../src/integrations/nats.ts'
 import { natsJetstream } from '../../src/integrations/nats-jetstream.ts'
@@ -9,7 +10,7 @@ import { platformaticKafka } from '../../src/integrations/platformatic-kafka.ts'
 import { createFakeKit } from './fake-kit.ts'
 import { installed } from './installed.ts'
 
-test.for([amqplib, kafkajs, nats, natsJetstream, nodeSchedule, platformaticKafka])(
+test.for([amqplib, bull, kafkajs, nats, natsJetstream, nodeSchedule, platformaticKafka])(
   '$name is undone cleanly',
   ({ ...one }) => {
     const parts = (one.files ?? [undefined]).map((file) => installed(one.module, file) as object)
@@ -31,7 +32,7 @@ function changed(before: ReadonlyMap<string, unknown>, now: ReadonlyMap<string, 
 /** All functions that a module exports, and those of its classes. */
 function membersOf(exports: object): ReadonlyMap<string, unknown> {
   const members = new Map<string, unknown>()
-  for (const [name, value] of Object.entries(exports)) {
+  for (const [name, value] of Object.entries({ exports, ...exports })) {
     members.set(name, value)
     const prototype: unknown = typeof value === 'function' ? value.prototype : undefined
     if (typeof prototype !== 'object' || prototype === null) continue
