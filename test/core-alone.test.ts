@@ -1,6 +1,6 @@
 // @afterspan/core without the rest has no journal and no patrol, and with AFTERSPAN_PATROL=off nobody patrols: what no collector took
 // is left to the next process.
-import { existsSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   get,
@@ -122,6 +122,24 @@ test('what others have left is too large for the collector now (413): it arrives
   await sink.waitFor((spans) => spans.length === 11)
   expect(pathsIn(sink).sort()).toEqual(['/next', ...paths].sort())
   await end(next)
+  await sink.close()
+})
+
+test.each(['others', 'errors'])('a spool that was full of %s cost spans, and nothing was said of it', async (kind) => {
+  const sink = await startOtlpSink({ answer: () => ({ status: 503 }) })
+  const env = { ...FAST, AFTERSPAN_SPOOL_MB: '1' }
+  const first = start({ sink, env })
+  await ask(first, ['/ok'])
+  await end(first)
+  expect(first.stderr).not.toContain('the spool on disk is full')
+  const [collector] = readdirSync(join(first.ledgerDir, 'undelivered'))
+  const folder = join(first.ledgerDir, 'undelivered', collector!)
+  for (const file of readdirSync(folder)) unlinkSync(join(folder, file))
+  writeFileSync(join(folder, `x.0.7.${kind}.otlp`), Buffer.alloc(1024 * 1024 + 1))
+  const next = start({ sink, ledgerDir: first.ledgerDir, env })
+  await ask(next, ['/next'])
+  await end(next)
+  expect(next.stderr).toMatch(/AFS_EXPORT_FAILED the spool on disk is full/)
   await sink.close()
 })
 

@@ -17,6 +17,8 @@ export interface UndeliveredSettings {
   readonly maxBytes: number
   /** Spans that had to go for others. */
   readonly onDropped: (spans: number) => void
+  /** What came last had to go: errors alone wait, or it is larger than all the room. */
+  readonly onNoRoom: () => void
 }
 
 /** Whoever has taken a file and has neither removed nor given it back by then is dead: an export takes ten seconds at the most. */
@@ -24,7 +26,7 @@ const MOST_TAKEN_MS = 60_000
 const TAKEN = /^(.+\.otlp)\.[^.]+\.taken$/
 const UNFINISHED = /\.new$/
 
-export function createUndelivered({ dir, collector, maxBytes, onDropped }: UndeliveredSettings): Undelivered {
+export function createUndelivered({ dir, collector, maxBytes, onDropped, onNoRoom }: UndeliveredSettings): Undelivered {
   const folder = join(dir, 'undelivered', collector)
   const key = newUuid().replaceAll('-', '').slice(16)
   let number = 0
@@ -33,7 +35,10 @@ export function createUndelivered({ dir, collector, maxBytes, onDropped }: Undel
       try {
         if ('trouble' in findLedgerDir(dir)) return false
         makeFolder(folder)
-        if (!makeRoom(folder, { bytes: request.length, isErrors, maxBytes, onDropped })) return false
+        if (!makeRoom(folder, { bytes: request.length, isErrors, maxBytes, onDropped })) {
+          onNoRoom()
+          return false
+        }
         const name = spooledName({ key, number: number++, spans, isErrors })
         const unfinished = join(folder, `${name}.new`)
         writeFileSync(unfinished, request, { mode: 0o600, flag: 'wx' })

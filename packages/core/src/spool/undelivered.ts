@@ -5,6 +5,7 @@ import { environment, loadSection } from '../config/load.ts'
 import { spoolOptions } from '../config/spool-options.ts'
 import type { Undelivered } from '../contracts/undelivered.ts'
 import type { Core } from '../core.ts'
+import { say } from '../diag.ts'
 import { fnv } from '../fnv.ts'
 import { nameLedgerDir } from '../ledger-dir.ts'
 import { once } from '../once.ts'
@@ -25,9 +26,15 @@ export function leaveUndelivered(core: Core, bundleDir: string): void {
     maxBytes: spoolMegabytes * 1024 * 1024,
     onDropped(spans: number) {
       dropped.add(spans, 'spool_full')
+      sayFull()
     },
+    onNoRoom: sayFull,
   }
   core.setUndelivered(lazyUndelivered(bundleDir, settings))
+}
+
+function sayFull(): void {
+  say('AFS_EXPORT_FAILED', 'the spool on disk is full: what waits longest is dropped, errors last.', 'spool_full')
 }
 
 /** Loaded by the first thing that is left behind or found: most processes never have either. */

@@ -13,6 +13,7 @@ function setUp(more: Partial<UndeliveredSettings> = {}) {
     collector: 'one',
     maxBytes: 1_000,
     onDropped: (spans: number) => dropped.push(spans),
+    onNoRoom() {},
     ...more,
   }
   return { settings, dropped, one: createUndelivered(settings), other: createUndelivered(settings) }
