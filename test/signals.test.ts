@@ -1,7 +1,7 @@
-import { nodesUnderTest, startPreloaded } from '@afterspan/testing'
+import { get, nodesUnderTest, pollUntil, startPreloaded } from '@afterspan/testing'
 import { startOtlpSink } from 'afterspan/internal'
 import { describe, expect, test } from 'vitest'
-import { appFile } from './app.ts'
+import { appFile, listening } from './app.ts'
 
 describe.each(nodesUnderTest())('Node $major', (node) => {
   test.each([
@@ -30,4 +30,33 @@ describe.each(nodesUnderTest())('Node $major', (node) => {
     expect(await app.exit).toEqual({ code: null, signal })
     expect(app.stderr).toBe('')
   })
+
+  test.each(['SIGTERM', 'SIGINT'] as const)(
+    'a service whose loop never turned again was deaf to %s',
+    async (signal) => {
+      const app = startPreloaded({ app: appFile('stall.cjs'), node: node.path })
+      const url = await listening(app)
+      await app.adminUrl()
+      get(`${url}/javascript?ms=1e9`).catch(() => {})
+      await app.waitForLine(/^blocking$/)
+      // The first ones come while our handler is still there: nobody can tell of them.
+      await pollUntil(() => !app.signal(signal), { timeoutMs: 20_000, intervalMs: 250, what: 'the end of the process' })
+      expect(await app.exit).toEqual({ code: null, signal })
+      expect(app.stderr).toBe('')
+    },
+  )
+})
+
+test('a service whose loop stood still for long says goodbye again once it turns', async () => {
+  const sink = await startOtlpSink()
+  const app = startPreloaded({ app: appFile('stall.cjs'), sink })
+  const url = await listening(app)
+  await app.adminUrl()
+  expect((await get(`${url}/javascript?ms=4500`)).text).toBe('done')
+  await get(`${url}/ok`)
+  app.signal('SIGTERM')
+  expect(await app.exit).toEqual({ code: null, signal: 'SIGTERM' })
+  expect(app.stderr).toBe('')
+  await sink.waitFor((spans) => spans.length === 2)
+  await sink.close()
 })

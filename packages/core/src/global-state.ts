@@ -39,6 +39,8 @@ export interface AfterspanState {
   /** What the app wants to be told of incidents; and, set by core's boot, what looks for them from now on, and what hears what a handler threw. */
   reportListeners?: Set<(incident: Incident) => unknown>
   watchReports?: () => void
+  /** Set by core's boot: takes our handlers of signals away until the event loop turns. */
+  releaseSignals?: () => void
   reportError?: (request: unknown, failure: TaskFailure) => void
   /** Set by the register, and by the side thread's entry: V8's code of our bundles, kept between starts. */
   code?: KeptCode

@@ -46,6 +46,7 @@ export type {
   MetricFamily,
   MetricSample,
   Service,
+  MainSession,
   SideHost,
   SideModule,
   SideService,

@@ -5,7 +5,6 @@ import { isMainThread } from 'node:worker_threads'
 import {
   addSpanObserver,
   globalState,
-  listenToProcess,
   once,
   say,
   sayAgain,
@@ -31,7 +30,6 @@ import type { HealthSideData, HealthSnapshot } from './snapshot.ts'
 import { mountRoutes } from './routes.ts'
 import { createTelling } from './telling.ts'
 import { Traffic } from './traffic.ts'
-import { createInspectorGate, leaveThroughGate } from './stall/inspector-gate.ts'
 import { nodeTimer, type Timer } from './timer.ts'
 
 export { healthOptions } from './options.ts'
@@ -201,16 +199,11 @@ function onError(error: unknown): void {
 }
 
 function sideData(core: Core, settings: HealthSettings): HealthSideData {
-  const gate = createInspectorGate()
-  listenToProcess('exit', () => {
-    leaveThroughGate(gate)
-  })
   return {
     serviceName: core.serviceName,
     everyMs: settings.intervalMs,
     stallMs: settings.stallMs,
     ...(settings.format === 'health' ? {} : { format: settings.format }),
-    gate,
   }
 }
 

@@ -1,6 +1,5 @@
 import type { SideHost, SideModule } from '@afterspan/core/internal'
 import { mountRoutes } from './routes.ts'
-import { sideGate } from './stall/inspector-gate.ts'
 import { takeMainStack } from './stall/main-stack.ts'
 import { watchStalls } from './stall/stall-watch.ts'
 import { ASK_FOR_SNAPSHOT, type HealthSideData, type HealthSnapshot } from './snapshot.ts'
@@ -8,11 +7,10 @@ import { ASK_FOR_SNAPSHOT, type HealthSideData, type HealthSnapshot } from './sn
 /** The side thread's half of health: answers from the last snapshot, so a blocked main thread or a hanging dependency never holds a reply. */
 export const start: SideModule['start'] = async (host: SideHost, data: unknown) => {
   const given = data as HealthSideData
-  const gate = given.gate && sideGate(given.gate)
   const stalls = watchStalls({
     clock: host.clock,
     mainSilentMs: () => host.mainSilentMs(),
-    takeStack: async () => (gate ? takeMainStack(gate) : undefined),
+    takeStack: () => takeMainStack(host),
     onEnd: () => {},
   })
   const take = mountRoutes(host, given, stalls)

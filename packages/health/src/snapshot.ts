@@ -50,8 +50,6 @@ export interface HealthSideData {
   readonly stallMs: number
   /** Of /health, where nobody asks for another. Default: health+json. */
   readonly format?: 'health+json' | 'spring' | 'terminus'
-  /** Of the inspector's session; see stall/inspector-gate. */
-  readonly gate?: SharedArrayBuffer
 }
 
 /** What the side half says when it starts. */

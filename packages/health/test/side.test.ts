@@ -18,6 +18,7 @@ test('the side half mounts its routes, asks for a snapshot, and takes no other m
     say: () => {},
     clock: fakeTime().clock,
     mainSilentMs: () => 0,
+    inspectMain: async () => undefined,
   }
   const running = await start(host, { serviceName: 'shop', everyMs: 2000, stallMs: 30_000 })
   const readyz = (): number =>

@@ -22,6 +22,13 @@ export interface SideService {
 }
 
 /** What `start` gets on the side thread. */
+/** A session of the inspector with the main thread: what it asks is done also in the middle of a loop that never turns. */
+export interface MainSession {
+  /** Rejects with what the inspector says. In native code nothing is answered before it returns. */
+  post(method: string, params?: object): Promise<unknown>
+  /** Resolves when the process is leaving: then the session has to end. */
+  readonly left: Promise<'left'>
+}
 export interface SideHost {
   /** Mounts a GET/HEAD handler on the admin listener. A path that ends in '/' is a prefix. */
   route(path: string, handle: AdminHandler): void
@@ -35,6 +42,8 @@ export interface SideHost {
   readonly clock: Clock
   /** How long the main thread has shown no sign of life, in ms; 0 while it is well, and always where the service runs on the main thread itself. */
   mainSilentMs(): number
+  /** A session of the inspector with the main thread, for as long as `use` takes. Undefined where there is none, another is open, or the process is leaving. Never rejects. */
+  inspectMain<T>(use: (session: MainSession) => Promise<T | undefined>): Promise<T | undefined>
 }
 export interface SideModule {
   start(host: SideHost, data: unknown): Promise<{ stop(): Promise<void> }>

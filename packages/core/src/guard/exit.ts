@@ -1,5 +1,6 @@
 import type { EpochMs } from '../contracts/task.ts'
 import { inFlight } from '../http/in-flight.ts'
+import type { SideThread } from '../side-thread/host.ts'
 import { processChannel } from '../tasks/channel.ts'
 import { attempt } from './attempt.ts'
 import { listenToProcess } from './own-listeners.ts'
@@ -37,8 +38,9 @@ export function createFarewell(deps: ExitDeps): (code: number, signal?: string, 
   }
 }
 
-export function watchExit(sayFarewell: (code: number) => void): void {
+export function watchExit(sayFarewell: (code: number) => void, sideThread: Pick<SideThread, 'leave'>): void {
   listenToProcess('exit', (code: number) => {
+    sideThread.leave()
     sayFarewell(code)
   })
 }

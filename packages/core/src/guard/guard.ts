@@ -95,7 +95,7 @@ export function guardProcess(deps: GuardDeps): void {
   watchRejections({ announce: rejectionTeller(crashes, strays) })
   const { endAsCrash } = crashes
   const farewell = createFarewell({ now, endOpenSpans, sendLastWords, endAsCrash, leaveMetrics, tellReports })
-  watchExit(farewell)
+  watchExit(farewell, sideThread)
   watchSignals(farewell, drain, stake)
 }
 

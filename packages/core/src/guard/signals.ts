@@ -3,6 +3,7 @@
 // library that counts listeners to decide whether it must end the process (signal-exit does) never meets ours. And it comes with the
 // first thing that could be lost: a handler is called by the event loop, so that one that never turns is not ended by Ctrl-C.
 import { isMainThread } from 'node:worker_threads'
+import { globalState } from '../global-state.ts'
 import { withOwnFramesHidden } from '../instrument/hidden-frames.ts'
 import { replaceMethod } from '../instrument/replace-method.ts'
 import type { Drain } from './drain.ts'
@@ -23,6 +24,12 @@ export function watchSignals(
   if (!isMainThread) return
   const watched = new Map(NAMES.map((name) => [name, watch(name, sayFarewell, drain)]))
   for (const { begin } of watched.values()) stake.onFirst(begin)
+  globalState().releaseSignals = () => {
+    for (const { release } of watched.values()) release()
+    setImmediate(() => {
+      for (const { resume } of watched.values()) resume()
+    }).unref()
+  }
   meetOwn((name) => watched.get(name)?.yield())
 }
 
@@ -57,6 +64,9 @@ interface Watched {
   begin(): void
   /** The signal is about to be sent, and is to be met without our handler: what that does is done now. */
   yield(): void
+  /** Takes our handler away, until it is to come back. */
+  release(): void
+  resume(): void
 }
 
 function watch(name: Name, sayFarewell: Farewell, drain: Pick<Drain, 'finish' | 'hear'>): Watched {
@@ -66,10 +76,13 @@ function watch(name: Name, sayFarewell: Farewell, drain: Pick<Drain, 'finish' | 
     if (name === 'SIGTERM') drain.finish(leave)
     else leave(0)
   }
-  const retreat = (drainedMs: number): void => {
-    sayFarewell(128 + SIGNALS[name], name, drainedMs)
+  const remove = (): void => {
     isOurs = false
     process.removeListener(name, handle)
+  }
+  const retreat = (drainedMs: number): void => {
+    sayFarewell(128 + SIGNALS[name], name, drainedMs)
+    remove()
   }
   const leave = (drainedMs: number): void => {
     retreat(drainedMs)
@@ -77,15 +90,7 @@ function watch(name: Name, sayFarewell: Farewell, drain: Pick<Drain, 'finish' | 
   }
   const add = (): void => {
     isOurs = true
-    const listen = (): void => {
-      listenToProcess(name, handle)
-    }
-    try {
-      if (name === 'SIGTERM') drain.hear(listen)
-      else listen()
-    } catch {
-      isOurs = false // signals are not to be had here
-    }
+    if (!listen(name, handle, drain)) isOurs = false
   }
   // Before Node hears of it: what it binds for the app's handler of SIGTERM has to be what the drain has put there.
   const meet = (event: string | symbol, listener: unknown): void => {
@@ -101,16 +106,37 @@ function watch(name: Name, sayFarewell: Farewell, drain: Pick<Drain, 'finish' | 
     })
   }
   listenToProcess('newListener', meet, true)
+  const resume = (): void => {
+    if (isWanted && process.listenerCount(name) === 0) add()
+  }
   listenToProcess('removeListener', (event: string | symbol, listener: unknown) => {
-    if (isWanted && event === name && listener !== handle && process.listenerCount(name) === 0) add()
+    if (event === name && listener !== handle) resume()
   })
   return {
     begin() {
       isWanted = true
-      if (process.listenerCount(name) === 0) add()
+      resume()
     },
     yield() {
       if (isOurs) retreat(0)
     },
+    release() {
+      if (isOurs) remove()
+    },
+    resume,
+  }
+}
+
+/** False: signals are not to be had here. */
+function listen(name: Name, handle: () => void, drain: Pick<Drain, 'hear'>): boolean {
+  const put = (): void => {
+    listenToProcess(name, handle)
+  }
+  try {
+    if (name === 'SIGTERM') drain.hear(put)
+    else put()
+    return true
+  } catch {
+    return false
   }
 }

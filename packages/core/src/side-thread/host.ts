@@ -11,6 +11,7 @@ import type { Place } from '../metrics/group/place.ts'
 import { SIDE_THREAD_MARK } from '../preload-guard.ts'
 import { withoutTracing } from '../sdk/suppress.ts'
 import { startHeartbeat } from './heartbeat.ts'
+import { createInspectorGate, leaveThroughGate } from './inspector-gate.ts'
 import type { runSide } from './main.ts'
 import { SENT, type LastWords, type Port, type SideThreadData, type ToMain, type ToSide } from './protocol.ts'
 
@@ -36,6 +37,7 @@ export class SideThread {
   readonly #services: SideService[] = []
   readonly #listeners = new Map<string, (message: unknown) => void>()
   #heartbeat: SharedArrayBuffer | undefined
+  readonly #gate = createInspectorGate()
   #held: ToSide[] = []
   #port: Port<ToSide, ToMain> | undefined
   /** No thread could be had: the services run on this one. */
@@ -90,6 +92,11 @@ export class SideThread {
     )
   }
 
+  /** The process exits: no session of the inspector may be open then. */
+  leave(): void {
+    leaveThroughGate(this.#gate)
+  }
+
   /** What the services of the side thread have counted; nothing where there is none, or it does not answer in time. */
   async familiesBeside(): Promise<readonly MetricFamily[]> {
     if (!this.#port) return []
@@ -107,6 +114,7 @@ export class SideThread {
       admin,
       services: this.#services,
       heartbeat: this.#heartbeat,
+      gate: this.#gate,
       place: place(),
       isSilent: isSilenced(),
     }

@@ -12,6 +12,9 @@ import { postOtlp } from '../sdk/otlp/transport.ts'
 import { createCollector } from '../metrics/collector.ts'
 import { Group } from '../metrics/group/group.ts'
 import { watchHeartbeat } from './heartbeat.ts'
+import { sideGate } from './inspector-gate.ts'
+import { inspectMain } from './main-session.ts'
+import { watchSilentMain } from './release-signals.ts'
 import { yieldToApp } from './yield-to-app.ts'
 import { NOT_SENT, SENT, type LastWords, type Port, type SideThreadData, type ToMain, type ToSide } from './protocol.ts'
 
@@ -29,11 +32,13 @@ export function runThread(port: Port<ToMain, ToSide>, data: SideThreadData | Las
 }
 
 /** Starts the listener and every service. A service that cannot start is said and left out. */
-export function runSide(port: Port<ToMain, ToSide>, { admin, services, heartbeat, place }: SideThreadData): void {
+export function runSide(port: Port<ToMain, ToSide>, { admin, services, heartbeat, gate, place }: SideThreadData): void {
   const listeners = new Map<string, (message: unknown) => void>()
   const held = new Map<string, unknown[]>()
   const collectors: (() => Promise<readonly MetricFamily[]> | readonly MetricFamily[])[] = []
   const mainSilentMs = watchHeartbeat(heartbeat)
+  const inspect: SideHost['inspectMain'] = (use) => inspectMain(sideGate(gate), use)
+  watchSilentMain({ clock: systemClock, mainSilentMs, inspectMain: inspect })
   const families = askMain(port)
 
   port.on('message', (message) => {
@@ -74,6 +79,7 @@ export function runSide(port: Port<ToMain, ToSide>, { admin, services, heartbeat
       },
       clock: systemClock,
       mainSilentMs,
+      inspectMain: inspect,
     }
     return startService(service.entry, host, service.data, service.name)
   })

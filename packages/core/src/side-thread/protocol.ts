@@ -11,6 +11,8 @@ export interface SideThreadData {
   readonly place: Place | undefined
   /** One 64-bit number: the monotonic clock, in ns, when the main thread last turned. */
   readonly heartbeat: SharedArrayBuffer
+  /** Of the sessions with the main thread; see inspector-gate. */
+  readonly gate: SharedArrayBuffer
   /** Nothing is said on stderr: OTEL_LOG_LEVEL=none. */
   readonly isSilent: boolean
 }

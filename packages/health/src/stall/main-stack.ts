@@ -1,13 +1,11 @@
 // The JavaScript stack of the blocked main thread, taken from the side thread by a short CPU profile. The profiler only samples: nothing
 // is paused, so nothing can stay paused. What it asks for is done at the next interrupt that V8 takes, in the middle of the loop that
 // blocks; in native code there is none, and then that is the answer.
-import type { Session as InspectorSession } from 'node:inspector'
+import type { MainSession, SideHost } from '@afterspan/core/internal'
 import { relative } from '../made-at.ts'
-import type { SideGate } from './inspector-gate.ts'
 
 const ANSWER_MS = 250
 const PROFILE_MS = 50
-const LOOK_MS = 5
 const MOST_FRAMES = 20
 
 /** Outermost last. */
@@ -24,38 +22,12 @@ interface ProfileNode {
   readonly positionTicks?: readonly { readonly line: number; readonly ticks: number }[]
 }
 
-/** Undefined where there is no inspector, or the process is leaving. Never rejects. */
-export async function takeMainStack(gate: SideGate): Promise<MainStack | undefined> {
-  if (!gate.open()) return undefined
-  let session: InspectorSession | undefined
-  let leaving: NodeJS.Timeout | undefined
-  try {
-    const { Session } = require('node:inspector') as typeof import('node:inspector')
-    const own = new Session()
-    session = own
-    own.connectToMainThread()
-    const left = new Promise<'left'>((resolve) => {
-      leaving = setInterval(() => {
-        if (gate.isLeaving()) resolve('left')
-      }, LOOK_MS)
-    })
-    return await profile(own, left)
-  } catch {
-    // built without the inspector, or forbidden by --permission
-    return undefined
-  } finally {
-    clearInterval(leaving)
-    session?.disconnect()
-    gate.close()
-  }
+/** Undefined where the main thread cannot be asked, or the process is leaving. Never rejects. */
+export function takeMainStack({ inspectMain }: Pick<SideHost, 'inspectMain'>): Promise<MainStack | undefined> {
+  return inspectMain(profile)
 }
 
-async function profile(session: InspectorSession, left: Promise<'left'>): Promise<MainStack | undefined> {
-  const post = (method: string, params?: object): Promise<unknown> =>
-    new Promise((resolve, reject) => {
-      const settle = (error: Error | null, result?: unknown): void => (error ? reject(error) : resolve(result))
-      ;(session.post as (name: string, given: unknown, then: typeof settle) => void)(method, params, settle)
-    })
+async function profile({ post, left }: MainSession): Promise<MainStack | undefined> {
   const within = async <T>(work: Promise<T>, ms: number): Promise<T | 'left' | 'late'> => {
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<'late'>((resolve) => {
