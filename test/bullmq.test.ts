@@ -1,5 +1,6 @@
 import { bothFormats, get, nodesUnderTest, sharedService, startPreloaded } from '@afterspan/testing'
 import { startOtlpSink } from 'afterspan/internal'
+import { createClient } from 'redis'
 import { describe, expect, test, type TestContext } from 'vitest'
 import { appFile, listening, traceIdOf } from './app.ts'
 import {
@@ -50,6 +51,35 @@ describe('a service whose work goes to BullMQ', () => {
                 task.state=lost task.reason=process_killed task.evidence=process_gone task.attempt=1"
       `)
       await holdsItsTongue(roles)
+    },
+  )
+
+  // Redis tells nobody: FLUSHDB, FLUSHALL, a restart that kept nothing.
+  test.for(['bullmq', 'bullmq-oldest'])(
+    'jobs that went with the data of Redis stayed enqueued (%s)',
+    async (LIBRARY, context) => {
+      const { port } = redis(context)
+      const db = LIBRARY === 'bullmq' ? 5 : 6
+      const client = await createClient({ url: `redis://127.0.0.1:${port}/${db}` }).connect()
+      const watcher = await client.duplicate().connect()
+      const { promise: looked, resolve } = Promise.withResolvers<void>()
+      // What a script asks is said to come from 'lua'.
+      await watcher.monitor((line) => /\[\d+ [\d.]+:\d+\] "get" "bull:mail:id"/i.test(String(line)) && resolve())
+      const env = { REDIS_PORT: String(port), REDIS_DB: String(db), LIBRARY }
+      const roles = await startRoles({ app: appFile('bullmq.cjs'), node: nodesUnderTest().at(-1)!, env })
+      const sent = await roles.ask('/send/succeeds')
+      await expectReceipt(roles.admin, sent, { verdict: 'open', tasks: [{ state: 'enqueued' }] })
+      await looked
+      await client.flushDb()
+      await expectReceipt(roles.admin, sent, {
+        verdict: 'broken',
+        tasks: [{ state: 'lost', reason: 'vanished_from_broker', evidence: 'broker' }],
+      })
+      expect(await toldTrace(roles.sink, sent, 'lost')).toContain('task.reason=vanished_from_broker')
+      watcher.destroy()
+      await client.close()
+      await roles.stop()
+      expect(roles.stderr()).toBe('')
     },
   )
 

@@ -1,6 +1,7 @@
 // A web service and a worker of BullMQ in one file: ROLE says which. The jobs do what their data says.
 module.exports = function start({ express, FlowProducer, Queue, Worker }) {
-  const connection = { host: '127.0.0.1', port: Number(process.env.REDIS_PORT), maxRetriesPerRequest: null }
+  const { REDIS_DB = 0, REDIS_PORT } = process.env
+  const connection = { host: '127.0.0.1', port: Number(REDIS_PORT), db: Number(REDIS_DB), maxRetriesPerRequest: null }
   if (process.env.ROLE === 'worker') {
     const worker = new Worker(
       'mail',

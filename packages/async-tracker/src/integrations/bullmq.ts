@@ -7,6 +7,7 @@ import { patchWorker } from './bullmq/running.ts'
 import { patchSandboxed } from './bullmq/sandbox.ts'
 import { patchCreate, patchFlow } from './bullmq/sending.ts'
 import type { BullMQ } from './bullmq/shapes.ts'
+import { createVanishing } from './bullmq/vanishing.ts'
 
 const ours = new WeakSet<object>()
 
@@ -20,8 +21,9 @@ export const bullmq: Integration<BullMQ> = {
     const worker = exports.Worker.prototype
     // import and require may both bring it: there is one class.
     if (ours.has(worker.callProcessJob)) return
-    patchCreate(exports, kit)
-    patchFlow(exports, kit)
+    const vanishing = createVanishing(kit)
+    patchCreate(exports, kit, vanishing)
+    patchFlow(exports, kit, vanishing)
     patchWorker(exports, kit)
     patchSandboxed(exports, kit)
     patchRemove(exports, kit)

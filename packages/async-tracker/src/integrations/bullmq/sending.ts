@@ -1,17 +1,18 @@
 // Job.create and Job.createBulk lie under Queue.add and Queue.addBulk, after the app's own telemetry has put its context into the
 // options. A flow makes its jobs itself.
 import { withoutTracing, type TaskDraft, type TaskKit } from '@afterspan/core/internal'
-import { createBag, isObject, type Bag } from '../sending/bag.ts'
+import { createBag, isObject, taskOf, type Bag } from '../sending/bag.ts'
 import { sendAll } from '../sending/send-all.ts'
 import { carrierOf, withCarrier } from './carrier.ts'
 import { cancelGone } from './emptying.ts'
 import { holderOf, replacedBy } from './replacing.ts'
+import type { SentJob, Vanishing } from './vanishing.ts'
 import type { BullMQ, BulkJob, FlowNode, FlowProducer, Job, JobClass, JobOptions, JobTree, Queue } from './shapes.ts'
 
 /** Each costs one read of Redis; not for more jobs of one call than this. */
 const MOST_LOOKUPS = 100
 
-export function patchCreate({ Job }: BullMQ, kit: TaskKit): void {
+export function patchCreate({ Job }: BullMQ, kit: TaskKit, vanishing: Vanishing): void {
   kit.wrap(
     Job,
     'create',
@@ -33,7 +34,11 @@ export function patchCreate({ Job }: BullMQ, kit: TaskKit): void {
           draftOf(queue.name, name),
           bag,
           mayBeDuplicate(opts) || opts?.deduplication ? send : create,
-          (job) => (isKnown ? null : job.id),
+          (job) => {
+            if (isKnown) return null
+            vanishing.sent(queue, sentAs(job.id, bag, opts))
+            return job.id
+          },
         )
       },
   )
@@ -43,20 +48,22 @@ export function patchCreate({ Job }: BullMQ, kit: TaskKit): void {
     (original) =>
       function (this: JobClass, queue, jobs) {
         if (!Array.isArray(jobs) || jobs.length === 0) return original.call(this, queue, jobs)
-        return createAll(Job, kit, queue, { jobs, create: (carrying) => original.call(this, queue, carrying) })
+        const create = (carrying: readonly BulkJob[]): Promise<readonly Job[]> => original.call(this, queue, carrying)
+        return createAll({ Job, kit, vanishing }, queue, { jobs, create })
       },
   )
 }
 
 function createAll(
-  Job: JobClass,
-  kit: TaskKit,
+  { Job, kit, vanishing }: { readonly Job: JobClass; readonly kit: TaskKit; readonly vanishing: Vanishing },
   queue: Queue,
   bulk: { readonly jobs: readonly BulkJob[]; create(carrying: readonly BulkJob[]): Promise<readonly Job[]> },
 ): Promise<readonly Job[]> {
   const { jobs } = bulk
   const duplicates = new Set<number>()
+  let carriers: readonly Bag[] = []
   const send = async (bags: readonly Bag[]): Promise<readonly Job[]> => {
+    carriers = bags
     const deduplicated = jobs.filter(({ opts }) => opts?.deduplication ?? opts?.debounce).slice(0, MOST_LOOKUPS)
     const replaced = await Promise.all(deduplicated.map(({ opts }) => replacedBy(Job, queue, opts)))
     const held = await Promise.all(deduplicated.map(({ opts }) => holderOf(queue, opts)))
@@ -72,10 +79,14 @@ function createAll(
     return created
   }
   const drafts = jobs.map(({ name }) => draftOf(queue.name, name))
-  return sendAll(kit, drafts, send, (created, i) => (duplicates.has(i) ? null : created[i]?.id))
+  return sendAll(kit, drafts, send, (created, i) => {
+    if (duplicates.has(i)) return null
+    vanishing.sent(queue, sentAs(created[i]?.id, carriers[i]!, jobs[i]?.opts))
+    return created[i]?.id
+  })
 }
 
-export function patchFlow({ FlowProducer: { prototype } }: BullMQ, kit: TaskKit): void {
+export function patchFlow({ FlowProducer: { prototype } }: BullMQ, kit: TaskKit, vanishing: Vanishing): void {
   kit.wrap(
     prototype,
     'add',
@@ -84,7 +95,7 @@ export function patchFlow({ FlowProducer: { prototype } }: BullMQ, kit: TaskKit)
         if (!isTree(flow)) return original.call(this, flow, ...args)
         const send = ([tree]: readonly FlowNode[]): Promise<readonly JobTree[] | undefined> =>
           original.call(this, tree!, ...args).then((made) => made && [made])
-        return addFlows(kit, [flow], this.telemetry !== undefined, send).then((made) => made?.[0])
+        return addFlows({ kit, vanishing }, [flow], this.telemetry !== undefined, send).then((made) => made?.[0])
       },
   )
   kit.wrap(
@@ -93,7 +104,9 @@ export function patchFlow({ FlowProducer: { prototype } }: BullMQ, kit: TaskKit)
     (original) =>
       function (this: FlowProducer, flows, ...args) {
         if (!Array.isArray(flows) || !flows.every(isTree)) return original.call(this, flows, ...args)
-        return addFlows(kit, flows, this.telemetry !== undefined, (trees) => original.call(this, trees, ...args))
+        const send = (trees: readonly FlowNode[]): Promise<readonly JobTree[] | undefined> =>
+          original.call(this, trees, ...args)
+        return addFlows({ kit, vanishing }, flows, this.telemetry !== undefined, send)
       },
   )
 }
@@ -106,14 +119,16 @@ function isTree(node: unknown): node is FlowNode {
 
 /** Every node of every tree is a task. */
 function addFlows(
-  kit: TaskKit,
+  { kit, vanishing }: { readonly kit: TaskKit; readonly vanishing: Vanishing },
   flows: readonly FlowNode[],
   isPlaceTaken: boolean,
   add: (flows: readonly FlowNode[]) => Promise<readonly JobTree[] | undefined>,
 ): Promise<readonly JobTree[] | undefined> {
   const nodes = flows.flatMap(withDescendants)
-  let ids: readonly (string | undefined)[] | undefined
+  let sent: readonly Job[] | undefined
+  let carriers: readonly Bag[] = []
   const send = (bags: readonly Bag[]): Promise<readonly JobTree[] | undefined> => {
+    carriers = bags
     const bagOf = new Map(nodes.map((node, i) => [node, bags[i]!]))
     const carrying = (node: FlowNode): FlowNode => ({
       ...withOpts(node, withCarrier(node.opts, bagOf.get(node)!, isPlaceTaken)),
@@ -125,8 +140,9 @@ function addFlows(
   return sendAll(kit, drafts, send, (made, i) => {
     // A producer that is closing makes nothing, and says nothing.
     if (!made) return null
-    ids ??= made.flatMap(withDescendants).map(({ job }) => job.id)
-    return ids[i]
+    sent ??= made.flatMap(withDescendants).map(({ job }) => job)
+    vanishing.sent(sent[i]?.queue, sentAs(sent[i]?.id, carriers[i]!, nodes[i]?.opts))
+    return sent[i]?.id
   })
 }
 
@@ -146,6 +162,10 @@ function isRepeated(opts: JobOptions | undefined): boolean {
 /** A job with keepLastIfActive is not dropped: it comes after the one that runs. */
 function mayBeDuplicate(opts: JobOptions | undefined): boolean {
   return Boolean(opts?.jobId || opts?.debounce || (opts?.deduplication && !opts.deduplication.keepLastIfActive))
+}
+
+function sentAs(id: string | undefined, bag: Bag, opts: JobOptions | undefined): SentJob {
+  return { id, taskId: taskOf(bag), isNumbered: !mayBeDuplicate(opts) && !opts?.deduplication }
 }
 
 interface Sent {

@@ -48,7 +48,13 @@ export interface Job extends Settling {
   removeUnprocessedChildren(...args: unknown[]): Promise<unknown>
 }
 export interface RedisClient {
+  readonly status?: string
+  /** The app has asked it to end. */
+  readonly manuallyClosing?: boolean
+  get?: (key: string) => Promise<string | null | undefined>
   hget?: (key: string, field: string) => Promise<string | null | undefined>
+  lrange?: (key: string, start: number, end: number) => Promise<readonly string[]>
+  zrange?: (key: string, start: number, end: number) => Promise<readonly string[]>
 }
 export interface Queue {
   readonly name: string
@@ -57,6 +63,8 @@ export interface Queue {
   /** Of Redis; PostgreSQL has another. What a flow makes its jobs by has it one deeper from 6 on. */
   readonly client?: Promise<RedisClient>
   readonly backend?: { readonly queue?: Pick<Queue, 'client'> }
+  /** While it ends, and after. */
+  readonly closing?: unknown
   clean(...args: unknown[]): Promise<unknown>
   drain(...args: unknown[]): Promise<unknown>
   getDeduplicationJobId?(id: string): Promise<string | null>
