@@ -200,6 +200,20 @@ describe('an entry that is gone', () => {
     await real.until(() => states()[1] === 'lost vanished_from_broker ()')
     expect(states()).toEqual(['running (1 running)', 'lost vanished_from_broker ()', 'enqueued ()'])
   })
+  test('gone with all data of Redis it stayed enqueued for ever', async () => {
+    const watcher = await redis.monitor()
+    const looked = new Promise<void>((resolve) => {
+      watcher.on('monitor', (_: string, [name, verb]: string[]) => {
+        if (/^xinfo$/i.test(name!) && verb === 'STREAM') resolve()
+      })
+    })
+    await add()
+    await looked
+    watcher.disconnect()
+    await redis.flushall()
+    await real.until(() => states()[0] !== 'enqueued ()')
+    expect(states()).toEqual(['lost vanished_from_broker ()'])
+  })
   test('of a stream that no group reads is nobody’s work, and leaves no request open', async () => {
     const log = `${stream}log`
     await real.inRequest(() => redis.xadd(log, '*', 'n', '1'))

@@ -6,27 +6,44 @@ export interface Asking {
   hasGroup(client: Client, stream: string): Promise<boolean>
   /** Up to where the group that is furthest has got its entries; undefined where there is no group. */
   lastDelivered(client: Client, stream: string): Promise<string | undefined>
+  /** Undefined: there is no such stream. */
+  stateOf(client: Client, stream: string): Promise<StreamState | undefined>
+}
+export interface StreamState {
   /** The oldest entry that is there; undefined where there is none. */
-  firstEntry(client: Client, stream: string): Promise<string | undefined>
+  readonly first: string | undefined
+  /** The last id that was given out. */
+  readonly newest: string
+  readonly delivered: string | undefined
 }
 
 /** XINFO with these words, outside of any trace. */
 export type Ask = (client: Client, ...words: string[]) => Promise<unknown>
 
 export function createAsking(ask: Ask): Asking {
+  const lastDelivered: Asking['lastDelivered'] = async (client, stream) => {
+    const groups = await ask(client, 'GROUPS', stream)
+    const ids = (Array.isArray(groups) ? groups : []).map((group) => textOf(fieldOf(group, 'last-delivered-id')))
+    return ids.reduce<string | undefined>((a, b) => (a !== undefined && isBefore(b, a) ? a : b), undefined)
+  }
   return {
     async hasGroup(client, stream) {
       const groups = await ask(client, 'GROUPS', stream)
       return !Array.isArray(groups) || groups.length > 0
     },
-    async lastDelivered(client, stream) {
-      const groups = await ask(client, 'GROUPS', stream)
-      const ids = (Array.isArray(groups) ? groups : []).map((group) => textOf(fieldOf(group, 'last-delivered-id')))
-      return ids.reduce<string | undefined>((a, b) => (a !== undefined && isBefore(b, a) ? a : b), undefined)
-    },
-    async firstEntry(client, stream) {
-      const first = fieldOf(await ask(client, 'STREAM', stream), 'first-entry')
-      return Array.isArray(first) ? textOf(first[0]) : undefined
+    lastDelivered,
+    async stateOf(client, stream) {
+      try {
+        // In this order: what is there after it was not delivered had not gone before.
+        const delivered = await lastDelivered(client, stream)
+        const told = await ask(client, 'STREAM', stream)
+        const first = fieldOf(told, 'first-entry')
+        const newest = textOf(fieldOf(told, 'last-generated-id'))
+        return { first: Array.isArray(first) ? textOf(first[0]) : undefined, newest, delivered }
+      } catch (error) {
+        if (error instanceof Error && /no such key/i.test(error.message)) return undefined
+        throw error
+      }
     },
   }
 }

@@ -1,46 +1,25 @@
-// Entries that are gone before any group had them. Redis tells nobody, so it is asked: whenever this process deletes entries that it has
-// added, or their stream, or cuts a stream that it adds to. What was delivered once is told of by those who have it.
-import { withoutTracing, type TaskId, type TaskKit } from '@afterspan/core/internal'
+// Entries that this process takes away before any group had them: it deletes what it has added, or the stream, or cuts it. Redis does not
+// say what had been delivered by then, so it is asked. What was delivered once is told of by those who have it.
+import type { TaskId, TaskKit } from '@afterspan/core/internal'
 import type { Asking } from './asking.ts'
 import type { Begun } from './begun.ts'
 import { observeReply } from './reply.ts'
 import type { Step } from './step.ts'
 import { NotDelivered } from './not-delivered.ts'
 import type { Client, Command } from './shapes.ts'
+import { createVanishing } from './vanishing.ts'
 import { isBefore, textOf, type Delivered } from './words.ts'
 
-/** A stream that is cut with each entry is looked at now and then. */
-const LOOK_MS = 1_000
-
 export interface Removals {
-  sent(entry: Delivered, taskId: TaskId): void
+  sent(client: Client, entry: Delivered, taskId: TaskId): void
   delivered(entry: Delivered): void
-  trimmed(client: Client, stream: string): void
   readonly steps: Readonly<Record<'del' | 'unlink' | 'xdel' | 'xtrim', Step>>
 }
 
 export function createRemovals(asking: Asking, kit: TaskKit, begun: Begun): Removals {
-  const { lastDelivered, firstEntry } = asking
   const waiting = new NotDelivered()
   const taking = cancelling(asking, kit, waiting)
-  const looking = new Set<string>()
-
-  const look = async (client: Client, stream: string): Promise<void> => {
-    looking.delete(stream)
-    const last = await lastDelivered(client, stream)
-    const first = await firstEntry(client, stream)
-    for (const [id, taskId] of waiting.of(stream) ?? []) {
-      if (first !== undefined && !isBefore(id, first)) break
-      waiting.remove({ stream, id })
-      // Without a group nobody is meant to run it.
-      if (last !== undefined && isBefore(last, id)) kit.settle(taskId, 'lost', 'vanished_from_broker', 'broker')
-    }
-  }
-  const trimmed = (client: Client, stream: string): void => {
-    if (!waiting.of(stream) || looking.has(stream)) return
-    looking.add(stream)
-    withoutTracing(() => setTimeout(() => void look(client, stream).catch(() => {}), LOOK_MS).unref())
-  }
+  const vanishing = createVanishing({ asking, kit, waiting })
   const xdel: Step = (client, command, send, unit) => {
     const [stream = '', ...ids] = command.args.map(textOf)
     const own = ids.flatMap((id): Own => {
@@ -61,21 +40,21 @@ export function createRemovals(asking: Asking, kit: TaskKit, begun: Begun): Remo
     }
     return send()
   }
-  const xtrim: Step = (client, command, send) => {
+  const xtrim: Step = (_, command, send) => {
     const stream = textOf(command.args[0])
     observeReply(command, (reply) => {
-      if (Number(reply) > 0) trimmed(client, stream)
+      if (Number(reply) > 0) vanishing.cut(stream)
     })
     return send()
   }
   return {
-    sent: (entry, taskId) => {
+    sent: (client, entry, taskId) => {
       waiting.add(entry, taskId)
+      vanishing.sent(client, entry)
     },
     delivered: (entry) => {
       waiting.remove(entry)
     },
-    trimmed,
     steps: { del, unlink: del, xdel, xtrim },
   }
 }

@@ -9,7 +9,7 @@ import type { Readers } from './readers.ts'
 import type { Removals } from './removing.ts'
 import { SYSTEM, type Command } from './shapes.ts'
 import type { Transactions, Undone } from './transactions.ts'
-import { destinationOf, isRedirect, isTrimming, messageId, textOf } from './words.ts'
+import { destinationOf, isRedirect, messageId, textOf } from './words.ts'
 
 type Ending = { readonly id: string } | Undone | { readonly instead: 'no_reader' }
 
@@ -58,8 +58,7 @@ export function createSending(
         if ('instead' in ending) return ending
         const taskId = taskOf(bag)
         const entry = { stream, id: ending.id }
-        if (taskId) removals.sent(entry, taskId)
-        if (isTrimming(command.args)) removals.trimmed(client, stream)
+        if (taskId) removals.sent(client, entry, taskId)
         return messageId(entry)
       }
       const draft = { system: SYSTEM, destination: destinationOf(stream), name: stream, isFoundById: true }

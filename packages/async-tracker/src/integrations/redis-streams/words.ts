@@ -80,16 +80,6 @@ export function acknowledged(
   return { group, ids: ids.map((id) => ({ stream, id })) }
 }
 
-/** Whether an XADD also cuts its stream. What comes after the id are fields. */
-export function isTrimming(args: readonly unknown[]): boolean {
-  for (const arg of args.slice(1)) {
-    const word = textOf(arg).toUpperCase()
-    if (word === 'MAXLEN' || word === 'MINID') return true
-    if (word === '*' || /^\d/.test(word)) return false
-  }
-  return false
-}
-
 /** 'orders:8731' → 'orders:*': keys with numbers in them are many, and a destination is one of few. */
 export function destinationOf(key: string): string {
   if (!/\d/.test(key) && key.length <= LONGEST) return key
