@@ -12,6 +12,7 @@ import type * as DataLoader from './dataloader.ts'
 import { fastqHook } from './fastq.ts'
 import type * as Lodash from './lodash.ts'
 import type * as MySql2 from './mysql2.ts'
+import type * as NestCqrs from './nest-cqrs.ts'
 import type * as NestEventEmitter from './nest-event-emitter.ts'
 import type * as NextAfter from './next-after.ts'
 import type * as RxJs from './rxjs.ts'
@@ -126,6 +127,15 @@ export const SHARED_QUEUES: readonly SharedQueue[] = [
     versions: '>=2.0.0 <4',
     file: 'mysql2',
     patch: ({ patchPool }: typeof MySql2, exports) => patchPool(exports),
+  },
+  {
+    name: '@nestjs/cqrs',
+    module: '@nestjs/cqrs',
+    files: ['dist/event-bus.js'],
+    hasModules: true,
+    versions: '>=10.2.3 <13',
+    file: 'nest-cqrs',
+    patch: ({ patch }: typeof NestCqrs, exports) => patch(exports),
   },
   {
     name: '@nestjs/event-emitter',
