@@ -1,5 +1,6 @@
 // One attempt for each call of a task. A worker takes its jobs and its tasks from what makeNewWorker() is given.
 import { context, ROOT_CONTEXT } from '@opentelemetry/api'
+import { isThenable } from '@afterspan/core/internal'
 import { failureOf } from '../running/failure-of.ts'
 import { isObject, type Bag } from '../sending/bag.ts'
 import { takeCarrier } from './carrier.ts'
@@ -113,8 +114,5 @@ async function outcomeOf(result: unknown, payload: unknown): Promise<void> {
 
 export function createRunning(): Running {
   return { bags: new WeakMap(), givingUp: new WeakMap() }
-}
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return isObject(value) && typeof value['then'] === 'function'
 }
 function ignore(): void {}

@@ -1,8 +1,7 @@
 // A batch that runs: each of its messages is an attempt that is held open until it is known how it ended.
-import type { AttemptInfo, TaskKit } from '@afterspan/core/internal'
+import { isThenable, type AttemptInfo, type TaskKit } from '@afterspan/core/internal'
 import { headersCarrier } from '../kafka/headers.ts'
 import { begin, hold, type Held } from '../kafka/held.ts'
-import { isObject } from '../sending/bag.ts'
 import type { Batch, ReceivedMessage } from './shapes.ts'
 
 export interface HeldBatch {
@@ -96,7 +95,4 @@ function offsetOf(offset: unknown): bigint | undefined {
   } catch {
     return undefined
   }
-}
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return isObject(value) && typeof value['then'] === 'function'
 }

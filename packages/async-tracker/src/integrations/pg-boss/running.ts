@@ -1,6 +1,6 @@
 // Both ways to run a job: work() with a handler, fetch() by hand.
 import { context, ROOT_CONTEXT } from '@opentelemetry/api'
-import { whileSettling } from '@afterspan/core/internal'
+import { isThenable, whileSettling } from '@afterspan/core/internal'
 import { failureOf } from '../running/failure-of.ts'
 import { isObject, type Fields } from '../sending/bag.ts'
 import { onCall, type Boss, type Job, type Patch } from './boss.ts'
@@ -163,7 +163,4 @@ function givenUp(signal: AbortSignal, afterMs: number, seconds: number): Error {
     : failureOf('shut_down', 'pg-boss shut down while active')
 }
 
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return isObject(value) && typeof value['then'] === 'function'
-}
 function ignore(): void {}
