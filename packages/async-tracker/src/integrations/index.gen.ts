@@ -2,6 +2,7 @@
 import type { Integration } from '@afterspan/core/internal'
 import { amqplib } from './amqplib.ts'
 import { awsSqs } from './aws-sqs.ts'
+import { beeQueue } from './bee-queue.ts'
 import { bull } from './bull.ts'
 import { bullSandbox } from './bull-sandbox.ts'
 import { bullmq } from './bullmq.ts'
@@ -21,4 +22,4 @@ import { pgBoss } from './pg-boss.ts'
 import { platformaticKafka } from './platformatic-kafka.ts'
 import { redisStreams } from './redis-streams.ts'
 
-export const integrations: readonly Integration[] = [amqplib, awsSqs, bull, bullSandbox, bullmq, bullmqSandbox, confluentKafka, cron, croner, graphileWorker, kafkajs, nats, natsJetstream, nestSchedule, nodeCron, nodeRedisStreams, nodeSchedule, pgBoss, platformaticKafka, redisStreams]
+export const integrations: readonly Integration[] = [amqplib, awsSqs, beeQueue, bull, bullSandbox, bullmq, bullmqSandbox, confluentKafka, cron, croner, graphileWorker, kafkajs, nats, natsJetstream, nestSchedule, nodeCron, nodeRedisStreams, nodeSchedule, pgBoss, platformaticKafka, redisStreams]

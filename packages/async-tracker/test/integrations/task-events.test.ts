@@ -6,6 +6,7 @@ import * as pg from 'pg-boss'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { TaskEvent, TaskFailed, TaskSpawned, TaskStarted } from '@afterspan/core/internal'
 import { activeRequest, activeTask } from '../../../core/src/http/request-record.ts'
+import { beeQueue } from '../../src/integrations/bee-queue.ts'
 import { bull } from '../../src/integrations/bull.ts'
 import { bullmq } from '../../src/integrations/bullmq.ts'
 import { pgBoss } from '../../src/integrations/pg-boss.ts'
@@ -40,6 +41,7 @@ describe.each([
   ['pg-boss', createPgBossLibrary()],
   ['bullmq', createBullmqLibrary()],
   ['bull', createBullLibrary()],
+  ['bee-queue', createBeeQueueLibrary()],
 ] as const)('%s', (system, library) => {
   let server: object | MissingServer
   beforeAll(async () => {
@@ -260,6 +262,48 @@ function createBullLibrary(): Library {
       if (onLoop) worker.on('active', onLoop)
       worker.process('job', (job: Message) => handler(job)).catch(() => {})
       return () => worker.close(true)
+    },
+  }
+}
+
+function createBeeQueueLibrary(): Library {
+  for (const file of beeQueue.files!) beeQueue.patch(installed('bee-queue', file), real.kit)
+  const Queue = installed('bee-queue')
+  let server: ServerOf['redis'] | MissingServer
+  const queues = new Map<string, { readonly queue: any; readonly attempts: number }>()
+  const open = (name: string): any => {
+    const { host, port } = server as ServerOf['redis']
+    return new Queue(name, { redis: { host, port } })
+  }
+  return {
+    async start() {
+      server = await service('redis')
+      return server
+    },
+    async stop() {
+      for (const { queue } of queues.values()) await queue.close()
+      if (!('missing' in server)) await server.stop()
+    },
+    async createQueue(attempts) {
+      const name = `q${++count}`
+      queues.set(name, { queue: open(name), attempts })
+      return name
+    },
+    async send(name, data, key) {
+      const { queue, attempts } = queues.get(name)!
+      const job = queue.createJob(data).retries(attempts - 1)
+      await (key ? job.setId(key) : job).save()
+      return job.id
+    },
+    async work(name, handler, onLoop) {
+      const worker = open(name)
+      const { _runJob: run } = worker
+      worker._runJob = (job: unknown) => {
+        onLoop?.()
+        return run.call(worker, job)
+      }
+      worker.process((job: Message) => handler(job))
+      return () => worker.close()
     },
   }
 }

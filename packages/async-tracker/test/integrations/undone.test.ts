@@ -1,6 +1,7 @@
 // Whatever an integration replaced is there again, exactly, once its wraps are taken back: what the library has made since is its own.
 import { expect, test } from 'vitest'
 import { amqplib } from '../../src/integrations/amqplib.ts'
+import { beeQueue } from '../../src/integrations/bee-queue.ts'
 import { bull } from '../../src/integrations/bull.ts'
 import { kafkajs } from '../../src/integrations/kafkajs.ts'
 import { nats } from '../../src/integrations/nats.ts'
@@ -10,7 +11,7 @@ import { platformaticKafka } from '../../src/integrations/platformatic-kafka.ts'
 import { createFakeKit } from './fake-kit.ts'
 import { installed } from './installed.ts'
 
-test.for([amqplib, bull, kafkajs, nats, natsJetstream, nodeSchedule, platformaticKafka])(
+test.for([amqplib, beeQueue, bull, kafkajs, nats, natsJetstream, nodeSchedule, platformaticKafka])(
   '$name is undone cleanly',
   ({ ...one }) => {
     const parts = (one.files ?? [undefined]).map((file) => installed(one.module, file) as object)
