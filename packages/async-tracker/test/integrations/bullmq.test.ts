@@ -306,6 +306,45 @@ describe('running', () => {
     expect(settled).toEqual([])
   })
 
+  // BullMQ fails the job, and has it tried again.
+  const circle: { self?: object } = {}
+  circle.self = circle
+  test.for([circle, { deep: [{ circle }] }, { cents: 7n }])(
+    'a result that cannot be stored was a success',
+    async (result) => {
+      const queue = createQueue()
+      await queue.add('pay', {}, { attempts: 2 })
+      const worker = keep(new Worker(queue.name, async () => result, { connection: connection() }))
+      const { promise: failed, resolve } = Promise.withResolvers<library.Job>()
+      worker.on('failed', (job) => {
+        if (job?.attemptsMade === 2) resolve(job)
+      })
+      const { returnvalue } = await failed
+      expect(returnvalue).toBe(result)
+      expect(runs.map(({ state }) => state)).toEqual(['retrying', 'failed'])
+      for (const { error } of runs) expect(error).toBeInstanceOf(TypeError)
+    },
+  )
+
+  test('a result that can be stored is what it is, and its getters are called by BullMQ alone', async () => {
+    const queue = createQueue()
+    const shared = { at: new Date(0) }
+    let calls = 0
+    const result = {
+      again: [shared, shared],
+      get own() {
+        return ++calls
+      },
+    }
+    await queue.add('pay', {})
+    const worker = keep(new Worker(queue.name, async () => result, { connection: connection() }))
+    const [job] = (await once(worker, 'completed')) as [library.Job]
+    expect(job.returnvalue).toBe(result)
+    expect(runs).toMatchObject([{ state: 'succeeded' }])
+    // It makes its JSON twice.
+    expect(calls).toBe(2)
+  })
+
   test('a job that had failed for good, and is retried by hand, comes back', async () => {
     const queue = createQueue()
     await queue.add('pay', {})
