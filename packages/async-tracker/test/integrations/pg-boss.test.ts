@@ -233,6 +233,32 @@ describe('sending', () => {
     expect(settled).toEqual([])
   })
 
+  test.runIf(has('update'))(
+    'jobs that were updated at once stayed enqueued for ever, and ran as nobody’s',
+    async () => {
+      const name = await queue()
+      for (const n of [1, 2, 3]) await boss.send(name, { n }, { singletonKey: 'k' })
+      const ids = sent.map(({ messageId }) => messageId)
+      const all = { singletonKey: 'k', match: 'all' } as never
+      const { updated } = (await boss.update(name, { n: 4 }, all)) as { updated: number }
+      // Some versions know no match, and mean one.
+      if (updated === 1) return
+      await boss.update(name, { n: 5 }, all)
+      expect((await boss.getJobById(name, ids[0] as string))!.data).toEqual({ n: 5 })
+      const seen: unknown[] = []
+      await work(
+        name,
+        ([job]) => seen.push(job!.data),
+        () => runs.filter(hasEnded).length === 3,
+      )
+      expect(seen).toEqual([{ n: 5 }, { n: 5 }, { n: 5 }])
+      const ran = runs.map(({ info: { messageId }, traceparent }) => [messageId, traceparent])
+      expect(Object.fromEntries(ran)).toEqual(
+        Object.fromEntries(sent.map((task) => [task.messageId, task.traceparent])),
+      )
+    },
+  )
+
   test.runIf(has('upsert'))('a job whose place a newer one took stayed enqueued for ever', async () => {
     const name = await queue()
     await boss.upsert(name, { n: 1 }, { singletonKey: 'k' })

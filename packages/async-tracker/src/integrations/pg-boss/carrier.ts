@@ -14,15 +14,28 @@ export function withCarrier(data: unknown, { fields }: Bag, queue: string): unkn
   }
 }
 
+/** One carrier for several jobs that get the same data: each finds its own by its id. */
+export function carrierOfAll(jobs: readonly Job[]): Bag {
+  const byId: Fields = {}
+  for (const job of jobs) {
+    const { fields } = takeCarrier(job)
+    if (Object.keys(fields).length > 0) byId[job.id] = fields
+  }
+  return createBag(Object.keys(byId).length > 0 ? { byId } : {})
+}
+
 /** Leaves the job's data as it was sent. */
 export function takeCarrier(job: Job): Bag {
   const { data } = job
   if (!isObject(data) || !isObject(data[KEY])) return createBag()
   const { [KEY]: carried, ...rest } = data
   job.data = rest
-  const { queue, ...fields } = carried as Fields
+  const { queue, byId, ...fields } = carried as Fields
   // A dead-letter queue gets a copy of the data: its job is other work than the one that failed.
-  return queue === job.name ? createBag(fields) : createBag()
+  if (queue !== job.name) return createBag()
+  if (!isObject(byId)) return createBag(fields)
+  const own = byId[job.id]
+  return createBag(isObject(own) ? { ...own } : {})
 }
 
 /** Whether JSON makes of it an object with just its own properties. */

@@ -2,7 +2,7 @@
 import { withoutTracing, type TaskId } from '@afterspan/core/internal'
 import { createBag, isObject, taskOf, type Bag } from '../sending/bag.ts'
 import { onCall, type Boss, type Job, type Patch } from './boss.ts'
-import { takeCarrier } from './carrier.ts'
+import { carrierOfAll, takeCarrier } from './carrier.ts'
 
 /** Of one key; older versions know no limit. */
 const MOST_JOBS = 100
@@ -46,22 +46,26 @@ export function createFindWaiting({ boss: { findJobs }, kit }: Pick<Patch, 'boss
   }
 }
 
-/** An updated job stays the work of who sent it. Of several that are updated at once each would need data of its own: they lose it. */
+/** Of jobs that are updated at once; each has the carriers of all in its data, and more lose theirs. */
+const MOST_AT_ONCE = 20
+
+/** An updated job stays the work of who sent it. */
 export function patchUpdate(patch: Patch): void {
   if (typeof patch.boss.update !== 'function') return
   const findWaiting = createFindWaiting(patch)
   onCall(patch, 'update', async (original, self, args) => {
     const request = requestOf(args)
     if (!isObject(request?.data)) return original.apply(self, args)
-    const bag = carrierOfOne(await findWaiting(self, request), request.options)
+    const bag = carrierFor(await findWaiting(self, request), request.options)
     return original.apply(self, withData(args, patch.put(request.data, bag, request.queue)))
   })
 }
 
-function carrierOfOne(jobs: readonly Job[], options: unknown): Bag {
+function carrierFor(jobs: readonly Job[], options: unknown): Bag {
   const match = isObject(options) ? options['match'] : undefined
+  if (match === 'all' && jobs.length > 1) return jobs.length > MOST_AT_ONCE ? createBag() : carrierOfAll(jobs)
   const job = jobs.at(match === 'oldest' ? 0 : -1)
-  return job && (jobs.length === 1 || match !== 'all') ? takeCarrier(job) : createBag()
+  return job ? takeCarrier(job) : createBag()
 }
 
 /** Tasks of the jobs that were updated, by id. */
