@@ -39,6 +39,12 @@ test.each(nodesUnderTest())('the end of a response is told as what it was: Node 
     '✗ GET  SERVER shop\n  aborted_by_client: no such thing\n  afterspan.http.aborted_by=client',
   )
 
+  // Whoever left a stream of events, which has no other end, made it an error.
+  send(port!, 'GET /events HTTP/1.1\r\nHost: x\r\n\r\n', 'GONE')
+  expect(await draw(sink, '/events')).toBe(
+    '· GET  SERVER shop\n  http.response.status_code=200 afterspan.http.aborted_by=client afterspan.http.inferred_route=/events',
+  )
+
   // What waited behind another when its connection went was in flight for ever on Node 22.
   send(port!, 'GET /half HTTP/1.1\r\nHost: x\r\n\r\nGET /behind HTTP/1.1\r\nHost: x\r\n\r\n', 'GONE')
   expect(await draw(sink, '/behind')).toBe(
@@ -119,6 +125,9 @@ test.each(nodesUnderTest())('the end of a response is told as what it was: Node 
   expect(await draw(sink, '/given-up')).toContain('aborted_by_server\n')
   expect(await draw(sink, '/too-long')).toContain('timed_out\n')
   expect(await draw(sink, '/reset')).toContain('aborted_by_client\n')
+  const events = session.request({ ':path': '/events2' })
+  events.on('error', () => {}).on('data', () => events.close(constants.NGHTTP2_CANCEL))
+  expect(await draw(sink, '/events2')).toContain('· GET  SERVER shop\n  http.response.status_code=200')
   session.destroy()
 
   await service.stop()

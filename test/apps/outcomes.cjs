@@ -71,6 +71,10 @@ function answer(req, res) {
     if (how === 'then') console.error(Object.assign(new Error('Unexpected Server Error'), { stack: undefined }))
     res.statusCode = Number(status)
   }
+  if (req.url === '/events') {
+    res.writeHead(200, { 'Content-Type': 'text/event-stream; charset=utf-8' })
+    return res.write('data: 1\n\n') // and so on
+  }
   if (req.url === '/half') return res.write('the first half') // and never more
   res.end()
 }
@@ -78,12 +82,13 @@ function answer(req, res) {
 const first = http.createServer({ requestTimeout: 200, headersTimeout: 100, connectionsCheckingInterval: 50 }, answer)
 const second = http2.createServer()
 second.on('stream', (stream, headers) => {
-  stream.on('error', () => {}).respond({ ':status': 200 })
+  const type = headers[':path'] === '/events2' ? { 'content-type': 'text/event-stream' } : {}
+  stream.on('error', () => {}).respond({ ':status': 200, ...type })
   if (headers[':path'] === '/whole') return stream.end('all of it')
   if (headers[':path'] === '/given-up') return stream.close(http2.constants.NGHTTP2_CANCEL)
   if (headers[':path'] === '/too-long') return stream.setTimeout(60, () => stream.close(http2.constants.NGHTTP2_CANCEL))
   stream.write('the first half')
-  if (headers[':path'] === '/reset') return
+  if (headers[':path'] === '/reset' || headers[':path'] === '/events2') return
   setImmediate(() => stream.destroy())
 })
 first.listen(0, '127.0.0.1', () => {

@@ -42,6 +42,8 @@ export class Open implements OpenRequest {
   inferredRoute: string | undefined
   /** What the app has answered was a failure, though the status of HTTP does not say so: its error.type. */
   failure: string | undefined
+  /** The answer is a stream of events: mostly it has no other end than that its client leaves. */
+  isEventStream = false
   done = false
 
   constructor(init: Pick<Open, 'record' | 'span' | 'context' | 'request' | 'path' | 'settle' | 'slot'>) {

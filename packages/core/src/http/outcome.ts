@@ -7,6 +7,12 @@ export function sentStatus({ _header: head, statusCode }: { _header?: unknown; r
   return sent >= 100 ? sent : statusCode
 }
 
+/** What is sent as such by HTTP/1: a head that was written in one call is in no list of headers. */
+export function isEventStream(response: object): boolean {
+  const { _header: head } = response as { readonly _header?: unknown }
+  return typeof head === 'string' && /\r\ncontent-type: *text\/event-stream\b/i.test(head)
+}
+
 /** How a response that never finished ended. A FIN or RST of the peer is the client's doing; an idle time-out of the server's socket is told apart; what is left is the server's own destroy(). */
 export function abortOutcome({ socket }: RequestHead, elapsedMs: number): RequestOutcome {
   const errored = (socket as { errored?: NodeJS.ErrnoException | null }).errored

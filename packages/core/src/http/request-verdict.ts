@@ -18,7 +18,7 @@ export function giveVerdict(open: Open, outcome: RequestOutcome, status: number 
   const error = open.error === undefined ? loggedError(open, outcome, status) : open.error
   let errorType: string | undefined
   if (outcome !== 'sent') {
-    errorType = outcome
+    if (outcome !== 'aborted_by_client' || !open.isEventStream) errorType = outcome
     span.setAttribute('afterspan.http.aborted_by', ABORTED_BY[outcome])
   } else if (status !== undefined && status >= 500) errorType = String(status)
   else errorType = open.failure

@@ -30,7 +30,7 @@ import { bindLateListeners } from './late-listeners.ts'
 import { makeRoom } from './listener-room.ts'
 import { watchLoggedErrors } from './logged-errors.ts'
 import { Open, OPEN, openOf, type Marked } from './open-request.ts'
-import { abortOutcome, sentStatus } from './outcome.ts'
+import { abortOutcome, isEventStream, sentStatus } from './outcome.ts'
 import { describeRequest, pathOf, type RequestFacts, type RequestHead } from './request-attributes.ts'
 import { watchPipelined } from './pipelined.ts'
 import { createRequestMetrics, type RequestMetrics } from './request-metrics.ts'
@@ -258,6 +258,7 @@ function onClose(this: ServerResponse & Marked): void {
     return
   }
   const outcome = abortOutcome(open.request, open.span.nowMs() - open.span.startMs)
+  if (outcome === 'aborted_by_client') open.isEventStream = isEventStream(this)
   // What the app, or its stream.pipeline(), destroyed the response with; or the connection.
   if (outcome === 'aborted_by_server' && open.error === undefined)
     open.error = this.errored ?? open.request.socket.errored ?? undefined
