@@ -288,6 +288,28 @@ test('a message that the app asked back shows its consumer no mark', async () =>
   await states('succeeded')
 })
 
+test('a message of a stream that two consumers read was a duplicate', async () => {
+  const queue = await queueOf({ durable: true, exclusive: false, arguments: { 'x-queue-type': 'stream' } })
+  channel.sendToQueue(queue, body)
+  const streaming = { arguments: { 'x-stream-offset': 'first' } }
+  for (const tag of ['mail', 'audit']) {
+    const reader = await open()
+    await reader.prefetch(1)
+    const got = new Promise<void>((resolve) => {
+      const handle = (message: any): void => {
+        reader.ack(message)
+        resolve()
+      }
+      reader.consume(queue, handle, { ...streaming, consumerTag: tag })
+    })
+    await got
+  }
+  await real.until(() => kinds().filter((kind) => kind === 'succeeded').length === 2)
+  const readers = events.filter(({ kind }) => kind === 'started').map((event) => (event as { reader?: string }).reader)
+  expect(readers).toEqual([`${queue}/mail`, `${queue}/audit`])
+  expect(toldStates(events)).not.toContain('succeeded duplicate')
+})
+
 describe('an answer', () => {
   test.for(['createChannel', 'createConfirmChannel'])(
     'to who has gone, or is not followed, stayed open for ever (%s)',

@@ -4,7 +4,7 @@ import { runHandler, tellDropped, type Info, type Received } from '../running/me
 import { createBag, isObject, taskOf } from '../sending/bag.ts'
 import { fateOf } from './deaths.ts'
 import { hold, type Delivery } from './deliveries.ts'
-import { bagOf, deathsOf, deliveriesBefore, readerOf } from './headers.ts'
+import { bagOf, consumerOf, deathsOf, deliveriesBefore, readerOf } from './headers.ts'
 import { unmark } from './returns.ts'
 import { nameOf, onCall, SYSTEM, type Channel, type Message, type Patch } from './shapes.ts'
 import { afterReject, isBack, noteDeaths, noteReplyTo } from './topology.ts'
@@ -13,13 +13,15 @@ type Handler = (message: Message | null) => unknown
 interface Reading {
   readonly queue: string
   readonly isNoAck: boolean
+  /** It stays there for everybody to read. */
+  readonly isStream: boolean
 }
 
 export function patchConsume(patch: Patch): void {
   onCall(patch, 'consume', (original, self, args) => {
     const [queue, handler, options] = args
     if (typeof handler !== 'function') return original.apply(self, args)
-    const reading = readingOf(queue, options)
+    const reading = readingOf(patch, queue, options)
     const tracked: Handler = (message) => {
       // null: the broker cancelled the consumer
       if (!isMessage(message)) return (handler as Handler)(message)
@@ -33,7 +35,7 @@ export function patchConsume(patch: Patch): void {
 export function patchGet(patch: Patch): void {
   onCall(patch, 'get', (original, self, args) => {
     const [queue, options, callback] = args
-    const reading = readingOf(queue, options)
+    const reading = readingOf(patch, queue, options)
     const begin = (message: unknown): void => {
       if (!isMessage(message)) return
       const { delivery, info, carrier } = receive(patch, self, reading, message)
@@ -57,7 +59,12 @@ export function patchGet(patch: Patch): void {
 }
 
 /** The attempt that a message is. One that died elsewhere is other work: its task is told to have ended, and this run is its own. */
-function receive(patch: Patch, channel: Channel, { queue, isNoAck }: Reading, message: Message): Received<Delivery> {
+function receive(
+  patch: Patch,
+  channel: Channel,
+  { queue, isNoAck, isStream }: Reading,
+  message: Message,
+): Received<Delivery> {
   const { kit, topology } = patch
   const carried = bagOf(message)
   const taskId = taskOf(carried)
@@ -66,7 +73,7 @@ function receive(patch: Patch, channel: Channel, { queue, isNoAck }: Reading, me
   const { isSameWork, ended } = fateOf(deaths, queue)
   noteDeaths(topology, queue, deaths)
   noteReplyTo(topology, message.properties.replyTo)
-  const reader = readerOf(message, queue)
+  const reader = isStream ? consumerOf(message, queue) : readerOf(message, queue)
   if (ended && taskId) kit.settle(taskId, 'failed', ended, 'broker', { reader })
   const info = infoOf(patch, queue, message)
   info.reader = isSameWork ? reader : queue
@@ -98,8 +105,11 @@ function infoOf({ topology }: Patch, queue: string, message: Message): Info {
   return info
 }
 
-function readingOf(queue: unknown, options: unknown): Reading {
-  return { queue: typeof queue === 'string' ? queue : '', isNoAck: isObject(options) && Boolean(options['noAck']) }
+function readingOf({ topology }: Patch, queue: unknown, options: unknown): Reading {
+  const { noAck, arguments: args } = isObject(options) ? options : {}
+  const name = typeof queue === 'string' ? queue : ''
+  const isStream = topology.queues.get(name)?.isStream ?? (isObject(args) && 'x-stream-offset' in args)
+  return { queue: name, isNoAck: Boolean(noAck), isStream }
 }
 
 function isMessage(message: unknown): message is Message {

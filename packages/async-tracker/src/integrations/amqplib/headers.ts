@@ -45,6 +45,11 @@ export function readerOf({ properties }: Message, queue: string): string {
   return typeof first === 'string' && first ? first : queue
 }
 
+/** Whose copy it is in a stream: it stays there, and each consumer reads it. */
+export function consumerOf({ fields: { consumerTag } }: Message, queue: string): string {
+  return consumerTag ? `${queue}/${consumerTag}` : queue
+}
+
 /** Deliveries before this one, which quorum queues count. */
 export function deliveriesBefore({ properties }: Message): number | undefined {
   const count = Number(properties.headers?.['x-delivery-count'])

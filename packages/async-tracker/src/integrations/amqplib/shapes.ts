@@ -7,6 +7,7 @@ export const SYSTEM = 'rabbitmq'
 
 export interface Message {
   readonly fields: {
+    readonly consumerTag?: string
     readonly deliveryTag: number
     readonly exchange: string
     readonly redelivered: boolean

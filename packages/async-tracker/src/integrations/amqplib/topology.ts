@@ -12,6 +12,7 @@ interface Queue {
   readonly deadLetterRoutingKey?: string
   readonly deliveryLimit?: number
   readonly messageTtlMs?: number
+  readonly isStream?: boolean
 }
 export interface Topology {
   readonly queues: Map<string, Queue>
@@ -90,6 +91,7 @@ function describe(options: unknown): Queue {
     ...(typeof routingKey === 'string' ? { deadLetterRoutingKey: routingKey } : {}),
     ...(typeof limit === 'number' ? { deliveryLimit: limit } : {}),
     ...(typeof messageTtlMs === 'number' ? { messageTtlMs } : {}),
+    ...(args['x-queue-type'] === 'stream' ? { isStream: true } : {}),
   } satisfies Fields
 }
 
