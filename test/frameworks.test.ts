@@ -145,15 +145,20 @@ bothFormats(
   },
 )
 
-test.each(nodesUnderTest())('hapi: a body that breaks leaves its error on the request: Node $major', async (node) => {
-  const sink = await startOtlpSink()
-  const env = { OTEL_SERVICE_NAME: 'shop', OTEL_BSP_SCHEDULE_DELAY: '5' }
-  const service = startPreloaded({ app: appFile('frameworks/hapi-stream.cjs'), node: node.path, sink, env })
-  await expect(get(`${await listening(service)}/breaks/7`)).rejects.toThrow(/aborted|hang up|reset/i)
-  await sink.waitFor((spans) => spans.length === 1)
-  expect(drawTrace(sink.spans(), { stable: true })).toBe('✗ GET /breaks/{id}  SERVER shop\n  TypeError: no such thing')
-  await service.stop()
-  await sink.close()
+describe.each(nodesUnderTest())('a body that breaks leaves its error on the request: Node $major', (node) => {
+  test.each([
+    ['hapi', '/breaks/{id}'],
+    ['fastify', '/breaks/:id'],
+  ])('%s', async (name, route) => {
+    const sink = await startOtlpSink()
+    const env = { OTEL_SERVICE_NAME: 'shop', OTEL_BSP_SCHEDULE_DELAY: '5' }
+    const service = startPreloaded({ app: appFile(`frameworks/${name}-stream.cjs`), node: node.path, sink, env })
+    await expect(get(`${await listening(service)}/breaks/7`)).rejects.toThrow(/aborted|hang up|reset/i)
+    await sink.waitFor((spans) => spans.length === 1)
+    expect(drawTrace(sink.spans(), { stable: true })).toBe(`✗ GET ${route}  SERVER shop\n  TypeError: no such thing`)
+    await service.stop()
+    await sink.close()
+  })
 })
 
 /** Eight requests on one connection, the first of them the slowest: each is answered under its own trace. */

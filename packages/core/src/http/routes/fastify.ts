@@ -1,11 +1,13 @@
 // Fastify 4 and 5 say on a diagnostics channel of their own that an instance was made: nothing is patched. Its hooks are public, come
 // first, and are inherited by every plugin.
 import { subscribe } from 'node:diagnostics_channel'
+import { errorMonitor, type EventEmitter } from 'node:events'
 import type { RequestTeller } from './framework.ts'
 
 interface Instance {
   readonly version?: string
   addHook(name: 'onRequest', hook: (request: Request, reply: unknown, done: () => void) => void): unknown
+  addHook(name: 'onSend', hook: (request: Request, reply: unknown, body: unknown, done: () => void) => void): unknown
   addHook(name: 'onError', hook: (request: Request, reply: unknown, error: unknown, done: () => void) => void): unknown
 }
 interface Request {
@@ -33,9 +35,21 @@ export function watchFastify(
         recordError(request.raw, error)
         done()
       })
+      // What breaks when the head is sent is only logged, and the connection is closed without a word.
+      fastify.addHook('onSend', function afterspanBody(request, _reply, body, done) {
+        if (isEmitter(body))
+          body.once(errorMonitor, (error) => {
+            recordError(request.raw, error)
+          })
+        done()
+      })
       onActive(fastify.version ?? '')
     } catch (error) {
       onError(error)
     }
   })
+}
+
+function isEmitter(body: unknown): body is EventEmitter {
+  return body !== null && typeof body === 'object' && typeof (body as Partial<EventEmitter>).once === 'function'
 }
