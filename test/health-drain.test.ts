@@ -1,6 +1,9 @@
-import { bothFormats, get, pollUntil, startPreloaded } from '@afterspan/testing'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { bothFormats, get, pollUntil, startPreloaded, tempDir } from '@afterspan/testing'
+import { startOtlpSink } from 'afterspan/internal'
 import { expect, test } from 'vitest'
-import { appFile, listening } from './app.ts'
+import { appFile, listening, traceIdOf } from './app.ts'
 
 const apps = { cjs: appFile('drain.cjs'), mjs: appFile('drain.mjs') }
 /** Longer than any of these tests waits: what ends the process before is that it was done. */
@@ -72,3 +75,38 @@ test('SIGTERM: with nothing in flight it ends the process as ever', async () => 
   expect(await child.exit).toEqual({ code: null, signal: 'SIGTERM' })
   expect(child.stderr).toBe('')
 })
+
+/** Starts Node as the first process of a PID namespace, as a container without an init does. */
+function asFirstProcess(node: string): string {
+  const file = join(tempDir('container'), 'node')
+  writeFileSync(file, `#!/bin/sh\nexec unshare --pid --fork --mount-proc ${node} "$@"\n`, { mode: 0o755 })
+  return file
+}
+
+test.each(['from outside', 'by itself'])(
+  'SIGTERM: pid 1, which no signal ends, was told as gone while it went on (%s)',
+  async (from) => {
+    const sink = await startOtlpSink()
+    const child = startPreloaded({ app: apps.cjs, node: asFirstProcess(process.execPath), sink })
+    const url = await listening(child)
+    const admin = await child.adminUrl()
+    const slow = get(`${url}/slow`)
+    await child.waitForLine(/^got \/slow$/)
+    if (from === 'by itself') expect((await get(`${url}/term`)).text).toBe('sent')
+    else {
+      const [pid] = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').split(' ')
+      process.kill(Number(pid), 'SIGTERM')
+      await untilDraining(admin)
+    }
+    await get(`${url}/release`)
+    const { status, text } = await slow
+    expect([status, text]).toEqual([200, 'slow'])
+    const traceId = traceIdOf(await slow)
+    await sink.waitFor(() => sink.trace(traceId).length > 0)
+    expect(
+      sink.trace(traceId).map(({ attributes }) => [attributes['http.response.status_code'], attributes['error.type']]),
+    ).toEqual([[200, undefined]])
+    await child.stop()
+    await sink.close()
+  },
+)

@@ -13,6 +13,9 @@ module.exports = function start({ createServer, track }) {
     } else if (request.url === '/release') {
       response.end('released')
       for (const end of waiting) end()
+    } else if (request.url === '/term') {
+      process.kill(process.pid, 'SIGTERM')
+      response.end('sent')
     } else response.end('ok')
     console.log(`got ${request.url}`)
   })

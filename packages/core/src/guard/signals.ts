@@ -14,6 +14,13 @@ const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const
 type Name = keyof typeof SIGNALS
 const NAMES = Object.keys(SIGNALS) as Name[]
 
+/**
+ * The first process of a PID namespace, as in a container without an init: the kernel keeps from it each signal that it has no handler
+ * for, also one that it sends itself. So a signal does not end it, and nothing is to be said as if it did. SIGKILL will.
+ * Source: pid_namespaces(7).
+ */
+const IS_UNDYING = process.platform === 'linux' && process.pid === 1
+
 type Farewell = (code: number, signal: string, drainedMs: number) => void
 
 export function watchSignals(
@@ -73,6 +80,7 @@ function watch(name: Name, sayFarewell: Farewell, drain: Pick<Drain, 'finish' | 
   let isOurs = false
   let isWanted = false
   const handle = (): void => {
+    if (IS_UNDYING) return
     if (name === 'SIGTERM') drain.finish(leave)
     else leave(0)
   }
@@ -118,7 +126,7 @@ function watch(name: Name, sayFarewell: Farewell, drain: Pick<Drain, 'finish' | 
       resume()
     },
     yield() {
-      if (isOurs) retreat(0)
+      if (isOurs && !IS_UNDYING) retreat(0)
     },
     release() {
       if (isOurs) remove()
