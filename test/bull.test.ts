@@ -1,5 +1,6 @@
 import { bothFormats, get, nodesUnderTest, sharedService, startPreloaded } from '@afterspan/testing'
 import { startOtlpSink } from 'afterspan/internal'
+import { createClient } from 'redis'
 import { describe, expect, test } from 'vitest'
 import { appFile, listening, traceIdOf } from './app.ts'
 import {
@@ -47,6 +48,29 @@ describe('a service whose work goes to Bull', () => {
       await holdsItsTongue(roles)
     },
   )
+
+  // Redis tells nobody: FLUSHDB, FLUSHALL, a restart that kept nothing.
+  test('jobs that went with the data of Redis stayed enqueued', async (context) => {
+    const { port } = redis(context)
+    const client = await createClient({ url: `redis://127.0.0.1:${port}/5` }).connect()
+    const watcher = await client.duplicate().connect()
+    const { promise: looked, resolve } = Promise.withResolvers<void>()
+    // What a script asks is said to come from 'lua'.
+    await watcher.monitor((line) => /\[\d+ [\d.]+:\d+\] "get" "bull:mail:id"/i.test(String(line)) && resolve())
+    const env = { REDIS_PORT: String(port), REDIS_DB: '5' }
+    const roles = await startRoles({ app: appFile('bull.cjs'), node: nodesUnderTest().at(-1)!, env })
+    const sent = await roles.ask('/send/succeeds')
+    await expectReceipt(roles.admin, sent, { verdict: 'open', tasks: [{ state: 'enqueued' }] })
+    await looked
+    await client.flushDb()
+    await expectReceipt(roles.admin, sent, {
+      verdict: 'broken',
+      tasks: [{ state: 'lost', reason: 'vanished_from_broker', evidence: 'broker' }],
+    })
+    watcher.destroy()
+    await client.close()
+    await holdsItsTongue(roles)
+  })
 
   test('of the oldest version that is followed is followed as well', async (context) => {
     const roles = await startRoles({

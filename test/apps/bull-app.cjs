@@ -1,7 +1,7 @@
 // A web service and a worker of Bull in one file: ROLE says which. The jobs do what their data says.
 module.exports = function start({ express, Bull }) {
   const queue = new Bull('mail', {
-    redis: { host: '127.0.0.1', port: Number(process.env.REDIS_PORT) },
+    redis: { host: '127.0.0.1', port: Number(process.env.REDIS_PORT), db: Number(process.env.REDIS_DB ?? 0) },
     settings: { lockDuration: 1000, stalledInterval: 1000 },
   })
   if (process.env.ROLE === 'worker') {

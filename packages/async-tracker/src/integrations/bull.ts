@@ -1,6 +1,7 @@
 // Bull, which @nestjs/bull stands on too. Jobs are made by Job.create and Job.createBulk and read by Job.fromJSON; every run goes through
 // what setHandler has kept, a function or a file that a child process runs: docs/decisions/bull.md.
 import type { Integration } from '@afterspan/core/internal'
+import { createVanishing } from './bullmq/vanishing.ts'
 import { patchReading } from './bull/carrier.ts'
 import { patchEmptying } from './bull/emptying.ts'
 import { patchRunning } from './bull/running.ts'
@@ -18,7 +19,7 @@ export const bull: Integration<Bull> = {
   patch(exports, kit) {
     if (ours.has(exports.Job.fromJSON)) return
     patchReading(exports, kit)
-    patchCreate(exports, kit)
+    patchCreate(exports, kit, createVanishing(kit))
     patchRunning(exports, kit)
     patchEmptying(exports, kit)
     ours.add(exports.Job.fromJSON)

@@ -1,14 +1,15 @@
 // Job.create and Job.createBulk lie under Queue.add and Queue.addBulk.
 import { withoutTracing, type TaskDraft, type TaskKit } from '@afterspan/core/internal'
-import { createBag, isObject, type Bag } from '../sending/bag.ts'
+import { createBag, isObject, taskOf, type Bag } from '../sending/bag.ts'
 import { sendAll } from '../sending/send-all.ts'
 import { carrierOf, takeCarrier, withCarrier } from './carrier.ts'
+import type { Vanishing } from '../bullmq/vanishing.ts'
 import type { BulkJob, Bull, Job, JobClass, JobOptions, Queue } from './shapes.ts'
 
 /** Each costs one read of Redis; not for more jobs of one call than this. */
 const MOST_LOOKUPS = 100
 
-export function patchCreate({ Job }: Bull, kit: TaskKit): void {
+export function patchCreate({ Job }: Bull, kit: TaskKit, vanishing: Vanishing): void {
   kit.wrap(
     Job,
     'create',
@@ -30,8 +31,8 @@ export function patchCreate({ Job }: Bull, kit: TaskKit): void {
           isKnown = await isDuplicate(Job, queue, { job, opts, bag, holder })
           return job
         }
-        return kit.enqueue(draftOf(queue, name), bag, mayBeDuplicate(opts) ? send : create, ({ id }) =>
-          isKnown ? null : id,
+        return kit.enqueue(draftOf(queue, name), bag, mayBeDuplicate(opts) ? send : create, (job) =>
+          isKnown ? null : sentAs(vanishing, queue, job, opts),
         )
       },
   )
@@ -41,14 +42,14 @@ export function patchCreate({ Job }: Bull, kit: TaskKit): void {
     (original) =>
       function (this: JobClass, queue, jobs) {
         if (!Array.isArray(jobs) || jobs.length === 0) return original.call(this, queue, jobs)
-        return createAll(Job, kit, queue, { jobs, create: (carrying) => original.call(this, queue, carrying) })
+        const create = (carrying: readonly BulkJob[]): Promise<readonly Job[]> => original.call(this, queue, carrying)
+        return createAll({ Job, kit, vanishing }, queue, { jobs, create })
       },
   )
 }
 
 function createAll(
-  Job: JobClass,
-  kit: TaskKit,
+  { Job, kit, vanishing }: { readonly Job: JobClass; readonly kit: TaskKit; readonly vanishing: Vanishing },
   queue: Queue,
   {
     jobs,
@@ -69,7 +70,15 @@ function createAll(
     return created
   }
   const drafts = jobs.map(({ name }) => draftOf(queue, name))
-  return sendAll(kit, drafts, send, (created, i) => (duplicates.has(i) ? null : created[i]?.id))
+  return sendAll(kit, drafts, send, (created, i) =>
+    duplicates.has(i) || !created[i] ? null : sentAs(vanishing, queue, created[i], jobs[i]!.opts),
+  )
+}
+
+/** Its id. Whether it goes with the data of its queue is looked for from now on, as for BullMQ: both count their jobs alike. */
+function sentAs(vanishing: Vanishing, queue: Queue, job: Job, opts: JobOptions | undefined): string | undefined {
+  vanishing.sent(queue, { id: job.id, taskId: taskOf(carrierOf(job)), isNumbered: !mayBeDuplicate(opts) })
+  return job.id
 }
 
 function isRepeated(opts: unknown): boolean {
@@ -92,7 +101,7 @@ interface Sent {
 async function holderOf(queue: Queue, opts: JobOptions | undefined): Promise<string | undefined> {
   const { id, ttl } = opts?.debounce ?? {}
   if (!id || !ttl) return undefined
-  return withoutTracing(async () => (await queue.client.get(`${queue.keys['de']}:${id}`)) ?? undefined).catch(
+  return withoutTracing(async () => (await queue.client.get?.(`${queue.keys['de']}:${id}`)) ?? undefined).catch(
     () => undefined,
   )
 }

@@ -1,4 +1,5 @@
 // What is used of Bull, as it is from 4.0 on.
+import type { RedisClient } from '../bullmq/shapes.ts'
 import type { Fields } from '../sending/bag.ts'
 
 export interface JobOptions extends Fields {
@@ -38,7 +39,9 @@ export interface Queue {
   readonly handlers: Record<string, Handler>
   /** Of the keys in Redis, by what they hold. */
   readonly keys: Readonly<Record<string, string>>
-  readonly client: { get(key: string): Promise<string | null> }
+  readonly client: RedisClient
+  /** While it ends, and after. */
+  readonly closing?: unknown
   clean: Call
   empty: Call
   emit(event: string, ...args: unknown[]): boolean
@@ -47,6 +50,7 @@ export interface Queue {
   obliterate: Call
   process: Call
   removeJobs: Call
+  toKey(type: string): string
   setHandler(name: string, handler: unknown, ...args: unknown[]): unknown
 }
 export interface BulkJob {

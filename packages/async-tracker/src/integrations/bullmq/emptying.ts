@@ -85,7 +85,7 @@ export async function childrenOf(job: Job | undefined): Promise<readonly Doubtfu
 }
 
 /** Of Redis; PostgreSQL has another. */
-export async function clientOf(queue: Queue | undefined): Promise<RedisClient | undefined> {
+export async function clientOf(queue: Pick<Queue, 'backend' | 'client'> | undefined): Promise<RedisClient | undefined> {
   return queue?.client ?? queue?.backend?.queue?.client
 }
 

@@ -61,7 +61,7 @@ export interface Queue {
   /** Of a worker, where a job was got by one. */
   readonly opts?: WorkerOptions
   /** Of Redis; PostgreSQL has another. What a flow makes its jobs by has it one deeper from 6 on. */
-  readonly client?: Promise<RedisClient>
+  readonly client?: Promise<RedisClient> | RedisClient
   readonly backend?: { readonly queue?: Pick<Queue, 'client'> }
   /** While it ends, and after. */
   readonly closing?: unknown

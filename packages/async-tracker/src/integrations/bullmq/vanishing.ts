@@ -19,8 +19,10 @@ export interface SentJob {
   /** Its id is the queue's count, and no name that the app gave it. */
   readonly isNumbered: boolean
 }
+/** What is needed of one; Bull's has it too. */
+export type AskedQueue = Pick<Queue, 'backend' | 'client' | 'closing' | 'toKey'>
 export interface Vanishing {
-  sent(queue: Queue | undefined, job: SentJob): void
+  sent(queue: AskedQueue | undefined, job: SentJob): void
 }
 
 type Asked = Required<Pick<RedisClient, 'get' | 'hget' | 'lrange' | 'zrange'>> &
@@ -29,7 +31,7 @@ type Asked = Required<Pick<RedisClient, 'get' | 'hget' | 'lrange' | 'zrange'>> &
 interface Followed {
   readonly client: Asked
   /** That sent the last job. */
-  queue: WeakRef<Queue>
+  queue: WeakRef<AskedQueue>
   readonly keyOf: (type: string) => string
   /** Jobs that may wait. `isSeen`: the last look found it waiting; of others it is not known whether they had been run. */
   readonly jobs: Map<string, { readonly taskId: TaskId; isSeen: boolean }>
@@ -39,10 +41,10 @@ interface Followed {
 }
 
 export function createVanishing(kit: TaskKit, pace: Pace = PACE): Vanishing {
-  const found = new WeakMap<Queue, Promise<Followed | undefined>>()
+  const found = new WeakMap<AskedQueue, Promise<Followed | undefined>>()
   const queues = new Set<Followed>()
 
-  const follow = async (queue: Queue): Promise<Followed | undefined> => {
+  const follow = async (queue: AskedQueue): Promise<Followed | undefined> => {
     const client = await clientOf(queue)
     const prefix = queue.toKey?.('')
     if (prefix === undefined || !canBeAsked(client)) return undefined
