@@ -1,6 +1,7 @@
 // RabbitMQ through amqplib. Its two faces (promises, callbacks) have a Channel class each, in files of their own that the package
 // does not export; everything goes through those. Message headers are the carrier's place, and it stays in them.
 import type { Integration } from '@afterspan/core/internal'
+import { patchCallbacks } from './amqplib/callbacks.ts'
 import { patchConsume, patchGet } from './amqplib/consuming.ts'
 import { patchEmptying } from './amqplib/emptying.ts'
 import { patchClose, patchEvents } from './amqplib/events.ts'
@@ -30,6 +31,7 @@ export const amqplib: Integration<Models> = {
       step(patch)
     const model = CallbackModel ?? ChannelModel
     if (model) patchClose(patch, model.prototype)
+    if (CallbackModel) patchCallbacks(kit, channel, ConfirmChannel.prototype)
     patchConfirmedPublish(patch, ConfirmChannel.prototype)
     ours.add(channel.publish)
   },

@@ -144,6 +144,32 @@ describe('a message', () => {
     await new Promise((resolve) => model.close(resolve))
   })
 
+  test('that a callback of amqplib sends belonged to nobody', async () => {
+    const model = await new Promise<any>((resolve) => {
+      callbacks.connect((server as ServerOf['rabbitmq']).url, (_: unknown, made: unknown) => resolve(made))
+    })
+    const queue = await queueOf()
+    const { promise: done, resolve } = Promise.withResolvers<void>()
+    const origin = real.inRequest(({ ref }) => {
+      model.createConfirmChannel((_: unknown, confirming: any) => {
+        confirming.checkQueue(queue, () => {
+          const last = (): void => confirming.sendToQueue(queue, body, {}, () => resolve())
+          const next = (): void => {
+            confirming.sendToQueue(queue, body)
+            confirming.waitForConfirms(last)
+          }
+          confirming.sendToQueue(queue, body, {}, next)
+        })
+      })
+      return ref
+    })
+    await done
+    await states('enqueued', 'enqueued', 'enqueued')
+    const spawned = events.filter((event) => event.kind === 'spawned')
+    expect(spawned.map((task) => task.origin.traceId)).toEqual(Array.from({ length: 3 }, () => origin.traceId))
+    await new Promise((closed) => model.close(closed))
+  })
+
   test('taken by get() is an attempt until it is settled', async () => {
     const queue = await queueOf()
     channel.sendToQueue(queue, body)

@@ -1,6 +1,7 @@
 // Publishing. sendToQueue() is a publish() to the exchange without a name, which leads to the queue of the routing key.
 import type { SentAs, TaskDraft } from '@afterspan/core/internal'
 import { createBag, isObject, taskOf, type Bag } from '../sending/bag.ts'
+import { bound } from './callbacks.ts'
 import { expectConfirmation } from './confirmations.ts'
 import { leaveProcess } from './flushing.ts'
 import { withCarrier } from './headers.ts'
@@ -40,7 +41,7 @@ export function patchPublish(patch: Patch): void {
 export function patchConfirmedPublish(patch: Patch, channel: Channel): void {
   onCall({ kit: patch.kit, channel }, 'publish', (original, self, args) => {
     const addressed = addressOf(args, patch)
-    const callback = args[4] as Confirm | null | undefined
+    const callback = bound(args[4] as Confirm | null | undefined)
     if (!addressed || (callback && typeof callback !== 'function')) return original.apply(self, args)
     const { draft, options, messageId, isAnswer, asking } = addressed
     const bag = createBag()

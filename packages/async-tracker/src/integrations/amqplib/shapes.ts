@@ -48,6 +48,9 @@ export interface Channel {
   purgeQueue: Method
   recover: Method
   reject: Method
+  sendOrEnqueue: Method
+  /** Of a confirm channel. */
+  waitForConfirms: Method
   /** Its number on the connection. */
   readonly ch: number
   readonly connection: Connection
