@@ -63,6 +63,31 @@ test.each(nodesUnderTest())(
   },
 )
 
+/** As the specification's getting-started.yaml. */
+const WITH_DETECTORS = `
+file_format: "1.0"
+resource:
+  detection/development:
+    detectors: [{ service: }, { host: }, { process: }]
+tracer_provider:
+  sampler: { parent_based: { root: { always_on: }, remote_parent_sampled: { always_on: } } }
+  processors: [{ batch: { schedule_delay: 20, exporter: { otlp_http: { endpoint: "\${COLLECTOR}/v1/traces" } } } }]
+`
+
+test('the detectors of a file were not acted on, and OTEL_SERVICE_NAME, which one of them asks for, was not heard', async () => {
+  const sink = await startOtlpSink()
+  const env = { OTEL_CONFIG_FILE: fileWith(WITH_DETECTORS), COLLECTOR: sink.url, OTEL_SERVICE_NAME: 'shop' }
+  const app = startPreloaded({ app: appFile('export.cjs'), env })
+  await get(`${await listening(app)}/ok`)
+  await sink.waitFor((spans) => spans.length > 0)
+  const { resource } = sink.spans()[0]!
+  expect(resource['service.name']).toBe('shop')
+  expect(Object.keys(resource)).toEqual(expect.arrayContaining(['host.name', 'process.pid', 'service.instance.id']))
+  await app.stop()
+  expect(app.stderr).toBe('')
+  await sink.close()
+})
+
 test('a file can turn all of it off', async () => {
   const sink = await startOtlpSink()
   const env = { OTEL_CONFIG_FILE: fileWith('file_format: "1.0"\ndisabled: true\n') }

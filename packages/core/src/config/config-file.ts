@@ -8,6 +8,8 @@ type Variables = Record<string, string>
 export interface FileSettings {
   readonly isDisabled: boolean
   readonly variables: Readonly<Variables>
+  /** It asks for the name that OTEL_SERVICE_NAME gives, and has none itself. */
+  readonly isNamedByVariable: boolean
   /** What stands in the file and has no variable: 'tracer_provider.processors[1].batch'. */
   readonly unused: readonly string[]
 }
@@ -44,7 +46,7 @@ export function settingsOf(model: object): FileSettings {
   const level = take(tree, 'log_level')
   if (typeof level === 'string') variables['OTEL_LOG_LEVEL'] = LEVELS[level.replace(/\d$/, '')] ?? level
   take(tree, 'file_format')
-  resource(branch(tree, 'resource'), variables)
+  const isNamedByVariable = resource(branch(tree, 'resource'), variables)
   propagators(branch(tree, 'propagator'), variables)
   put(variables, branch(tree, 'attribute_limits'), {
     attribute_count_limit: 'OTEL_ATTRIBUTE_COUNT_LIMIT',
@@ -53,16 +55,28 @@ export function settingsOf(model: object): FileSettings {
   tracer(branch(tree, 'tracer_provider'), variables)
   meter(branch(tree, 'meter_provider'), variables)
   logger(branch(tree, 'logger_provider'), variables)
-  return { isDisabled, variables, unused: [...leaves(tree, '')] }
+  return { isDisabled, variables, isNamedByVariable, unused: [...leaves(tree, '')] }
 }
 
 const LEVELS: Readonly<Record<string, string>> = { trace: 'verbose', fatal: 'error' }
 
-function resource(tree: Tree, variables: Variables): void {
+/** Those that look where OTEL_NODE_RESOURCE_DETECTORS can send them. */
+const DETECTORS: Readonly<Record<string, string>> = { host: 'host', process: 'process', service: 'serviceinstance' }
+
+function resource(tree: Tree, variables: Variables): boolean {
   const pairs = new Map<string, unknown>()
   for (const [name, value] of listed(take(tree, 'attributes_list'))) pairs.set(name, value)
   for (const { name, value } of items(take(tree, 'attributes'))) pairs.set(textOf(name), value)
   if (pairs.size > 0) variables['OTEL_RESOURCE_ATTRIBUTES'] = encoded(pairs)
+  const asked = new Set<string>()
+  for (const detector of items(branch(tree, 'detection/development')['detectors']))
+    for (const [name, variable] of Object.entries(DETECTORS))
+      if (name in detector) {
+        branch(detector, name)
+        asked.add(variable)
+      }
+  if (asked.size > 0) variables['OTEL_NODE_RESOURCE_DETECTORS'] = ['env', ...asked].join(',')
+  return asked.has('serviceinstance') && !pairs.has('service.name')
 }
 
 /** By the specification nothing is propagated where nothing is said. */
@@ -107,9 +121,18 @@ function tracer(tree: Tree, variables: Variables): void {
   variables['OTEL_TRACES_EXPORTER'] = exporters.size > 0 ? [...exporters].join(',') : 'none'
 }
 
+/** What a sampler by the parent does where nobody says otherwise. */
+const BY_PARENT: Readonly<Record<string, string>> = {
+  remote_parent_sampled: 'always_on',
+  remote_parent_not_sampled: 'always_off',
+  local_parent_sampled: 'always_on',
+  local_parent_not_sampled: 'always_off',
+}
+
 function sampler(tree: Tree, variables: Variables): void {
   const isParentBased = 'parent_based' in tree
   const parent = branch(tree, 'parent_based')
+  for (const [key, kind] of Object.entries(BY_PARENT)) branch(branch(parent, key), kind)
   const root = isParentBased ? branch(parent, 'root') : tree
   const kind = ['always_on', 'always_off', 'trace_id_ratio_based'].find((name) => name in root)
   if (!kind && (!isParentBased || Object.keys(root).length > 0)) return // none, or one that there is no variable for

@@ -14,10 +14,11 @@ export function withConfigFile(env: Env): { readonly variables: Env; readonly is
   try {
     // Beside the bundle, and beside this file where there is none.
     const { loadConfigFile } = require(join(__dirname, 'config-file.js')) as typeof import('./config-file.ts')
-    const { variables, isDisabled, unused } = loadConfigFile(appScript())
+    const { variables, isDisabled, isNamedByVariable, unused } = loadConfigFile(appScript())
     if (unused.length > 0 && isMainThread)
       say('AFS_CONFIG_UNSUPPORTED', `OTEL_CONFIG_FILE: not acted on is ${shown(unused)}.`, 'OTEL_CONFIG_FILE')
-    const rest = Object.entries(env).filter(([name]) => !name.startsWith('OTEL_') || STAYS.test(name))
+    const stays = (name: string): boolean => STAYS.test(name) || (isNamedByVariable && name === 'OTEL_SERVICE_NAME')
+    const rest = Object.entries(env).filter(([name]) => !name.startsWith('OTEL_') || stays(name))
     return { variables: { ...Object.fromEntries(rest), ...variables }, isDisabled }
   } catch (error) {
     const why = (error instanceof Error ? error.message : String(error)).replaceAll(/\s+/g, ' ').slice(0, 300)

@@ -10,7 +10,12 @@ const NOTHING = {
 }
 
 test('a file that says nothing exports nothing', () => {
-  expect(settingsOf({ file_format: '1.0' })).toEqual({ isDisabled: false, variables: NOTHING, unused: [] })
+  expect(settingsOf({ file_format: '1.0' })).toEqual({
+    isDisabled: false,
+    variables: NOTHING,
+    isNamedByVariable: false,
+    unused: [],
+  })
   expect(settingsOf({ disabled: true }).isDisabled).toBe(true)
   const empty = {
     resource: null,
@@ -19,7 +24,7 @@ test('a file that says nothing exports nothing', () => {
     tracer_provider: { processors: [], limits: null },
     meter_provider: null,
   }
-  expect(settingsOf(empty)).toEqual({ isDisabled: false, variables: NOTHING, unused: [] })
+  expect(settingsOf(empty)).toEqual({ isDisabled: false, variables: NOTHING, isNamedByVariable: false, unused: [] })
 })
 
 test.each([
@@ -29,10 +34,23 @@ test.each([
   [{ parent_based: { root: null } }, { OTEL_TRACES_SAMPLER: 'parentbased_always_on' }],
   [{ parent_based: {} }, { OTEL_TRACES_SAMPLER: 'parentbased_always_on' }],
   [{ parent_based: { root: { always_off: null } } }, { OTEL_TRACES_SAMPLER: 'parentbased_always_off' }],
+  [
+    {
+      parent_based: {
+        root: { always_on: null },
+        remote_parent_sampled: { always_on: null },
+        remote_parent_not_sampled: { always_off: null },
+        local_parent_sampled: { always_on: null },
+        local_parent_not_sampled: { always_off: null },
+      },
+    },
+    { OTEL_TRACES_SAMPLER: 'parentbased_always_on' },
+  ],
 ])('sampler %j', (sampler, variables) => {
   expect(settingsOf({ tracer_provider: { processors: [], sampler } })).toEqual({
     isDisabled: false,
     variables: { ...NOTHING, ...variables },
+    isNamedByVariable: false,
     unused: [],
   })
 })
@@ -43,7 +61,7 @@ test('what has no variable is named by its place, and the rest is taken', () => 
     resource: {
       attributes_list: 'a=b%2C,c=d',
       attributes: [{ name: 'a', value: 'x=y' }],
-      'detection/development': { detectors: [{ host: null }] },
+      'detection/development': { detectors: [{ host: null }, { container: null }] },
     },
     propagator: { composite: [{ b3: null }], composite_list: 'b3,baggage' },
     tracer_provider: {
@@ -66,6 +84,7 @@ test('what has no variable is named by its place, and the rest is taken', () => 
   expect(variables).toEqual({
     OTEL_LOG_LEVEL: 'verbose',
     OTEL_RESOURCE_ATTRIBUTES: 'a=x%3Dy,c=d',
+    OTEL_NODE_RESOURCE_DETECTORS: 'env,host',
     OTEL_PROPAGATORS: 'b3,baggage',
     OTEL_TRACES_EXPORTER: 'otlp',
     OTEL_BSP_SCHEDULE_DELAY: '1',
@@ -78,7 +97,7 @@ test('what has no variable is named by its place, and the rest is taken', () => 
     OTEL_EXPORTER_PROMETHEUS_PORT: '1234',
   })
   expect(unused).toEqual([
-    'resource.detection/development.detectors[0].host',
+    'resource.detection/development.detectors[1].container',
     'tracer_provider.processors[1].batch.exporter.otlp_http.endpoint',
     'tracer_provider.processors[2].batch.exporter.zipkin',
     'tracer_provider.sampler.jaeger_remote/development.endpoint',
@@ -128,4 +147,11 @@ test('metrics that are pushed and logs have variables too', () => {
     OTEL_EXPORTER_OTLP_LOGS_PROTOCOL: 'grpc',
     OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: 'http://collector:4317',
   })
+})
+
+test('a parent is not followed as the file has it: that has no variable', () => {
+  const sampler = { parent_based: { root: { always_on: null }, remote_parent_not_sampled: { always_on: null } } }
+  expect(settingsOf({ tracer_provider: { processors: [], sampler } }).unused).toEqual([
+    'tracer_provider.sampler.parent_based.remote_parent_not_sampled.always_on',
+  ])
 })
