@@ -14,6 +14,7 @@ import { graphileWorker } from './graphile-worker.ts'
 import { kafkajs } from './kafkajs.ts'
 import { nats } from './nats.ts'
 import { natsJetstream } from './nats-jetstream.ts'
+import { nestMicroservices } from './nest-microservices.ts'
 import { nestSchedule } from './nest-schedule.ts'
 import { nodeCron } from './node-cron.ts'
 import { nodeRedisStreams } from './node-redis-streams.ts'
@@ -22,4 +23,4 @@ import { pgBoss } from './pg-boss.ts'
 import { platformaticKafka } from './platformatic-kafka.ts'
 import { redisStreams } from './redis-streams.ts'
 
-export const integrations: readonly Integration[] = [amqplib, awsSqs, beeQueue, bull, bullSandbox, bullmq, bullmqSandbox, confluentKafka, cron, croner, graphileWorker, kafkajs, nats, natsJetstream, nestSchedule, nodeCron, nodeRedisStreams, nodeSchedule, pgBoss, platformaticKafka, redisStreams]
+export const integrations: readonly Integration[] = [amqplib, awsSqs, beeQueue, bull, bullSandbox, bullmq, bullmqSandbox, confluentKafka, cron, croner, graphileWorker, kafkajs, nats, natsJetstream, nestMicroservices, nestSchedule, nodeCron, nodeRedisStreams, nodeSchedule, pgBoss, platformaticKafka, redisStreams]

@@ -1,4 +1,4 @@
-/** Integrations share nothing but this: what one follows already, another that would see it too leaves alone. */
+/** Integrations share nothing but this and what is caught (caught.ts): what one follows already, another that would see it too leaves alone. */
 const FOLLOWED = Symbol.for('afterspan.followed')
 
 export function markFollowed<F extends object>(run: F): F {

@@ -2,6 +2,7 @@
 // attempt is over when both are. What the two halves come to is a delivery's business, which differs by broker.
 import { types } from 'node:util'
 import type { AttemptInfo, Carrier, TaskId, TaskKit } from '@afterspan/core/internal'
+import { notingCaught, type Caught } from './caught.ts'
 
 /** Filled in as the library tells. */
 export type Info = { -readonly [K in keyof AttemptInfo]: AttemptInfo[K] }
@@ -22,9 +23,10 @@ export interface Received<D extends HandledDelivery = HandledDelivery> {
 export function runHandler(kit: TaskKit, { delivery, info, carrier }: Received, run: () => unknown): unknown {
   let result: unknown
   let thrown: { readonly error: unknown } | undefined
+  const caught: Caught = {}
   const handle = (): Promise<void> => {
     try {
-      result = run()
+      result = notingCaught(caught, run)
     } catch (error) {
       thrown = { error }
       delivery.handlerFailed(error)
@@ -38,18 +40,19 @@ export function runHandler(kit: TaskKit, { delivery, info, carrier }: Received, 
     // the handler's own, thrown again below
   }
   if (thrown) throw thrown.error
-  return follow(delivery, info, result)
+  return follow(delivery, info, result, caught)
 }
 
 /** Nobody looks at what a handler returns: a rejection has to stay one that nobody handled. */
-function follow(delivery: HandledDelivery, info: Info, result: unknown): unknown {
+function follow(delivery: HandledDelivery, info: Info, result: unknown, caught: Caught): unknown {
   if (!types.isPromise(result)) {
     delivery.handlerReturned()
     return result
   }
   return result.then(
     (value: unknown) => {
-      delivery.handlerReturned()
+      if (caught.failure) delivery.handlerFailed(caught.failure.error)
+      else delivery.handlerReturned()
       return value
     },
     (error: unknown) => {
