@@ -48,7 +48,7 @@ async function runTimetables(app: string, node: NodeUnderTest, more: Readonly<Re
   const clock = start('clock')
   const plain = runApp({ args: [app], node: node.path, env })
   const isTold = (name: string): boolean => sink.spans().some((span) => span.name === `process ${name}`)
-  await Promise.all([clock, plain].flatMap((each) => [each.waitForLine(/^all hang$/), untilLogged(each)]))
+  await Promise.all([clock, plain].flatMap((each) => [each.waitForLine(/^all hang$/, 20_000), untilLogged(each)]))
   await sink.waitFor(() => Object.keys(ITSELF).every(isTold), 20_000)
   await Promise.all([clock.stop(), plain.stop()])
   await sink.waitFor(() => Object.keys(KILLED).every(isTold), 20_000)
@@ -69,8 +69,8 @@ interface Runs {
 }
 
 async function untilLogged(app: ReturnType<typeof runApp>): Promise<void> {
-  await app.waitForLine(/no paper$/)
-  await app.waitForLine(/no source$/)
+  await app.waitForLine(/no paper$/, 20_000)
+  await app.waitForLine(/no source$/, 20_000)
 }
 
 /** The different errors that Nest has logged: what it said, and the app's part of the stack. */
