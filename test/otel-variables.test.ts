@@ -91,6 +91,13 @@ describe('OTEL_PROPAGATORS', () => {
     { names: 'b3multi', headers: multi, isContinued: true, carries: ['x-b3-sampled', 'x-b3-spanid', 'x-b3-traceid'] },
     { names: 'b3', headers: w3c, isContinued: false, carries: ['b3'] },
     { names: 'tracecontext', headers: w3c, isContinued: true, carries: ['traceparent'] },
+    // The last one counts that can be read: their order was that of a list of ours.
+    {
+      names: 'b3,tracecontext',
+      headers: { ...w3c, b3: `${'1'.repeat(32)}-${'2'.repeat(16)}-1` },
+      isContinued: true,
+      carries: ['b3', 'traceparent'],
+    },
     { names: 'jaeger', headers: jaeger, isContinued: true, carries: ['uber-trace-id', 'uberctx-tenant'] },
     { names: 'xray', headers: xray, isContinued: true, carries: ['x-amzn-trace-id'] },
     {

@@ -150,7 +150,8 @@ export function someOf<const W extends string>(
     parse(raw) {
       const asked = new Set(raw.split(',').map((part) => part.trim().toLowerCase()))
       asked.delete('')
-      const known = words.filter((word) => asked.has(word))
+      // In the order in which they were asked for: of propagators that can be read the last one counts.
+      const known = [...asked].flatMap((name) => words.find((word) => word === name) ?? [])
       const isContradiction = known.length > 1 && asked.has(alone)
       if (known.length === asked.size && known.length > 0 && !isContradiction) return known
       const others = words.filter((word) => word !== alone)
