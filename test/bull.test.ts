@@ -67,6 +67,7 @@ describe('a service whose work goes to Bull', () => {
       verdict: 'broken',
       tasks: [{ state: 'lost', reason: 'vanished_from_broker', evidence: 'broker' }],
     })
+    expect(await toldTrace(roles.sink, sent, 'lost')).toContain('task.reason=vanished_from_broker')
     watcher.destroy()
     await client.close()
     await holdsItsTongue(roles)
