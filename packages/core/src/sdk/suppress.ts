@@ -6,6 +6,11 @@ export function withoutTracing<T>(fn: () => T): T {
   return context.with(suppressTracing(ROOT_CONTEXT), fn)
 }
 
+/** What the app does, within the trace it is in: what it asks of others is told already, and makes no spans of its own. */
+export function withoutSpans<T>(fn: () => T): T {
+  return context.with(suppressTracing(context.active()), fn)
+}
+
 /** Whether what runs now is Afterspan's own work. */
 export function isOwnWork(): boolean {
   return isTracingSuppressed(context.active())

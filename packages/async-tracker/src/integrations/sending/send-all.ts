@@ -1,4 +1,4 @@
-import type { SentAs, TaskDraft, TaskKit } from '@afterspan/core/internal'
+import { withoutSpans, type SentAs, type TaskDraft, type TaskKit } from '@afterspan/core/internal'
 import { createBag, type Bag } from './bag.ts'
 
 /** Several messages in one call: each is a task with a carrier of its own, and all share how the call ends. */
@@ -30,7 +30,8 @@ export function spawnAll<R>(
   // Side by side, not nested: ten thousand messages are no ten thousand frames, and no span is the parent of the next.
   const told = drafts.map((draft, i) => kit.enqueue(draft, bags[i]!, sent, (result) => idOf(result, i)))
   try {
-    send(bags).then(resolve, reject)
+    // What the library asks of its broker is within the PRODUCER spans already, as for a single message.
+    withoutSpans(() => send(bags)).then(resolve, reject)
   } catch (error) {
     reject(error)
   }
