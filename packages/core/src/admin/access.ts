@@ -5,6 +5,13 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { isIPv6 } from 'node:net'
 
 const LOOPBACK_NAMES = new Set(['localhost', '127.0.0.1', '[::1]', '::1'])
+/**
+ * Bound to every address, the listener is meant for scrapers and kubelets. They come by an IP address, or by a name that is no web
+ * page's, so that none can rebind it: one without a dot, as the services of Docker Compose have, or one of a domain for inner use.
+ * Sources: RFC 6762 (local), ICANN SAC113 (internal), RFC 6761 (localhost); svc is that of a Kubernetes cluster, and no domain.
+ */
+const IP_ADDRESS = /^(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-f:.]+\])$/
+const INNER_NAME = /^[a-z0-9_-]+$|\.(internal|local|localhost|svc)$/
 const FORWARDED = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip', 'via']
 const MOST_FAILURES_A_MINUTE = 10
 
@@ -31,8 +38,7 @@ export function createAccess(settings: AccessSettings, now: () => number = Date.
   const isAllowed = (host: string): boolean => {
     const name = host.toLowerCase().replace(/:\d{1,5}$/, '')
     if (names.has(name)) return true
-    // Bound to every address: scrapers and kubelets come by an IP address, which no web page can rebind.
-    return isOpenToAnyName && /^(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-f:.]+\])$/.test(name)
+    return isOpenToAnyName && (IP_ADDRESS.test(name) || INNER_NAME.test(name))
   }
   return {
     isHostAllowed(host) {

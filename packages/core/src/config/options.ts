@@ -224,7 +224,7 @@ export const coreOptions = {
   ),
   allowedHosts: list(
     'AFTERSPAN_ADMIN_HOSTS',
-    'More Host names that the admin listener answers to, beside loopback names and its own address.',
+    'More Host names that the admin listener answers to, beside loopback names and its own address; where that is every address (0.0.0.0), beside IP addresses, names without a dot and those below .local, .internal and .svc.',
   ),
   traceResponse: oneOf(
     'AFTERSPAN_TRACE_RESPONSE',

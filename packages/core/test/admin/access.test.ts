@@ -13,6 +13,10 @@ describe('a Host header', () => {
     ['127.0.0.1', 'localhost:9464'],
     ['0.0.0.0', '192.168.1.7:9464'],
     ['::', '[fd00::7]:9464'],
+    ['0.0.0.0', 'shop:9464'],
+    ['0.0.0.0', 'shop.default.svc:9464'],
+    ['::', 'shop.default.svc.cluster.local'],
+    ['0.0.0.0', 'ip-10-0-0-7.ec2.internal:9464'],
   ])('of a listener at %s is one of its own: %s', (host, header) => {
     expect(access(host).isHostAllowed(header)).toBe(true)
   })
@@ -22,6 +26,9 @@ describe('a Host header', () => {
     ['127.0.0.1', '10.0.0.7:9464'],
     ['0.0.0.0', 'evil.example'],
     ['0.0.0.0', '1.2.3.4.evil.example'],
+    ['0.0.0.0', 'local.evil.example'],
+    ['0.0.0.0', 'evil.example.'],
+    ['192.168.1.7', 'shop:9464'],
     ['::', ''],
   ])('of a listener at %s is not %s', (host, header) => {
     expect(access(host).isHostAllowed(header)).toBe(false)
