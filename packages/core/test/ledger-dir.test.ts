@@ -21,6 +21,34 @@ describe('the folder is', () => {
   })
 })
 
+describe('a folder that is there for several to write to, as a volume of Kubernetes is, was refused', () => {
+  const user = process.getuid?.() ?? 0
+  test.for([0o777, 0o2770, 0o1777])('one of our own in it is taken: %o', (mode) => {
+    const volume = tempDir('volume')
+    chmodSync(volume, mode)
+    const own = join(volume, `ledger-${user}`)
+    expect(nameLedgerDir(volume, {})).toBe(own)
+    expect(openLedgerDir(own)).toEqual({ dir: own })
+    expect(statSync(own).mode & 0o777).toBe(0o700)
+  })
+  test('also when the next mount has given all in it to a group', () => {
+    const volume = tempDir('volume')
+    const own = join(volume, `ledger-${user}`)
+    mkdirSync(own)
+    for (const dir of [volume, own]) chmodSync(dir, 0o2770)
+    expect(openLedgerDir(nameLedgerDir(volume, {}))).toEqual({ dir: own })
+  })
+  test.skipIf(!isRoot)('not where it is another user’s alone', () => {
+    const dir = tempDir('ledger')
+    chownSync(dir, 12_345, 12_345)
+    expect(nameLedgerDir(dir, {})).toBe(dir)
+  })
+  test('a folder of our own is taken as it is', () => {
+    const dir = tempDir('ledger')
+    expect(nameLedgerDir(dir, {})).toBe(dir)
+  })
+})
+
 describe('the folder is made, and is trusted', () => {
   test('with the folders above it, for nobody else to look into', () => {
     const dir = join(tempDir('ledger'), 'a', 'b')
