@@ -7,12 +7,13 @@ import { makeFolder } from './make-folder.ts'
 export type LedgerDir = { readonly dir: string } | { readonly trouble: string }
 
 /**
- * The folder by AFTERSPAN_LEDGER_DIR, else in the user's state folder; undefined where there is none to be named. Where the one that is
+ * The folder by AFTERSPAN_LEDGER_DIR, else in the user's or the service's state folder; undefined where there is none to be named. Where the one that is
  * given is there for several to write to, as a volume of Kubernetes is (root's, or that of a group by `fsGroup`), one of our own in it.
  */
 export function nameLedgerDir(given: string, env: Env): string | undefined {
   if (given) return ownIn(resolve(given))
-  const state = env['XDG_STATE_HOME']
+  // systemd names the folders of a service that has StateDirectory=, more than one with a colon between them.
+  const state = env['XDG_STATE_HOME'] || env['STATE_DIRECTORY']?.split(':')[0]
   if (state && isAbsolute(state)) return join(state, 'afterspan')
   const home = env['HOME']
   return home && isAbsolute(home) ? join(home, '.local', 'state', 'afterspan') : undefined
@@ -67,7 +68,7 @@ export function findLedgerDir(dir: string | undefined): LedgerDir {
   }
 }
 
-const NOWHERE = 'no folder for the ledger: AFTERSPAN_LEDGER_DIR, XDG_STATE_HOME and HOME are not set'
+const NOWHERE = 'no folder for the ledger: AFTERSPAN_LEDGER_DIR, XDG_STATE_HOME, STATE_DIRECTORY and HOME are not set'
 
 function look(dir: string): LedgerDir {
   const { mode, uid } = lstatSync(dir)

@@ -13,6 +13,8 @@ describe('the folder is', () => {
     ['', { XDG_STATE_HOME: '/state', HOME: '/home/me' }, '/state/afterspan'],
     ['', { XDG_STATE_HOME: 'relative', HOME: '/home/me' }, '/home/me/.local/state/afterspan'],
     ['', { XDG_STATE_HOME: '', HOME: '/home/me' }, '/home/me/.local/state/afterspan'],
+    ['', { STATE_DIRECTORY: '/var/lib/shop:/var/lib/more', HOME: '/home/me' }, '/var/lib/shop/afterspan'],
+    ['', { XDG_STATE_HOME: '/state', STATE_DIRECTORY: '/var/lib/shop' }, '/state/afterspan'],
     ['', { HOME: 'relative' }, undefined],
     ['', { HOME: '' }, undefined],
     ['', {}, undefined],
@@ -68,7 +70,7 @@ describe('the folder is refused, with the reason', () => {
     return 'trouble' in place ? place.trouble : `no trouble with ${place.dir}`
   }
   test('where none can be named', () => {
-    expect(troubleOf(undefined)).toContain('AFTERSPAN_LEDGER_DIR, XDG_STATE_HOME and HOME')
+    expect(troubleOf(undefined)).toContain('AFTERSPAN_LEDGER_DIR, XDG_STATE_HOME, STATE_DIRECTORY and HOME')
   })
   test.for([0o777, 0o770, 0o720, 0o702, 0o1777])('where others may write to it: %o', (mode) => {
     const dir = tempDir('ledger')

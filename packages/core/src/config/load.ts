@@ -11,7 +11,7 @@ export function environment(): Env {
   if (!isMainThread) return { ...(getEnvironmentData(INHERITED) as Env | undefined), ...process.env }
   if (getEnvironmentData(INHERITED) === undefined) {
     const ours = Object.entries(process.env).filter(([name]) =>
-      /^(?:OTEL_|AFTERSPAN_|XDG_STATE_HOME$|HOME$)/.test(name),
+      /^(?:OTEL_|AFTERSPAN_|XDG_STATE_HOME$|STATE_DIRECTORY$|HOME$)/.test(name),
     )
     setEnvironmentData(INHERITED, Object.fromEntries(ours))
   }

@@ -4,7 +4,7 @@ import { integer, text } from './option.ts'
 export const spoolOptions = {
   ledgerDir: text(
     'AFTERSPAN_LEDGER_DIR',
-    'Folder of the journals, the embedded ledger, and of what waits for a collector; one for all services of a user on a host. Default: $XDG_STATE_HOME/afterspan, else ~/.local/state/afterspan. In one that several users may write to, as a volume of Kubernetes, ledger-<uid> is taken.',
+    'Folder of the journals, the embedded ledger, and of what waits for a collector; one for all services of a user on a host. Default: $XDG_STATE_HOME/afterspan, else $STATE_DIRECTORY/afterspan (of systemd), else ~/.local/state/afterspan. In one that several users may write to, as a volume of Kubernetes, ledger-<uid> is taken.',
   ),
   spoolMegabytes: integer(
     'AFTERSPAN_SPOOL_MB',
