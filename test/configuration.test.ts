@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { get, runApp, startPreloaded, tempDir } from '@afterspan/testing'
 import { expect, test } from 'vitest'
@@ -65,14 +65,25 @@ test.each([
     },
   },
 ])('a ledger folder that $why is said and counted, and requests go on', async ({ make }) => {
-  const ledgerDir = join(tempDir('ledger'), 'state')
-  make(ledgerDir)
-  const child = startPreloaded({ app: APP, ledgerDir })
+  const state = tempDir('state')
+  make(join(state, 'afterspan'))
+  const child = startPreloaded({ app: APP, env: { AFTERSPAN_LEDGER_DIR: '', XDG_STATE_HOME: state } })
   expect((await get(`${await listening(child)}/api/a/orders/1`)).status).toBe(200)
   const { text } = await get(`${await child.adminUrl()}/metrics`)
   expect(text).toContain('afterspan_ledger_write_errors_total 1\n')
   expect(child.stderr).toMatch(/^\[afterspan\] AFS_LEDGER_DIR .*state.*\n$/)
   await child.stop()
+})
+
+test('in a volume that several users may write to, nothing was kept', async () => {
+  const volume = tempDir('volume')
+  chmodSync(volume, 0o777)
+  const child = startPreloaded({ app: APP, ledgerDir: volume })
+  expect((await get(`${await listening(child)}/api/a/orders/1`)).status).toBe(200)
+  await child.adminUrl()
+  await child.stop()
+  expect(child.stderr).toBe('')
+  expect(readdirSync(volume)).toEqual([`ledger-${process.getuid!()}`])
 })
 
 test('a busy admin port is said once with what to do, and taken when it is free', async () => {

@@ -79,7 +79,9 @@ test('what is wrong around the app: collector, port, ledger folder', async () =>
   const other = createServer().listen(0, '127.0.0.1')
   await new Promise((resolve) => other.once('listening', resolve))
   const { port } = other.address() as AddressInfo
-  const open = tempDir('open')
+  const state = tempDir('state')
+  const open = join(state, 'afterspan')
+  mkdirSync(open)
   chmodSync(open, 0o777)
   const sink = await startOtlpSink()
   const { code, about } = await findings(['-e', ''], {
@@ -88,7 +90,8 @@ test('what is wrong around the app: collector, port, ledger folder', async () =>
     OTEL_LOGS_EXPORTER: 'otlp',
     OTEL_METRICS_EXPORTER: 'prometheus,otlp',
     OTEL_EXPORTER_PROMETHEUS_PORT: String(port),
-    AFTERSPAN_LEDGER_DIR: open,
+    AFTERSPAN_LEDGER_DIR: '',
+    XDG_STATE_HOME: state,
   })
   other.close()
   expect(code).toBe(1)
