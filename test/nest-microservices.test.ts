@@ -1,5 +1,5 @@
 // An event that a handler of Nest had failed to handle was called done: Nest catches what it throws, and RabbitMQ has forgotten the message.
-import { bothFormats, nodesUnderTest, sharedService } from '@afterspan/testing'
+import { formatsInTurn, nodesUnderTest, sharedService } from '@afterspan/testing'
 import { describe, expect, test } from 'vitest'
 import { appFile } from './app.ts'
 import { expectReceipt, toldTrace } from './receipts.ts'
@@ -30,7 +30,7 @@ const ENDS = {
 }
 
 describe('events of @nestjs/microservices by RabbitMQ', () => {
-  bothFormats(
+  formatsInTurn(
     'whose handlers fail are failed tasks of the request that sent them',
     { cjs: appFile('nest/microservices.cjs'), mjs: appFile('nest/microservices.mjs') },
     async ({ app, node, context }) => {

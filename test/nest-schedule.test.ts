@@ -1,5 +1,5 @@
 // A run by @Cron, @Interval or @Timeout failed, and counted as one that went well, or as nothing: Nest catches it and logs it.
-import { bothFormats, nodesUnderTest, runApp, startPreloaded, tempDir, type NodeUnderTest } from '@afterspan/testing'
+import { formatsInTurn, nodesUnderTest, runApp, startPreloaded, tempDir, type NodeUnderTest } from '@afterspan/testing'
 import { drawTrace, startOtlpSink } from 'afterspan/internal'
 import { describe, expect, test } from 'vitest'
 import { appFile } from './app.ts'
@@ -20,7 +20,7 @@ const KILLED = {
 }
 
 describe('timetables of @nestjs/schedule', () => {
-  bothFormats(
+  formatsInTurn(
     'each run is a task of its own, and Nest logs what it would without us',
     { cjs: appFile('nest/schedule.cjs'), mjs: appFile('nest/schedule.mjs') },
     async ({ app, node }) => {
