@@ -26,8 +26,8 @@ export interface SideService {
 export interface MainSession {
   /** Rejects with what the inspector says. In native code nothing is answered before it returns. */
   post(method: string, params?: object): Promise<unknown>
-  /** Resolves when the process is leaving: then the session has to end. */
-  readonly left: Promise<'left'>
+  /** What the work comes to; 'late' after so many ms, 'left' when the process is leaving: then the session has to end. */
+  within<T>(work: Promise<T>, ms: number): Promise<T | 'late' | 'left'>
 }
 export interface SideHost {
   /** Mounts a GET/HEAD handler on the admin listener. A path that ends in '/' is a prefix. */

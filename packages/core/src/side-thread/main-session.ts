@@ -32,7 +32,19 @@ export async function inspectMain<T>(
         }
         ;(own.post as (name: string, given: unknown, then: typeof settle) => void)(method, params, settle)
       })
-    return await use({ post, left })
+    const within = <T>(work: Promise<T>, ms: number): Promise<T | 'late' | 'left'> => {
+      let timer: NodeJS.Timeout | undefined
+      const late = new Promise<'late'>((resolve) => {
+        timer = setTimeout(() => {
+          resolve('late')
+        }, ms)
+      })
+      work.catch(() => {})
+      return Promise.race([work, left, late]).finally(() => {
+        clearTimeout(timer)
+      })
+    }
+    return await use({ post, within })
   } catch {
     // built without the inspector, or forbidden by --permission
     return undefined

@@ -21,21 +21,10 @@ export function watchSilentMain(given: {
   })
 }
 
-async function release({ post, left }: MainSession): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<'late'>((resolve) => {
-    timer = setTimeout(() => {
-      resolve('late')
-    }, ANSWER_MS)
-  })
-  const answer = post('Runtime.evaluate', { expression: RELEASE })
-  answer.catch(() => {})
-  return Promise.race([answer, left, late])
-    .then(
-      (settled) => typeof settled !== 'string',
-      () => false,
-    )
-    .finally(() => {
-      clearTimeout(timer)
-    })
+async function release({ post, within }: MainSession): Promise<boolean> {
+  try {
+    return typeof (await within(post('Runtime.evaluate', { expression: RELEASE }), ANSWER_MS)) !== 'string'
+  } catch {
+    return false
+  }
 }

@@ -27,15 +27,7 @@ export function takeMainStack({ inspectMain }: Pick<SideHost, 'inspectMain'>): P
   return inspectMain(profile)
 }
 
-async function profile({ post, left }: MainSession): Promise<MainStack | undefined> {
-  const within = async <T>(work: Promise<T>, ms: number): Promise<T | 'left' | 'late'> => {
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<'late'>((resolve) => {
-      timer = setTimeout(() => resolve('late'), ms)
-    })
-    work.catch(() => {})
-    return Promise.race([work, left, late]).finally(() => clearTimeout(timer))
-  }
+async function profile({ post, within }: MainSession): Promise<MainStack | undefined> {
   // The cheapest command: in native code it is not answered, and nothing that costs is left for later.
   const enabled = await within(post('Profiler.enable'), ANSWER_MS)
   if (enabled === 'left') return undefined
