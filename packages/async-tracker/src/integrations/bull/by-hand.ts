@@ -1,17 +1,12 @@
 // Jobs that the app gets and settles itself: queue.getNextJob() and queue.nextJobFromJobData(), then job.moveToCompleted() and its like.
 // The run lasts from the one to the other. A queue that has handlers gets its jobs for these.
 import type { AttemptInfo, TaskKit } from '@afterspan/core/internal'
-import { failureOf } from '../running/failure-of.ts'
+import { HeldRuns, type How } from '../running/held-runs.ts'
 import { isObject } from '../sending/bag.ts'
 import { carrierOf } from './carrier.ts'
 import type { Job, Queue } from './shapes.ts'
 
-type How = { readonly error: unknown } | 'released' | 'succeeded'
 export type End = (how: How) => void
-
-/** Jobs that nobody settles would stay for ever: the oldest go first. */
-const MOST_HELD = 10_000
-const RELEASED = Symbol('released')
 
 /** Returns how to end the run of a job, where it is one by hand; once. */
 export function patchByHand(
@@ -19,18 +14,9 @@ export function patchByHand(
   kit: TaskKit,
   infoOf: (job: Job) => AttemptInfo,
 ): (job: Job) => End | undefined {
-  const held = new Map<string, End>()
+  const held = new HeldRuns(kit)
   const begin = (job: Job): void => {
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const info = infoOf(job)
-    const outcomeOf: AttemptInfo['outcomeOf'] = (error) => (error === RELEASED ? 'released' : info.outcomeOf?.(error))
-    kit.attempt({ ...info, outcomeOf }, carrierOf(job), () => promise).catch(() => {})
-    if (held.size >= MOST_HELD) held.delete(held.keys().next().value!)
-    held.set(keyOf(job), (how) => {
-      held.delete(keyOf(job))
-      if (how === 'succeeded') resolve()
-      else reject(how === 'released' ? RELEASED : (how.error ?? failureOf('failed', 'failed by the app')))
-    })
+    held.begin(job, infoOf(job), carrierOf(job))
   }
   kit.wrap(
     prototype,
@@ -48,9 +34,5 @@ export function patchByHand(
         return next
       },
   )
-  return (job) => (held.size > 0 ? held.get(keyOf(job)) : undefined)
-}
-
-function keyOf({ id, queue }: Job): string {
-  return `${queue.name} ${id}`
+  return (job) => held.endOf(job)
 }
