@@ -1,14 +1,15 @@
 // Running: one attempt for each call of the handler.
 import { context, ROOT_CONTEXT } from '@opentelemetry/api'
 import type { AttemptInfo, TaskKit } from '@afterspan/core/internal'
+import { wordsOf } from '../running/failure-of.ts'
+import { TimeLimits } from '../running/time-limits.ts'
 import { taskOf } from '../sending/bag.ts'
 import { carrierOf } from './carrier.ts'
 import type { Handler, Job, Queue } from './shapes.ts'
 
 /** Whether the last attempt of a job was told as final. */
 const toldFinal = new WeakMap<Job, boolean>()
-/** Of jobs that have a limit of time, while their handler runs: how to say that it is over. */
-const limits = new WeakMap<Job, (error: unknown) => void>()
+const limits = new TimeLimits<Job>()
 
 export function patchRunning(prototype: Queue, kit: TaskKit): void {
   kit.wrap(
@@ -27,11 +28,11 @@ export function patchRunning(prototype: Queue, kit: TaskKit): void {
     '_finishJob',
     (original) =>
       async function (this: Queue, error, data, job, ...args) {
-        if (error) limits.get(job)?.(error)
+        if (error) limits.isOver(job, error)
         const result = await original.call(this, error, data, job, ...args)
         // A back-off strategy gave up.
         const taskId = job.status === 'failed' && !toldFinal.get(job) ? taskOf(carrierOf(job)) : undefined
-        if (taskId) kit.settle(taskId, 'failed', 'retries_exhausted', 'broker', failureOf(error))
+        if (taskId) kit.settle(taskId, 'failed', 'retries_exhausted', 'broker', wordsOf(error))
         return result
       },
   )
@@ -44,17 +45,10 @@ function followed(kit: TaskKit, handler: Handler): Handler {
         // What is rejected with nothing has succeeded, as bee-queue reads it.
         if (error) throw error
       })
-      return job.options.timeout ? within(job, ended) : ended
+      return job.options.timeout ? limits.limited(job, ended) : ended
     }
     return kit.attempt(infoOf(job), carrierOf(job), run)
   }
-}
-
-/** Where its time is over, bee-queue has failed the job, and the handler may go on for ever. */
-function within(job: Job, ended: Promise<unknown>): Promise<unknown> {
-  const { promise, reject } = Promise.withResolvers<never>()
-  limits.set(job, reject)
-  return Promise.race([ended, promise])
 }
 
 function infoOf(job: Job): AttemptInfo {
@@ -81,10 +75,4 @@ function infoOf(job: Job): AttemptInfo {
       return isLast ? 'failed' : 'retrying'
     },
   }
-}
-
-function failureOf(error: unknown): { readonly type: string; readonly message: string } {
-  return error instanceof Error
-    ? { type: error.name, message: error.message }
-    : { type: 'Error', message: String(error) }
 }

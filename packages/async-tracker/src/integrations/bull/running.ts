@@ -1,6 +1,8 @@
 // Running: one attempt for each call of a handler, a function's as well as a file's; and what Bull decides of a job without asking one.
 import { context, ROOT_CONTEXT } from '@opentelemetry/api'
 import type { AttemptInfo, TaskKit } from '@afterspan/core/internal'
+import { whileStorable } from '../running/storable-run.ts'
+import { TimeLimits } from '../running/time-limits.ts'
 import { isObject, taskOf } from '../sending/bag.ts'
 import { carrierOf, stallsOf } from './carrier.ts'
 import { patchByHand, type End } from './by-hand.ts'
@@ -11,8 +13,7 @@ const STALLED = 'job stalled more than allowable limit'
 
 /** Whether the last attempt of a job was told as final. */
 const toldFinal = new WeakMap<Job, boolean>()
-/** Of jobs that have a limit of time, while their handler runs: how to say that it is over. */
-const limits = new WeakMap<Job, (error: unknown) => void>()
+const limits = new TimeLimits<Job>()
 
 export function patchRunning({ Job, prototype }: Bull, kit: TaskKit): void {
   kit.wrap(
@@ -59,7 +60,7 @@ function patchSettling(prototype: Job, kit: TaskKit, byHand: (job: Job) => End |
     (original) =>
       async function (this: Job, ...args) {
         const [error] = args as [unknown]
-        if (isTimeOut(error)) limits.get(this)?.(error)
+        if (isTimeOut(error)) limits.isOver(this, error)
         const end = byHand(this)
         const result = await original.apply(this, args)
         end?.({ error })
@@ -86,41 +87,21 @@ function patchSettling(prototype: Job, kit: TaskKit, byHand: (job: Job) => End |
 function followed(kit: TaskKit, handler: Handler, isFile: boolean): Handler {
   return function (job, ...args) {
     const call = (): Promise<unknown> => handler.call(this, job, ...args)
-    const run = job.opts.timeout ? () => within(job, call) : call
-    const attempt = (runs: () => Promise<unknown>): Promise<unknown> => kit.attempt(infoOf(job), carrierOf(job), runs)
+    const run = job.opts.timeout ? () => limits.limited(job, call()) : call
+    const attempt = (runs: () => unknown): unknown => kit.attempt(infoOf(job), carrierOf(job), runs)
     // What came from a child process has been JSON.
-    return isFile ? attempt(run) : withResult(run, attempt)
+    return (isFile ? attempt(run) : whileStorable(storingError, attempt, run)) as Promise<unknown>
   }
 }
 
-/** A result that Bull cannot store, as the response of an HTTP client, fails the job; the library is left to find that out by itself. */
-async function withResult(
-  run: () => Promise<unknown>,
-  attempt: (run: () => Promise<unknown>) => Promise<unknown>,
-): Promise<unknown> {
-  let refused: { readonly result: unknown } | undefined
+/** As the response of an HTTP client: Bull fails the job. */
+function storingError(result: unknown): unknown {
   try {
-    return await attempt(async () => {
-      const result = await run()
-      try {
-        if (isObject(result)) JSON.stringify(result)
-      } catch (error) {
-        refused = { result }
-        throw error
-      }
-      return result
-    })
+    if (isObject(result)) JSON.stringify(result)
+    return undefined
   } catch (error) {
-    if (refused) return refused.result
-    throw error
+    return error
   }
-}
-
-/** Where its time is over, Bull has failed the job, and the handler may go on for ever. */
-function within(job: Job, run: () => Promise<unknown>): Promise<unknown> {
-  const { promise, reject } = Promise.withResolvers<never>()
-  limits.set(job, reject)
-  return Promise.race([run(), promise])
 }
 
 function isTimeOut(error: unknown): boolean {

@@ -1,6 +1,7 @@
 // Running: one attempt for each call of the processor; and what BullMQ decides of a job without asking it.
 import { context, ROOT_CONTEXT } from '@opentelemetry/api'
-import { isThenable, type AttemptInfo, type TaskKit } from '@afterspan/core/internal'
+import type { AttemptInfo, TaskKit } from '@afterspan/core/internal'
+import { whileStorable } from '../running/storable-run.ts'
 import { isObject, taskOf } from '../sending/bag.ts'
 import { patchByHand } from './by-hand.ts'
 import { carrierOf } from './carrier.ts'
@@ -29,6 +30,7 @@ export function patchWorker(exports: BullMQ, kit: TaskKit): void {
           return outcome
         })
         return whileStorable(
+          storingError,
           (run) => kit.attempt(info, carrierOf(job), run),
           () => original.apply(this, args),
         )
@@ -57,30 +59,6 @@ export function patchWorker(exports: BullMQ, kit: TaskKit): void {
         return context.with(ROOT_CONTEXT, () => original.apply(this, args))
       },
   )
-}
-
-/** Where its result cannot be stored the attempt has failed, and BullMQ finds that out from the result itself. */
-function whileStorable(attempt: (run: () => unknown) => unknown, run: () => unknown): unknown {
-  let failed: { readonly by: unknown; readonly result: unknown } | undefined
-  const judge = (result: unknown): unknown => {
-    const error = storingError(result)
-    if (error === undefined) return result
-    failed = { by: error, result }
-    throw error
-  }
-  const withResult = (error: unknown): unknown => {
-    if (failed?.by === error) return failed?.result
-    throw error
-  }
-  try {
-    const result = attempt(() => {
-      const returned = run()
-      return isThenable(returned) ? Promise.resolve(returned).then(judge) : judge(returned)
-    })
-    return result instanceof Promise ? result.catch(withResult) : result
-  } catch (error) {
-    return withResult(error)
-  }
 }
 
 /** Final failures that no attempt told of: stalled too often, failed with a child, or a back-off strategy that gave up. */

@@ -4,3 +4,9 @@ export function failureOf(code: string, message: string): Error {
   error.stack = ''
   return error
 }
+
+/** What an error of the app's, or whatever it threw, is told by. */
+export function wordsOf(error: unknown): { readonly type: string; readonly message: string } {
+  const { name, message } = error instanceof Error ? error : { name: 'Error', message: String(error) }
+  return { type: name, message }
+}

@@ -3,6 +3,7 @@
 import { types } from 'node:util'
 import type { AttemptInfo, Carrier, TaskId, TaskKit } from '@afterspan/core/internal'
 import { notingCaught, type Caught } from './caught.ts'
+import { wordsOf } from './failure-of.ts'
 
 /** Filled in as the library tells. */
 export type Info = { -readonly [K in keyof AttemptInfo]: AttemptInfo[K] }
@@ -65,6 +66,5 @@ function follow(delivery: HandledDelivery, info: Info, result: unknown, caught: 
 
 /** The app told the broker that the message is done, which its handler had failed to do: nobody will run it again. */
 export function tellDropped(kit: TaskKit, taskId: TaskId, reader: string, error: unknown): void {
-  const { name, message } = error instanceof Error ? error : { name: 'Error', message: String(error) }
-  kit.settle(taskId, 'failed', 'threw', 'own_report', { type: name, message, reader })
+  kit.settle(taskId, 'failed', 'threw', 'own_report', { ...wordsOf(error), reader })
 }
