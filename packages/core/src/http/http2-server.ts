@@ -102,7 +102,8 @@ function onClose(this: Stream): void {
   const outcome = streamOutcome(this.rstCode ?? 0, status !== undefined && !this.aborted, by)
   if (errored && !isReset && outcome === 'aborted_by_server') open.error ??= errored
   if (outcome === 'sent') tellGrpcStatus(this, open)
-  open.isEventStream = /^text\/event-stream\b/i.test(String(this.sentHeaders?.['content-type']))
+  if (outcome === 'aborted_by_client')
+    open.isEventStream = /^text\/event-stream\b/i.test(String(this.sentHeaders?.['content-type']))
   open.settle(open, outcome, status)
 }
 
