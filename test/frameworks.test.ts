@@ -1,5 +1,5 @@
-import { bothFormats, get, nodesUnderTest, pollUntil, startPreloaded } from '@afterspan/testing'
-import { drawTrace, startOtlpSink } from 'afterspan/internal'
+import { bothFormats, formatsInTurn, get, nodesUnderTest, pollUntil, startPreloaded } from '@afterspan/testing'
+import { drawTrace, startOtlpSink, type StoredSpan } from 'afterspan/internal'
 import { describe, expect, test } from 'vitest'
 import { appFile, listening, traceIdOf } from './app.ts'
 import { getPipelined } from './pipelined.ts'
@@ -149,17 +149,50 @@ describe.each(nodesUnderTest())('a body that breaks leaves its error on the requ
   test.each([
     ['hapi', '/breaks/{id}'],
     ['fastify', '/breaks/:id'],
-  ])('%s', async (name, route) => {
+    ['fastify', '/breaks-of-the-web/:id'],
+  ])('%s %s', async (name, route) => {
     const sink = await startOtlpSink()
     const env = { OTEL_SERVICE_NAME: 'shop', OTEL_BSP_SCHEDULE_DELAY: '5' }
     const service = startPreloaded({ app: appFile(`frameworks/${name}-stream.cjs`), node: node.path, sink, env })
-    await expect(get(`${await listening(service)}/breaks/7`)).rejects.toThrow(/aborted|hang up|reset/i)
+    await expect(get((await listening(service)) + route.replace(/[:{].*/, '7'))).rejects.toThrow(
+      /aborted|hang up|reset/i,
+    )
     await sink.waitFor((spans) => spans.length === 1)
     expect(drawTrace(sink.spans(), { stable: true })).toBe(`✗ GET ${route}  SERVER shop\n  TypeError: no such thing`)
     await service.stop()
     await sink.close()
   })
 })
+
+formatsInTurn(
+  'a callback of stream(), streamText() or streamSSE() of Hono that throws leaves its error on the request',
+  { cjs: appFile('frameworks/hono-stream.cjs'), mjs: appFile('frameworks/hono-stream.mjs') },
+  async ({ app, node }) => {
+    const sink = await startOtlpSink()
+    const env = { OTEL_SERVICE_NAME: 'shop', OTEL_BSP_SCHEDULE_DELAY: '5' }
+    const service = startPreloaded({ app, node: node.path, sink, env })
+    const url = await listening(service)
+    for (const path of ['/breaks', '/breaks-as-text', '/breaks-as-events', '/is-told']) {
+      const answer = await get(`${url}${path}/7`)
+      expect([answer.status, answer.text]).toEqual([
+        200,
+        path === '/is-told' ? 'the first halfsorry' : 'the first half',
+      ])
+      await sink.waitFor(() => sink.trace(traceIdOf(answer)).length > 0)
+      const [{ attributes, events, name, status }] = sink.trace(traceIdOf(answer)) as [StoredSpan]
+      expect({ name, exceptions: events.map((event) => event.attributes['exception.message']) }).toEqual({
+        name: `GET ${path}/:id`,
+        exceptions: ['no such thing'],
+      })
+      // What the app has a handler for it has told the client itself.
+      expect([status.code, attributes['error.type']]).toEqual(
+        path === '/is-told' ? ['unset', undefined] : ['error', 'TypeError'],
+      )
+    }
+    await service.stop()
+    await sink.close()
+  },
+)
 
 /** Eight requests on one connection, the first of them the slowest: each is answered under its own trace. */
 async function hasOwnContexts(url: string, sink: Sink, route: string): Promise<void> {

@@ -10,6 +10,7 @@ import { findMyWayHook } from './routes/find-my-way.ts'
 import type { RequestTeller } from './routes/framework.ts'
 import { graphqlHook } from './routes/graphql.ts'
 import { hapiHook } from './routes/hapi.ts'
+import { honoStreamingHook } from './routes/hono-streaming.ts'
 import { honoHooks } from './routes/hono.ts'
 import { ittyRouterHooks } from './routes/itty-router.ts'
 import { koaRouterHook } from './routes/koa-router.ts'
@@ -36,6 +37,7 @@ export function watchFrameworks(
     koaRouterHook('@koa/router', teller),
     koaRouterHook('koa-router', teller),
     ...honoHooks(teller),
+    honoStreamingHook(teller),
     hapiHook(teller),
     nestHook(teller),
     connectHook(teller),

@@ -15,7 +15,7 @@ import type { MetricRegistry } from '../metrics/registry.ts'
 import type { AsyncContextManager } from '../sdk/context-manager.ts'
 import { spanId, traceId } from '../sdk/ids.ts'
 import { RequestContext } from '../sdk/request-context.ts'
-import { RequestSpan, type SpanLimits } from '../sdk/request-span.ts'
+import { describeException, RequestSpan, type SpanLimits } from '../sdk/request-span.ts'
 import type { SpanData } from '../sdk/span-data.ts'
 import { nowMs } from '../sdk/time.ts'
 import { requestChannel } from '../tasks/channel.ts'
@@ -117,6 +117,12 @@ export function watchServers(settings: ServerSettings): RequestTeller {
     recordError(request, error) {
       hideOwnFrames(error)
       openOf(request)?.hasThrown(error)
+    },
+    recordBroken(request, error) {
+      hideOwnFrames(error)
+      const open = openOf(request)
+      open?.hasThrown(error)
+      if (open) open.failure = describeException(open.error).type
     },
     setRoute(request, route) {
       const open = openOf(request)

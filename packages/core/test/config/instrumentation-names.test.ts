@@ -7,7 +7,7 @@ import { SHARED_QUEUES } from '../../src/queues/queue-hooks.ts'
 test('a framework or queue could not be turned off by its name', () => {
   const hooks: string[] = []
   const add = ({ name }: { readonly name: string }): void => void hooks.push(name)
-  const teller = { recordError() {}, setRoute() {} }
+  const teller = { recordBroken() {}, recordError() {}, setRoute() {} }
   watchFrameworks(teller, { add, whenAsked() {}, status: { set() {} } as never }, () => {})
   const names = [...hooks, ...SHARED_QUEUES.map(({ name }) => name)].filter((name) => !/[ :]/.test(name))
   expect(names.length).toBeGreaterThan(20)

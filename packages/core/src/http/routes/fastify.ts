@@ -1,7 +1,7 @@
 // Fastify 4 and 5 say on a diagnostics channel of their own that an instance was made: nothing is patched. Its hooks are public, come
 // first, and are inherited by every plugin.
 import { subscribe } from 'node:diagnostics_channel'
-import { errorMonitor, type EventEmitter } from 'node:events'
+import { whenBroken } from '../broken-body.ts'
 import type { RequestTeller } from './framework.ts'
 
 interface Instance {
@@ -37,10 +37,9 @@ export function watchFastify(
       })
       // What breaks when the head is sent is only logged, and the connection is closed without a word.
       fastify.addHook('onSend', function afterspanBody(request, _reply, body, done) {
-        if (isEmitter(body))
-          body.once(errorMonitor, (error) => {
-            recordError(request.raw, error)
-          })
+        whenBroken(body, (error) => {
+          recordError(request.raw, error)
+        })
         done()
       })
       onActive(fastify.version ?? '')
@@ -48,8 +47,4 @@ export function watchFastify(
       onError(error)
     }
   })
-}
-
-function isEmitter(body: unknown): body is EventEmitter {
-  return body !== null && typeof body === 'object' && typeof (body as Partial<EventEmitter>).once === 'function'
 }

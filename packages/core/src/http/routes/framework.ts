@@ -7,6 +7,8 @@ export type Route = string | ((status: number | undefined) => string | undefined
 export interface RequestTeller {
   /** What the app threw. The first one counts: what follows is mostly the same on its way up, or the trouble of the error handler. */
   recordError(request: unknown, error: unknown): void
+  /** What the app threw while it wrote the body, of which the client now has a part: the status says nothing of that. */
+  recordBroken(request: unknown, error: unknown): void
   setRoute(request: unknown, route: Route): void
 }
 
