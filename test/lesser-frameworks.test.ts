@@ -1,4 +1,4 @@
-// connect, polka, restify, tRPC and GraphQL: a 500 of theirs had no exception, and their routes were guessed.
+// connect, polka, restify, tRPC, GraphQL and Apollo: a 500 of theirs had no exception, and their routes were guessed.
 import { formatsInTurn, get, startPreloaded } from '@afterspan/testing'
 import { startOtlpSink, type StoredSpan } from 'afterspan/internal'
 import { expect } from 'vitest'
@@ -39,10 +39,15 @@ const ASKED = {
     // Answered in the body: seen, and no error of the request.
     '/rejects': [200, `${GUESSED}/rejects`, THROWN],
   },
+  apollo: {
+    '/?query={good}': [200, `${GUESSED}/`, []],
+    // Of its `context` function, which Apollo tells nobody of.
+    '/?query={good}&unknown': [500, `${GUESSED}/`, THROWN],
+  },
 }
 
 formatsInTurn(
-  'connect, polka, restify, tRPC and GraphQL tell their routes and the one exception of a request',
+  'connect, polka, restify, tRPC, GraphQL and Apollo tell their routes and the one exception of a request',
   { cjs: appFile('frameworks/lesser.cjs'), mjs: appFile('frameworks/lesser.mjs') },
   async ({ app, node }) => {
     const sink = await startOtlpSink()

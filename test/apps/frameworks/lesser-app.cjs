@@ -1,5 +1,5 @@
-// Five frameworks, each on a port of its own. Prints their names and ports.
-module.exports = function start({ connect, polka, restify, trpc, graphql }) {
+// Six frameworks, each on a port of its own. Prints their names and ports.
+module.exports = function start({ connect, polka, restify, trpc, graphql, apollo }) {
   const fails = () => new TypeError('no such thing')
   const listening = (name, server) =>
     server.listen(0, '127.0.0.1', () => console.log(`${name} ${server.address().port}`))
@@ -68,4 +68,13 @@ module.exports = function start({ connect, polka, restify, trpc, graphql }) {
     answered.then((result) => res.end(JSON.stringify(result)))
   }
   listening('graphql', require('node:http').createServer(fifth))
+
+  const sixth = new apollo.ApolloServer({ typeDefs: 'type Query { good: String }', csrfPrevention: false })
+  const context = async ({ req }) => {
+    if (req.url.includes('unknown')) throw fails()
+    return {}
+  }
+  apollo
+    .startStandaloneServer(sixth, { context, listen: { port: 0, host: '127.0.0.1' } })
+    .then(({ url }) => console.log(`apollo ${new URL(url).port}`))
 }

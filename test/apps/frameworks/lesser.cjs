@@ -7,4 +7,5 @@ require('./lesser-app.cjs')({
   restify: require('restify'),
   trpc,
   graphql,
+  apollo: { ...require('@apollo/server'), ...require('@apollo/server/standalone') },
 })

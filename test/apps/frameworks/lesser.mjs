@@ -1,3 +1,5 @@
+import { ApolloServer } from '@apollo/server'
+import { startStandaloneServer } from '@apollo/server/standalone'
 import connect from 'connect'
 import { buildSchema, graphql } from 'graphql'
 import polka from 'polka'
@@ -6,4 +8,11 @@ import { initTRPC } from '@trpc/server'
 import { createHTTPHandler } from '@trpc/server/adapters/standalone'
 import start from './lesser-app.cjs'
 
-start({ connect, polka, restify, trpc: { initTRPC, createHTTPHandler }, graphql: { buildSchema, graphql } })
+start({
+  connect,
+  polka,
+  restify,
+  trpc: { initTRPC, createHTTPHandler },
+  graphql: { buildSchema, graphql },
+  apollo: { ApolloServer, startStandaloneServer },
+})

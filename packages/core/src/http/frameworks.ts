@@ -2,6 +2,7 @@ import type { ModuleHooks } from '../instrument/hooks.ts'
 import { canSeeHttp2, sayHttp2Unseen } from './http2-server.ts'
 import { loggerHooks } from './logger-errors.ts'
 import { watchAdonis } from './routes/adonis.ts'
+import { apolloHook } from './routes/apollo.ts'
 import { connectHook } from './routes/connect.ts'
 import { elysiaHook } from './routes/elysia.ts'
 import { expressHook } from './routes/express.ts'
@@ -45,6 +46,7 @@ export function watchFrameworks(
     restifyHook(teller),
     trpcHook(),
     graphqlHook(),
+    apolloHook(),
     findMyWayHook(teller),
     zeroHttpHook(teller),
     moleculerWebHook(teller),
