@@ -1,8 +1,10 @@
 // Attempts whose message carried no trace context. Such a one is taken for a task of its own, a stray, until the task is known that
-// its broker gave the same message id; then it is that task's attempt, in whatever order the journals of the two are read. Pure.
+// its broker gave the same message id; then it is that task's attempt, in whatever order the journals of the two are read. Of a
+// message that nobody is known to have sent its first run is the task, and those after it are attempts of that. Pure.
 import type { EpochMs, TaskEvent, TaskId, TaskState } from '@afterspan/core/internal'
 import type { LedgerChange, TaskRow } from '../ledger/store.ts'
 import { messageOfFacts, type MessageKey } from '../message-key.ts'
+import { deriveState } from '../task-state.ts'
 import { inOrder, isOwnReader, type AttemptFacts, type CopyFacts, type TaskFacts } from '../task-facts.ts'
 
 /** Clocks of two hosts may differ by so much. */
@@ -21,14 +23,12 @@ export function join(facts: Map<TaskId, TaskFacts>): Map<TaskId, TaskId> {
   const joined = new Map<TaskId, TaskId>()
   for (const family of familiesIn(facts)) {
     const promised = family.filter(({ spawned }) => spawned)
-    if (promised.length === 0) continue
-    for (const stray of family) {
-      if (stray.spawned) continue
-      const taskId = promiserOf(promised, stray.attempts[0]!.startedAt)
-      joined.set(stray.taskId, taskId)
-      facts.set(taskId, absorb(facts.get(taskId)!, stray))
-      facts.delete(stray.taskId)
+    if (promised.length === 0) {
+      if (family.length > 1) followRuns(facts, family, joined)
+      continue
     }
+    for (const stray of family)
+      if (!stray.spawned) give(facts, stray, promiserOf(promised, stray.attempts[0]!.startedAt), joined)
     if (promised.length > 1) reunite(facts, promised, joined)
   }
   if (joined.size > 0) adoptChildren(facts, joined)
@@ -53,6 +53,31 @@ function promiserOf(promised: readonly TaskFacts[], startedAt: EpochMs): TaskId 
   return (byAge.findLast(({ spawned }) => spawned!.at <= startedAt + SKEW_MS) ?? byAge[0]!).taskId
 }
 
+function give(facts: Map<TaskId, TaskFacts>, stray: TaskFacts, to: TaskId, joined: Map<TaskId, TaskId>): void {
+  for (const { joinedFrom } of stray.attempts) if (joinedFrom) joined.set(joinedFrom, to)
+  joined.set(stray.taskId, to)
+  facts.set(to, absorb(facts.get(to)!, stray))
+  facts.delete(stray.taskId)
+}
+
+/** Nobody is known to have sent it: then a run that is not the first of its message goes on with the one before it. */
+function followRuns(facts: Map<TaskId, TaskFacts>, family: readonly TaskFacts[], joined: Map<TaskId, TaskId>): void {
+  for (const strays of Map.groupBy(family, ({ reader }) => reader).values()) {
+    const [first, ...others] = strays.toSorted((a, b) => a.attempts[0]!.startedAt - b.attempts[0]!.startedAt)
+    let task = first!.taskId
+    for (const stray of others)
+      if (goesOn(facts.get(task)!, stray)) give(facts, stray, task, joined)
+      else task = stray.taskId
+  }
+}
+
+/** By the number of the run. An id may be used again, and where runs are not counted (0) only what was to come again does. */
+function goesOn(task: TaskFacts, { attempts: [next] }: TaskFacts): boolean {
+  const { state } = deriveState(task)
+  if (next!.n === 0) return state === 'retrying' || state === 'enqueued' || state === 'lost'
+  return state !== 'succeeded' && state !== 'cancelled' && next!.n > Math.max(...task.attempts.map(({ n }) => n))
+}
+
 /** Attempts that were joined before the task was known that they belong to. */
 function reunite(facts: Map<TaskId, TaskFacts>, promised: readonly TaskFacts[], joined: Map<TaskId, TaskId>): void {
   for (const { taskId: from } of promised) {
@@ -68,8 +93,8 @@ function reunite(facts: Map<TaskId, TaskFacts>, promised: readonly TaskFacts[], 
 }
 
 function absorb(task: TaskFacts, stray: TaskFacts): TaskFacts {
-  const { taskId: joinedFrom, heartbeat, acknowledged, ends, reported } = stray
-  const attempts = stray.attempts.map((attempt) => ({ ...attempt, joinedFrom }))
+  const { taskId, heartbeat, acknowledged, ends, reported } = stray
+  const attempts = stray.attempts.map((attempt) => ({ joinedFrom: taskId, ...attempt }))
   const known = {
     ...task,
     reported: [...task.reported, ...reported],

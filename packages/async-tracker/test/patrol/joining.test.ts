@@ -191,6 +191,77 @@ describe('an attempt without context', () => {
   })
 })
 
+describe('a message that nobody is known to have sent', () => {
+  /** By the number that its broker gives it. */
+  const numbered = (at: number, n: number, messageId: string, ...ends: TaskEvent[]): TaskEvent[] =>
+    run(at, n, messageId, ...ends).map((event) => ('attempt' in event ? { ...event, attempt: n } : event))
+  const again = (at: number, span: number): TaskEvent => failed(at, span, { willRetry: true })
+  const runs = [
+    numbered(10, 1, '7-0', again(20, 1)),
+    numbered(30, 2, '7-0', again(40, 2)),
+    numbered(50, 3, '7-0', succeeded(60, 3)),
+  ]
+  const [first, second, third] = runs as [TaskEvent[], TaskEvent[], TaskEvent[]]
+
+  test.for<[string, TaskEvent[][]]>([
+    ['one after the other', runs],
+    ['at once', [runs.flat()]],
+    ['the last first', runs.toReversed()],
+    ['event by event', runs.flat().map((event) => [event])],
+    ['twice', [...runs, ...runs, runs.flat()]],
+  ])('did not stay open for each run that was tried again, read %s', async ([, batches]) => {
+    const desk = new Desk()
+    for (const events of batches) await desk.feed(WORKER, ...events)
+    const rows = await desk.ledger.find({ limit: 9 })
+    expect(rows).toMatchObject([
+      {
+        derived: { state: 'succeeded', duplicate: false, conflict: false },
+        facts: { taskId: strayIdOf(1), attempts: [{ n: 1 }, { n: 2 }, { n: 3 }] },
+      },
+    ])
+    expect(await desk.tasks()).toMatchObject({ succeeded: 1 })
+    expect([...(await desk.ledger.joined([strayIdOf(2), strayIdOf(3)])).values()]).toEqual([strayIdOf(1), strayIdOf(1)])
+  })
+
+  test('gives all its runs to who turns out to have sent it', async () => {
+    const desk = new Desk()
+    for (const events of [third, second, first]) await desk.feed(WORKER, ...events)
+    await desk.feed(WEB, ...promise(1, '7-0'), answered(3, 1))
+    expect(await desk.ledger.find({ limit: 9 })).toHaveLength(1)
+    expect(await desk.task()).toMatchObject({
+      derived: { state: 'succeeded' },
+      facts: { attempts: [1, 2, 3].map((n) => ({ n, joinedFrom: strayIdOf(n) })) },
+    })
+    expect(await desk.requests()).toMatchObject({ kept: 1 })
+  })
+
+  test('is another when it is counted from 1 again, and one whose runs are not counted goes on while it is to come again', async () => {
+    const desk = new Desk()
+    const reused = run(30, 2, '7-0', succeeded(40, 2)).map((e) => ('attempt' in e ? { ...e, attempt: 1 } : e))
+    await desk.feed(WORKER, ...first, ...reused)
+    expect((await desk.ledger.find({ limit: 9 })).map(({ derived }) => derived.state)).toEqual([
+      'succeeded',
+      'retrying',
+    ])
+    const uncounted = new Desk()
+    await uncounted.feed(WORKER, ...run(10, 1, '8-0', again(20, 1)), ...run(30, 2, '8-0', succeeded(40, 2)))
+    await uncounted.feed(WORKER, ...run(50, 3, '8-0', succeeded(60, 3)))
+    const states = (await uncounted.ledger.find({ limit: 9 })).map(({ derived }) => derived.state)
+    expect(states).toEqual(['succeeded', 'succeeded'])
+  })
+
+  test('is recovered where its first run was lost, and not told again', async () => {
+    const desk = new Desk()
+    await desk.feed(WORKER, ...numbered(10, 1, '7-0'))
+    await desk.feed(WORKER, { ...lost(20, 1), taskId: strayIdOf(1) })
+    await desk.feed(OTHER_WORKER, ...numbered(30, 2, '7-0', succeeded(40, 2)))
+    expect((await desk.task(strayIdOf(1)))?.derived).toMatchObject({ state: 'succeeded', recovered: true })
+    expect(
+      (await desk.spans()).map(({ traceId, attributes }) => [traceId, attributes['afterspan.task.state']]),
+    ).toEqual([[strayIdOf(1).slice(0, 32), 'lost']])
+  })
+})
+
 describe('an id that is used again', () => {
   const first = promise(1_000, '7-0')
   const second = promise(9_000, '7-0', { task: 1 })
