@@ -7,7 +7,7 @@ import { serveGrpc } from './serve-grpc.ts'
 
 export type { HealthGroup } from './group.ts'
 export type { Heartbeat, HeartbeatOptions } from './heartbeat.ts'
-export type { HttpProbeOptions } from './probes/http.ts'
+export type { HttpProbeOptions } from './probes/http-options.ts'
 export { httpProbe, registerProbe }
 
 /** Health from code. Each call is useful with the preload and harmless without it. */

@@ -1,6 +1,6 @@
 // One request by node:http or node:https, read to its end, with what it was told on the way.
 import type { IncomingMessage } from 'node:http'
-import type { HttpProbeOptions } from './http.ts'
+import type { HttpProbeOptions } from './http-options.ts'
 
 export interface HttpAnswer {
   readonly status: number

@@ -1,5 +1,6 @@
 // What is known of one connection to NATS: the client, what it has asked of JetStream, what it consumes, what was refused to it.
 import type { Refusals } from '../refusals.ts'
+import type { JetStreamAnswer } from './jetstream-answer.ts'
 import type { Consumption } from './nats-consumption.ts'
 
 /** Of nats 2 and @nats-io/nats-core 3. */
@@ -36,20 +37,4 @@ export interface Answer {
   readonly roundTripMs: number
   /** By what was asked. */
   readonly jetstream: ReadonlyMap<string, JetStreamAnswer>
-}
-
-/** Of the account, a stream or a consumer. */
-export interface JetStreamAnswer {
-  readonly error?: { readonly code?: number; readonly description?: string }
-  readonly storage?: number
-  readonly limits?: { readonly max_storage?: number }
-  readonly num_pending?: number
-  readonly num_ack_pending?: number
-  readonly num_redelivered?: number
-  /** Of a consumer. */
-  readonly delivered?: { readonly stream_seq?: number }
-  readonly ack_floor?: { readonly stream_seq?: number }
-  /** Of a stream. */
-  readonly config?: { readonly discard?: string; readonly max_bytes?: number; readonly max_msgs?: number }
-  readonly state?: { readonly bytes?: number; readonly messages?: number }
 }

@@ -1,6 +1,6 @@
 // A loop over the messages of a consumer of JetStream: whether its consumer is still there, and whether it gets on.
 import type { ProbeResult } from '@afterspan/core/internal'
-import type { JetStreamAnswer } from './nats-client.ts'
+import type { JetStreamAnswer } from './jetstream-answer.ts'
 
 /** What `consume()` gives. */
 export interface Messages {

@@ -3,7 +3,7 @@ import { replaceMethod, type ProbeResult } from '@afterspan/core/internal'
 import { within } from '../within.ts'
 import { CONTROL_MS } from './control-deadline.ts'
 import { isWedged } from './pool-control.ts'
-import type { BareClient } from './postgresql-client.ts'
+import type { BareClient } from './postgresql-bare-client.ts'
 import { BACKENDS_QUESTION } from './postgresql-questions.ts'
 import type { Beside } from './single-connections.ts'
 

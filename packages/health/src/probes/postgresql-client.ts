@@ -6,33 +6,12 @@ import type { FoundProbe } from '../registry.ts'
 import { namesReplica } from '../replica.ts'
 import { untilAborted } from '../until-aborted.ts'
 import { FreshControl } from './fresh-control.ts'
+import type { BareClient } from './postgresql-bare-client.ts'
 import { askBeside, experiment, isOurs, isSilent, watchLost } from './postgresql-client-control.ts'
 import { judgeRefusal, judgeServer, sick, type Observed, type PostgresqlServer } from './postgresql-judgement.ts'
 import { QUESTION, type Row } from './postgresql-questions.ts'
 import { OpenQuestions, seen, SingleConnections, untilSo, type Look } from './single-connections.ts'
 
-/** Of pg 8; what starts with an underscore only where it is there. */
-export interface BareClient {
-  query(text: string): Promise<{ readonly rows: readonly Row[] }>
-  readonly connectionParameters?: Readonly<Record<'database' | 'host' | 'port' | 'user', unknown>>
-  readonly password?: unknown
-  readonly connection?: {
-    on?(event: 'readyForQuery', listener: (told?: { readonly status?: unknown }) => void): unknown
-    readonly stream?: { readonly bytesRead?: number; destroy?(): void }
-  }
-  /** The backend's, as the server told it at the start of the connection. */
-  readonly processID?: number | null
-  /** No statement is on its way. */
-  readonly readyForQuery?: boolean
-  readonly _queryQueue?: readonly unknown[]
-  readonly queryQueue?: readonly unknown[]
-  readonly _connected?: boolean
-  readonly _connectionError?: boolean
-  readonly _ending?: boolean
-  readonly _queryable?: boolean
-  /** From 8.17 on: 'I' where the app has no transaction open. */
-  getTransactionStatus?(): unknown
-}
 type Connect = (this: BareClient, ...args: unknown[]) => unknown
 interface Exports {
   readonly Client?: { readonly prototype: { connect?: Connect } }

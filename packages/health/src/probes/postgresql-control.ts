@@ -2,7 +2,7 @@
 import { within } from '../within.ts'
 import { CONTROL_MS } from './control-deadline.ts'
 import { isWedged, type HeldClient } from './pool-control.ts'
-import type { PgClient, PgPool } from './postgresql-pool.ts'
+import type { PgClient, PgPool } from './postgresql-pooled-client.ts'
 import { BACKENDS_QUESTION } from './postgresql-questions.ts'
 
 /** A connection of its own, made as the pool makes them, asked once, and ended whatever happens. Rejects where the server is not well. */

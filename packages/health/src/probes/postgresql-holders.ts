@@ -1,6 +1,6 @@
 // Who waits for a client of a pool of pg, and who holds one.
 import { PoolTickets, type LongestHeld, type Ticket } from './pool-tickets.ts'
-import type { PgClient, PgPool } from './postgresql-pool.ts'
+import type { PgClient, PgPool } from './postgresql-pooled-client.ts'
 
 type Callback = (error: unknown, client?: PgClient, release?: unknown) => unknown
 type Connect = (this: PgPool, callback?: Callback) => unknown

@@ -16,7 +16,8 @@ import {
   type Observed,
   type PostgresqlServer,
 } from './postgresql-judgement.ts'
-import { PoolWatch, type PgClient, type PgPool } from './postgresql-pool.ts'
+import { PoolWatch } from './postgresql-pool.ts'
+import type { PgClient, PgPool } from './postgresql-pooled-client.ts'
 import {
   areSlotsScarce,
   QUESTION,

@@ -7,7 +7,8 @@ import { repositoryRoot } from '@afterspan/testing'
 import type { ProbeResult } from '@afterspan/core/internal'
 import { afterEach, describe, expect, test } from 'vitest'
 import { probeConformance } from '../probe-conformance.ts'
-import { httpProbe, judgeAnswer, type HttpProbeOptions } from '../../src/probes/http.ts'
+import { httpProbe, judgeAnswer } from '../../src/probes/http.ts'
+import type { HttpProbeOptions } from '../../src/probes/http-options.ts'
 
 const certificate = (name: string): Buffer => readFileSync(join(repositoryRoot(), `test/apps/certificates/${name}.pem`))
 const servers: Server[] = []

@@ -1,6 +1,7 @@
 import type { ProbeResult } from '@afterspan/core/internal'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { postgresqlClientHook, type BareClient } from '../../src/probes/postgresql-client.ts'
+import type { BareClient } from '../../src/probes/postgresql-bare-client.ts'
+import { postgresqlClientHook } from '../../src/probes/postgresql-client.ts'
 import type { FoundProbe } from '../../src/registry.ts'
 import { probeConformance } from '../probe-conformance.ts'
 

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { postgresqlHook } from '../../src/probes/postgresql.ts'
 import { PoolHolders } from '../../src/probes/postgresql-holders.ts'
-import type { PgPool } from '../../src/probes/postgresql-pool.ts'
+import type { PgPool } from '../../src/probes/postgresql-pooled-client.ts'
 import type { FoundProbe } from '../../src/registry.ts'
 import { fakeTime } from '../fake-time.ts'
 
