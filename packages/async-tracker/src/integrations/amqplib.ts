@@ -3,12 +3,14 @@
 import type { Integration } from '@afterspan/core/internal'
 import { patchCallbacks } from './amqplib/callbacks.ts'
 import { patchConsume, patchGet } from './amqplib/consuming.ts'
+import { patchDeclarers } from './amqplib/declaring.ts'
 import { patchEmptying } from './amqplib/emptying.ts'
 import { patchClose, patchEvents } from './amqplib/events.ts'
+import type { Patch } from './amqplib/patch.ts'
 import { patchConfirmedPublish, patchPublish } from './amqplib/publishing.ts'
 import { patchSettlers } from './amqplib/settling.ts'
-import type { Models, Patch } from './amqplib/shapes.ts'
-import { createTopology, patchTopology } from './amqplib/topology.ts'
+import type { Models } from './amqplib/shapes.ts'
+import { createTopology } from './amqplib/topology.ts'
 
 const ours = new WeakSet<object>()
 
@@ -27,7 +29,15 @@ export const amqplib: Integration<Models> = {
     const channel = Channel.prototype
     if (ours.has(channel.publish)) return
     const patch: Patch = { kit, channel, isConfirming: (it) => it instanceof ConfirmChannel, topology }
-    for (const step of [patchPublish, patchConsume, patchGet, patchSettlers, patchTopology, patchEmptying, patchEvents])
+    for (const step of [
+      patchPublish,
+      patchConsume,
+      patchGet,
+      patchSettlers,
+      patchDeclarers,
+      patchEmptying,
+      patchEvents,
+    ])
       step(patch)
     const model = CallbackModel ?? ChannelModel
     if (model) patchClose(patch, model.prototype)

@@ -2,11 +2,12 @@
 import { types } from 'node:util'
 import { runHandler, tellDropped, type Info, type Received } from '../running/message-handler.ts'
 import { createBag, isObject, taskOf } from '../sending/bag.ts'
-import { fateOf } from './deaths.ts'
+import { deathsOf, fateOf } from './deaths.ts'
 import { hold, type Delivery } from './deliveries.ts'
-import { bagOf, consumerOf, deathsOf, deliveriesBefore, readerOf } from './headers.ts'
+import { bagOf, consumerOf, deliveriesBefore, readerOf } from './headers.ts'
+import { onCall, type Patch } from './patch.ts'
 import { unmark } from './returns.ts'
-import { nameOf, onCall, SYSTEM, type Channel, type Message, type Patch } from './shapes.ts'
+import { nameOf, SYSTEM, type Channel, type Message } from './shapes.ts'
 import { afterReject, isBack, noteDeaths, noteReplyTo } from './topology.ts'
 
 type Handler = (message: Message | null) => unknown

@@ -1,7 +1,15 @@
 // A dead-lettered message brings the carrier along. Whether it is the same work that comes back, or a copy for somebody else, is
 // read from where it died. Pure.
 import type { TaskReason } from '@afterspan/core/internal'
-import type { Death } from './headers.ts'
+import { isObject } from '../sending/bag.ts'
+import type { Message } from './shapes.ts'
+
+/** One entry of x-death: how often, and why, a message died in a queue. The newest first. */
+export interface Death {
+  readonly queue: string
+  readonly reason: string
+  readonly count: number
+}
 
 export interface Fate {
   /** Whether who gets it now runs the task that was sent. */
@@ -18,6 +26,16 @@ const REASONS: Readonly<Record<string, TaskReason>> = {
 }
 /** What people call the queues where messages end. */
 const GRAVEYARD = /(?:^|[^a-z])dl[qx]?(?:[^a-z]|$)|dead|error|expired|fail|grave|lost|park|poison|undeliver/i
+
+export function deathsOf({ properties }: Message): Death[] {
+  const entries = properties.headers?.['x-death']
+  if (!Array.isArray(entries)) return []
+  return entries.filter(isObject).map(({ queue, reason, count }) => ({
+    queue: String(queue),
+    reason: String(reason),
+    count: Number(count) || 1,
+  }))
+}
 
 export function fateOf(deaths: readonly Death[], queue: string): Fate {
   // It died here and is back: a retry by way of a queue where it waited.

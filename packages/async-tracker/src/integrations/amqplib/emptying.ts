@@ -1,7 +1,8 @@
 // Queues that the app purges or deletes: RabbitMQ says how many messages went, not which.
 import { types } from 'node:util'
 import { isObject } from '../sending/bag.ts'
-import { nameOf, onCall, SYSTEM, type Patch } from './shapes.ts'
+import { onCall, type Patch } from './patch.ts'
+import { nameOf, SYSTEM } from './shapes.ts'
 
 type Callback = (error: unknown, reply: unknown) => unknown
 

@@ -4,8 +4,9 @@ import { forgetConfirmations } from './confirmations.ts'
 import { closeDeliveries } from './deliveries.ts'
 import { closeConnection, closeOutgoing, noteClosing, refuse } from './flushing.ts'
 import { bagOf } from './headers.ts'
+import { onCall, type Patch } from './patch.ts'
 import { isWork, unmark } from './returns.ts'
-import { onCall, type Channel, type Model, type Patch, type ReturnedMessage } from './shapes.ts'
+import type { Channel, Model, ReturnedMessage } from './shapes.ts'
 
 const BASIC = 60
 const PUBLISH = 40

@@ -23,22 +23,6 @@ export function bagOf({ properties }: Pick<Message, 'properties'>): Bag {
   return createBag({ ...properties.headers })
 }
 
-/** One entry of x-death: how often, and why, a message died in a queue. The newest first. */
-export interface Death {
-  readonly queue: string
-  readonly reason: string
-  readonly count: number
-}
-export function deathsOf({ properties }: Message): Death[] {
-  const entries = properties.headers?.['x-death']
-  if (!Array.isArray(entries)) return []
-  return entries.filter(isObject).map(({ queue, reason, count }) => ({
-    queue: String(queue),
-    reason: String(reason),
-    count: Number(count) || 1,
-  }))
-}
-
 /** Whose copy of a message it is: of the queue that an exchange first gave it to, wherever it has been since. */
 export function readerOf({ properties }: Message, queue: string): string {
   const first = properties.headers?.['x-first-death-queue']

@@ -5,8 +5,9 @@ import { bound } from './callbacks.ts'
 import { expectConfirmation } from './confirmations.ts'
 import { leaveProcess } from './flushing.ts'
 import { withCarrier } from './headers.ts'
+import { onCall, type Patch } from './patch.ts'
 import { askForReturn, type Asking } from './returns.ts'
-import { nameOf, onCall, SYSTEM, type Channel, type Patch } from './shapes.ts'
+import { nameOf, SYSTEM, type Channel } from './shapes.ts'
 import { isReply } from './topology.ts'
 
 type Confirm = (error: Error | null, ...more: unknown[]) => unknown

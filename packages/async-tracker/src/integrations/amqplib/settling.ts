@@ -2,7 +2,8 @@
 import { failureOf } from '../running/failure-of.ts'
 import { isObject } from '../sending/bag.ts'
 import { take, type Delivery } from './deliveries.ts'
-import { onCall, type Channel, type Patch } from './shapes.ts'
+import { onCall, type Patch } from './patch.ts'
+import type { Channel } from './shapes.ts'
 
 export function patchSettlers(patch: Patch): void {
   const settle = (method: 'ack' | 'nack' | 'reject', read: (args: readonly unknown[]) => Settling): void => {

@@ -1,7 +1,5 @@
 // What is used of amqplib, as it is from 0.10 on.
-import type { TaskKit } from '@afterspan/core/internal'
 import type { Fields } from '../sending/bag.ts'
-import type { Topology } from './topology.ts'
 
 export const SYSTEM = 'rabbitmq'
 
@@ -29,7 +27,7 @@ export interface ReturnedMessage {
   }
   readonly properties: Message['properties']
 }
-type Method = (this: Channel, ...args: unknown[]) => unknown
+export type Method = (this: Channel, ...args: unknown[]) => unknown
 /** Both classes: methods of the one return promises, those of the other take callbacks. */
 export interface Channel {
   ack: Method
@@ -79,29 +77,6 @@ export interface Models {
   readonly ChannelModel?: { readonly prototype: Model }
   readonly Channel: ChannelClass
   readonly ConfirmChannel: ChannelClass & (new (...args: never[]) => Channel)
-}
-/** What the steps of one patch share. */
-export interface Patch {
-  readonly kit: TaskKit
-  readonly channel: Channel
-  readonly isConfirming: (channel: Channel) => boolean
-  readonly topology: Topology
-}
-
-/** Wraps one method of the channels; `this` comes as an argument. */
-export function onCall(
-  { kit, channel }: Pick<Patch, 'kit' | 'channel'>,
-  method: Exclude<keyof Channel, 'ch' | 'connection' | 'emit'>,
-  replace: (original: Method, self: Channel, args: unknown[]) => unknown,
-): void {
-  kit.wrap(
-    channel,
-    method,
-    (original) =>
-      function (this: Channel, ...args) {
-        return replace(original, this, args)
-      },
-  )
 }
 
 /** Names that RabbitMQ makes up are one destination: each of them is used once. */

@@ -1,13 +1,11 @@
 // What this process itself declared of its queues: where a rejected message goes, and how often one is delivered. What others
 // declared, and policies, are not known here.
-import { isObject, type Fields } from '../sending/bag.ts'
-import type { Death } from './headers.ts'
-import { onCall, type Patch } from './shapes.ts'
+import type { Death } from './deaths.ts'
 
-const MOST_QUEUES = 1_000
+export const MOST_QUEUES = 1_000
 const MOST_HOPS = 10
 
-interface Queue {
+export interface Queue {
   readonly deadLetterExchange?: string
   readonly deadLetterRoutingKey?: string
   readonly deliveryLimit?: number
@@ -30,33 +28,6 @@ export function createTopology(): Topology {
   return { queues: new Map(), exchanges: new Map(), bindings: new Map(), returning: new Set(), replyTo: new Set() }
 }
 
-export function patchTopology(patch: Patch): void {
-  const { queues, exchanges, bindings } = patch.topology
-  onCall(patch, 'assertQueue', (original, self, args) => {
-    const [queue, options] = args
-    const result = original.apply(self, args)
-    if (typeof queue === 'string' && queue && queues.size < MOST_QUEUES) queues.set(queue, describe(options))
-    return result
-  })
-  onCall(patch, 'assertExchange', (original, self, args) => {
-    const [exchange, type] = args
-    const result = original.apply(self, args)
-    if (typeof exchange === 'string' && typeof type === 'string' && exchanges.size < MOST_QUEUES)
-      exchanges.set(exchange, type)
-    return result
-  })
-  onCall(patch, 'bindQueue', (original, self, args) => {
-    const [queue, exchange] = args
-    const result = original.apply(self, args)
-    if (typeof queue === 'string' && typeof exchange === 'string') {
-      const bound = bindings.get(exchange) ?? new Set()
-      if (bound.size < MOST_QUEUES) bound.add(queue)
-      if (bindings.size < MOST_QUEUES) bindings.set(exchange, bound)
-    }
-    return result
-  })
-}
-
 /** What a message shows that comes out of a queue. */
 export function noteDeaths({ returning }: Topology, queue: string, deaths: readonly Death[]): void {
   if (isBack(queue, deaths) && returning.size < MOST_QUEUES) returning.add(queue)
@@ -77,22 +48,6 @@ export function isReply({ queues, replyTo }: Topology, exchange: string, routing
 /** Whether it was rejected in this queue before, and has come back to it. */
 export function isBack(queue: string, deaths: readonly Death[]): boolean {
   return deaths.some((death) => death.queue === queue && death.reason === 'rejected')
-}
-
-function describe(options: unknown): Queue {
-  const given = isObject(options) ? options : {}
-  const args = isObject(given['arguments']) ? given['arguments'] : {}
-  const exchange = given['deadLetterExchange'] ?? args['x-dead-letter-exchange']
-  const routingKey = given['deadLetterRoutingKey'] ?? args['x-dead-letter-routing-key']
-  const limit = args['x-delivery-limit']
-  const messageTtlMs = given['messageTtl'] ?? args['x-message-ttl']
-  return {
-    ...(typeof exchange === 'string' ? { deadLetterExchange: exchange } : {}),
-    ...(typeof routingKey === 'string' ? { deadLetterRoutingKey: routingKey } : {}),
-    ...(typeof limit === 'number' ? { deliveryLimit: limit } : {}),
-    ...(typeof messageTtlMs === 'number' ? { messageTtlMs } : {}),
-    ...(args['x-queue-type'] === 'stream' ? { isStream: true } : {}),
-  } satisfies Fields
 }
 
 /** What rejecting a message without requeue means: it is tried again when the way of dead letters leads back to its queue. */
