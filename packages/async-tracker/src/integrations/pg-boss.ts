@@ -1,15 +1,16 @@
 // pg-boss (PostgreSQL). Everything inside it is private, so the waist is its public face, PgBoss.prototype. It has no place for
 // headers: the carrier travels in the data of plain objects and is taken out wherever the app reads a job.
 import type { Integration, TaskDraft } from '@afterspan/core/internal'
-import { createFinder, SYSTEM, type Boss, type Patch } from './pg-boss/boss.ts'
+import { createFinder, SYSTEM, type Boss } from './pg-boss/boss.ts'
 import { canCarry, withCarrier } from './pg-boss/carrier.ts'
 import { patchEmptying } from './pg-boss/emptying.ts'
-import { createExpiries } from './pg-boss/expiry.ts'
-import { patchReaders, patchSettlers } from './pg-boss/settling.ts'
-import { patchFetch, patchWork } from './pg-boss/running.ts'
-import { createTransactions } from './pg-boss/transaction.ts'
+import { createExpiries } from './pg-boss/expiries.ts'
+import type { Patch } from './pg-boss/patch.ts'
 import { patchUpdate } from './pg-boss/replacing.ts'
+import { patchFetch, patchWork } from './pg-boss/running.ts'
 import { patchFlow, patchInsert, patchPublish, patchSend, patchUpsert } from './pg-boss/sending.ts'
+import { patchReaders, patchSettlers } from './pg-boss/settling.ts'
+import { createTransactions } from './pg-boss/transaction.ts'
 
 type Exports = { readonly PgBoss: { readonly prototype: object } }
 

@@ -1,8 +1,6 @@
 // What is used of pg-boss, as it is from 12.4 on.
-import { withoutTracing, type TaskDraft, type TaskKit } from '@afterspan/core/internal'
-import { isObject, type Bag, type Fields } from '../sending/bag.ts'
-import type { Held } from './held.ts'
-import type { Transactions } from './transaction.ts'
+import { withoutTracing } from '@afterspan/core/internal'
+import { isObject, type Fields } from '../sending/bag.ts'
 
 export const SYSTEM = 'pg-boss'
 const MOST_QUESTIONS = 4
@@ -43,38 +41,9 @@ export interface Job extends Fields {
   data: unknown
   readonly signal?: AbortSignal
 }
-/** What the steps of one patch share. */
-export interface Patch {
-  readonly boss: Boss
-  readonly kit: TaskKit
-  /** Attempts that have begun and not ended, by job id. */
-  readonly held: Map<string, Held>
-  /** A job with its metadata, as the database has it now; its data still holds the carrier. */
-  readonly find: (boss: Boss, queue: string, id: string) => Promise<Job | null>
-  readonly transactions: Transactions
-  /** Of a job that was fetched the database is asked what became of it, when its time is over. */
-  readonly watchExpiry: (attempt: Held) => void
-  /** A job that cannot take a carrier along is found by its id. */
-  readonly draftOf: (queue: string, data: unknown) => TaskDraft
-  /** Lays the carrier into the data, where it can. */
-  readonly put: (data: unknown, bag: Bag, queue: string) => unknown
-}
 
-/** Wraps one method; `this` comes as an argument. */
-export function onCall(
-  { kit, boss }: Patch,
-  method: Exclude<keyof Boss, 'getDb'>,
-  replace: (original: Method, self: Boss, args: unknown[]) => Promise<unknown>,
-): void {
-  kit.wrap(
-    boss,
-    method,
-    (original) =>
-      function (this: Boss, ...args) {
-        return replace(original, this, args)
-      },
-  )
-}
+/** A job with its metadata, as the database has it now; its data still holds the carrier. */
+export type Find = (boss: Boss, queue: string, id: string) => Promise<Job | null>
 
 /** The app's own connection, where the settings of a call name one: most likely inside of a transaction. */
 export function givenDb(settings: unknown): Db | undefined {
@@ -83,7 +52,7 @@ export function givenDb(settings: unknown): Db | undefined {
 }
 
 /** Questions of ours share the app's pool with its own work: a few at a time. */
-export function createFinder({ getJobById }: Boss): Patch['find'] {
+export function createFinder({ getJobById }: Boss): Find {
   let running = 0
   const waiting: (() => void)[] = []
   return async (boss, queue, id) => {

@@ -2,8 +2,9 @@
 // what is not there any more afterwards is cancelled.
 import { withoutTracing, type TaskId } from '@afterspan/core/internal'
 import { isObject, taskOf } from '../sending/bag.ts'
-import { onCall, type Boss, type Job, type Patch } from './boss.ts'
+import type { Boss, Job } from './boss.ts'
 import { takeCarrier } from './carrier.ts'
+import { onCall, type Patch } from './patch.ts'
 
 /** Jobs that are read for one call. What goes beyond them stays open until nobody waits for it any more. */
 const MOST_JOBS = 1_000

@@ -2,7 +2,7 @@ import type { AttemptInfo } from '@afterspan/core/internal'
 import { failureOf } from '../running/failure-of.ts'
 import type { Info } from '../running/message-handler.ts'
 import { isObject } from '../sending/bag.ts'
-import { SYSTEM, type Boss, type Job, type Patch } from './boss.ts'
+import { SYSTEM, type Boss, type Find, type Job } from './boss.ts'
 import { expiryOf, type Expiry } from './expiry.ts'
 
 /** Attempts begun by fetch() that nobody settles would stay for ever: the oldest go first. */
@@ -27,7 +27,14 @@ export interface Held {
   giveUp(error: unknown): void
 }
 
-export function hold({ held, find }: Patch, boss: Boss, job: Job, isByHand = false): Held {
+/** What whoever holds attempts needs. */
+export interface Holding {
+  /** Attempts that have begun and not ended, by job id. */
+  readonly held: Map<string, Held>
+  readonly find: Find
+}
+
+export function hold({ held, find }: Holding, boss: Boss, job: Job, isByHand = false): Held {
   const { promise: ended, resolve, reject } = Promise.withResolvers<void>()
   ended.catch(() => {})
   let isOpen = true

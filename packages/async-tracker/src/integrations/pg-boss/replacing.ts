@@ -1,8 +1,9 @@
 // update() and upsert() write new data over that of a job that waits, and so over its carrier: who it belongs to is read before.
 import { withoutTracing, type TaskId } from '@afterspan/core/internal'
 import { createBag, isObject, taskOf, type Bag } from '../sending/bag.ts'
-import { onCall, type Boss, type Job, type Patch } from './boss.ts'
+import type { Boss, Job } from './boss.ts'
 import { carrierOfAll, takeCarrier } from './carrier.ts'
+import { onCall, type Patch } from './patch.ts'
 
 /** Of one key; older versions know no limit. */
 const MOST_JOBS = 100

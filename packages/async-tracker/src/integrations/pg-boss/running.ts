@@ -3,10 +3,11 @@ import { context, ROOT_CONTEXT } from '@opentelemetry/api'
 import { isThenable, whileSettling } from '@afterspan/core/internal'
 import { failureOf } from '../running/failure-of.ts'
 import { isObject, type Fields } from '../sending/bag.ts'
-import { onCall, type Boss, type Job, type Patch } from './boss.ts'
+import type { Boss, Job } from './boss.ts'
 import { takeCarrier } from './carrier.ts'
-import { endEarlier } from './expiry.ts'
+import { endEarlier } from './expiries.ts'
 import { errorOf, hold, type Held } from './held.ts'
+import { onCall, type Patch } from './patch.ts'
 
 /** Less than the shortest expiry, one second. */
 const SLOW_MS = 100

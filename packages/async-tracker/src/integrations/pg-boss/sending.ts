@@ -4,7 +4,8 @@ import { randomUUID } from 'node:crypto'
 import type { TaskId } from '@afterspan/core/internal'
 import { createBag, isObject, type Bag, type Fields } from '../sending/bag.ts'
 import { sendAll } from '../sending/send-all.ts'
-import { givenDb, onCall, type Boss, type Db, type Patch } from './boss.ts'
+import { givenDb, type Boss, type Db } from './boss.ts'
+import { onCall, type Patch } from './patch.ts'
 import { createFindWaiting, requestOf, tasksOf, withData } from './replacing.ts'
 
 /** One job: (queue, data, …) or ({ name, data, … }). A null for an id: throttled, debounced or against the queue's policy. */

@@ -2,9 +2,10 @@
 import type { TaskId } from '@afterspan/core/internal'
 import { failureOf } from '../running/failure-of.ts'
 import { isObject, taskOf } from '../sending/bag.ts'
-import { onCall, type Job, type Patch } from './boss.ts'
+import type { Job } from './boss.ts'
 import { takeCarrier } from './carrier.ts'
 import { errorOf, type Held } from './held.ts'
+import { onCall, type Patch } from './patch.ts'
 
 /** The tasks behind the ids of cancel() and deleteJob() are looked up one by one; not of more than this. */
 const MOST_LOOKUPS = 100

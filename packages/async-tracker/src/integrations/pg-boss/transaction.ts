@@ -3,7 +3,7 @@
 // they were sent after a savepoint that it went back to.
 import { withoutTracing, type TaskId, type TaskKit } from '@afterspan/core/internal'
 import { taskOf, type Bag } from '../sending/bag.ts'
-import type { Boss, Db, Patch } from './boss.ts'
+import type { Boss, Db, Find } from './boss.ts'
 
 /** Since PostgreSQL 10. A number is only told where one was given already: asking gives none. */
 const NUMBER = 'SELECT txid_current_if_assigned()::text AS number'
@@ -24,7 +24,7 @@ export interface SentJob {
   readonly id: unknown
 }
 
-export function createTransactions(kit: TaskKit, find: Patch['find']): Transactions {
+export function createTransactions(kit: TaskKit, find: Find): Transactions {
   const canTell = new WeakMap<Db, Promise<boolean>>()
   let open = 0
 
