@@ -7,6 +7,7 @@ import { Script } from 'node:vm'
 import { crc32 } from 'node:zlib'
 import { fnv } from './fnv.ts'
 import { globalState } from './global-state.ts'
+import type { Unkept } from './kept-code.ts'
 import { isOurs, ownFolder } from './own-folder.ts'
 
 const HEADER = 8
@@ -15,15 +16,6 @@ const KEPT_AFTER_MS = 1_000
 const WRAPPER = ['(function (exports, require, module, __filename, __dirname) { ', '\n})'] as const
 
 type Wrapped = (exports: object, require: NodeJS.Require, module: object, filename: string, dirname: string) => void
-
-/** Of this thread. Shared by all bundles in it, each of which has this file. */
-export interface KeptCode {
-  /** Node's flags, on which V8's code depends. */
-  readonly flags: string
-  readonly loaded: Map<string, object>
-  /** What was compiled here and is not kept yet. */
-  readonly unkept: Unkept[]
-}
 
 /** From now on, in this thread. Without it `requireKept` is `require`. */
 export function useKeptCode(flags: string): void {
@@ -52,12 +44,6 @@ function run(file: string, place: string, unkept: Unkept[]): object {
   // This bundle's own `require` does for all of them: they lie in one package, and ask for nothing by a relative path.
   ;(script.runInThisContext() as Wrapped)(module.exports, require, module, file, dirname(file))
   return module.exports
-}
-
-interface Unkept {
-  readonly place: string
-  readonly script: Script
-  readonly source: number
 }
 
 /** Keeps the code of what was compiled in this thread, a moment from now, when the functions of the start are compiled too. Costs a few milliseconds, once for each Node and version of ours on a host. */

@@ -1,6 +1,6 @@
 // The only process-wide state of Afterspan. Two copies of our code in one process (bundle and library, CommonJS and ESM)
 // meet here, so it holds plain values and functions, and changes only by addition.
-import type { KeptCode } from './code-cache.ts'
+import type { KeptCode } from './kept-code.ts'
 import type { Collected } from './metrics/collector.ts'
 import type { BeginTask } from './tasks/begin-task.ts'
 import type { TaskScope, TaskOptions } from './tasks/scope.ts'

@@ -2,16 +2,16 @@
 // syntax (scripts/build.mjs), and it asks for no more of Node than it must.
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { isInternalThread, isMainThread, workerData } from 'node:worker_threads'
+import { isInternalThread, isMainThread } from 'node:worker_threads'
 import { requireKept, useKeptCode } from './code-cache.ts'
 import { takePm2Environment } from './config/pm2.ts'
 import { say } from './diag.ts'
 import { globalState } from './global-state.ts'
+import { isSideThread } from './side-thread/mark.ts'
 import { isTool } from './tool-scripts.ts'
 
 type Env = Readonly<Record<string, string | undefined>>
 
-export const SIDE_THREAD_MARK = 'afterspan.side-thread'
 const OLDEST = [22, 15]
 
 /** Whether this process or thread is one to watch. True once in a process, and once in each worker of the app. An older Node is said, and left alone. */
@@ -42,11 +42,6 @@ export function preloadFrom(bundleDir: string, env: Env = process.env): void {
     const why = error instanceof Error ? error.message : String(error)
     say('AFS_BOOT_FAILED', `Afterspan could not be loaded: ${why}. The app runs without it.`)
   }
-}
-
-function isSideThread(): boolean {
-  const data = workerData as Record<string, unknown> | null
-  return data !== null && typeof data === 'object' && data[SIDE_THREAD_MARK] === true
 }
 
 /** `node --test`, the processes that it starts for the files, and `node --check`. An app that a test starts is none of them: its parent is the test. */

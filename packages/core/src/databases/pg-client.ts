@@ -2,15 +2,11 @@ import { context, trace, type Context } from '@opentelemetry/api'
 import { replaceMethod } from '../instrument/replace-method.ts'
 import { followPromise } from './followed-promise.ts'
 import { tellConnect } from './pg-connect.ts'
+import { attributesOf, type ConnectionParameters } from './pg-connection.ts'
 import { Durations } from './pg-durations.ts'
-import { attributesOf, Question } from './pg-question.ts'
+import { Question } from './pg-question.ts'
 import { asker, isNew, type Teller } from './teller.ts'
 
-export interface ConnectionParameters {
-  readonly database?: unknown
-  readonly host?: unknown
-  readonly port?: unknown
-}
 interface PgClient extends ConnectionParameters {
   readonly connectionParameters?: ConnectionParameters
 }

@@ -1,5 +1,5 @@
 import type { Histogram, MetricRegistry, Record } from '../metrics/registry.ts'
-import type { ConnectionParameters } from './pg-client.ts'
+import type { ConnectionParameters } from './pg-connection.ts'
 
 /** Of the semantic conventions. */
 const BOUNDS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10]

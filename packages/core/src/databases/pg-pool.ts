@@ -1,9 +1,8 @@
 import { context, trace, type Attributes } from '@opentelemetry/api'
 import { replaceMethod } from '../instrument/replace-method.ts'
-import type { ConnectionParameters } from './pg-client.ts'
+import { attributesOf, type ConnectionParameters } from './pg-connection.ts'
 import { tellConnect } from './pg-connect.ts'
 import { PoolConnections, type CountedPool } from './pg-pool-connections.ts'
-import { attributesOf } from './pg-question.ts'
 import { asker, isNew, type Teller } from './teller.ts'
 
 interface PoolOptions {

@@ -1,5 +1,5 @@
-import type { Attributes, Context, Span } from '@opentelemetry/api'
-import type { ConnectionParameters } from './pg-client.ts'
+import type { Context, Span } from '@opentelemetry/api'
+import { attributesOf, type ConnectionParameters } from './pg-connection.ts'
 import { spanNameOf, type Durations, type Operation } from './pg-durations.ts'
 import { setFailed, type Teller } from './teller.ts'
 
@@ -63,13 +63,6 @@ export class Question {
 }
 
 /** Of a connection, as spans have them. */
-export function attributesOf({ database, host, port }: ConnectionParameters): Attributes {
-  const attributes: Attributes = { 'db.system.name': 'postgresql' }
-  if (typeof database === 'string') attributes['db.namespace'] = database
-  if (typeof host === 'string') attributes['server.address'] = host
-  if (Number.isInteger(port)) attributes['server.port'] = port as number
-  return attributes
-}
 
 /** What the server said may hold values of the app: the exception has the error's class and code alone. */
 export function recordPgError(span: Span, error: unknown): void {

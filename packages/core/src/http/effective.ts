@@ -1,5 +1,6 @@
-import type { EffectiveOutcome, RequestOutcome, TraceRef } from '../contracts/task.ts'
+import type { EffectiveOutcome, RequestOutcome } from '../contracts/task.ts'
 import type { Counter, MetricRegistry } from '../metrics/registry.ts'
+import type { PendingCounts } from './pending-counts.ts'
 import type { RequestRecord } from './request-record.ts'
 
 const GRACE_MS = 1_000
@@ -10,23 +11,6 @@ export function effectiveOutcome(status: number, outcome: RequestOutcome): Effec
   if (outcome === 'aborted_by_client') return 'abandoned'
   if (outcome !== 'sent' || status >= 500) return 'failed'
   return status >= 400 ? 'refused' : 'kept'
-}
-
-/** Requests that ended within the same second, and are not in the counter yet: a promise that is made right after the response takes its request out again, and the patrol counts it. The requests themselves are not kept. */
-export interface PendingCounts {
-  readonly since: number
-  readonly entries: Map<string, PendingEntry>
-  /** The one that was counted last: the next request is mostly of its kind, and needs no key to be built. */
-  last?: PendingEntry
-  isCounted: boolean
-}
-export interface PendingEntry {
-  readonly route: string
-  readonly method: string
-  readonly outcome: EffectiveOutcome
-  requests: number
-  /** Of the newest of them. */
-  trace: TraceRef
 }
 
 /** Takes a request back that was going to be counted. False: it has been. */

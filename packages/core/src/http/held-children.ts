@@ -1,6 +1,7 @@
 // Spans of a request that nobody sampled, until it is known how the request ends: one that fails is told with what was done for it.
 import type { Context } from '@opentelemetry/api'
 import type { SpanData, SpanScope } from '../sdk/span-data.ts'
+import type { HeldChild } from './held-child.ts'
 import { activeRequest, type RequestRecord } from './request-record.ts'
 
 /** Of one request; the first ones are kept. */
@@ -8,10 +9,6 @@ const MOST_OF_A_REQUEST = 128
 /** Of all requests in flight. */
 const MOST = 4_096
 
-export interface HeldChild {
-  readonly scope: SpanScope
-  readonly data: SpanData
-}
 export interface HeldChildren {
   /** An unsampled span begins. */
   started(span: object, parent: Context): void

@@ -1,5 +1,5 @@
 import type { TraceRef } from '../contracts/task.ts'
-import type { LoggedError, LogSource } from './logged-errors.ts'
+import type { LoggedError, LogSource } from './logged-error.ts'
 import { activeRequest, type RequestRecord } from './request-record.ts'
 
 /** A request that this process has not answered yet, as the guard sees it. */

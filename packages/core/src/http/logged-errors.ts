@@ -1,16 +1,7 @@
 import { subscribe } from 'node:diagnostics_channel'
 import { stripVTControlCharacters, types } from 'node:util'
 import { activeInFlight } from './in-flight.ts'
-
-/** Where an error was put. */
-export type LogSource = 'console' | 'log'
-
-/** What can be told of it: of itself, or of the text of its stack. */
-export interface LoggedError {
-  readonly name: string
-  readonly message: string
-  readonly stack?: string | undefined
-}
+import type { LoggedError } from './logged-error.ts'
 
 /** Remembers what a request has put on the console. Node tells of it: `console` stays as it is. */
 export function watchLoggedErrors(): void {

@@ -4,7 +4,8 @@ import type { ModuleHook } from '../contracts/module-hook.ts'
 import { pinoPrototype } from '../instrument/pino-prototype.ts'
 import { replaceMethod } from '../instrument/replace-method.ts'
 import { activeInFlight } from './in-flight.ts'
-import { described, errorAmong, type LoggedError } from './logged-errors.ts'
+import { described, errorAmong } from './logged-errors.ts'
+import type { LoggedError } from './logged-error.ts'
 
 const ERROR_LEVEL = 50
 const LEVEL = Symbol.for('level')

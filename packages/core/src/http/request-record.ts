@@ -1,6 +1,6 @@
 import { context, createContextKey, type Context } from '@opentelemetry/api'
-import type { PendingCounts, PendingEntry } from './effective.ts'
-import type { HeldChild } from './held-children.ts'
+import type { PendingCounts, PendingEntry } from './pending-counts.ts'
+import type { HeldChild } from './held-child.ts'
 import type { TaskId, TraceRef } from '../contracts/task.ts'
 
 /** One per request that this process serves, kept in the OpenTelemetry context: the join between a request and its promises. */

@@ -1,7 +1,7 @@
 import { SpanStatusCode } from '@opentelemetry/api'
 import type { RequestOutcome } from '../contracts/task.ts'
 import { describeException } from '../sdk/request-span.ts'
-import type { LoggedError } from './logged-errors.ts'
+import type { LoggedError } from './logged-error.ts'
 import type { Open } from './open-request.ts'
 
 const ABORTED_BY: Readonly<Record<Exclude<RequestOutcome, 'sent'>, string>> = {

@@ -2,8 +2,8 @@
 import { join } from 'node:path'
 import { parentPort, workerData } from 'node:worker_threads'
 import { requireKept, useKeptCode } from '../code-cache.ts'
-import { SIDE_THREAD_MARK } from '../preload-guard.ts'
 import type { runThread } from './main.ts'
+import { SIDE_THREAD_MARK } from './mark.ts'
 import type { LastWords, SideThreadData } from './protocol.ts'
 
 type Data = (SideThreadData | LastWords) & { readonly [SIDE_THREAD_MARK]?: true; readonly codeFlags?: string }

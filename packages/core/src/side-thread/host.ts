@@ -8,11 +8,11 @@ import { requireKept } from '../code-cache.ts'
 import { isSilenced, say } from '../diag.ts'
 import { globalState } from '../global-state.ts'
 import type { Place } from '../metrics/group/place.ts'
-import { SIDE_THREAD_MARK } from '../preload-guard.ts'
 import { withoutTracing } from '../sdk/suppress.ts'
 import { startHeartbeat } from './heartbeat.ts'
 import { createInspectorGate, leaveThroughGate } from './inspector-gate.ts'
 import type { runSide } from './main.ts'
+import { SIDE_THREAD_MARK } from './mark.ts'
 import { SENT, type LastWords, type Port, type SideThreadData, type ToMain, type ToSide } from './protocol.ts'
 
 export interface SideThreadSettings {

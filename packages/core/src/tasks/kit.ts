@@ -1,23 +1,17 @@
 // The narrow waist: an integration says what is sent and what is run; spans, carrier, journal and outcome are decided here.
-import { context, type Tracer } from '@opentelemetry/api'
+import { context } from '@opentelemetry/api'
 import { suppressTracing } from '@opentelemetry/core'
 import type { TaskKit } from '../contracts/integration.ts'
-import type { EmptiedQueue, EpochMs } from '../contracts/task.ts'
+import type { EmptiedQueue } from '../contracts/task.ts'
 import { afterRejections } from './after-rejections.ts'
 import { processChannel, taskChannel } from './channel.ts'
 import { fail, start, succeed, type Attempt } from './consumer.ts'
+import type { KitDeps } from './kit-deps.ts'
 import { observe } from './observe.ts'
 import { redact } from './redact.ts'
 import { confirm, neverEnqueued, spawn, type Spawn } from './producer.ts'
 import { whileSettling } from './settling.ts'
 import { wrapMethod } from './wrap-method.ts'
-
-export interface KitDeps {
-  readonly tracer: () => Tracer
-  readonly now: () => EpochMs
-  /** What went wrong inside the kit: counted and said by whoever made it. */
-  readonly onError: (error: unknown) => void
-}
 
 /** The kit never throws into the app: what goes wrong inside it is counted, and send and run are called all the same, once. */
 export function createKit(deps: KitDeps): TaskKit {

@@ -5,7 +5,7 @@ import type { Evidence, TaskFailure, TaskId, TaskReason } from '../contracts/tas
 import { REQUEST_KEY, activeRequest, activeTask } from '../http/request-record.ts'
 import { isOwnWork } from '../sdk/suppress.ts'
 import { taskChannel } from './channel.ts'
-import type { KitDeps } from './kit.ts'
+import type { KitDeps } from './kit-deps.ts'
 import { tellAttemptLost, tellCancelled, tellFailed, tellReleased, tellSucceeded, type Ending } from './outcome.ts'
 import { activePromiser, publishSpawned } from './producer.ts'
 
