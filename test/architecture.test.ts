@@ -3,14 +3,19 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { repositoryRoot } from '@afterspan/testing'
 import { describe, expect, test } from 'vitest'
-import { violations } from './source-rules.ts'
+import { importCircles } from './import-circles.ts'
+import { violations, type Source } from './source-rules.ts'
 
 const root = repositoryRoot()
 
 test('the sources of all packages hold to the rules', () => {
-  const sources = sourceFiles()
+  const sources = allSources()
   expect(sources.length).toBeGreaterThan(50) // a glob that finds nothing proves nothing
-  expect(sources.flatMap((path) => violations({ path, text: readFileSync(join(root, path), 'utf8') }))).toEqual([])
+  expect(sources.flatMap(violations)).toEqual([])
+})
+
+test('no files import each other in a circle', () => {
+  expect(importCircles(allSources())).toEqual([])
 })
 
 test('generated files are fresh', () => {
@@ -103,10 +108,25 @@ describe('the rules find what is planted', () => {
       expect(violations({ path: 'packages/core/src/a.ts', text })).toEqual([expect.stringContaining('export *')])
   })
 
+  test('a circle of imports is found once, also one of types', () => {
+    const of = (texts: Readonly<Record<string, string>>) =>
+      importCircles(Object.entries(texts).map(([name, text]) => ({ path: `packages/core/src/${name}.ts`, text })))
+    const a = `import { b } from './b.ts'`
+    expect(of({ a, b: `import type { A } from './in/c.ts'`, 'in/c': `export { type A } from '../a.ts'` })).toEqual([
+      'packages/core/src/a.ts -> packages/core/src/b.ts -> packages/core/src/in/c.ts -> packages/core/src/a.ts',
+    ])
+    expect(of({ a, b: `type A = import('./a.ts').A` })).toHaveLength(1)
+    expect(of({ a, b: `const a = () => import('./a.ts')`, c: `import './a.ts'\nimport './b.ts'` })).toEqual([])
+  })
+
   test('a file that cannot be parsed is told', () => {
     expect(() => violations({ path: 'packages/core/src/a.ts', text: 'const = 1' })).toThrow('a.ts cannot be parsed')
   })
 })
+
+function allSources(): Source[] {
+  return sourceFiles().map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') }))
+}
 
 function sourceFiles(): string[] {
   const packages = join(root, 'packages')

@@ -45,6 +45,14 @@ export function violations(source: Source): string[] {
   ]
 }
 
+/** The files of ours that it imports by a path, from the repository's root; not what it loads later, by require() or import(). */
+export function importsOf(source: Source): string[] {
+  return [...walk(parse(source))].flatMap(({ node }) => {
+    const wanted = /^(Import|Export\w+)Declaration$|^TSImportType$/.test(node.type) ? importedBy(node) : undefined
+    return wanted?.startsWith('.') ? [targetOf(source.path, wanted)] : []
+  })
+}
+
 function wrongName({ path }: Source): string[] {
   const parts = path.split('/').slice(2) // below packages/<name>
   const names = parts.map((part) => part.replace(/(\.gen)?\.ts$/, ''))
@@ -78,10 +86,9 @@ function wrongImports(source: Source, nodes: readonly Found[]): string[] {
 }
 
 function leavesPackage(path: string, wanted: string): string | undefined {
-  const target = new URL(wanted, `file:///${dirname(path)}/`).pathname.slice(1)
   const own = `packages/${packageOf(path)}/src/`
   // dist/bundle is made beside dist/register.js, so that ./bundle is inside for the built file
-  return target.startsWith(own) ? undefined : `a path out of ${own}`
+  return targetOf(path, wanted).startsWith(own) ? undefined : `a path out of ${own}`
 }
 
 function wrongPackage(from: string, wanted: string): string | undefined {
@@ -188,6 +195,10 @@ function nameOf(node: Node, parent: Node | undefined): string {
     (n): n is Node => isNode(n) && n.type === 'Identifier',
   )
   return (named?.['name'] as string | undefined) ?? '(unnamed)'
+}
+
+function targetOf(path: string, wanted: string): string {
+  return new URL(wanted, `file:///${dirname(path)}/`).pathname.slice(1)
 }
 
 function packageOf(path: string): string {
