@@ -19,12 +19,16 @@ test.each(nodesUnderTest())('the end of a response is told as what it was: Node 
   const sink = await startOtlpSink()
   const env = { OTEL_SERVICE_NAME: 'shop', OTEL_BSP_SCHEDULE_DELAY: '5' }
   const service = startPreloaded({ app: appFile('outcomes.cjs'), node: node.path, sink, env })
-  const [, port, port2] = await service.waitForLine(/^listening (\d+) (\d+)$/)
+  const [, port, port2, port3] = await service.waitForLine(/^listening (\d+) (\d+) (\d+)$/)
   const url = `http://127.0.0.1:${port}`
 
   // A body that does not come in time was called aborted by the server.
   send(port!, 'POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc')
   expect(await draw(sink, '/body')).toBe('✗ POST  SERVER shop\n  timed_out\n  afterspan.http.aborted_by=timeout')
+
+  // Where the app answers that itself, it was called aborted by the client.
+  send(port3!, 'POST /body3 HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc')
+  expect(await draw(sink, '/body3')).toBe('✗ POST  SERVER shop\n  timed_out\n  afterspan.http.aborted_by=timeout')
 
   // What no parser understands, sent behind a request, was called the doing of the server.
   send(port!, 'GET /half HTTP/1.1\r\nHost: x\r\n\r\n', '\0garbage\r\n\r\n')

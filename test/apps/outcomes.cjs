@@ -1,4 +1,4 @@
-// A raw server whose responses end in ways that no handler planned. Prints the ports of HTTP/1 and HTTP/2.
+// A raw server whose responses end in ways that no handler planned. Prints the ports of HTTP/1, HTTP/2, and of HTTP/1 with a listener of 'clientError'.
 const http = require('node:http')
 const http2 = require('node:http2')
 const { Readable, pipeline } = require('node:stream')
@@ -7,7 +7,7 @@ process.on('unhandledRejection', () => {})
 
 function answer(req, res) {
   if (req.url.startsWith('/mounted/')) req.url = req.url.slice('/mounted'.length) // as Connect does, and polka
-  if (req.url === '/body') return void req.on('data', () => {})
+  if (req.url.startsWith('/body')) return void req.on('data', () => {})
   if (req.url === '/breaks') {
     res.write('the first half')
     setImmediate(() => res.destroy(new TypeError('no such thing')))
@@ -80,6 +80,8 @@ function answer(req, res) {
 }
 
 const first = http.createServer({ requestTimeout: 200, headersTimeout: 100, connectionsCheckingInterval: 50 }, answer)
+const third = http.createServer({ requestTimeout: 200, connectionsCheckingInterval: 50 }, answer)
+third.on('clientError', (error, socket) => socket.end('HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n'))
 const second = http2.createServer()
 second.on('stream', (stream, headers) => {
   const type = headers[':path'] === '/events2' ? { 'content-type': 'text/event-stream' } : {}
@@ -92,5 +94,9 @@ second.on('stream', (stream, headers) => {
   setImmediate(() => stream.destroy())
 })
 first.listen(0, '127.0.0.1', () => {
-  second.listen(0, '127.0.0.1', () => console.log(`listening ${first.address().port} ${second.address().port}`))
+  second.listen(0, '127.0.0.1', () => {
+    third.listen(0, '127.0.0.1', () => {
+      console.log(`listening ${[first, second, third].map((server) => server.address().port).join(' ')}`)
+    })
+  })
 })
