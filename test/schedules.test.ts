@@ -1,7 +1,7 @@
 import { bothFormats, get, startPreloaded, tempDir } from '@afterspan/testing'
 import { drawTrace, startOtlpSink } from 'afterspan/internal'
 import { describe, expect } from 'vitest'
-import { appFile, listening } from './app.ts'
+import { appFile, listening, traceIdOf } from './app.ts'
 
 const STATES = { well: 'succeeded', broken: 'failed', hung: 'lost' } as const
 
@@ -19,7 +19,7 @@ describe('timetables of node-cron, croner, cron and node-schedule', () => {
       const watch = start('watch')
       await watch.waitForLine(/^ready$/)
       const clock = start('clock')
-      await get(await listening(clock))
+      const request = traceIdOf(await get(await listening(clock)))
       await clock.waitForLine(/^all hang$/)
       const told = (system: string, name: string): string | undefined =>
         sink
@@ -29,6 +29,8 @@ describe('timetables of node-cron, croner, cron and node-schedule', () => {
       const wait = (names: readonly (keyof typeof STATES)[]): Promise<void> =>
         sink.waitFor(() => SYSTEMS.every((system) => names.every((name) => told(system, name) !== undefined)), 20_000)
       await wait(['well', 'broken'])
+      // What nobody caught had been told of the request too, which had made the job.
+      await sink.waitFor(() => told('croner', 'loose') !== undefined)
       await clock.stop()
       await wait(['well', 'broken', 'hung'])
       for (const system of SYSTEMS)
@@ -48,6 +50,7 @@ describe('timetables of node-cron, croner, cron and node-schedule', () => {
           process_killed: the process is gone and left no exit record: SIGKILL, out of memory or alike
           task.state=lost task.reason=process_killed task.evidence=process_gone task.attempt=1"
       `)
+      expect(sink.trace(request)).toMatchObject([{ kind: 'server' }])
       expect(clock.stderr + watch.stderr).toBe('')
       await Promise.all([watch.stop(), sink.close()])
     },

@@ -38,9 +38,11 @@ module.exports = function start({ nodeCron, Cron, CronJob, nodeSchedule, http })
         .on('error', () => {})
     onDate('well', () => 1)
     onDate('broken', fail)
+    process.on('unhandledRejection', () => {})
     // Made by a request, and yet no request's.
     const server = http.createServer((req, res) => {
       new Cron(each, { name: 'hung', maxRuns: 1 }, hang)
+      new Cron(each, { name: 'loose', maxRuns: 1 }, fail)
       once('hung', hang)
       onDate('hung', hang)
       res.end('ok')

@@ -1,4 +1,5 @@
 // croner: every run, by the clock or by trigger(), goes through Cron's own _trigger, which calls the function that the job was made with.
+import { context, ROOT_CONTEXT } from '@opentelemetry/api'
 import type { Integration } from '@afterspan/core/internal'
 import { runScheduled } from './running/scheduled-run.ts'
 
@@ -7,6 +8,7 @@ interface Cron {
   readonly name?: string
   fn?: Run
   getPattern(): string | undefined
+  schedule(...args: unknown[]): unknown
   _trigger(...args: unknown[]): Promise<void>
 }
 interface Exports {
@@ -40,6 +42,15 @@ export const croner: Integration<Exports> = {
             Reflect.set(this, 'fn', followed)
           }
           return original.apply(this, args)
+        },
+    )
+    // The clock must not carry the request that happened to make the job: what a run is rejected with comes by again as nobody's.
+    kit.wrap(
+      prototype,
+      'schedule',
+      (original) =>
+        function (this: Cron, ...args) {
+          return context.with(ROOT_CONTEXT, () => original.apply(this, args))
         },
     )
     ours.add(prototype._trigger)
