@@ -234,6 +234,12 @@ formatsInTurn(
       await expectReceipt(admin, traceId, { verdict: 'open', tasks: run(pool, { state: 'running' }) })
       hanging.push([pool, traceId])
     }
+    // It counted as the app's own wish where a signal's time had run out, and as a failure where the app had cancelled it.
+    const attempts = [{ failure: { type: 'TimeoutError' } }]
+    const late = run('piscina', { state: 'failed', reason: 'rejected', attempts })
+    await expectReceipt(admin, await ask('piscina/overtime'), { verdict: 'broken', tasks: late })
+    const unwanted = run('workerpool', { state: 'cancelled', reason: 'aborted' })
+    await expectReceipt(admin, await ask('workerpool/unwanted'), { verdict: 'kept', tasks: unwanted })
     expect(app.stderr).toBe('')
     await app.stop()
     const next = startPreloaded({ app: file, node: node.path, sink, ledgerDir: app.ledgerDir })

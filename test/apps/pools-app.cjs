@@ -9,9 +9,13 @@ module.exports = ({ Piscina, Tinypool, workerpool, FixedThreadPool }) => {
   const named = workerpool.pool(require.resolve('./pools-workerpool.cjs'), { workerType: 'thread', maxWorkers: 3 })
   const fixed = new FixedThreadPool(3, require.resolve('./pools-poolifier.cjs'))
   const pools = {
-    piscina: (how) => piscina.run(how),
+    piscina: (how) => piscina.run(how, how === 'overtime' ? { signal: AbortSignal.timeout(100) } : {}),
     tinypool: (how) => tinypool.run(how),
-    workerpool: (how) => named.exec('work', [how]),
+    workerpool(how) {
+      const run = named.exec('work', [how])
+      if (how === 'unwanted') setTimeout(() => run.cancel(), 100).unref()
+      return run
+    },
     poolifier: (how) => fixed.execute(how),
   }
   process.on('unhandledRejection', () => {})
@@ -24,5 +28,5 @@ module.exports = ({ Piscina, Tinypool, workerpool, FixedThreadPool }) => {
 
 module.exports.work = async (how) => {
   if (how === 'fails') throw new RangeError('of a thread')
-  if (how === 'hangs') await new Promise((resolve) => setTimeout(resolve, 600_000))
+  if (['hangs', 'overtime', 'unwanted'].includes(how)) await new Promise((resolve) => setTimeout(resolve, 600_000))
 }

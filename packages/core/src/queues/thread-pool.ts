@@ -3,6 +3,7 @@
 import { context, SpanKind, SpanStatusCode, trace, type Span } from '@opentelemetry/api'
 import { activeRequest } from '../http/request-record.ts'
 import { ownerOf, replaceMethod } from '../instrument/replace-method.ts'
+import { isAbort } from '../tasks/consumer.ts'
 import { observe, type RunObserver } from '../tasks/observe.ts'
 import { toFailure } from '../tasks/redact.ts'
 
@@ -61,8 +62,13 @@ function observeOwn(
 
 function fail(span: Span, error: unknown): void {
   const { type, message } = toFailure(error)
-  // cancel() of workerpool is the app's own wish.
-  span.setAttribute('error.type', type === 'CancellationError' ? 'AbortError' : type)
+  span.setAttribute('error.type', calledBy(type, error))
   span.setStatus({ code: SpanStatusCode.ERROR, message })
   span.end()
+}
+
+/** A signal is the app's own wish, and so is cancel() of workerpool; but not a signal whose time has run out. */
+function calledBy(type: string, error: unknown): string {
+  if (type === 'CancellationError') return 'AbortError'
+  return type === 'AbortError' && !isAbort(error) ? 'TimeoutError' : type
 }

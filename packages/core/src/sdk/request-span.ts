@@ -260,12 +260,13 @@ export function describeException(exception: unknown): {
       constructor?: { name?: unknown }
     }
     const made = read(() => error.constructor?.name)
-    // All that the platform throws is of one class: what it is called says what it is (AbortError, DataCloneError).
-    const named = (made === 'DOMException' ? read(() => error.name) : made) ?? read(() => error.name) ?? 'Error'
+    // All that the platform throws is of one class, and many libraries give a plain error a name: that says what it is (AbortError).
+    const isNamed = made === undefined || made === 'DOMException' || made === 'Error'
+    const named = (isNamed ? read(() => error.name) : undefined) ?? made ?? 'Error'
     const stack = read(() => error.stack)
     const code = read(() => error.code)
     return {
-      type: named === 'Error' && code ? code : named,
+      type: (made === 'Error' || named === 'Error') && code ? code : named,
       message: read(() => error.message) ?? '',
       ...(stack ? { stack } : {}),
     }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { shownUrl } from '../../src/sdk/otlp/settings.ts'
-import { redact } from '../../src/tasks/redact.ts'
+import { redact, toFailure } from '../../src/tasks/redact.ts'
 
 test.each([
   'postgres://shop:hid@den@db:5432/shop is not there',
@@ -41,4 +41,16 @@ test.each([
   ['https://host/v1/@traces', 'https://host/v1/@traces'],
 ])('the address of a collector is shown without a secret: %s', (url, shown) => {
   expect(shownUrl({ url })).toBe(shown)
+})
+
+test.for<[string, unknown]>([
+  ['RangeError', new RangeError('x')],
+  ['AbortError', Object.assign(new Error('enough'), { name: 'AbortError' })],
+  ['TimeoutError', new DOMException('late', 'TimeoutError')],
+  ['ECONNRESET', Object.assign(new Error('gone'), { name: 'RedisError', code: 'ECONNRESET' })],
+  ['Error', new Error('x')],
+  ['Refusal', new (class Refusal extends Error {})('x')],
+  ['null', null],
+])('an error whose name was given to it was called Error: %s', ([type, error]) => {
+  expect(toFailure(error).type).toBe(type)
 })
