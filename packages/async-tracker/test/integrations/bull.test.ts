@@ -83,6 +83,21 @@ describe.each(['bull', 'bull-oldest'])('%s', (library) => {
       expect(sent.map(({ state }) => state)).toEqual(['confirmed', 'deduplicated', 'deduplicated', 'confirmed'])
     })
 
+    test('jobs wait in another order than they were added in', async () => {
+      const queue = createQueue()
+      const held = { debounce: { id: 'd', ttl: 60_000 } }
+      await Promise.all([
+        queue.add({ n: 'a' }, { jobId: 'a' }),
+        queue.add({ n: 'b' }),
+        queue.add({ n: 'c' }, held),
+        queue.add({ n: 'd' }),
+        // 4.0 itself is one step later with these.
+        queue.addBulk([{ data: { n: 'e' }, opts: { jobId: 'e' } }]),
+      ])
+      const waiting: any[] = await queue.getWaiting()
+      expect(waiting.map(({ data }) => data.n)).toEqual('abcde'.split(''))
+    })
+
     test('repeatable jobs belong to no request', async () => {
       const queue = createQueue()
       await queue.add('tick', {}, { repeat: { every: 50 } })
@@ -295,6 +310,26 @@ describe.each(['bull', 'bull-oldest'])('%s', (library) => {
       await queue.add({})
       await queue.obliterate()
       expect(settled).toEqual(cancelled([1, 0, 2, 3]))
+    })
+
+    // Redis does in order what it is asked: what the app asks must not come later than it would without us.
+    test('a queue that is emptied, and a job that is removed, take what is added right after', async () => {
+      const queue = createQueue()
+      await queue.add({ n: 'old' })
+      await queue.add({ n: 'later' }, { delay: 60_000 })
+      await Promise.all([queue.empty(), queue.add({ n: 'new' })])
+      expect((await queue.getWaiting()).map(({ data }: any) => data.n)).toEqual(['new'])
+      const own = await queue.add({ n: 'old' }, { jobId: 'own' })
+      await Promise.all([own.remove(), queue.add({ n: 'new' }, { jobId: 'own' })])
+      expect((await queue.getJob('own')).data).toEqual({ n: 'new' })
+      expect(settled).toEqual(cancelled([0, 1, 3]))
+    })
+
+    test('a job that is removed as its queue is closed was not', async () => {
+      const queue = createQueue()
+      const job = await queue.add({})
+      await Promise.all([job.remove(), queue.close()])
+      expect(settled).toEqual(cancelled([0]))
     })
 
     test('what is done or has failed is not', async () => {

@@ -3,7 +3,7 @@ import { present, service, type MissingServer, type ServerOf } from '../../../te
 import { Queue, Worker } from 'bullmq'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Queue as Asked } from '../../src/integrations/bullmq/shapes.ts'
-import { clientOf as found } from '../../src/integrations/bullmq/emptying.ts'
+import { clientOf as found } from '../../src/integrations/bullmq/before.ts'
 import { createVanishing, type Vanishing } from '../../src/integrations/bullmq/vanishing.ts'
 import { createFakeKit } from './fake-kit.ts'
 
@@ -69,7 +69,7 @@ class Looks {
   }
 }
 
-const clientOf = (of: Queue): Promise<any> => found(of as never)
+const clientOf = async (of: Queue): Promise<any> => found(of as never)
 let asked: Asked
 async function add(n: number, opts: { jobId?: string; delay?: number } = {}): Promise<string> {
   const taskId = String(n).padStart(48, '0')

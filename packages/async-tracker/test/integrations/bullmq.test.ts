@@ -8,6 +8,7 @@ import * as library from 'bullmq'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { bullmq } from '../../src/integrations/bullmq.ts'
 import { createFakeKit, type Run } from './fake-kit.ts'
+import { installed } from './installed.ts'
 
 const { FlowProducer, Job, Queue, Worker, DelayedError, UnrecoverableError, WaitingChildrenError } = library
 const METHODS = [
@@ -540,6 +541,65 @@ describe('removing', () => {
   })
 })
 
+// Redis does in order what it is asked, also where nobody awaits it: what the app asks must not come later than it would without us.
+describe('calls that nobody awaits', () => {
+  const cancelled = (...at: number[]): object[] =>
+    at.map((i) => ({ taskId: sent[i]!.taskId, event: 'cancelled', reason: 'aborted' }))
+
+  test.each(['ioredis', 'node-redis'])('a queue that is drained takes what is added right after, by %s', async (by) => {
+    const client = by === 'ioredis' ? undefined : await installed('redis').createClient({ url: url() }).connect()
+    const queue = createQueue(client ? { connection: library.createNodeRedisClient(client) } : {})
+    await queue.waitUntilReady()
+    await queue.add('old', {})
+    await queue.add('later', {}, { delay: 60_000 })
+    await Promise.all([queue.drain(), queue.add('new', {})])
+    expect((await queue.getWaiting()).map(({ name }) => name)).toEqual(['new'])
+    await Promise.all([queue.clean(0, 10, 'wait'), queue.add('newest', {})])
+    expect((await queue.getWaiting()).map(({ name }) => name)).toEqual(['newest'])
+    expect(settled).toEqual(cancelled(0, 2))
+    await queue.drain(true)
+    expect(settled).toEqual([...cancelled(0, 2), ...cancelled(3, 1)])
+    await client?.close()
+  })
+
+  test('a job that is removed takes the one that is added right after under its id', async () => {
+    const queue = createQueue()
+    await queue.waitUntilReady()
+    await queue.add('old', {}, { jobId: 'own' })
+    await Promise.all([queue.remove('own'), queue.add('new', {}, { jobId: 'own' })])
+    expect((await queue.getJob('own'))?.name).toBe('new')
+    expect(settled).toEqual(cancelled(0))
+  })
+
+  test('jobs wait in another order than they were added in', async () => {
+    const queue = createQueue()
+    await queue.waitUntilReady()
+    const held = { deduplication: { id: 'd', ttl: 60_000 } }
+    const replacing = { deduplication: { id: 'r', replace: true, keepLastIfActive: true } }
+    const one = (name: string, opts = {}): object => ({ name, data: {}, opts })
+    await Promise.all([
+      queue.add('a', {}, { jobId: 'a' }),
+      queue.add('b', {}),
+      queue.add('c', {}, held),
+      queue.add('d', {}, replacing),
+      queue.add('e', {}),
+      queue.addBulk([one('f', { jobId: 'f' }), one('g', { deduplication: { id: 'g', ttl: 60_000 } })] as never),
+      queue.add('h', {}),
+    ])
+    expect((await queue.getWaiting()).map(({ name }) => name)).toEqual('abcdefgh'.split(''))
+  })
+})
+
+test('the children of children stayed enqueued for ever where the job that waits for them is removed', async () => {
+  const queue = createQueue()
+  const producer = keep(new FlowProducer({ connection: connection() }))
+  const node = (name: string, children: object[] = []): any => ({ name, queueName: queue.name, children })
+  const { job } = await producer.add(node('root', [node('child', [node('grandchild')]), node('other')]))
+  await job.remove()
+  expect(new Set(settled.map(({ taskId }) => taskId))).toEqual(new Set(sent.map(({ taskId }) => taskId)))
+  expect(settled).toHaveLength(4)
+})
+
 test('import and require bring one class, which is patched once', async () => {
   const required = createRequire(import.meta.url)('bullmq') as typeof library
   expect(required.Worker).toBe(Worker)
@@ -576,6 +636,10 @@ test('it is undone cleanly', () => {
 function connection(): { host: string; port: number } {
   const { host, port } = redis as ServerOf['redis']
   return { host, port }
+}
+function url(): string {
+  const { host, port } = connection()
+  return `redis://${host}:${port}`
 }
 function keep<T extends { close(): Promise<void> }>(each: T): T {
   open.push(each)

@@ -32,6 +32,16 @@ export function carrierOf(job: Job): Bag {
   return known.get(job)?.bag ?? createBag()
 }
 
+/** Of a job whose options were read as they are stored. */
+export function storedCarrierOf(opts: string): Bag {
+  try {
+    const { [KEY]: fields } = JSON.parse(opts) as JobOptions
+    return createBag(isObject(fields) ? fields : {})
+  } catch {
+    return createBag()
+  }
+}
+
 export function stallsOf(job: Job): number {
   return known.get(job)?.stalls ?? 0
 }

@@ -1,19 +1,15 @@
 // A queue that is emptied, cleaned or obliterated, and jobs that are removed, will not be run, and Bull names none of them, or only their
 // ids: so what waits is read before, and what is not there any more afterwards is cancelled.
 import { withoutTracing, type TaskId, type TaskKit } from '@afterspan/core/internal'
+import { MOST_JOBS, readBefore, UNFINISHED, WAITING } from '../bullmq/before.ts'
+import { pairsOf } from '../bullmq/emptying.ts'
 import { taskOf } from '../sending/bag.ts'
-import { carrierOf } from './carrier.ts'
+import { storedCarrierOf } from './carrier.ts'
 import type { Bull, Job, JobClass, Queue } from './shapes.ts'
 
-/** Jobs that are read for one call. What goes beyond them stays open until nobody waits for it any more. */
-const MOST_JOBS = 1_000
-
-const WAITING = ['wait', 'paused', 'delayed'] as const
-/** As a job itself says it. */
-const WAITS = new Set(['waiting', 'paused', 'delayed'])
-/** What belongs to a job that waits, and to none that runs or has run, whatever else is in the queue. */
+const STATES = ['wait', 'paused', 'delayed'] as const
 interface Waiting {
-  readonly job: Job
+  readonly id: string
   readonly taskId: TaskId
 }
 
@@ -27,57 +23,60 @@ export function patchEmptying({ Job, prototype }: Bull, kit: TaskKit): void {
       method,
       (original) =>
         async function (this: Queue, ...args) {
-          const states = statesOf(args)
-          const waiting = states.length > 0 ? await waitingIn(this, states) : []
+          const waiting = waitingIn(this, statesOf(args))
           const result = await original.apply(this, args)
-          await cancelGone(Job, kit, waiting)
+          await cancelGone(Job, kit, this, await waiting)
           return result
         },
     )
   }
-  around('empty', () => WAITING)
-  around('obliterate', () => WAITING)
-  around('removeJobs', () => WAITING)
-  around('clean', ([, type]) => WAITING.filter((state) => state === type))
+  around('empty', () => STATES)
+  around('obliterate', () => STATES)
+  around('removeJobs', () => STATES)
+  around('clean', ([, type]) => STATES.filter((state) => state === type))
   kit.wrap(
     Job.prototype,
     'remove',
     (original) =>
       async function (this: Job, ...args) {
-        const taskId = taskOf(carrierOf(this))
-        const waits = taskId && WAITS.has(await withoutTracing(() => this.getState()).catch(() => ''))
+        const task = unfinishedTask(this)
         const result = await original.apply(this, args)
-        if (waits) kit.settle(taskId, 'cancelled', 'aborted', 'broker')
+        const taskId = await task
+        if (taskId) kit.settle(taskId, 'cancelled', 'aborted', 'broker')
         return result
       },
   )
 }
 
-/** Never rejects: what could not be asked is not told. */
+/** Never rejects, as the next: what could not be asked is not told. Jobs beyond the most that are read stay open until nobody waits for them any more. */
 async function waitingIn(queue: Queue, states: readonly string[]): Promise<readonly Waiting[]> {
-  try {
-    const jobs = await withoutTracing(() => queue.getJobs(states, 0, MOST_JOBS - 1, true))
-    return jobs.slice(0, MOST_JOBS).flatMap((job) => {
-      const taskId = job && taskOf(carrierOf(job))
-      return taskId ? [{ job, taskId }] : []
-    })
-  } catch {
-    return []
-  }
+  if (states.length === 0) return []
+  const keys = states.map((state) => queue.toKey(state))
+  const found = await readBefore(queue, WAITING, keys, [queue.toKey(''), String(MOST_JOBS)])
+  return pairsOf(found).flatMap(([id, opts]) => {
+    const taskId = taskOf(storedCarrierOf(opts))
+    return taskId ? [{ id, taskId }] : []
+  })
 }
 
-async function cancelGone(Job: JobClass, kit: TaskKit, waiting: readonly Waiting[]): Promise<void> {
-  const cancel = async ({ job, taskId }: Waiting): Promise<void> => {
-    if (await isGone(Job, job)) kit.settle(taskId, 'cancelled', 'aborted', 'broker')
+async function unfinishedTask({ id, queue }: Job): Promise<TaskId | undefined> {
+  if (!id) return undefined
+  const [opts] = await readBefore(queue, UNFINISHED, [queue.toKey(id), queue.toKey('active')], [id, '0'])
+  return opts ? taskOf(storedCarrierOf(opts)) : undefined
+}
+
+async function cancelGone(Job: JobClass, kit: TaskKit, queue: Queue, waiting: readonly Waiting[]): Promise<void> {
+  const cancel = async ({ id, taskId }: Waiting): Promise<void> => {
+    if (await isGone(Job, queue, id)) kit.settle(taskId, 'cancelled', 'aborted', 'broker')
   }
   // What could not be asked is not known.
   if (waiting.length > 0) await withoutTracing(() => Promise.allSettled(waiting.map(cancel)))
 }
 
 /** empty() leaves behind what a delayed job is, and takes it from where it waits. One that a worker has at that moment is in two places, or none. */
-async function isGone(Job: JobClass, { id, queue }: Job): Promise<boolean> {
+async function isGone(Job: JobClass, queue: Queue, id: string): Promise<boolean> {
   for (let i = 0; i < 2; i++) {
-    const job = await Job.fromId(queue, id!)
+    const job = await Job.fromId(queue, id)
     if (!job) return true
     if ((await job.getState()) !== 'stuck') return false
   }

@@ -26,9 +26,10 @@ export function patchCreate({ Job }: Bull, kit: TaskKit, vanishing: Vanishing): 
           return original.call(this, queue, ...given).then((job) => takeCarrier(job))
         }
         const send = async (): Promise<Job> => {
-          const holder = await holderOf(queue, opts)
+          // Redis answers in the order that it is asked: the job is not held back until we know.
+          const holder = holderOf(queue, opts)
           const job = await create()
-          isKnown = await isDuplicate(Job, queue, { job, opts, bag, holder })
+          isKnown = await isDuplicate(Job, queue, { job, opts, bag, holder: await holder })
           return job
         }
         return kit.enqueue(draftOf(queue, name), bag, mayBeDuplicate(opts) ? send : create, (job) =>
@@ -59,11 +60,11 @@ function createAll(
   const duplicates = new Set<number>()
   const send = async (bags: readonly Bag[]): Promise<readonly Job[]> => {
     const doubtful = [...jobs.keys()].filter((i) => mayBeDuplicate(jobs[i]!.opts)).slice(0, MOST_LOOKUPS)
-    const holders = await Promise.all(doubtful.map((i) => holderOf(queue, jobs[i]!.opts)))
+    const holders = doubtful.map((i) => holderOf(queue, jobs[i]!.opts))
     const created = await create(jobs.map((job, i) => ({ ...job, opts: withCarrier(job.opts, bags[i]!)! })))
     for (const job of created) takeCarrier(job)
     const lookUp = async (i: number, at: number): Promise<void> => {
-      const sent = { job: created[i]!, opts: jobs[i]!.opts, bag: bags[i]!, holder: holders[at] }
+      const sent = { job: created[i]!, opts: jobs[i]!.opts, bag: bags[i]!, holder: await holders[at] }
       if (await isDuplicate(Job, queue, sent)) duplicates.add(i)
     }
     await Promise.all(doubtful.map(lookUp))

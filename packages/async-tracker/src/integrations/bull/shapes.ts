@@ -45,7 +45,6 @@ export interface Queue {
   clean: Call
   empty: Call
   emit(event: string, ...args: unknown[]): boolean
-  getJobs(states: readonly string[], start: number, end: number, isAscending: boolean): Promise<readonly (Job | null)[]>
   nextJobFromJobData(...args: unknown[]): unknown
   obliterate: Call
   process: Call

@@ -1,6 +1,7 @@
 // BullMQ has a place for the trace context: opts.telemetry.metadata, a JSON object, which bullmq-otel reads and writes too. Where the
 // app's own telemetry holds that place, ours goes beside it into an option of its own: BullMQ stores options that it does not know.
-import { createBag, isObject, type Bag } from '../sending/bag.ts'
+import type { TaskId } from '@afterspan/core/internal'
+import { createBag, isObject, taskOf, type Bag } from '../sending/bag.ts'
 import type { Job, JobOptions } from './shapes.ts'
 
 const OWN = 'afterspan'
@@ -35,4 +36,13 @@ export function storedCarrierOf({ opts }: { readonly opts?: unknown }): Bag {
   if (!isObject(opts)) return createBag()
   const { tm: metadata } = opts
   return carrierOf({ opts: typeof metadata === 'string' ? { ...opts, telemetry: { metadata } } : (opts as JobOptions) })
+}
+
+/** Of a job whose options were read as they are stored. */
+export function taskOfStored(opts: string): TaskId | undefined {
+  try {
+    return taskOf(storedCarrierOf({ opts: JSON.parse(opts) as unknown }))
+  } catch {
+    return undefined
+  }
 }

@@ -2,16 +2,15 @@
 // what waits is read before, and what is not there any more afterwards is cancelled.
 import { withoutTracing, type TaskId, type TaskKit } from '@afterspan/core/internal'
 import { taskOf } from '../sending/bag.ts'
-import { carrierOf, storedCarrierOf } from './carrier.ts'
-import type { BullMQ, Job, JobClass, Queue, RedisClient } from './shapes.ts'
+import { answersInOrder, MOST_JOBS, readBefore, WAITING } from './before.ts'
+import { carrierOf, taskOfStored } from './carrier.ts'
+import type { BullMQ, JobClass, Queue } from './shapes.ts'
 
-/** Jobs that are read for one call. What goes beyond them stays open until nobody waits for it any more. */
-const MOST_JOBS = 1_000
-/** Of them at once: the app's own commands wait behind these. */
+/** Jobs that are asked for at once: the app's own commands wait behind these. */
 const AT_ONCE = 50
 
-const WAITING = ['waiting', 'paused', 'prioritized'] as const
-const AND_DELAYED = [...WAITING, 'delayed'] as const
+const DRAINED = ['waiting', 'paused', 'prioritized'] as const
+const AND_DELAYED = [...DRAINED, 'delayed'] as const
 /** What clean() takes away that has not run to its end; what is active is told of by who runs it. */
 const CLEANED: Readonly<Record<string, string>> = {
   wait: 'waiting',
@@ -38,14 +37,16 @@ export function patchEmptying({ Job, Queue: { prototype } }: BullMQ, kit: TaskKi
       (original) =>
         async function (this: Queue, ...args) {
           const states = statesOf(args)
-          const waiting = states.length > 0 ? await waitingIn(Job, this, states) : []
+          const isRedis = answersInOrder(this)
+          const waiting = isRedis ? waitingIn(this, states) : waitingByQuestions(Job, this, states)
+          if (!isRedis) await waiting
           const result = await original.apply(this, args)
-          await cancelGone(kit, waiting)
+          await cancelGone(kit, await waiting)
           return result
         },
     )
   }
-  around('drain', ([isWithDelayed]) => (isWithDelayed ? AND_DELAYED : WAITING))
+  around('drain', ([isWithDelayed]) => (isWithDelayed ? AND_DELAYED : DRAINED))
   around('clean', ([, , type]) => {
     const state = typeof type === 'string' ? CLEANED[type] : undefined
     return state ? [state] : []
@@ -54,8 +55,24 @@ export function patchEmptying({ Job, Queue: { prototype } }: BullMQ, kit: TaskKi
   around('obliterate', () => AND_DELAYED)
 }
 
-/** Never rejects: what could not be asked is not told. */
-async function waitingIn(Job: JobClass, queue: Queue, states: readonly string[]): Promise<readonly Doubtful[]> {
+/** Never rejects: what could not be asked is not told. Jobs beyond the most that are read stay open until nobody waits for them any more. */
+async function waitingIn(queue: Queue, states: readonly string[]): Promise<readonly Doubtful[]> {
+  if (states.length === 0 || !queue.toKey) return []
+  const keys = states.map((state) => queue.toKey!(state === 'waiting' ? 'wait' : state))
+  const found = await readBefore(queue, WAITING, keys, [queue.toKey(''), String(MOST_JOBS)])
+  return pairsOf(found).flatMap(([id, opts]) => {
+    const taskId = taskOfStored(opts)
+    return taskId ? [{ taskId, isGone: async () => (await queue.getJobState(id)) === 'unknown' }] : []
+  })
+}
+
+/** The same of PostgreSQL. */
+async function waitingByQuestions(
+  Job: JobClass,
+  queue: Queue,
+  states: readonly string[],
+): Promise<readonly Doubtful[]> {
+  if (states.length === 0) return []
   try {
     const ids = await withoutTracing(() => queue.getRanges(states, 0, MOST_JOBS - 1))
     return await each(ids.slice(0, MOST_JOBS), async (id) => {
@@ -68,25 +85,9 @@ async function waitingIn(Job: JobClass, queue: Queue, states: readonly string[])
   }
 }
 
-/** The children that a job still waits for, and theirs, in whatever queues. Those of PostgreSQL have no keys to be found by. */
-export async function childrenOf(job: Job | undefined): Promise<readonly Doubtful[]> {
-  try {
-    const client = await clientOf(job?.queue)
-    if (!job?.opts || typeof client?.hget !== 'function') return []
-    const { unprocessed = [] } = await withoutTracing(() => job.getDependencies())
-    return await each(unprocessed.slice(0, MOST_JOBS), async (key) => {
-      const opts = await client.hget!(key, 'opts')
-      const taskId = opts ? taskOf(storedCarrierOf({ opts: JSON.parse(opts) as unknown })) : undefined
-      return taskId && { taskId, isGone: async () => typeof (await client.hget!(key, 'opts')) !== 'string' }
-    })
-  } catch {
-    return []
-  }
-}
-
-/** Of Redis; PostgreSQL has another. */
-export async function clientOf(queue: Pick<Queue, 'backend' | 'client'> | undefined): Promise<RedisClient | undefined> {
-  return queue?.client ?? queue?.backend?.queue?.client
+/** What a script gives as one list: a name, what belongs to it, the next name. */
+export function pairsOf(list: readonly string[]): readonly (readonly [string, string])[] {
+  return list.flatMap((name, i) => (i % 2 === 0 ? [[name, list[i + 1] ?? ''] as const] : []))
 }
 
 export async function cancelGone(

@@ -2,8 +2,8 @@
 // the child looks whether its parent has failed by that, and the parent's own.
 import { withoutTracing, type TaskKit } from '@afterspan/core/internal'
 import { isObject, taskOf } from '../sending/bag.ts'
+import { clientOf } from './before.ts'
 import { storedCarrierOf } from './carrier.ts'
-import { clientOf } from './emptying.ts'
 import type { Job, RedisClient } from './shapes.ts'
 
 const MOST_GENERATIONS = 20

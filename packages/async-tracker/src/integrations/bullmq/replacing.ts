@@ -2,8 +2,9 @@
 // runs (`keepLastIfActive`). BullMQ tells the caller of neither; so what has that place is read before, and whether it is gone after.
 import { withoutTracing } from '@afterspan/core/internal'
 import { taskOf } from '../sending/bag.ts'
-import { carrierOf, storedCarrierOf } from './carrier.ts'
-import { clientOf, type Doubtful } from './emptying.ts'
+import { answersInOrder, clientOf, readBefore, type Script } from './before.ts'
+import { carrierOf, taskOfStored } from './carrier.ts'
+import type { Doubtful } from './emptying.ts'
 import type { JobClass, JobOptions, Queue } from './shapes.ts'
 
 /**
@@ -17,32 +18,61 @@ export async function holderOf(queue: Queue, opts: JobOptions | undefined): Prom
 }
 
 /** Never rejects: what could not be asked is not told. */
-export async function replacedBy(Job: JobClass, queue: Queue, opts: JobOptions | undefined): Promise<Doubtful[]> {
+export async function replacedBy(
+  Job: JobClass,
+  queue: Queue,
+  opts: JobOptions | undefined,
+): Promise<readonly Doubtful[]> {
   const { id, keepLastIfActive, replace } = opts?.deduplication ?? {}
   if (!id || !(keepLastIfActive || replace)) return []
-  return withoutTracing(async () => {
-    const found = [replace && (await delayed(Job, queue, id)), keepLastIfActive && (await following(queue, id))]
-    return found.filter((each) => typeof each === 'object')
-  }).catch(() => [])
+  if (!answersInOrder(queue)) return replace ? delayedByQuestions(Job, queue, id).catch(() => []) : []
+  const found = [...(replace ? [delayed(Job, queue, id)] : []), ...(keepLastIfActive ? [following(queue, id)] : [])]
+  return (await Promise.all(found)).flat()
 }
 
-async function delayed(Job: JobClass, queue: Queue, id: string): Promise<Doubtful | undefined> {
-  const jobId = await queue.getDeduplicationJobId?.(id)
-  const job = jobId ? await Job.fromId(queue, jobId) : undefined
-  const taskId = job && taskOf(carrierOf(job))
-  if (!taskId || (await job.getState()) !== 'delayed') return undefined
-  return { taskId, isGone: async () => (await Job.fromId(queue, jobId!)) === undefined }
+/** The delayed job that has the place: its id and options. KEYS: who has it, and what is delayed; ARGV: what the keys of jobs begin with. */
+const DELAYED: Script = {
+  name: 'delayed',
+  lua: `
+local id = redis.call('GET', KEYS[1])
+local opts = id and redis.call('ZSCORE', KEYS[2], id) and redis.call('HGET', ARGV[1] .. id, 'opts')
+return opts and { id, opts } or {}`,
+}
+
+async function delayed(Job: JobClass, queue: Queue, id: string): Promise<readonly Doubtful[]> {
+  if (!queue.toKey) return []
+  const keys = [queue.toKey(`de:${id}`), queue.toKey('delayed')]
+  const [jobId, opts] = await readBefore(queue, DELAYED, keys, [queue.toKey('')])
+  const taskId = opts ? taskOfStored(opts) : undefined
+  return taskId ? [{ taskId, isGone: async () => (await Job.fromId(queue, jobId!)) === undefined }] : []
+}
+
+async function delayedByQuestions(Job: JobClass, queue: Queue, id: string): Promise<readonly Doubtful[]> {
+  return withoutTracing(async () => {
+    const jobId = await queue.getDeduplicationJobId?.(id)
+    const job = jobId ? await Job.fromId(queue, jobId) : undefined
+    const taskId = job && taskOf(carrierOf(job))
+    if (!taskId || (await job.getState()) !== 'delayed') return []
+    return [{ taskId, isGone: async () => (await Job.fromId(queue, jobId!)) === undefined }]
+  })
+}
+
+/** Its options and its id. KEYS: where it is kept. */
+const FOLLOWING: Script = {
+  name: 'following',
+  lua: `
+local job = redis.call('HMGET', KEYS[1], 'opts', 'jid')
+return job[1] and job[2] and job or {}`,
 }
 
 /** It is no job yet: when the one that runs has ended, it becomes one. */
-async function following(queue: Queue, id: string): Promise<Doubtful | undefined> {
-  const client = await clientOf(queue)
+async function following(queue: Queue, id: string): Promise<readonly Doubtful[]> {
   const key = queue.toKey?.(`dn:${id}`)
-  if (!key || typeof client?.hget !== 'function') return undefined
-  const read = (): Promise<string | null | undefined> => client.hget!(key, 'opts')
-  const [opts, jobId] = [await read(), await client.hget(key, 'jid')]
-  const taskId = opts ? taskOf(storedCarrierOf({ opts: JSON.parse(opts) as unknown })) : undefined
-  if (!taskId || !jobId) return undefined
-  const isJob = async (): Promise<boolean> => typeof (await client.hget!(queue.toKey!(jobId), 'opts')) === 'string'
-  return { taskId, isGone: async () => (await read()) !== opts && !(await isJob()) }
+  if (!key) return []
+  const [opts, jobId] = await readBefore(queue, FOLLOWING, [key])
+  const taskId = opts ? taskOfStored(opts) : undefined
+  if (!taskId || !jobId) return []
+  const read = async (of: string): Promise<string | null | undefined> => (await clientOf(queue))?.hget?.(of, 'opts')
+  const isJob = async (): Promise<boolean> => typeof (await read(queue.toKey!(jobId))) === 'string'
+  return [{ taskId, isGone: async () => (await read(key)) !== opts && !(await isJob()) }]
 }

@@ -3,6 +3,7 @@
 import { withoutTracing, type TaskDraft, type TaskKit } from '@afterspan/core/internal'
 import { createBag, isObject, taskOf, type Bag } from '../sending/bag.ts'
 import { sendAll } from '../sending/send-all.ts'
+import { answersInOrder } from './before.ts'
 import { carrierOf, withCarrier } from './carrier.ts'
 import { cancelGone } from './emptying.ts'
 import { holderOf, replacedBy } from './replacing.ts'
@@ -24,8 +25,10 @@ export function patchCreate({ Job }: BullMQ, kit: TaskKit, vanishing: Vanishing)
         let isKnown = false
         const create = (): Promise<Job> => original.call(this, queue, name, data, withCarrier(opts, bag))
         const send = async (): Promise<Job> => {
-          const [replaced, holder] = await Promise.all([replacedBy(Job, queue, opts), holderOf(queue, opts)])
+          const before = Promise.all([replacedBy(Job, queue, opts), holderOf(queue, opts)])
+          if (!answersInOrder(queue)) await before
           const job = await create()
+          const [replaced, holder] = await before
           await cancelGone(kit, replaced, 'deduplicated')
           isKnown = await isDuplicate(Job, queue, { job, opts, bag, holder })
           return job
@@ -65,11 +68,15 @@ function createAll(
   const send = async (bags: readonly Bag[]): Promise<readonly Job[]> => {
     carriers = bags
     const deduplicated = jobs.filter(({ opts }) => opts?.deduplication ?? opts?.debounce).slice(0, MOST_LOOKUPS)
-    const replaced = await Promise.all(deduplicated.map(({ opts }) => replacedBy(Job, queue, opts)))
-    const held = await Promise.all(deduplicated.map(({ opts }) => holderOf(queue, opts)))
-    const holders = new Map(deduplicated.map((job, i) => [job, held[i]]))
+    const before = Promise.all(
+      deduplicated.map(({ opts }) => Promise.all([replacedBy(Job, queue, opts), holderOf(queue, opts)])),
+    )
+    if (!answersInOrder(queue)) await before
     const created = await bulk.create(jobs.map((job, i) => withOpts(job, withCarrier(job.opts, bags[i]!))))
-    await cancelGone(kit, replaced.flat(), 'deduplicated')
+    const places = await before
+    const holders = new Map(deduplicated.map((job, i) => [job, places[i]?.[1]]))
+    const replaced = places.flatMap(([jobsOf]) => jobsOf)
+    await cancelGone(kit, replaced, 'deduplicated')
     const doubtful = [...created.keys()].filter((i) => mayBeDuplicate(jobs[i]?.opts))
     const lookUp = async (i: number): Promise<void> => {
       const sent = { job: created[i]!, opts: jobs[i]?.opts, bag: bags[i]!, holder: holders.get(jobs[i]!) }

@@ -42,7 +42,6 @@ export interface Job extends Settling {
   /** The queue that it was made or read by. */
   readonly queue?: Queue
   asJSONSandbox(...args: unknown[]): object
-  getDependencies(): Promise<{ readonly unprocessed?: readonly string[] }>
   getState(): Promise<string>
   remove(...args: unknown[]): Promise<unknown>
   removeUnprocessedChildren(...args: unknown[]): Promise<unknown>
@@ -55,6 +54,10 @@ export interface RedisClient {
   hget?: (key: string, field: string) => Promise<string | null | undefined>
   lrange?: (key: string, start: number, end: number) => Promise<readonly string[]>
   zrange?: (key: string, start: number, end: number) => Promise<readonly string[]>
+  /** Of ioredis; the two behind it of what BullMQ has from 6 on before other clients. */
+  eval?: (lua: string, numberOfKeys: number, ...keysAndArgs: string[]) => Promise<unknown>
+  defineCommand?: (name: string, definition: { readonly numberOfKeys: number; readonly lua: string }) => void
+  runCommand?: (name: string, keysAndArgs: readonly string[]) => Promise<unknown>
 }
 export interface Queue {
   readonly name: string

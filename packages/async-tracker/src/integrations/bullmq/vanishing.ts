@@ -2,10 +2,9 @@
 // nobody, so it is asked now and then while jobs of this process wait. A job that is not there proves nothing: it may be done and
 // removed, by a worker of which nothing is known. But each queue numbers its jobs, and its count never goes back while its data live.
 import type { TaskId, TaskKit } from '@afterspan/core/internal'
-import { taskOf } from '../sending/bag.ts'
 import { Lookout, PACE, type Pace } from '../sending/lookout.ts'
-import { storedCarrierOf } from './carrier.ts'
-import { clientOf } from './emptying.ts'
+import { clientOf } from './before.ts'
+import { taskOfStored } from './carrier.ts'
 import type { Queue, RedisClient } from './shapes.ts'
 
 /** Of one queue, the newest. What goes beyond them stays open. */
@@ -149,7 +148,7 @@ async function emptied(kit: TaskKit, { client, keyOf, jobs }: Followed, before: 
     await Promise.all(
       all.slice(i, i + AT_ONCE).map(async ([id, job]) => {
         const stored = await client.hget(keyOf(id), 'opts')
-        const carried = stored ? taskOf(storedCarrierOf({ opts: JSON.parse(stored) as unknown })) : undefined
+        const carried = stored ? taskOfStored(stored) : undefined
         // Another job may have its id by now.
         if (stored && (carried ?? job.taskId) === job.taskId) return
         if (jobs.get(id) === job) jobs.delete(id)
