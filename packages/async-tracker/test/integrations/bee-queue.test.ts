@@ -179,6 +179,31 @@ describe.each(['bee-queue', 'bee-queue-oldest'])('%s', (library) => {
     expect(fake.emptied).toEqual([{ system: 'bee-queue', destination: queue.name }])
   })
 
+  // Redis does in order what it is asked: what the app asks must not come later than it would without us.
+  test('a job that is removed takes the one that is added right after under its id', async () => {
+    const queue = createQueue()
+    const save = (n: string): Promise<unknown> => queue.createJob({ n }).setId('own').save()
+    await save('old')
+    await Promise.all([queue.removeJob('own'), save('new')])
+    expect((await queue.getJob('own')).data).toEqual({ n: 'new' })
+    await Promise.all([queue.removeJob('own'), queue.close()])
+    expect(settled).toEqual(sent.map(({ taskId }) => ({ taskId, event: 'cancelled', reason: 'aborted' })))
+  })
+
+  test('what fails with a callback is a rejection that nobody handles, too', async () => {
+    const unhandled: unknown[] = []
+    const hear = (error: unknown): unknown => unhandled.push(error)
+    process.prependListener('unhandledRejection', hear)
+    const queue = createQueue()
+    await queue.ready()
+    await queue.close()
+    for (const call of [(done: unknown) => queue.destroy(done), (done: unknown) => queue.removeJob('x', done)])
+      expect(await new Promise(call)).toMatchObject({ message: 'closed' })
+    await new Promise(setImmediate)
+    process.off('unhandledRejection', hear)
+    expect(unhandled).toEqual([])
+  })
+
   test('what is done is not', async () => {
     const queue = createQueue()
     const job = await queue.createJob({}).save()

@@ -12,16 +12,14 @@ export function patchRemoving(prototype: Queue, kit: TaskKit): void {
     'removeJob',
     (original) =>
       function (this: Queue, jobId, ...args) {
-        const remove = async (): Promise<unknown> => {
-          const taskId = await withoutTracing(() => waitingTask(this, jobId))
-          const result = await original.call(this, jobId, ...args)
+        // Redis answers in the order that it is asked: nothing is held back until we know.
+        const waiting = withoutTracing(() => waitingTask(this, jobId))
+        const removed = original.call(this, jobId, ...args).then(async (result) => {
+          const taskId = await waiting
           if (taskId) kit.settle(taskId, 'cancelled', 'aborted', 'broker')
           return result
-        }
-        const removed = remove()
-        // Whoever gave a callback does not look at the promise.
-        if (typeof args[0] === 'function') removed.catch(() => {})
-        return removed
+        })
+        return answer(removed, args)
       },
   )
   kit.wrap(
@@ -30,22 +28,31 @@ export function patchRemoving(prototype: Queue, kit: TaskKit): void {
     (original) =>
       function (this: Queue, ...args) {
         const tell = kit.empty({ system: 'bee-queue', destination: this.name })
-        return original.apply(this, args).then((result) => {
+        const destroyed = original.apply(this, args).then((result) => {
           tell()
           return result
         })
+        return answer(destroyed, args)
       },
   )
 }
 
-/** Of a job that no worker has. Never rejects: what could not be asked is not told. */
+/** Whoever gave a callback does not look at the promise. */
+function answer<T>(promise: Promise<T>, [callback]: readonly unknown[]): Promise<T> {
+  if (callback) promise.catch(() => {})
+  return promise
+}
+
+/** Of a job that no worker has. All of it is asked at once. Never rejects: what could not be asked is not told. */
 async function waitingTask(queue: Queue, jobId: string): Promise<TaskId | undefined> {
   try {
-    const job = await (queue.createJob({}).constructor as unknown as JobClass).fromId(queue, jobId)
-    const taskId = job && taskOf(carrierOf(job))
-    if (!taskId || (job.status !== 'created' && job.status !== 'retrying')) return undefined
-    const active = await queue.getJobs('active', { start: 0, end: MOST_ACTIVE - 1 })
-    return active.some(({ id }) => id === jobId) ? undefined : taskId
+    const Job = queue.createJob({}).constructor as unknown as JobClass
+    const [job, active] = await Promise.all([
+      Job.fromId(queue, jobId),
+      queue.getJobs('active', { start: 0, end: MOST_ACTIVE - 1 }),
+    ])
+    if (job?.status !== 'created' && job?.status !== 'retrying') return undefined
+    return active.some(({ id }) => id === jobId) ? undefined : taskOf(carrierOf(job))
   } catch {
     return undefined
   }
