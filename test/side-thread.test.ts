@@ -1,7 +1,8 @@
-// How much of the machine the side thread takes, as the system tells it.
+// The side thread among the threads of the app: how much of the machine it takes, and where its files are found.
 import { readdirSync, readFileSync } from 'node:fs'
 import { platform } from 'node:os'
-import { nodesUnderTest, startPreloaded } from '@afterspan/testing'
+import { join } from 'node:path'
+import { nodesUnderTest, registerPath, startPreloaded, tempDir } from '@afterspan/testing'
 import { expect, test } from 'vitest'
 import { appFile, listening } from './app.ts'
 
@@ -24,6 +25,19 @@ test.skipIf(platform() !== 'linux').each(nodesUnderTest())(
     const niceness = nicenessOf(app.pid)
     const own = niceness.get(app.pid)!
     expect([...niceness.values()].filter((value) => value !== own)).toEqual([own + 5])
+    await app.stop()
+  },
+)
+
+test.each(nodesUnderTest())(
+  'the side thread did not find its files under the Plug’n’Play of Yarn, on Node $major',
+  async ({ path }) => {
+    const loadedIn = join(tempDir('plug-n-play'), 'threads')
+    const env = { LOADED_IN: loadedIn, REGISTER: registerPath() }
+    const app = startPreloaded({ app: appFile('express.cjs'), env, node: path, register: appFile('plug-n-play.cjs') })
+    await listening(app)
+    await app.adminUrl()
+    expect(readFileSync(loadedIn, 'utf8')).toMatch(/^main\n(?:afterspan|thread)\n$/)
     await app.stop()
   },
 )

@@ -13,6 +13,7 @@ import { startHeartbeat } from './heartbeat.ts'
 import { createInspectorGate, leaveThroughGate } from './inspector-gate.ts'
 import type { runSide } from './main.ts'
 import { SIDE_THREAD_MARK } from './mark.ts'
+import { threadArgs } from './plug-n-play.ts'
 import { SENT, type LastWords, type Port, type SideThreadData, type ToMain, type ToSide } from './protocol.ts'
 
 export interface SideThreadSettings {
@@ -181,7 +182,7 @@ function startWorker(
       new Worker(entry, {
         workerData: marked(data),
         name: 'afterspan',
-        execArgv: [],
+        execArgv: threadArgs(),
         trackUnmanagedFds: false,
         resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
       }),
@@ -215,7 +216,7 @@ function sendByOwnThread(entry: string, bodies: LastWords['bodies'], holdMs: num
     bodies.length,
     (done) => {
       const words: LastWords = { kind: 'last-words', bodies, done }
-      const worker = withoutTracing(() => new Worker(entry, { workerData: marked(words), execArgv: [] }))
+      const worker = withoutTracing(() => new Worker(entry, { workerData: marked(words), execArgv: threadArgs() }))
       worker.on('error', () => {})
       worker.unref()
     },
