@@ -180,19 +180,31 @@ describe.each(['bull', 'bull-oldest'])('%s', (library) => {
       expect(runs).toMatchObject([{ state: 'failed', error: { name: 'TimeoutError' } }])
     })
 
-    test('a job whose result Bull could not store counted as done', async () => {
+    const circular: Record<string, unknown> = {}
+    circular['self'] = circular
+    test.each([circular, 10n])('a job whose result Bull could not store counted as done', async (result) => {
       const queue = createQueue()
       const job = await queue.add({})
-      const circular: Record<string, unknown> = {}
-      circular['self'] = circular
       await consume(
         queue,
-        async () => circular,
+        async () => result,
         () => runs.some(hasEnded),
       )
       expect(runs).toMatchObject([{ state: 'failed', error: { name: 'TypeError' } }])
-      await expect(job.finished()).rejects.toThrow(/circular/i)
+      await expect(job.finished()).rejects.toThrow(/circular|BigInt/i)
       expect(settled).toEqual([])
+    })
+
+    test('what makes the JSON of a result is called by Bull alone', async () => {
+      const queue = createQueue()
+      const job = await queue.add({})
+      let calls = 0
+      await consume(
+        queue,
+        async () => ({ toJSON: () => ({ calls: ++calls }) }),
+        () => runs.some(hasEnded),
+      )
+      await expect(job.finished()).resolves.toEqual({ calls: 1 })
     })
 
     test('a back-off strategy that gives up ends the task', async () => {
@@ -301,7 +313,9 @@ describe.each(['bull', 'bull-oldest'])('%s', (library) => {
     test('so are those of a queue that is emptied, cleaned or obliterated', async () => {
       const queue = createQueue()
       await queue.add({})
-      await queue.add({}, { delay: 60_000 })
+      const delayed = await queue.add({}, { delay: 60_000 })
+      // Bull leaves what is of the same millisecond.
+      while (Date.now() <= delayed.timestamp) await new Promise(setImmediate)
       await queue.clean(0, 'delayed')
       expect(settled).toEqual(cancelled([1]))
       await queue.add({}, { delay: 60_000 })

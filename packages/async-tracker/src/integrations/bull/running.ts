@@ -90,17 +90,7 @@ function followed(kit: TaskKit, handler: Handler, isFile: boolean): Handler {
     const run = job.opts.timeout ? () => limits.limited(job, call()) : call
     const attempt = (runs: () => unknown): unknown => kit.attempt(infoOf(job), carrierOf(job), runs)
     // What came from a child process has been JSON.
-    return (isFile ? attempt(run) : whileStorable(storingError, attempt, run)) as Promise<unknown>
-  }
-}
-
-/** As the response of an HTTP client: Bull fails the job. */
-function storingError(result: unknown): unknown {
-  try {
-    if (isObject(result)) JSON.stringify(result)
-    return undefined
-  } catch (error) {
-    return error
+    return (isFile ? attempt(run) : whileStorable(attempt, run)) as Promise<unknown>
   }
 }
 

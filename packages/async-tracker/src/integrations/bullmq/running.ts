@@ -6,7 +6,6 @@ import { isObject, taskOf } from '../sending/bag.ts'
 import { patchByHand } from './by-hand.ts'
 import { carrierOf } from './carrier.ts'
 import { tellParents } from './parents.ts'
-import { storingError } from './storing.ts'
 import type { BullMQ, Job, Worker } from './shapes.ts'
 
 type RunBy = Pick<Worker, 'name' | 'opts'>
@@ -30,7 +29,6 @@ export function patchWorker(exports: BullMQ, kit: TaskKit): void {
           return outcome
         })
         return whileStorable(
-          storingError,
           (run) => kit.attempt(info, carrierOf(job), run),
           () => original.apply(this, args),
         )
