@@ -150,6 +150,7 @@ describe.each(nodesUnderTest())('a body that breaks leaves its error on the requ
     ['hapi', '/breaks/{id}'],
     ['fastify', '/breaks/:id'],
     ['fastify', '/breaks-of-the-web/:id'],
+    ['nest', '/breaks/:id'],
   ])('%s %s', async (name, route) => {
     const sink = await startOtlpSink()
     const env = { OTEL_SERVICE_NAME: 'shop', OTEL_BSP_SCHEDULE_DELAY: '5' }
@@ -163,6 +164,26 @@ describe.each(nodesUnderTest())('a body that breaks leaves its error on the requ
     await sink.close()
   })
 })
+
+describe.each(nodesUnderTest())(
+  'what fails behind the handler leaves its error on the request: Node $major',
+  (node) => {
+    test.each([
+      ['nest', '/events/:id', 200, 'no such thing'],
+      ['hapi', '/is-extended/{id}', 500, 'no such thing'],
+      ['hapi', '/is-circular/{id}', 500, 'Converting circular structure to JSON'],
+    ])('%s %s', async (name, route, status, message) => {
+      const sink = await startOtlpSink()
+      const env = { OTEL_SERVICE_NAME: 'shop', OTEL_BSP_SCHEDULE_DELAY: '5' }
+      const service = startPreloaded({ app: appFile(`frameworks/${name}-stream.cjs`), node: node.path, sink, env })
+      const answer = await get((await listening(service)) + route.replace(/[:{].*/, '7'))
+      expect(answer.status).toBe(status)
+      expect(await draw(sink, answer)).toMatch(`✗ GET ${route}  SERVER shop\n  TypeError: ${message}`)
+      await service.stop()
+      await sink.close()
+    })
+  },
+)
 
 formatsInTurn(
   'a callback of stream(), streamText() or streamSSE() of Hono that throws leaves its error on the request',

@@ -12,4 +12,19 @@ server.route({
     return body
   },
 })
+server.route({
+  method: 'GET',
+  path: '/is-circular/{id}',
+  handler() {
+    const body = {}
+    body.body = body
+    return body
+  },
+})
+const onPreResponse = {
+  method() {
+    throw new TypeError('no such thing')
+  },
+}
+server.route({ method: 'GET', path: '/is-extended/{id}', options: { ext: { onPreResponse } }, handler: () => 'user' })
 void server.start().then(() => listening(server.listener))

@@ -1,7 +1,7 @@
 // @nestjs/microservices: what a handler by @EventPattern throws becomes a stream that fails, of which nobody hears, and the transport has
 // acknowledged the message, or does so. A handler by @MessagePattern answers: what it throws is its caller's.
 import { types } from 'node:util'
-import { hideOwnFrames, type Integration, type TaskKit } from '@afterspan/core/internal'
+import { followObservable, hideOwnFrames, type Integration, type TaskKit } from '@afterspan/core/internal'
 import { activeCaught, type Caught } from './running/caught.ts'
 import { failureOf } from './running/failure-of.ts'
 
@@ -12,14 +12,6 @@ interface Server {
 }
 interface ExceptionsHandler {
   handle(exception: unknown, ...rest: unknown[]): unknown
-}
-interface Observer {
-  next(value: unknown): void
-  error(error: unknown): void
-  complete(): void
-}
-interface Stream {
-  subscribe(observer: Observer): { unsubscribe(): void }
 }
 /** server/server.js has the one, exceptions/rpc-exceptions-handler.js the other. */
 interface Exports {
@@ -94,38 +86,14 @@ function serverOf(server: Server, caught: Caught, streams: Promise<void>[]): Ser
 
 /** A stream like the one that a handler gave, whose end is seen. What a filter of the app's has made one that ends well is no failure. */
 function followed(given: unknown, caught: Caught, streams: Promise<void>[]): unknown {
-  const Observable = observableOf(given)
-  if (!Observable) return given
   const { promise, resolve } = Promise.withResolvers<void>()
-  streams.push(promise)
-  return new Observable((observer) => {
-    const subscription = (given as Stream).subscribe({
-      next(value) {
-        observer.next(value)
-      },
-      error(error) {
-        caught.failure ??= caught.thrown ?? { error }
-        resolve()
-        observer.error(error)
-      },
-      complete() {
-        resolve()
-        observer.complete()
-      },
-    })
-    return () => {
-      resolve()
-      subscription.unsubscribe()
-    }
+  const seen = followObservable(given, {
+    failed(error) {
+      caught.failure ??= caught.thrown ?? { error }
+    },
+    ended: resolve,
   })
-}
-
-/** The class of the app's own rxjs, below whatever class the stream has. */
-function observableOf(given: unknown): (new (subscribe: (observer: Observer) => unknown) => unknown) | undefined {
-  for (let at: unknown = given; typeof at === 'object' && at !== null; at = Object.getPrototypeOf(at))
-    if (Object.hasOwn(at, 'lift') && Object.hasOwn(at, 'subscribe')) {
-      const found = (at as { readonly constructor: unknown }).constructor
-      if (typeof found === 'function' && found.name === 'Observable') return found as never
-    }
-  return undefined
+  if (seen === undefined) return given
+  streams.push(promise)
+  return seen
 }

@@ -17,6 +17,7 @@ import { ittyRouterHooks } from './routes/itty-router.ts'
 import { koaRouterHook } from './routes/koa-router.ts'
 import { koaHook } from './routes/koa.ts'
 import { moleculerWebHook } from './routes/moleculer-web.ts'
+import { nestFileHook } from './routes/nest-bodies.ts'
 import { nestHook } from './routes/nest.ts'
 import { orpcHook } from './routes/orpc.ts'
 import { polkaHook } from './routes/polka.ts'
@@ -41,6 +42,7 @@ export function watchFrameworks(
     honoStreamingHook(teller),
     hapiHook(teller),
     nestHook(teller),
+    nestFileHook(),
     connectHook(teller),
     polkaHook(teller),
     restifyHook(teller),

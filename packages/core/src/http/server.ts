@@ -273,10 +273,11 @@ function onClose(this: ServerResponse & Marked): void {
 
 function end(serving: Serving, open: Open, outcome: RequestOutcome, status: number | undefined): void {
   if (open.done) return
+  // Frameworks that are asked for the route may tell of an error.
+  const route = open.routeAt(status)
   open.done = true
   inFlight.delete(open)
   const { span, record } = open
-  const route = open.routeAt(status)
   if (route !== undefined) {
     record.route = route
     span.setAttribute('http.route', route)

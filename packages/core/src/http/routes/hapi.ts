@@ -11,7 +11,8 @@ interface Toolkit {
 }
 interface Request {
   readonly raw: { readonly req: object }
-  readonly response?: { readonly isBoom?: boolean } | null
+  /** What became of an error is a response that has it. */
+  readonly response?: { readonly isBoom?: boolean; readonly _error?: object | null } | null
   readonly route: { readonly method: string; readonly path: string }
 }
 /** The method of the routes that hapi answers by itself: not found, bad request, CORS preflights. */
@@ -37,7 +38,15 @@ export function hapiHook(teller: RequestTeller): ModuleHook {
 
 function watch(server: Server, { recordError, setRoute }: RequestTeller): void {
   server.ext('onRequest', (request, h) => {
-    setRoute(request.raw.req, () => (request.route.method === SPECIAL ? undefined : request.route.path.slice(0, 256)))
+    const { req } = request.raw
+    // Asked at the end.
+    setRoute(req, (status = 0) => {
+      const { response, route } = request
+      if (route.method === SPECIAL) return undefined
+      // What fails behind our extension point: other extensions there, and what makes a body of the answer.
+      if (status >= 500 && response?._error) recordError(req, response._error)
+      return route.path.slice(0, 256)
+    })
     return h.continue
   })
   server.ext('onPreResponse', (request, h) => {

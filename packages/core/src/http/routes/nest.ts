@@ -3,16 +3,20 @@
 import type { ModuleHook } from '../../contracts/module-hook.ts'
 import { replaceMethod } from '../../instrument/replace-method.ts'
 import type { RequestTeller } from './framework.ts'
+import { watchEvents } from './nest-bodies.ts'
 
 interface Application {
-  readonly routesResolver?: { readonly routerExceptionsFilter?: object }
+  readonly routesResolver?: {
+    readonly routerExceptionsFilter?: object
+    readonly routerExplorer?: { readonly executionContextCreator?: { readonly responseController?: object } }
+  }
 }
 interface Host {
   getArgByIndex(index: number): { readonly raw?: object } | undefined
   getType?(): string
 }
 
-export function nestHook({ recordError }: RequestTeller): ModuleHook {
+export function nestHook(teller: RequestTeller): ModuleHook {
   return {
     name: '@nestjs/core',
     module: '@nestjs/core',
@@ -23,8 +27,10 @@ export function nestHook({ recordError }: RequestTeller): ModuleHook {
         'init',
         (original) =>
           function (this: Application, ...args) {
-            const filters = this.routesResolver?.routerExceptionsFilter
+            const { routerExceptionsFilter: filters, routerExplorer } = this.routesResolver ?? {}
             if (filters) watchFilters(Object.getPrototypeOf(filters) as object)
+            const writer = routerExplorer?.executionContextCreator?.responseController
+            if (writer) watchEvents(Object.getPrototypeOf(writer) as object, teller)
             return original.apply(this, args)
           },
       )
@@ -51,7 +57,7 @@ export function nestHook({ recordError }: RequestTeller): ModuleHook {
       (original) =>
         function (exception: unknown, host: Host | undefined, ...rest: unknown[]) {
           const request = host?.getArgByIndex(0)
-          recordError(request?.raw ?? request, exception)
+          teller.recordError(request?.raw ?? request, exception)
           return original.call(this, exception, host, ...rest)
         },
     )
