@@ -523,6 +523,21 @@ describe('by hand', () => {
   })
 })
 
+test('jobs of one id, got by hand from queues of one name and two prefixes, were taken for one', async () => {
+  const name = `q${++queues}`
+  const jobs = []
+  for (const prefix of ['one', 'other']) {
+    await keep(new Queue(name, { connection: connection(), prefix })).add(prefix, {})
+    const worker = keep(new Worker(name, null, { connection: connection(), prefix }))
+    jobs.push((await worker.getNextJob('token'))!)
+  }
+  expect(jobs[0]!.id).toBe(jobs[1]!.id)
+  await jobs[0]!.moveToFailed(new Error('no'), 'token')
+  expect(runs.map(({ state }) => state)).toEqual(['failed', 'running'])
+  await jobs[1]!.moveToCompleted('fine', 'token', false)
+  expect(runs.map(({ state }) => state)).toEqual(['failed', 'succeeded'])
+})
+
 describe('removing', () => {
   test('a job that is removed before anybody has it is cancelled', async () => {
     const queue = createQueue()

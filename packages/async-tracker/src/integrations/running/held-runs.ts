@@ -5,7 +5,7 @@ import { failureOf } from './failure-of.ts'
 export type How = { readonly error: unknown } | 'released' | 'succeeded'
 interface Job {
   readonly id?: string
-  readonly queue?: { readonly name: string }
+  readonly queue?: { toKey?(type: string): string }
 }
 
 /** Jobs that nobody settles would stay for ever: the oldest go first. */
@@ -39,6 +39,7 @@ export class HeldRuns {
   }
 }
 
-function keyOf({ id, queue }: Job): string {
-  return `${queue?.name} ${id}`
+/** The library's own: queues of one name may have several prefixes. */
+function keyOf({ id = '', queue }: Job): string {
+  return queue?.toKey?.(id) ?? id
 }
