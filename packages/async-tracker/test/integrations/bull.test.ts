@@ -1,4 +1,5 @@
 // What the integration of Bull asks of the kit, on a real Redis, in the oldest and the newest version.
+import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { present, service, type MissingServer, type ServerOf } from '../../../testing/src/services.ts'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
@@ -274,9 +275,16 @@ describe.each(['bull', 'bull-oldest'])('%s', (library) => {
       const queue = createQueue()
       const job = await queue.add({ answer: 7 })
       const file = fileURLToPath(new URL('sandboxed.cjs', import.meta.url))
+      const heard: unknown[] = []
+      for (const event of ['active', 'progress']) queue.on(event, (of: unknown) => heard.push(of))
+      const completed = once(queue, 'completed')
       await consume(queue, file, () => runs.some(hasEnded))
       expect(runs).toMatchObject([{ state: 'succeeded', traceparent: sent[0]!.traceparent }])
       await expect(job.finished()).resolves.toEqual({ was: 7 })
+      // Each event names the same job.
+      const [ended] = await completed
+      expect(heard).toHaveLength(2)
+      for (const of of heard) expect(of).toBe(ended)
     })
 
     test('jobs that the app gets and settles itself', async () => {
@@ -290,6 +298,18 @@ describe.each(['bull', 'bull-oldest'])('%s', (library) => {
       expect(runs.map(({ state }) => state)).toEqual(['succeeded', 'retrying'])
       expect(runs.map(({ traceparent }) => traceparent)).toEqual(sent.slice(0, 2).map((task) => task.traceparent))
       expect(settled).toEqual([])
+    })
+
+    test('jobs of one id, got by hand from queues of one name and two prefixes, were taken for one', async () => {
+      const name = `q${++queues}`
+      const [one, other] = ['one', 'other'].map((prefix) => createQueue({ prefix }, name))
+      await one.add({})
+      await other.add({})
+      const jobs = [await one.getNextJob(), await other.getNextJob()]
+      await jobs[0].moveToFailed({ message: 'no' }, true)
+      expect(runs.map(({ state }) => state)).toEqual(['failed', 'running'])
+      await jobs[1].moveToCompleted('fine', true)
+      expect(runs.map(({ state }) => state)).toEqual(['failed', 'succeeded'])
     })
   })
 

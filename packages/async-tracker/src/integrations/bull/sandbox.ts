@@ -3,7 +3,7 @@
 import { carryAttempt } from '@afterspan/core/internal'
 import { createBag, isObject, type Bag } from '../sending/bag.ts'
 import { carrierOf } from './carrier.ts'
-import type { Handler } from './shapes.ts'
+import type { Handler, Job } from './shapes.ts'
 
 const OWN = 'afterspan'
 
@@ -15,10 +15,19 @@ export function sandboxed(handler: Handler): Handler {
     const message = carrierOf(job)
     if (Object.keys(message.fields).length === 0) return handler.call(this, job, ...args)
     const toJSON = (): object => ({ ...job.toJSON(), [OWN]: { message: message.fields, attempt: attempt.fields } })
-    // The job itself but for what is sent of it.
-    const sent = new Proxy(job, { get: (of, key) => (key === 'toJSON' ? toJSON : (Reflect.get(of, key) as unknown)) })
-    return handler.call(this, sent, ...args)
+    return handler.call(this, sentAs(job, toJSON), ...args)
   }
+}
+
+/** The job itself but for what is sent of it. Its methods are called on the job: they tell the app which one it was. */
+function sentAs(job: Job, toJSON: () => object): Job {
+  return new Proxy(job, {
+    get(of, key) {
+      if (key === 'toJSON') return toJSON
+      const value = Reflect.get(of, key) as unknown
+      return typeof value === 'function' && key !== 'constructor' ? (value.bind(of) as unknown) : value
+    },
+  })
 }
 
 export interface Carried {
