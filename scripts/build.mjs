@@ -78,7 +78,14 @@ async function bundle() {
   jobs.push(one(join(health, 'grpc-server.ts'), join(bundleDir, 'grpc-server.js'), [sharedModules]))
   for (const name of filesNamedIn(join(health, 'client-hooks.ts')))
     jobs.push(one(join(health, `probes/${name}.ts`), join(bundleDir, `probe-${name}.js`), [sharedModules]))
+  for (const name of ['core', 'health', 'async-tracker', 'afterspan']) jobs.push(inCode(join(packages, name)))
   await Promise.all(jobs)
+}
+
+/** What an app imports by the package's name, overwriting what tsc wrote: few functions, which would load all of core by `internal`. */
+function inCode(dir) {
+  const timersOfTheApp = { inject: [] }
+  return one(join(dir, 'src/index.ts'), join(dir, 'dist/index.js'), [onlyWhatIsUsed], timersOfTheApp)
 }
 
 /** In place of the globals, which the app may replace. */
@@ -126,6 +133,16 @@ const workspaceSources = {
       const [, name, sub] = /^@afterspan\/([^/]+)(?:\/(.*))?$/.exec(path)
       return { path: join(packages, name, 'src', `${sub ?? 'index'}.ts`) }
     })
+  },
+}
+
+/** Modules of ours of which nothing is used are left out, whatever they do when they are loaded. */
+const onlyWhatIsUsed = {
+  name: 'only-what-is-used',
+  setup(b) {
+    b.onResolve({ filter: /^\.\.?\// }, ({ kind, path, resolveDir }) =>
+      kind === 'import-statement' ? { path: join(resolveDir, path), sideEffects: false } : undefined,
+    )
   },
 }
 

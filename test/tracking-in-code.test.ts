@@ -70,6 +70,20 @@ describe.each(nodesUnderTest())('on Node $major', (node) => {
     await next.stop()
   })
 
+  test('an error that the preload had made was no AfterspanError of what the app imports', async () => {
+    const env = { AFTERSPAN_PATROL: 'off' }
+    const app = startPreloaded({ app: appFile('receipt-refused.cjs'), env, node: node.path })
+    await app.waitForLine(/^true AFS_PATROL_FAILED false$/)
+    await app.exit
+  })
+
+  test('what the app imports loaded all of core, which took longer than the preload', async () => {
+    const app = runApp({ args: [appFile('in-code.cjs')], node: node.path })
+    await app.exit
+    const names = ['@afterspan/core', '@afterspan/health', '@afterspan/async-tracker', 'afterspan']
+    expect(app.stdout.trim().split('\n')).toEqual(names.map((name) => `${name} 1`))
+  })
+
   test('without the preload the same code runs, deadlines abort, and nothing is printed', async () => {
     const app = runApp({ args: [appFile('tracking.cjs')], node: node.path })
     const url = await listening(app)

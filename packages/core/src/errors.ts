@@ -29,6 +29,8 @@ export const ERROR_CODES = {
 } as const
 export type ErrorCode = keyof typeof ERROR_CODES
 
+const BRAND = Symbol.for('afterspan.error')
+
 /** Thrown at boot, by configuration, by the command line and in tests; never into the app's call path. */
 export class AfterspanError extends Error {
   readonly code: ErrorCode
@@ -36,5 +38,14 @@ export class AfterspanError extends Error {
     super(`${code} ${message}`, options)
     this.name = 'AfterspanError'
     this.code = code
+  }
+
+  get [BRAND](): true {
+    return true
+  }
+
+  /** The preload and what the app imports have a copy of this class each: an error of one is one of the other. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return typeof value === 'object' && value !== null && BRAND in value
   }
 }
