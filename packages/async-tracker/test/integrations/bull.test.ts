@@ -287,6 +287,17 @@ describe.each(['bull', 'bull-oldest'])('%s', (library) => {
       for (const of of heard) expect(of).toBe(ended)
     })
 
+    test('a job that its own handler had failed counted as done', async () => {
+      const queue = createQueue()
+      await queue.add({}, { attempts: 2 })
+      const handler = async (job: any): Promise<void> => {
+        await job.moveToFailed({ message: 'no paper' }, true)
+      }
+      await consume(queue, handler, () => runs.filter(hasEnded).length === 2)
+      expect(runs.map(({ state }) => state)).toEqual(['retrying', 'failed'])
+      expect(settled).toEqual([])
+    })
+
     test('jobs that the app gets and settles itself', async () => {
       const queue = createQueue()
       await queue.addBulk([{ data: 1 }, { data: 2, opts: { attempts: 2 } }, { data: 3 }])

@@ -521,6 +521,29 @@ describe('by hand', () => {
     ])
     expect(runs.slice(0, 4).map(({ traceparent }) => traceparent)).toEqual(sent.map(({ traceparent }) => traceparent))
   })
+
+  test('a job that its own processor had moved counted as done', async () => {
+    const queue = createQueue()
+    const ways = {
+      failed: (job: library.Job, token: string) => job.moveToFailed(new RangeError('no paper'), token, false),
+      delayed: (job: library.Job, token: string) => job.moveToDelayed(Date.now() + 60_000, token),
+      done: (job: library.Job, token: string) => job.moveToCompleted('fine', token, false),
+    }
+    for (const name of Object.keys(ways)) await queue.add(name, {}, { attempts: name === 'failed' ? 2 : 1 })
+    const processor = async (job: library.Job, token?: string): Promise<void> => {
+      await ways[job.name as keyof typeof ways](job, token!)
+    }
+    const worker = keep(new Worker(queue.name, processor as never, { connection: connection(), drainDelay: 1 }))
+    worker.on('error', () => {}) // BullMQ finds out that it has the job no longer
+    await fake.until(() => runs.filter(hasEnded).length === 4)
+    await worker.close()
+    expect(runs.map(({ info: { name, attempt }, state }) => `${name} ${attempt} ${state}`).sort()).toEqual([
+      'delayed 1 released',
+      'done 1 succeeded',
+      'failed 1 retrying',
+      'failed 2 failed',
+    ])
+  })
 })
 
 test('jobs of one id, got by hand from queues of one name and two prefixes, were taken for one', async () => {

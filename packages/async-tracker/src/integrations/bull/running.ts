@@ -1,6 +1,7 @@
 // Running: one attempt for each call of a handler, a function's as well as a file's; and what Bull decides of a job without asking one.
 import { context, ROOT_CONTEXT } from '@opentelemetry/api'
 import type { AttemptInfo, TaskKit } from '@afterspan/core/internal'
+import { failureOf } from '../running/failure-of.ts'
 import { whileStorable } from '../running/storable-run.ts'
 import { TimeLimits } from '../running/time-limits.ts'
 import { isObject, taskOf } from '../sending/bag.ts'
@@ -14,6 +15,8 @@ const STALLED = 'job stalled more than allowable limit'
 /** Whether the last attempt of a job was told as final. */
 const toldFinal = new WeakMap<Job, boolean>()
 const limits = new TimeLimits<Job>()
+/** What a handler has made of its own job itself, while it runs: then what it returns says nothing. */
+const moved = new WeakMap<Job, { error?: unknown }>()
 
 export function patchRunning({ Job, prototype }: Bull, kit: TaskKit): void {
   kit.wrap(
@@ -62,9 +65,11 @@ function patchSettling(prototype: Job, kit: TaskKit, byHand: (job: Job) => End |
         const [error] = args as [unknown]
         if (isTimeOut(error)) limits.isOver(this, error)
         const end = byHand(this)
+        const within = moved.get(this)
         const result = await original.apply(this, args)
         end?.({ error })
-        if (this.finishedOn && !end && !toldFinal.get(this)) tellFailed(kit, this, this.failedReason)
+        if (within) within.error = error ?? failureOf('failed', 'failed by the app')
+        if (this.finishedOn && !end && !within && !toldFinal.get(this)) tellFailed(kit, this, this.failedReason)
         return result
       },
   )
@@ -90,7 +95,14 @@ function followed(kit: TaskKit, handler: Handler, isFile: boolean): Handler {
     const run = job.opts.timeout ? () => limits.limited(job, call()) : call
     const attempt = (runs: () => unknown): unknown => kit.attempt(infoOf(job), carrierOf(job), runs)
     // What came from a child process has been JSON.
-    return (isFile ? attempt(run) : whileStorable(attempt, run)) as Promise<unknown>
+    if (isFile) return attempt(run) as Promise<unknown>
+    const itself: { error?: unknown } = {}
+    moved.set(job, itself)
+    const errorOf = (): unknown => {
+      moved.delete(job)
+      return itself.error
+    }
+    return whileStorable(attempt, run, errorOf) as Promise<unknown>
   }
 }
 
@@ -122,6 +134,7 @@ function infoOf(job: Job): AttemptInfo {
     ...(stalls > 0 ? { isTakeover: true } : {}),
     ...(job.id ? { messageId: job.id } : {}),
     outcomeOf() {
+      moved.delete(job)
       toldFinal.set(job, job._discarded === true || attempt >= maxAttempts)
       return job._discarded ? 'failed' : undefined
     },

@@ -1,12 +1,23 @@
 // Jobs that the app gets and settles itself: worker.getNextJob(), or what a job that it settles fetches with that, and then
-// job.moveToCompleted(), moveToFailed() and their like. The run lasts from the one to the other.
+// job.moveToCompleted(), moveToFailed() and their like. The run lasts from the one to the other. A processor may settle its own job so
+// too, and then what it returns says nothing.
 import type { AttemptInfo, TaskKit } from '@afterspan/core/internal'
+import { failureOf } from '../running/failure-of.ts'
 import { HeldRuns, type How } from '../running/held-runs.ts'
 import { carrierOf } from './carrier.ts'
 import type { BullMQ, Job, Settling } from './shapes.ts'
 
-/** `infoOf`: of a run of the job by whatever it was got by. */
-export function patchByHand({ Job, Worker }: BullMQ, kit: TaskKit, infoOf: (job: Job) => AttemptInfo): void {
+/** What its processor has made of a job itself, while it runs. */
+export type Moved = { how?: How }
+const RELEASED = Symbol('released')
+
+/** `infoOf`: of a run of the job by whatever it was got by. `moved`: of jobs that a processor runs. */
+export function patchByHand(
+  { Job, Worker }: BullMQ,
+  kit: TaskKit,
+  infoOf: (job: Job) => AttemptInfo,
+  moved: WeakMap<Job, Moved>,
+): void {
   const held = new HeldRuns(kit)
   const begin = (job: Job): void => {
     held.begin(job, infoOf(job), carrierOf(job))
@@ -36,11 +47,13 @@ export function patchByHand({ Job, Worker }: BullMQ, kit: TaskKit, infoOf: (job:
       (original) =>
         function (this: Job, ...args) {
           const end = held.endOf(this)
-          if (!end) return original.apply(this, args)
+          const within = moved.get(this)
+          if (!end && !within) return original.apply(this, args)
           return original.apply(this, args).then((result) => {
             const how = howOf(args, result)
-            if (how) end(how)
-            fetched(this, result)
+            if (how && within) within.how = how
+            if (how) end?.(how)
+            if (end) fetched(this, result)
             return result
           })
         },
@@ -51,4 +64,13 @@ export function patchByHand({ Job, Worker }: BullMQ, kit: TaskKit, infoOf: (job:
   settles('moveToDelayed', () => 'released')
   settles('moveToWait', () => 'released')
   settles('moveToWaitingChildren', (_, isWaiting) => (isWaiting ? 'released' : undefined))
+}
+
+/** What an attempt whose processor has returned fails by all the same. */
+export function errorOfMoved({ how }: Moved): unknown {
+  if (how === undefined || how === 'succeeded') return undefined
+  return how === 'released' ? RELEASED : (how.error ?? failureOf('failed', 'failed by the app'))
+}
+export function isReleased(error: unknown): boolean {
+  return error === RELEASED
 }

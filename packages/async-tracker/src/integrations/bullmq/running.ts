@@ -3,7 +3,7 @@ import { context, ROOT_CONTEXT } from '@opentelemetry/api'
 import type { AttemptInfo, TaskKit } from '@afterspan/core/internal'
 import { whileStorable } from '../running/storable-run.ts'
 import { isObject, taskOf } from '../sending/bag.ts'
-import { patchByHand } from './by-hand.ts'
+import { errorOfMoved, isReleased, patchByHand, type Moved } from './by-hand.ts'
 import { carrierOf } from './carrier.ts'
 import { tellParents } from './parents.ts'
 import type { BullMQ, Job, Worker } from './shapes.ts'
@@ -17,20 +17,28 @@ export function patchWorker(exports: BullMQ, kit: TaskKit): void {
   const meaningOf = readErrors(exports)
   /** Whether the last attempt of a job was told as final. */
   const toldFinal = new WeakMap<Job, boolean>()
+  const moved = new WeakMap<Job, Moved>()
   kit.wrap(
     prototype,
     'callProcessJob',
     (original) =>
       function (this: Worker, ...args) {
         const [job] = args
+        const itself: Moved = {}
+        moved.set(job, itself)
         const info = infoOf(this, job, (error, isLast) => {
-          const outcome = meaningOf(error, this, job)
+          moved.delete(job)
+          const outcome = isReleased(error) ? 'released' : meaningOf(error, this, job)
           toldFinal.set(job, outcome === 'failed' || (outcome === undefined && isLast))
           return outcome
         })
         return whileStorable(
           (run) => kit.attempt(info, carrierOf(job), run),
           () => original.apply(this, args),
+          () => {
+            moved.delete(job)
+            return errorOfMoved(itself)
+          },
         )
       },
   )
@@ -44,10 +52,8 @@ export function patchWorker(exports: BullMQ, kit: TaskKit): void {
         return original.apply(this, args)
       },
   )
-  patchByHand(exports, kit, (job) => {
-    const by = job.queue!
-    return infoOf(by, job, (error) => meaningOf(error, by, job))
-  })
+  const infoByHand = (job: Job): AttemptInfo => infoOf(job.queue!, job, (error) => meaningOf(error, job.queue!, job))
+  patchByHand(exports, kit, infoByHand, moved)
   kit.wrap(
     prototype,
     'run',

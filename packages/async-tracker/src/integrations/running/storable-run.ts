@@ -3,11 +3,18 @@
 import { isThenable } from '@afterspan/core/internal'
 import { isObject } from '../sending/bag.ts'
 
-/** Where the result cannot be stored the attempt has failed, and the library finds that out from the result itself. */
-export function whileStorable(attempt: (run: () => unknown) => unknown, run: () => unknown): unknown {
+/**
+ * Where the result cannot be stored the attempt has failed, and the library finds that out from the result itself. `errorOf`: what else
+ * a run has failed by that has returned.
+ */
+export function whileStorable(
+  attempt: (run: () => unknown) => unknown,
+  run: () => unknown,
+  errorOf?: () => unknown,
+): unknown {
   let failed: { readonly by: unknown; readonly result: unknown } | undefined
   const judge = (result: unknown): unknown => {
-    const error = storingError(result)
+    const error = errorOf?.() ?? storingError(result)
     if (error === undefined) return result
     failed = { by: error, result }
     throw error
