@@ -693,6 +693,23 @@ describe('by hand', () => {
     expect(settled).toHaveLength(2)
   })
 
+  test('a job that the app has failed or completed before anybody had it stayed enqueued', async () => {
+    const name = await queue()
+    const send = (retryLimit: number): Promise<string | null> => boss.send(name, { n: 1 }, { retryLimit })
+    const [last, first, done] = [await send(0), await send(1), await send(0)]
+    await boss.fail(name, [last!, first!], { message: 'no use' })
+    await boss.complete(name, done!, {}, { includeQueued: true })
+    expect(settled).toMatchObject([
+      { taskId: sent[0]!.taskId, event: 'failed', reason: 'dead_lettered' },
+      { taskId: sent[2]!.taskId, event: 'cancelled', reason: 'aborted' },
+    ])
+    // The other has a run left.
+    await rows(`update pgboss.job set start_after = now() where id = '${first}'`)
+    expect(await boss.fetch(name)).toMatchObject([{ id: first }])
+    expect(runs).toMatchObject([{ traceparent: sent[1]!.traceparent, state: 'running' }])
+    await boss.complete(name, first!)
+  })
+
   test('settling what nobody holds', async () => {
     const name = await queue()
     const id = await boss.send(name, { n: 1 })

@@ -1,5 +1,5 @@
 // What the app says of jobs itself: complete(), fail(), cancel(), deleteJob(); and what it reads of them.
-import type { TaskId } from '@afterspan/core/internal'
+import { toFailure, type TaskId } from '@afterspan/core/internal'
 import { failureOf } from '../running/failure-of.ts'
 import { isObject, taskOf } from '../sending/bag.ts'
 import type { Job } from './boss.ts'
@@ -12,7 +12,7 @@ const MOST_LOOKUPS = 100
 
 const METHODS = ['complete', 'fail', 'cancel', 'deleteJob'] as const
 
-/** Ends the attempts that this process holds; cancels the tasks of jobs that nobody has begun. */
+/** Ends the attempts that this process holds, and the tasks of jobs that nobody has begun. */
 export function patchSettlers(patch: Patch): void {
   const { find, held, kit } = patch
   for (const method of METHODS)
@@ -21,18 +21,21 @@ export function patchSettlers(patch: Patch): void {
       const [queue, id, data, last] = args
       const settings = isRemoval ? data : last
       const isInTransaction = isObject(settings) && settings['db'] !== undefined
+      const takesWaiting = method !== 'complete' || (isObject(settings) && settings['includeQueued'] === true)
       const ids = idsOf(id)
       const unheld = ids.filter((jobId) => !held.has(jobId))
       const waiting =
-        isRemoval && !isInTransaction && unheld.length <= MOST_LOOKUPS
+        takesWaiting && !isInTransaction && unheld.length <= MOST_LOOKUPS
           ? await waitingTasks((jobId) => find(self, String(queue), jobId), unheld)
           : undefined
       const response = await original.apply(self, args)
       for (const jobId of touched(ids, response)) {
         const attempt = held.get(jobId)
         if (attempt) settle(attempt, method, data, isInTransaction)
-        const taskId = waiting?.get(jobId)
-        if (taskId) kit.settle(taskId, 'cancelled', 'aborted', 'broker')
+        const { taskId, isLastRun } = waiting?.get(jobId) ?? {}
+        if (!taskId) continue
+        if (method !== 'fail') kit.settle(taskId, 'cancelled', 'aborted', 'broker')
+        else if (isLastRun) kit.settle(taskId, 'failed', 'dead_lettered', 'broker', toFailure(errorOf(data)))
       }
       return response
     })
@@ -55,17 +58,23 @@ export function patchReaders(patch: Patch): void {
     })
 }
 
+interface Waiting {
+  readonly taskId: TaskId
+  /** Of a job that fails while it waits pg-boss makes one that is to be tried again, as long as it may be. */
+  readonly isLastRun: boolean
+}
+
 /** Of jobs that no worker has: what becomes of the others is told by those who run them. */
 async function waitingTasks(
   find: (id: string) => Promise<Job | null>,
   ids: readonly string[],
-): Promise<ReadonlyMap<string, TaskId>> {
-  const tasks = new Map<string, TaskId>()
+): Promise<ReadonlyMap<string, Waiting>> {
+  const tasks = new Map<string, Waiting>()
   for (const found of await Promise.allSettled(ids.map(find))) {
     const job = found.status === 'fulfilled' ? found.value : null
     if (job?.['state'] !== 'created' && job?.['state'] !== 'retry') continue
     const taskId = taskOf(takeCarrier(job))
-    if (taskId) tasks.set(job.id, taskId)
+    if (taskId) tasks.set(job.id, { taskId, isLastRun: Number(job['retryCount']) >= Number(job['retryLimit']) })
   }
   return tasks
 }
