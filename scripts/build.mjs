@@ -78,6 +78,8 @@ async function bundle() {
   jobs.push(one(join(health, 'grpc-server.ts'), join(bundleDir, 'grpc-server.js'), [sharedModules]))
   for (const name of filesNamedIn(join(health, 'client-hooks.ts')))
     jobs.push(one(join(health, `probes/${name}.ts`), join(bundleDir, `probe-${name}.js`), [sharedModules]))
+  jobs.push(one(join(all, 'src/cli/main.ts'), join(bundleDir, 'cli.js'), []))
+  jobs.push(one(join(all, 'src/cli/drill/canary.ts'), join(bundleDir, 'canary.js'), []))
   for (const name of ['core', 'health', 'async-tracker', 'afterspan']) jobs.push(inCode(join(packages, name)))
   await Promise.all(jobs)
 }
