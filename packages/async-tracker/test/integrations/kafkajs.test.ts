@@ -119,6 +119,20 @@ describe('sending', () => {
     expect(sent).toMatchObject([{ state: 'unanswered' }])
   })
 
+  test('what kafkajs drops without a word, since there is no such partition, counted as confirmed', async () => {
+    const messages = [
+      { value: 'a', partition: 9 },
+      { value: 'b', partition: 0 },
+    ]
+    await expect(producer.send({ topic, messages: messages.slice(0, 1) })).resolves.toEqual([])
+    await expect(producer.send({ topic, messages })).resolves.toMatchObject([{ partition: 0 }])
+    expect(sent.map(({ state, messageId }) => [state, messageId])).toEqual([
+      ['never_enqueued', undefined],
+      ['never_enqueued', undefined],
+      ['confirmed', `${topic}/0/0`],
+    ])
+  })
+
   test('that is deleted, by itself or with its topic, stayed open for ever', async () => {
     await send('a', 'b', 'c')
     const admin = kafka.admin()

@@ -2,6 +2,7 @@
 import type { NoConfirmation, SentAs, TaskDraft, TaskKit } from '@afterspan/core/internal'
 import { withHeaders } from '../kafka/headers.ts'
 import { recordIds } from '../kafka/record-id.ts'
+import { failureOf } from '../running/failure-of.ts'
 import { isObject, type Bag } from '../sending/bag.ts'
 import { spawnAll } from '../sending/send-all.ts'
 import type { Producer, RecordMetadata, Sender, TopicMessages, Transaction } from './shapes.ts'
@@ -72,7 +73,7 @@ function patchSender(sender: Sender, kit: TaskKit, ending?: Ending): void {
     (original) =>
       function (this: Sender, record, ...rest) {
         if (!isTracked(record)) return original.call(this, record, ...rest)
-        return sendRecords(kit, { topics: [record], acks: record.acks, ending }, ([carrying]) =>
+        return sendRecords(kit, { topics: [record], acks: record.acks, ending, mayDrop: true }, ([carrying]) =>
           original.call(this, { ...record, ...carrying }, ...rest),
         )
       },
@@ -85,7 +86,7 @@ function patchSender(sender: Sender, kit: TaskKit, ending?: Ending): void {
         const topics: unknown = isObject(batch) ? batch.topicMessages : undefined
         if (!Array.isArray(topics) || topics.length === 0 || !topics.every(isTracked))
           return original.call(this, batch, ...rest)
-        return sendRecords(kit, { topics, acks: batch.acks, ending }, (topicMessages) =>
+        return sendRecords(kit, { topics, acks: batch.acks, ending, mayDrop: true }, (topicMessages) =>
           original.call(this, { ...batch, topicMessages }, ...rest),
         )
       },
@@ -96,31 +97,39 @@ interface Call {
   readonly topics: readonly TopicMessages[]
   readonly acks: number | undefined
   readonly ending: Ending | undefined
+  /** A message to a partition that has no leader, or is none, is not sent, and nothing says so: the result has no such partition. */
+  readonly mayDrop?: boolean
 }
 type Send = (carrying: readonly TopicMessages[]) => Promise<readonly RecordMetadata[]>
 
 const UNANSWERED: NoConfirmation = { instead: 'unanswered' }
+const DROPPED = failureOf('UNKNOWN_TOPIC_OR_PARTITION', 'there is no such partition, and nothing was sent')
 const ROLLED_BACK: NoConfirmation = { instead: 'rolled_back' }
 
-export async function sendRecords(kit: TaskKit, { topics, acks, ending }: Call, send: Send): ReturnType<Send> {
+export async function sendRecords(kit: TaskKit, { topics, acks, ending, mayDrop }: Call, send: Send): ReturnType<Send> {
   const records = topics.flatMap(({ topic, messages }) =>
     messages.map(({ partition }) => ({
       topic,
       partition: partition === undefined || partition < 0 ? undefined : partition,
     })),
   )
+  const errorOf = (result: readonly RecordMetadata[], i: number): Error | undefined =>
+    mayDrop && acks !== 0 && !ending?.isRolledBack && isDropped(records[i]!, result) ? DROPPED : undefined
   let ids: readonly SentAs[] | undefined
   const idOf = (result: readonly RecordMetadata[], i: number): SentAs => {
     if (ending?.isRolledBack) return ROLLED_BACK
     if (acks === 0) return UNANSWERED
-    ids ??= recordIds(records, firstOffsets(result))
+    ids ??= idsOf(records, result)
     return ids[i]
   }
   const carrying = (bags: readonly Bag[]): readonly TopicMessages[] => {
     let next = 0
     return topics.map((one) => ({ ...one, messages: one.messages.map((m) => withHeaders(m, bags[next++]!)) }))
   }
-  const { sent, told } = spawnAll(kit, records.map(draftOf), (bags) => send(carrying(bags)), idOf, ending?.ended)
+  const { sent, told } = spawnAll(kit, records.map(draftOf), (bags) => send(carrying(bags)), idOf, {
+    until: ending?.ended,
+    errorOf,
+  })
   // 'confirmed' is in the journal before the app goes on; in a transaction that is when it ends.
   if (!ending) await told
   try {
@@ -131,6 +140,26 @@ export async function sendRecords(kit: TaskKit, { topics, acks, ending }: Call, 
   } finally {
     ending?.told.push(told)
   }
+}
+
+interface Target {
+  readonly topic: string
+  /** Where the app chose it. */
+  readonly partition: number | undefined
+}
+
+function isDropped({ topic, partition }: Target, result: readonly RecordMetadata[]): boolean {
+  if (!Array.isArray(result)) return false
+  return !result.some((one) => one.topicName === topic && (partition === undefined || one.partition === partition))
+}
+
+function idsOf(records: readonly Target[], result: readonly RecordMetadata[]): readonly SentAs[] {
+  const isSent = records.map((record) => !isDropped(record, result))
+  const ids = recordIds(
+    records.filter((_, i) => isSent[i]),
+    firstOffsets(result),
+  ).values()
+  return isSent.map((was) => (was ? ids.next().value : undefined))
 }
 
 function firstOffsets(result: readonly RecordMetadata[]): Parameters<typeof recordIds>[1] {

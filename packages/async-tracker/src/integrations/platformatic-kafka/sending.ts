@@ -80,7 +80,7 @@ async function sendMessages(
     const carrying = messages.map((message, i) => withHeaders(message, bags[i]!, producer))
     return promised((done) => original.call(producer, { ...options, messages: carrying }, done))
   }
-  const { sent, told } = spawnAll(kit, messages.map(draftOf), send, idOf, ending?.ended)
+  const { sent, told } = spawnAll(kit, messages.map(draftOf), send, idOf, { until: ending?.ended })
   // 'confirmed' is in the journal before the app goes on; in a transaction that is when it ends.
   if (!ending) await told
   try {

@@ -15,20 +15,41 @@ export async function sendAll<R>(
   return sent
 }
 
-/** The same, where the call's result is not yet the broker's word: `told` settles when all is in the journal, after what `idOf` returns. */
+export interface Answer<R> {
+  /** The call's result is not yet the broker's word. */
+  readonly until?: Promise<void> | undefined
+  /** Why one of them was not sent, though the call went well. */
+  readonly errorOf?: (result: R, index: number) => Error | undefined
+}
+
+/** The same: `told` settles when all is in the journal, after what `idOf` returns. */
 export function spawnAll<R>(
   kit: TaskKit,
   drafts: readonly TaskDraft[],
   send: (bags: readonly Bag[]) => PromiseLike<R>,
   idOf: (result: R, index: number) => SentAs,
-  until?: Promise<void>,
+  { until, errorOf }: Answer<R> = {},
 ): { readonly sent: Promise<R>; readonly told: Promise<unknown> } {
   const { promise, resolve, reject } = Promise.withResolvers<R>()
   const bags = drafts.map(() => createBag())
   const settled = until ? promise.then((result) => until.then(() => result)) : promise
-  const sent = (): Promise<R> => settled
+  const sentAs = (i: number): Promise<R> => {
+    if (!errorOf) return settled
+    return settled.then((result) => {
+      const error = errorOf(result, i)
+      if (error) throw error
+      return result
+    })
+  }
   // Side by side, not nested: ten thousand messages are no ten thousand frames, and no span is the parent of the next.
-  const told = drafts.map((draft, i) => kit.enqueue(draft, bags[i]!, sent, (result) => idOf(result, i)))
+  const told = drafts.map((draft, i) =>
+    kit.enqueue(
+      draft,
+      bags[i]!,
+      () => sentAs(i),
+      (result) => idOf(result, i),
+    ),
+  )
   try {
     // What the library asks of its broker is within the PRODUCER spans already, as for a single message.
     withoutSpans(() => send(bags)).then(resolve, reject)
