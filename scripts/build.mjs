@@ -87,7 +87,7 @@ async function bundle() {
 /** What an app imports by the package's name, overwriting what tsc wrote: few functions, which would load all of core by `internal`. */
 function inCode(dir) {
   const timersOfTheApp = { inject: [] }
-  return one(join(dir, 'src/index.ts'), join(dir, 'dist/index.js'), [onlyWhatIsUsed], timersOfTheApp)
+  return one(join(dir, 'src/index.ts'), join(dir, 'dist/index.js'), [], timersOfTheApp)
 }
 
 /** In place of the globals, which the app may replace. */
@@ -109,7 +109,7 @@ async function one(entry, outfile, plugins, { resolveDir, target = 'node22.15', 
     ...input,
     write: false,
     outfile,
-    plugins: [...plugins, workspaceSources, noMachineId],
+    plugins: [...plugins, onlyWhatIsUsed, workspaceSources, noMachineId],
     absWorkingDir: root,
     bundle: true,
     platform: 'node',
@@ -138,13 +138,14 @@ const workspaceSources = {
   },
 }
 
-/** Modules of ours of which nothing is used are left out, whatever they do when they are loaded. */
+/** Modules of ours of which nothing is used are left out: none does anything for others when it is loaded. Else each bundle that asks `internal` for one thing holds a good part of core. */
 const onlyWhatIsUsed = {
   name: 'only-what-is-used',
   setup(b) {
-    b.onResolve({ filter: /^\.\.?\// }, ({ kind, path, resolveDir }) =>
-      kind === 'import-statement' ? { path: join(resolveDir, path), sideEffects: false } : undefined,
-    )
+    b.onResolve({ filter: /^\.\.?\/.*\.ts$/ }, ({ path, resolveDir }) => ({
+      path: join(resolveDir, path),
+      sideEffects: false,
+    }))
   },
 }
 

@@ -47,7 +47,10 @@ describe('the rules find what is planted', () => {
       ['health', `import { say } from '@afterspan/core/internal'`],
       ['afterspan', `export { health } from '@afterspan/health'\nimport '@afterspan/core/preload-guard'`],
       ['testing', `import { sink } from 'afterspan/internal'`],
-      ['core', `import './b.ts'\nimport '../src/c.ts'\nimport pg from 'pg'\nimport 'afterspan-of-others'`],
+      [
+        'core',
+        `import b from './b.ts'\nimport c from '../src/c.ts'\nimport pg from 'pg'\nimport 'afterspan-of-others'`,
+      ],
       ['core', `const text = "import '@afterspan/health'" // import '@afterspan/health'`],
     ] as const)
       expect(violations({ path: `packages/${from}/src/a.ts`, text })).toEqual([])
@@ -106,6 +109,12 @@ describe('the rules find what is planted', () => {
   test('export * is found, named or not', () => {
     for (const text of [`export * from './b.ts'`, `export * as b from './b.ts'`])
       expect(violations({ path: 'packages/core/src/a.ts', text })).toEqual([expect.stringContaining('export *')])
+  })
+
+  test('an import for what it does when it is loaded is found', () => {
+    expect(violations({ path: 'packages/core/src/a.ts', text: `import './b.ts'` })).toEqual([
+      expect.stringContaining('without a name'),
+    ])
   })
 
   test('a circle of imports is found once, also one of types', () => {

@@ -42,6 +42,7 @@ export function violations(source: Source): string[] {
     ...wrongImports(source, nodes),
     ...environmentReads(source, nodes),
     ...starExports(source, nodes),
+    ...namelessImports(source, nodes),
   ]
 }
 
@@ -152,6 +153,14 @@ function starExports(source: Source, nodes: readonly Found[]): string[] {
   return nodes
     .filter(({ node }) => node.type === 'ExportAllDeclaration')
     .map(({ node }) => `${at(source, node)}: export * hides which names are public`)
+}
+
+/** The build leaves out what nobody uses a name of. */
+function namelessImports(source: Source, nodes: readonly Found[]): string[] {
+  return nodes
+    .filter(({ node }) => node.type === 'ImportDeclaration' && (node['specifiers'] as unknown[]).length === 0)
+    .filter(({ node }) => importedBy(node)?.startsWith('.'))
+    .map(({ node }) => `${at(source, node)}: an import without a name is left out of the bundles`)
 }
 
 // ---- the tree ----
