@@ -72,9 +72,15 @@ describe.each(nodesUnderTest())('on Node $major', (node) => {
 
   test('an error that the preload had made was no AfterspanError of what the app imports', async () => {
     const env = { AFTERSPAN_PATROL: 'off' }
-    const app = startPreloaded({ app: appFile('receipt-refused.cjs'), env, node: node.path })
+    const app = startPreloaded({ app: appFile('asks-receipt.cjs'), env, node: node.path })
     expect(await app.exit).toEqual({ code: 0, signal: null })
     expect(app.stdout).toBe('true AFS_PATROL_FAILED false\n')
+  })
+
+  test('a script that did nothing but ask for a receipt was told that nobody patrols', async () => {
+    const app = startPreloaded({ app: appFile('asks-receipt.cjs'), node: node.path })
+    expect(await app.exit).toEqual({ code: 0, signal: null })
+    expect(app.stdout).toBe('unknown\n')
   })
 
   test('what the app imports loaded all of core, which took longer than the preload', async () => {

@@ -57,7 +57,7 @@ export function bootTracker(core: Core, { bundleDir }: { readonly bundleDir: str
   watchThreads(core)
   if (config.timers === 'late') watchTimers(timers, core)
   let begin = (): void => {}
-  globalState().receipt = (traceId) => askReceipt(dir, traceId, begin)
+  globalState().receipt = (traceId) => askReceipt(dir, traceId, config.patrol === 'off' ? undefined : begin)
   if (!isMainThread) return // the main thread's side thread patrols for all of them
   const data: SideData = {
     dir,
@@ -86,6 +86,7 @@ export function bootTracker(core: Core, { bundleDir }: { readonly bundleDir: str
     else if (probe.hear(message) === 'work' && config.patrol !== 'off') offer(probe)
   })
   begin = () => {
+    core.wakeSideThread()
     link.post({ kind: 'patrol!' } satisfies AskPatrol)
   }
 }

@@ -6,14 +6,14 @@ const BEGINS_WITHIN_MS = 2_000
 const ASK_AGAIN_MS = 50
 
 /**
- * The receipt of a trace, from whoever patrols the folder. Where nobody does yet, `begin` is to see to it. Rejects with
- * AFS_PATROL_FAILED where nobody begins, or where the trace id is not one.
+ * The receipt of a trace, from whoever patrols the folder. Where nobody does yet, `begin` is to see to it; without it nobody is waited
+ * for. Rejects with AFS_PATROL_FAILED where nobody begins, or where the trace id is not one.
  */
-export async function askReceipt(dir: string, traceId: string, begin: () => void): Promise<Receipt> {
+export async function askReceipt(dir: string, traceId: string, begin?: () => void): Promise<Receipt> {
   const path = `/receipt/${encodeURIComponent(traceId)}`
   let answer = await askPatrol(dir, path)
-  if (!answer) begin()
-  const until = performance.now() + BEGINS_WITHIN_MS
+  if (!answer) begin?.()
+  const until = performance.now() + (begin ? BEGINS_WITHIN_MS : 0)
   while (!answer && performance.now() < until) {
     await wait(ASK_AGAIN_MS)
     answer = await askPatrol(dir, path)
