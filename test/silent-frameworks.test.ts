@@ -38,6 +38,12 @@ const ASKED: Record<string, Record<string, Told>> = {
     '/users': [200, `${GUESSED}/users`, []],
     '/rejects': [500, `${GUESSED}/rejects`, THROWN],
   },
+  h3: {
+    ...routed(),
+    '/refuses/1': [503, '/refuses/:id', ['HTTPError: no such thing']],
+    '/inner/users/1': [200, '/inner/users/:id', []],
+    '/below/users/1': [200, `${GUESSED}/below/users/{id}`, []],
+  },
 }
 
 formatsInTurn(

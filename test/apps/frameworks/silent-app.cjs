@@ -12,6 +12,7 @@ module.exports = function start({
   moleculer,
   moleculerWeb,
   orpc,
+  h3,
 }) {
   const say = (name, port) => console.log(`${name} ${port}`)
   const listening = (name, server) => server.listen(0, '127.0.0.1', () => say(name, server.address().port))
@@ -100,4 +101,19 @@ module.exports = function start({
       eighth.handle(req, res).catch(() => fail(res))
     }),
   )
+
+  const ninth = new h3.H3({ silent: true })
+  const inner = new h3.H3()
+  inner.get('/users/:id', () => 'user')
+  ninth
+    .get('/users/:id', () => 'user')
+    .get('/throws/:id', throwing())
+    .get('/rejects/:id', rejecting())
+    .get('/refuses/:id', () => {
+      throw new h3.HTTPError({ status: 503, message: 'no such thing' })
+    })
+    .mount('/inner', inner)
+    // This app has the end of the route alone.
+    .all('/below/**', h3.withBase('/below', inner))
+  listening('h3', createServer(h3.toNodeHandler(ninth)))
 }

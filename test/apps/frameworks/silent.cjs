@@ -9,4 +9,5 @@ require('./silent-app.cjs')({
   moleculer: require('moleculer'),
   moleculerWeb: require('moleculer-web'),
   orpc: { ...require('@orpc/server'), ...require('@orpc/server/node') },
+  h3: require('h3'),
 })

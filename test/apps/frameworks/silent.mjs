@@ -5,6 +5,7 @@ import { RPCHandler } from '@orpc/server/node'
 import { createServerAdapter } from '@whatwg-node/server'
 import { Elysia } from 'elysia'
 import findMyWay from 'find-my-way'
+import * as h3 from 'h3'
 import { AutoRouter } from 'itty-router'
 import moleculer from 'moleculer'
 import moleculerWeb from 'moleculer-web'
@@ -22,4 +23,5 @@ start({
   moleculer,
   moleculerWeb,
   orpc: { ORPCError, os, RPCHandler },
+  h3,
 })

@@ -10,6 +10,7 @@ import { watchFastify } from './routes/fastify.ts'
 import { findMyWayHook } from './routes/find-my-way.ts'
 import type { RequestTeller } from './routes/framework.ts'
 import { graphqlHook } from './routes/graphql.ts'
+import { h3Hook } from './routes/h3.ts'
 import { hapiHook } from './routes/hapi.ts'
 import { honoStreamingHook } from './routes/hono-streaming.ts'
 import { honoHooks } from './routes/hono.ts'
@@ -41,6 +42,7 @@ export function watchFrameworks(
     ...honoHooks(teller),
     honoStreamingHook(teller),
     hapiHook(teller),
+    h3Hook(),
     nestHook(teller),
     nestFileHook(),
     connectHook(teller),
