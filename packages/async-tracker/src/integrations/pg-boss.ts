@@ -5,7 +5,7 @@ import { createFinder, SYSTEM, type Boss } from './pg-boss/boss.ts'
 import { canCarry, withCarrier } from './pg-boss/carrier.ts'
 import { patchEmptying } from './pg-boss/emptying.ts'
 import { createExpiries } from './pg-boss/expiries.ts'
-import type { Patch } from './pg-boss/patch.ts'
+import { patchStop, type Patch } from './pg-boss/patch.ts'
 import { patchUpdate } from './pg-boss/replacing.ts'
 import { patchFetch, patchWork } from './pg-boss/running.ts'
 import { patchFlow, patchInsert, patchPublish, patchSend, patchUpsert } from './pg-boss/sending.ts'
@@ -38,7 +38,7 @@ export const pgBoss: Integration<Exports> = {
     const shared = { ...known, transactions: createTransactions(kit, known.find), watchExpiry: createExpiries(known) }
     const patch: Patch = { boss, kit, put, draftOf, ...shared }
     for (const step of [patchSend, patchUpsert, patchUpdate, patchInsert, patchFlow, patchPublish]) step(patch)
-    for (const step of [patchEmptying, patchSettlers, patchReaders, patchFetch, patchWork]) step(patch)
+    for (const step of [patchStop, patchEmptying, patchSettlers, patchReaders, patchFetch, patchWork]) step(patch)
     ours.add(boss.work)
   },
 }

@@ -719,6 +719,80 @@ describe('by hand', () => {
   })
 })
 
+// What is asked before a call holds that back; what the app asks of the queue meanwhile must not come before it for that.
+describe('calls that nobody awaits', () => {
+  let own: library.PgBoss
+  let pool: Pool
+  let isSilent = false
+
+  beforeAll(async () => {
+    if ('missing' in postgres) return
+    // One connection: several do not answer in order, whoever asks.
+    pool = new Pool({ connectionString: postgres.url, max: 1 })
+    const executeSql = (text: string, values?: unknown[]): Promise<any> =>
+      isSilent && /^\s*select/i.test(text) ? new Promise(() => {}) : pool.query(text, values)
+    own = new library.PgBoss({ db: { executeSql }, schedule: false, supervise: false } as never)
+    await own.start()
+  })
+  afterAll(async () => {
+    isSilent = false
+    await own?.stop({ graceful: false })
+    await pool?.end()
+  })
+  const ids = async (name: string): Promise<unknown[]> =>
+    (await rows(`select id from pgboss.job where name = '${name}' and state = 'created' order by created_on`)).map(
+      ({ id }) => id,
+    )
+
+  test.each(['deleteQueuedJobs', 'deleteAllJobs'] as const)('%s() takes what is sent right after', async (method) => {
+    const name = await queue()
+    await own.send(name, { n: 'old' })
+    const [, id] = await Promise.all([own[method](name), own.send(name, { n: 'new' })])
+    expect(await ids(name)).toEqual([id])
+    expect(settled).toEqual([{ taskId: sent[0]!.taskId, event: 'cancelled', reason: 'aborted' }])
+  })
+
+  test('a job that is deleted takes the one that is sent right after under its id', async () => {
+    const name = await queue()
+    const id = randomUUID()
+    await own.send(name, { n: 'old' }, { id })
+    const [, again] = await Promise.all([own.deleteJob(name, id), own.send(name, { n: 'new' }, { id })])
+    expect(again).toBe(id)
+    await own.cancel(name, id)
+    expect(settled.map(({ taskId }) => taskId)).toEqual(sent.map(({ taskId }) => taskId))
+  })
+
+  test('a job is not cancelled where pg-boss is stopped right after', async () => {
+    const name = await queue()
+    const other = new library.PgBoss({ connectionString: (postgres as ServerOf['postgres']).url, supervise: false })
+    await other.start()
+    const id = await other.send(name, { n: 1 })
+    await Promise.all([other.cancel(name, id!), other.stop()])
+    expect(await ids(name)).toEqual([])
+    expect(settled).toEqual([{ taskId: sent[0]!.taskId, event: 'cancelled', reason: 'aborted' }])
+  })
+
+  test('a call that fails, or has nothing to ask, holds back nobody', async () => {
+    const name = await queue()
+    const failing = own.cancel(name, null as never)
+    const [, id] = await Promise.all([expect(failing).rejects.toThrow('requires an id'), own.send(name, { n: 1 })])
+    await Promise.all([own.update(name, { n: 2 }, { id: id! }), own.cancel(name, id!)])
+    expect(await ids(name)).toEqual([])
+    const other = await own.send(name, { n: 3 })
+    expect(await ids(name)).toEqual([other])
+  })
+
+  test('a database that does not answer what we ask holds a call back for ever', async () => {
+    const name = await queue()
+    const id = await own.send(name, { n: 1 })
+    isSilent = true
+    await own.cancel(name, id!)
+    isSilent = false
+    expect(await ids(name)).toEqual([])
+    expect(settled).toEqual([])
+  })
+})
+
 describe('without a carrier in the data', () => {
   test('nothing is added, and the message id still tells', async () => {
     fake.undo()

@@ -31,6 +31,7 @@ export interface Boss {
   sendAfter: Method
   sendDebounced: Method
   sendThrottled: Method
+  stop: Method
   update: Method
   upsert: Method
   work: Method

@@ -5,6 +5,7 @@ import { isObject, taskOf } from '../sending/bag.ts'
 import type { Boss, Job } from './boss.ts'
 import { takeCarrier } from './carrier.ts'
 import { onCall, type Patch } from './patch.ts'
+import { inTime } from './turns.ts'
 
 /** Jobs that are read for one call. What goes beyond them stays open until nobody waits for it any more. */
 const MOST_JOBS = 1_000
@@ -16,13 +17,19 @@ export function patchEmptying(patch: Patch): void {
   const { findJobs, getQueue, getQueueStats } = patch.boss
   const questions: Questions = { findJobs, getQueue, getQueueStats }
   for (const method of METHODS)
-    onCall(patch, method, async (original, self, args) => {
-      const [queue] = args
-      const waiting = typeof queue === 'string' ? await waitingIn(questions, self, queue) : new Map<string, TaskId>()
-      const response = await original.apply(self, args)
-      await cancelGone(patch, questions, { self, queue: String(queue), waiting })
-      return response
-    })
+    onCall(
+      patch,
+      method,
+      async (original, self, args) => {
+        const [queue] = args
+        const none: ReadonlyMap<string, TaskId> = new Map()
+        const waiting = typeof queue === 'string' ? await inTime(waitingIn(questions, self, queue), none) : none
+        const response = await original.apply(self, args)
+        await cancelGone(patch, questions, { self, queue: String(queue), waiting })
+        return response
+      },
+      true,
+    )
 }
 
 /** Older versions lack some. */

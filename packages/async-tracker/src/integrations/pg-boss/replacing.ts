@@ -4,6 +4,7 @@ import { createBag, isObject, taskOf, type Bag } from '../sending/bag.ts'
 import type { Boss, Job } from './boss.ts'
 import { carrierOfAll, takeCarrier } from './carrier.ts'
 import { onCall, type Patch } from './patch.ts'
+import { inTime } from './turns.ts'
 
 /** Of one key; older versions know no limit. */
 const MOST_JOBS = 100
@@ -54,12 +55,17 @@ const MOST_AT_ONCE = 20
 export function patchUpdate(patch: Patch): void {
   if (typeof patch.boss.update !== 'function') return
   const findWaiting = createFindWaiting(patch)
-  onCall(patch, 'update', async (original, self, args) => {
-    const request = requestOf(args)
-    if (!isObject(request?.data)) return original.apply(self, args)
-    const bag = carrierFor(await findWaiting(self, request), request.options)
-    return original.apply(self, withData(args, patch.put(request.data, bag, request.queue)))
-  })
+  onCall(
+    patch,
+    'update',
+    async (original, self, args) => {
+      const request = requestOf(args)
+      if (!isObject(request?.data)) return original.apply(self, args)
+      const bag = carrierFor(await inTime(findWaiting(self, request), []), request.options)
+      return original.apply(self, withData(args, patch.put(request.data, bag, request.queue)))
+    },
+    true,
+  )
 }
 
 function carrierFor(jobs: readonly Job[], options: unknown): Bag {

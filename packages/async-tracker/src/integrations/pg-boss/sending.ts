@@ -7,6 +7,7 @@ import { sendAll } from '../sending/send-all.ts'
 import { givenDb, type Boss, type Db } from './boss.ts'
 import { onCall, type Patch } from './patch.ts'
 import { createFindWaiting, requestOf, tasksOf, withData } from './replacing.ts'
+import { inTime } from './turns.ts'
 
 /** One job: (queue, data, …) or ({ name, data, … }). A null for an id: throttled, debounced or against the queue's policy. */
 export function patchSend(patch: Patch): void {
@@ -33,28 +34,34 @@ export function patchUpsert(patch: Patch): void {
   const { kit, put, draftOf, transactions } = patch
   if (typeof patch.boss.upsert !== 'function') return
   const findWaiting = createFindWaiting(patch)
-  onCall(patch, 'upsert', (original, self, args) => {
-    const request = requestOf(args)
-    if (!request) return original.apply(self, args)
-    const { queue, data, options } = request
-    const bag = createBag()
-    const db = givenDb(options)
-    const send = async (): Promise<unknown> => {
-      const before = data === undefined ? new Map<string, TaskId>() : tasksOf(await findWaiting(self, request))
-      const result = await original.apply(self, withData(args, put(data, bag, queue)))
-      const { updated, jobs = [] } = resultOf(result)
-      if (db) await transactions.follow(db, self, [{ bag, queue, id: jobs[0] }])
-      if (!updated) return result
-      for (const taskId of jobs.map((id) => before.get(id)))
-        if (taskId) kit.settle(taskId, 'cancelled', 'deduplicated', 'broker')
-      return result
-    }
-    const draft = { ...draftOf(queue, data), isAwaited: true }
-    return kit.enqueue(draft, bag, send, (result) => {
-      const { updated, jobs } = resultOf(result)
-      return data === undefined && updated ? null : (jobs?.[0] ?? null)
-    })
-  })
+  onCall(
+    patch,
+    'upsert',
+    (original, self, args) => {
+      const request = requestOf(args)
+      if (!request) return original.apply(self, args)
+      const { queue, data, options } = request
+      const bag = createBag()
+      const db = givenDb(options)
+      const send = async (): Promise<unknown> => {
+        const before =
+          data === undefined ? new Map<string, TaskId>() : tasksOf(await inTime(findWaiting(self, request), []))
+        const result = await original.apply(self, withData(args, put(data, bag, queue)))
+        const { updated, jobs = [] } = resultOf(result)
+        if (db) await transactions.follow(db, self, [{ bag, queue, id: jobs[0] }])
+        if (!updated) return result
+        for (const taskId of jobs.map((id) => before.get(id)))
+          if (taskId) kit.settle(taskId, 'cancelled', 'deduplicated', 'broker')
+        return result
+      }
+      const draft = { ...draftOf(queue, data), isAwaited: true }
+      return kit.enqueue(draft, bag, send, (result) => {
+        const { updated, jobs } = resultOf(result)
+        return data === undefined && updated ? null : (jobs?.[0] ?? null)
+      })
+    },
+    true,
+  )
 }
 
 function resultOf(result: unknown): { readonly updated?: number; readonly jobs?: readonly string[] } {

@@ -6,6 +6,7 @@ import type { Job } from './boss.ts'
 import { takeCarrier } from './carrier.ts'
 import { errorOf, type Held } from './held.ts'
 import { onCall, type Patch } from './patch.ts'
+import { inTime } from './turns.ts'
 
 /** The tasks behind the ids of cancel() and deleteJob() are looked up one by one; not of more than this. */
 const MOST_LOOKUPS = 100
@@ -16,29 +17,37 @@ const METHODS = ['complete', 'fail', 'cancel', 'deleteJob'] as const
 export function patchSettlers(patch: Patch): void {
   const { find, held, kit } = patch
   for (const method of METHODS)
-    onCall(patch, method, async (original, self, args) => {
-      const isRemoval = method === 'cancel' || method === 'deleteJob'
-      const [queue, id, data, last] = args
-      const settings = isRemoval ? data : last
-      const isInTransaction = isObject(settings) && settings['db'] !== undefined
-      const takesWaiting = method !== 'complete' || (isObject(settings) && settings['includeQueued'] === true)
-      const ids = idsOf(id)
-      const unheld = ids.filter((jobId) => !held.has(jobId))
-      const waiting =
-        takesWaiting && !isInTransaction && unheld.length <= MOST_LOOKUPS
-          ? await waitingTasks((jobId) => find(self, String(queue), jobId), unheld)
-          : undefined
-      const response = await original.apply(self, args)
-      for (const jobId of touched(ids, response)) {
-        const attempt = held.get(jobId)
-        if (attempt) settle(attempt, method, data, isInTransaction)
-        const { taskId, isLastRun } = waiting?.get(jobId) ?? {}
-        if (!taskId) continue
-        if (method !== 'fail') kit.settle(taskId, 'cancelled', 'aborted', 'broker')
-        else if (isLastRun) kit.settle(taskId, 'failed', 'dead_lettered', 'broker', toFailure(errorOf(data)))
-      }
-      return response
-    })
+    onCall(
+      patch,
+      method,
+      async (original, self, args) => {
+        const isRemoval = method === 'cancel' || method === 'deleteJob'
+        const [queue, id, data, last] = args
+        const settings = isRemoval ? data : last
+        const isInTransaction = isObject(settings) && settings['db'] !== undefined
+        const takesWaiting = method !== 'complete' || (isObject(settings) && settings['includeQueued'] === true)
+        const ids = idsOf(id)
+        const unheld = ids.filter((jobId) => !held.has(jobId))
+        const waiting =
+          takesWaiting && !isInTransaction && unheld.length <= MOST_LOOKUPS
+            ? await inTime(
+                waitingTasks((jobId) => find(self, String(queue), jobId), unheld),
+                undefined,
+              )
+            : undefined
+        const response = await original.apply(self, args)
+        for (const jobId of touched(ids, response)) {
+          const attempt = held.get(jobId)
+          if (attempt) settle(attempt, method, data, isInTransaction)
+          const { taskId, isLastRun } = waiting?.get(jobId) ?? {}
+          if (!taskId) continue
+          if (method !== 'fail') kit.settle(taskId, 'cancelled', 'aborted', 'broker')
+          else if (isLastRun) kit.settle(taskId, 'failed', 'dead_lettered', 'broker', toFailure(errorOf(data)))
+        }
+        return response
+      },
+      true,
+    )
 }
 
 function settle(attempt: Held, method: (typeof METHODS)[number], data: unknown, isInTransaction: boolean): void {
