@@ -43,6 +43,10 @@ test.each(nodesUnderTest())('the end of a response is told as what it was: Node 
     '✗ GET  SERVER shop\n  aborted_by_client: no such thing\n  afterspan.http.aborted_by=client',
   )
 
+  // Nothing is something to be rejected with too.
+  await get(`${url}/rejects-nothing`)
+  expect(await draw(sink, '/rejects-nothing')).toContain('✗ GET  SERVER shop\n  undefined: undefined\n')
+
   // Whoever left a stream of events, which has no other end, made it an error.
   send(port!, 'GET /events HTTP/1.1\r\nHost: x\r\n\r\n', 'GONE')
   expect(await draw(sink, '/events')).toBe(

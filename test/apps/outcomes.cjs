@@ -13,6 +13,10 @@ function answer(req, res) {
     setImmediate(() => res.destroy(new TypeError('no such thing')))
     return
   }
+  if (req.url === '/rejects-nothing') {
+    void Promise.reject()
+    return setTimeout(() => res.writeHead(500).end(), 20)
+  }
   if (req.url === '/rejects') return void Promise.reject(new TypeError('no such thing'))
   if (req.url === '/socket') {
     res.write('the first half')

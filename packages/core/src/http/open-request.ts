@@ -88,14 +88,13 @@ export class Open implements OpenRequest {
     this.settle(this, 'crashed', undefined)
   }
   blame(error: unknown): void {
-    // `throw undefined` is an error too.
-    this.error = error === undefined ? { __proto__: null, name: 'undefined', message: 'undefined' } : error
+    this.error = named(error)
   }
   hasThrown(error: unknown): void {
-    if (this.error === undefined) this.error = error
+    if (this.error === undefined) this.error = named(error)
   }
   forgive(error: unknown): void {
-    if (this.error === error) this.error = undefined
+    if (this.error === named(error)) this.error = undefined
   }
   /** What tells where it was thrown is not given away for what does not: frameworks make an error without a stack of one that the client may not see. */
   hasLogged(error: LoggedError, source: LogSource): void {
@@ -107,3 +106,9 @@ export class Open implements OpenRequest {
     this.settle(this, 'aborted_by_server', undefined)
   }
 }
+
+/** `throw undefined` is an error too. */
+function named(error: unknown): unknown {
+  return error === undefined ? UNDEFINED : error
+}
+const UNDEFINED = { __proto__: null, name: 'undefined', message: 'undefined' }
