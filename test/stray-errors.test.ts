@@ -40,6 +40,7 @@ const OWN: readonly (readonly [act: string, reason: 'rejected' | 'threw'])[] = [
   ['imported', 'rejected'],
   ['cycle', 'rejected'],
   ['getters', 'threw'],
+  ['microtask', 'threw'],
 ]
 const NOBODYS = ['pool', 'listener', 'bound']
 

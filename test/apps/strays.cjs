@@ -40,6 +40,7 @@ const acts = {
   timer: () => setTimeout(fail, 5, 'in a timer'),
   immediate: () => setImmediate(fail, 'in an immediate'),
   tick: () => process.nextTick(fail, 'in a tick'),
+  microtask: () => queueMicrotask(() => fail('in a microtask')),
   interval: () => {
     const timer = setInterval(() => {
       clearInterval(timer)
