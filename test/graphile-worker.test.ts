@@ -64,6 +64,14 @@ describe('a service whose work goes to Graphile Worker', () => {
       const buried = await send('buried')
       await expectReceipt(admin, buried.trace, { tasks: [{ state: 'failed', reason: 'dead_lettered' }] })
 
+      // What the app adds by SQL was nobody's.
+      const bySql = await send('sql')
+      const ran = [{ n: 1, state: 'succeeded' }]
+      await expectReceipt(admin, bySql.trace, { verdict: 'kept', tasks: [{ state: 'succeeded', attempts: ran }] })
+      const undone = await send('rolledback')
+      const rolledBack = { state: 'cancelled', reason: 'rolled_back', attempts: [] }
+      await expectReceipt(admin, undone.trace, { verdict: 'kept', tasks: [rolledBack] })
+
       // A job under a key is replaced by the next, unless that asks for the first to be kept.
       const early = await send('later')
       const late = await send('later')

@@ -69,7 +69,19 @@ module.exports = async function start({ express, graphile }) {
       if (bad && !process.env.FAST) throw new RangeError('a bad one')
     })
   }
+  const pool = new Pool({ connectionString: process.env.DATABASE_URL }).on('error', () => {})
+  /** As the library's own pages have it: with what else the app writes, or not at all. */
+  async function bySql(end) {
+    const client = await pool.connect()
+    await client.query('begin')
+    const { rows } = await client.query('select id from graphile_worker.add_job($1, $2)', ['mail', { n: 6 }])
+    await client.query(end)
+    client.release()
+    return rows
+  }
   const ways = {
+    sql: () => bySql('commit'),
+    rolledback: () => bySql('rollback'),
     succeeds: () => utils.addJob('mail', { loud: true, n: 1 }, { flags: ['own'] }),
     empty: () => utils.addJob('mail'),
     spawns: () => utils.addJob('mail', { spawns: true }),

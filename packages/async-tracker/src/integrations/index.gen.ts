@@ -11,6 +11,7 @@ import { confluentKafka } from './confluent-kafka.ts'
 import { cron } from './cron.ts'
 import { croner } from './croner.ts'
 import { graphileWorker } from './graphile-worker.ts'
+import { graphileWorkerSql } from './graphile-worker-sql.ts'
 import { kafkajs } from './kafkajs.ts'
 import { nats } from './nats.ts'
 import { natsJetstream } from './nats-jetstream.ts'
@@ -23,4 +24,4 @@ import { pgBoss } from './pg-boss.ts'
 import { platformaticKafka } from './platformatic-kafka.ts'
 import { redisStreams } from './redis-streams.ts'
 
-export const integrations: readonly Integration[] = [amqplib, awsSqs, beeQueue, bull, bullSandbox, bullmq, bullmqSandbox, confluentKafka, cron, croner, graphileWorker, kafkajs, nats, natsJetstream, nestMicroservices, nestSchedule, nodeCron, nodeRedisStreams, nodeSchedule, pgBoss, platformaticKafka, redisStreams]
+export const integrations: readonly Integration[] = [amqplib, awsSqs, beeQueue, bull, bullSandbox, bullmq, bullmqSandbox, confluentKafka, cron, croner, graphileWorker, graphileWorkerSql, kafkajs, nats, natsJetstream, nestMicroservices, nestSchedule, nodeCron, nodeRedisStreams, nodeSchedule, pgBoss, platformaticKafka, redisStreams]

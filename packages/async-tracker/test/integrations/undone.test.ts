@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { amqplib } from '../../src/integrations/amqplib.ts'
 import { beeQueue } from '../../src/integrations/bee-queue.ts'
 import { bull } from '../../src/integrations/bull.ts'
+import { graphileWorkerSql } from '../../src/integrations/graphile-worker-sql.ts'
 import { kafkajs } from '../../src/integrations/kafkajs.ts'
 import { nats } from '../../src/integrations/nats.ts'
 import { natsJetstream } from '../../src/integrations/nats-jetstream.ts'
@@ -11,7 +12,7 @@ import { platformaticKafka } from '../../src/integrations/platformatic-kafka.ts'
 import { createFakeKit } from './fake-kit.ts'
 import { installed } from './installed.ts'
 
-test.for([amqplib, beeQueue, bull, kafkajs, nats, natsJetstream, nodeSchedule, platformaticKafka])(
+test.for([amqplib, beeQueue, bull, graphileWorkerSql, kafkajs, nats, natsJetstream, nodeSchedule, platformaticKafka])(
   '$name is undone cleanly',
   ({ ...one }) => {
     const parts = (one.files ?? [undefined]).map((file) => installed(one.module, file) as object)
