@@ -133,7 +133,13 @@ describe.each(['bee-queue', 'bee-queue-oldest'])('%s', (library) => {
       () => new Promise(() => {}),
       () => runs.some(hasEnded),
     )
-    expect(runs).toMatchObject([{ state: 'failed', error: { message: expect.stringMatching(/timed out \(20 ms\)/) } }])
+    expect(runs).toMatchObject([
+      {
+        state: 'failed',
+        info: { failedAs: 'expired' },
+        error: { message: expect.stringMatching(/timed out \(20 ms\)/) },
+      },
+    ])
   })
 
   test('a back-off strategy that gives up ends the task', async () => {

@@ -178,7 +178,20 @@ describe.each(['bull', 'bull-oldest'])('%s', (library) => {
         () => new Promise(() => {}),
         () => runs.some(hasEnded),
       )
-      expect(runs).toMatchObject([{ state: 'failed', error: { name: 'TimeoutError' } }])
+      expect(runs).toMatchObject([{ state: 'failed', info: { failedAs: 'expired' }, error: { name: 'TimeoutError' } }])
+    })
+
+    test('a handler that has run out of a time of its own has not', async () => {
+      const queue = createQueue()
+      await queue.add({}, { timeout: 10_000 })
+      const late = new DOMException('late', 'TimeoutError')
+      await consume(
+        queue,
+        () => Promise.reject(late),
+        () => runs.some(hasEnded),
+      )
+      expect(runs).toMatchObject([{ state: 'failed', error: late }])
+      expect(runs[0]!.info.failedAs).toBeUndefined()
     })
 
     const circular: Record<string, unknown> = {}

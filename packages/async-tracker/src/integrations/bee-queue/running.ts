@@ -2,6 +2,7 @@
 import { context, ROOT_CONTEXT } from '@opentelemetry/api'
 import type { AttemptInfo, TaskKit } from '@afterspan/core/internal'
 import { wordsOf } from '../running/failure-of.ts'
+import type { Info } from '../running/message-handler.ts'
 import { TimeLimits } from '../running/time-limits.ts'
 import { taskOf } from '../sending/bag.ts'
 import { carrierOf } from './carrier.ts'
@@ -56,7 +57,7 @@ function infoOf(job: Job): AttemptInfo {
   const { retries = 0, stacktraces = [] } = job.options
   const attempt = stacktraces.length + 1
   const maxAttempts = attempt + Math.max(retries, 0)
-  return {
+  const info: Info = {
     system: 'bee-queue',
     destination: name,
     name,
@@ -66,7 +67,9 @@ function infoOf(job: Job): AttemptInfo {
     // A job that has failed for good runs again only where somebody has it retried.
     isReturn: true,
     ...(job.id ? { messageId: job.id } : {}),
-    outcomeOf() {
+    outcomeOf(error) {
+      // Of several allowed runs the last: its retries are used up.
+      if (limits.hasEnded(error) && maxAttempts === 1) info.failedAs = 'expired'
       // A handler may change its mind, and another process may know other strategies.
       const { retries: left = 0, backoff } = job.options
       const isLast = left <= 0 || !job.queue.backoffStrategies.has(backoff?.strategy ?? 'immediate')
@@ -75,4 +78,5 @@ function infoOf(job: Job): AttemptInfo {
       return isLast ? 'failed' : 'retrying'
     },
   }
+  return info
 }

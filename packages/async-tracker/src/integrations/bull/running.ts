@@ -2,6 +2,7 @@
 import { context, ROOT_CONTEXT } from '@opentelemetry/api'
 import type { AttemptInfo, TaskKit } from '@afterspan/core/internal'
 import { failureOf } from '../running/failure-of.ts'
+import type { Info } from '../running/message-handler.ts'
 import { whileStorable } from '../running/storable-run.ts'
 import { TimeLimits } from '../running/time-limits.ts'
 import { isObject, taskOf } from '../sending/bag.ts'
@@ -122,7 +123,7 @@ function infoOf(job: Job): AttemptInfo {
   const stalls = stallsOf(job)
   const attempt = job.attemptsMade + 1 + stalls
   const maxAttempts = Math.max(job.opts.attempts ?? 1, 1) + stalls
-  return {
+  const info: Info = {
     system: 'bull',
     destination: job.queue.name,
     name: job.name,
@@ -133,10 +134,13 @@ function infoOf(job: Job): AttemptInfo {
     isReturn: true,
     ...(stalls > 0 ? { isTakeover: true } : {}),
     ...(job.id ? { messageId: job.id } : {}),
-    outcomeOf() {
+    outcomeOf(error) {
       moved.delete(job)
+      // Of several allowed runs the last: its retries are used up.
+      if (limits.hasEnded(error) && maxAttempts === 1) info.failedAs = 'expired'
       toldFinal.set(job, job._discarded === true || attempt >= maxAttempts)
       return job._discarded ? 'failed' : undefined
     },
   }
+  return info
 }
