@@ -116,20 +116,37 @@ function guardWrites<M extends 'add' | 'record', I extends Readonly<Record<M, un
   // One that does nothing is the same for all.
   if (Object.hasOwn(instrument, method)) return instrument
   const write = (instrument[method] as (...args: unknown[]) => void).bind(instrument)
-  const guarded = (value: unknown, ...rest: unknown[]): void => {
+  const guarded = (value: unknown, attributes?: unknown, ...rest: unknown[]): void => {
     if (Number.isNaN(value) && !mayBeNaN) {
       onTrouble('refused', 'NaN')
       return
     }
     try {
-      write(value, ...rest)
-      watcher?.(value, ...rest)
+      const own = copyOf(attributes)
+      write(value, own, ...rest)
+      watcher?.(value, own, ...rest)
     } catch (error) {
       onTrouble('refused', error)
     }
   }
   Object.defineProperty(instrument, method, { value: guarded, configurable: true, writable: true })
   return instrument
+}
+
+/** The SDK keeps the object that a series was measured with first: where the app uses it for the next one, too, both would be one. */
+function copyOf(attributes: unknown): unknown {
+  return typeof attributes === 'object' && attributes !== null ? { ...attributes } : attributes
+}
+
+/** observe(value, attributes) of one instrument, observe(instrument, value, attributes) of several. */
+function copying<R>(result: R): R {
+  const { observe } = result as { observe?: (...args: unknown[]) => void }
+  if (typeof observe !== 'function') return result
+  const copied = (...args: unknown[]): void => {
+    const at = typeof args[0] === 'number' ? 1 : 2
+    observe.apply(result, at < args.length ? args.with(at, copyOf(args[at])) : args)
+  }
+  return Object.create(result as object, { observe: { value: copied } }) as R
 }
 
 /** The instrument itself, since the SDK tells its own by their class. */
@@ -168,7 +185,7 @@ function bounded<R>(callback: (result: R) => void | Promise<void>, onTrouble: On
   return async (result) => {
     if (isPending) throw new Error('the callback has not answered yet')
     isPending = true
-    const work = call(callback, result).finally(() => {
+    const work = call(callback, copying(result)).finally(() => {
       isPending = false
     })
     work.catch(() => {})
