@@ -151,6 +151,8 @@ describe.each(nodesUnderTest())('a body that breaks leaves its error on the requ
     ['fastify', '/breaks/:id'],
     ['fastify', '/breaks-of-the-web/:id'],
     ['nest', '/breaks/:id'],
+    // Its server destroys the response and then ends it: on Node 22 that was an answer that is whole.
+    ['hono', '/breaks-of-the-web/:id'],
   ])('%s %s', async (name, route) => {
     const sink = await startOtlpSink()
     const env = { OTEL_SERVICE_NAME: 'shop', OTEL_BSP_SCHEDULE_DELAY: '5' }

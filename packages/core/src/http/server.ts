@@ -257,9 +257,9 @@ function onClose(this: ServerResponse & Marked): void {
   const open = this[OPEN]
   if (!open || open.done) return
   // 'finish' may still be on its way when everything was handed to the socket. Node 22 says that of a response too which was
-  // destroyed and then ended: an error tells it apart.
+  // destroyed and then ended: an error tells it apart, of the app's or what it was destroyed with.
   const status = sentStatus(this)
-  if (this.writableFinished && (open.error === undefined || status >= 500)) {
+  if (this.writableFinished && !this.errored && (open.error === undefined || status >= 500)) {
     open.settle(open, 'sent', status)
     return
   }
