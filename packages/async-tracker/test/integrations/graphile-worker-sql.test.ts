@@ -3,7 +3,7 @@ import type { Client, Pool } from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { present, service, type MissingServer, type ServerOf } from '../../../testing/src/services.ts'
 import { graphileWorkerSql } from '../../src/integrations/graphile-worker-sql.ts'
-import { addedJobs } from '../../src/integrations/graphile-worker/sql-jobs.ts'
+import { addedJobs, mayAdd } from '../../src/integrations/graphile-worker/sql-jobs.ts'
 import { createFakeKit } from './fake-kit.ts'
 import { installed } from './installed.ts'
 
@@ -92,6 +92,17 @@ describe('a job that was added by SQL', () => {
     expect(states()).toEqual(['spawned'])
     await client.end()
     await fake.until(() => sent[0]!.state === 'rolled_back')
+  })
+
+  test('by the library itself is told by its own calls', async () => {
+    const text = `select * from "graphile_worker".add_job(
+          identifier => $1::text,
+          payload => $2::json,
+          queue_name => $3::text
+        );`
+    await pool.query(text, ['mail', '{}', null]).catch(() => {})
+    expect(mayAdd(text)).toBe(false)
+    expect(sent).toEqual([])
   })
 
   test('and the app gets its own errors and answers', async () => {

@@ -4,7 +4,6 @@ import { isThenable } from '@afterspan/core/internal'
 import { failureOf } from '../running/failure-of.ts'
 import { isObject, type Bag } from '../sending/bag.ts'
 import { takeCarrier } from './carrier.ts'
-import { asItsOwn } from './own-sql.ts'
 import {
   idOf,
   SYSTEM,
@@ -46,7 +45,7 @@ export function patchWorker(exports: Partial<Exports>, { kit }: Patch, running: 
       method,
       (original) =>
         (...args) =>
-          context.with(asItsOwn(ROOT_CONTEXT), () => original(...args)),
+          context.with(ROOT_CONTEXT, () => original(...args)),
     )
   kit.wrap(exports as Exports, 'failJobs', (original) => async (settings, withPgClient, poolId, jobs, message) => {
     const given = await original(settings, withPgClient, poolId, jobs, message)

@@ -1,10 +1,8 @@
 // Every addJob() and addJobs(): of the utilities, of a runner, and of a task's helpers. What the app adds by SQL: sql.ts.
-import { context } from '@opentelemetry/api'
 import { withoutTracing, type TaskId } from '@afterspan/core/internal'
 import { createBag, isObject, taskOf, type Bag } from '../sending/bag.ts'
 import { sendAll } from '../sending/send-all.ts'
 import { takeCarrier } from './carrier.ts'
-import { asItsOwn } from './own-sql.ts'
 import {
   draftOf,
   idOf,
@@ -70,8 +68,7 @@ function followAddJob(target: { addJob: AddJob }, place: Place, { kit, put }: Pa
       const key = spec?.jobKey
       const isKept = spec?.jobKeyMode === 'unsafe_dedupe'
       const replaced = key && put && !isKept ? await waitingTasks(place, [key]) : undefined
-      const own = put ? put(spec, bag) : (spec ?? undefined)
-      const job = await context.with(asItsOwn(), () => original(identifier, payload, own))
+      const job = await original(identifier, payload, put ? put(spec, bag) : (spec ?? undefined))
       answer = isOther(takeCarrier(job), bag) || (isKept && job.revision > 0) ? null : idOf(job)
       if (replaced) cancelReplaced(replaced, [job])
       return job
@@ -90,7 +87,7 @@ function followAddJobs(target: { addJobs: AddJobs }, place: Place, { kit, put }:
       const keys = specs.map(({ jobKey }) => jobKey).filter((key) => typeof key === 'string')
       const replaced = keys.length > 0 && put ? await waitingTasks(place, keys) : undefined
       const carrying = put ? specs.map((spec, i) => put(spec, bags[i]!)) : specs
-      const jobs = await context.with(asItsOwn(), () => original(carrying, ...more))
+      const jobs = await original(carrying, ...more)
       const found = new Map(jobs.map((job) => [takeCarrier(job).get('traceparent'), idOf(job)]))
       // The database gives back the jobs in an order of its own; those without a carrier can only be counted off.
       for (const [i, bag] of bags.entries())

@@ -13,8 +13,11 @@ const KNOWN_SCHEMA = /\bgraphile_worker"?\s*\.\s*"?add_job\b/i
 /** The row as one value, as `select add_job(…)` has it: its number comes first. */
 const WHOLE_ROW = /^\((\d+),/
 
+/** What the library itself asks for: that is told by its addJob(), or is not to be told. */
+const ITS_OWN = /\bidentifier\s*=>\s*\$1::text,\s*payload\s*=>\s*\$2::json,\s*queue_name\s*=>/
+
 export function mayAdd(text: string): boolean {
-  return text.includes('add_job')
+  return text.includes('add_job') && !ITS_OWN.test(text)
 }
 
 /** Nothing where it cannot be told. TimescaleDB has a function of that name too: what that gives back is a number. */

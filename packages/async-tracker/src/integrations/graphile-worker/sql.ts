@@ -2,7 +2,6 @@
 import { context } from '@opentelemetry/api'
 import type { SentAs, TaskKit } from '@afterspan/core/internal'
 import { createBag } from '../sending/bag.ts'
-import { isItsOwn } from './own-sql.ts'
 import { draftOf } from './shapes.ts'
 import { ask, textOf, valuesOf, type PgClient } from './sql-client.ts'
 import { addedJobs, mayAdd, type AddedJob } from './sql-jobs.ts'
@@ -27,7 +26,7 @@ export function patchClient(prototype: PgClient, kit: TaskKit): void {
       function (this: PgClient, ...args) {
         const query = (): unknown => original.apply(this, args)
         const text = textOf(args[0])
-        if (mayAdd(text) && !isItsOwn()) {
+        if (mayAdd(text)) {
           const values = valuesOf(args)
           const connection = connectionOf(this)
           // What comes in on a connection comes in the context of whoever opened that.
