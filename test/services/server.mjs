@@ -155,12 +155,20 @@ function removeFolder(folder) {
 /** Starts the server of a file that is run by hand, prints its address, and stays; Ctrl-C ends both. Does nothing when the file is imported. */
 export async function byHand(moduleUrl, { missing, start }) {
   if (!process.argv[1] || realpathSync(process.argv[1]) !== fileURLToPath(moduleUrl)) return
+  const [asked = '0'] = process.argv.slice(2)
+  const port = Number(asked)
+  const isPort = Number.isInteger(port) && port >= 0 && port <= 65_535
+  if (!isPort) {
+    // What it is stands at the top of each file.
+    const [about] = /^(?:\/\/.*\n)+/.exec(readFileSync(fileURLToPath(moduleUrl), 'utf8')) ?? ['']
+    console.error(about.replaceAll(/^\/\/ /gm, '').trimEnd())
+    process.exit(asked === '--help' || asked === '-h' ? 0 : 2)
+  }
   const reason = missing()
   if (reason) {
     console.error(reason)
     process.exit(1)
   }
-  const port = Number(process.argv[2] ?? 0)
   const server = await start({ port })
   console.log(server.url)
   console.error(`pid ${server.pid}, log ${server.logFile}; Ctrl-C stops it`)
