@@ -1,4 +1,4 @@
-import { bothFormats } from '@afterspan/testing'
+import { formatsInTurn } from '@afterspan/testing'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
 import { appFile } from './app.ts'
 import { expectReceipt, toldTrace } from './receipts.ts'
@@ -12,7 +12,7 @@ beforeAll(async () => {
 afterAll(() => sqs.stop())
 
 describe('a service whose work goes to SQS', () => {
-  bothFormats(
+  formatsInTurn(
     'what nobody received, what was done, tried too often, killed before and after it was deleted stands in the receipts',
     { cjs: appFile('aws-sqs.cjs'), mjs: appFile('aws-sqs.mjs') },
     async ({ app, format, node }) => {

@@ -1,4 +1,4 @@
-import { bothFormats, nodesUnderTest, sharedService } from '@afterspan/testing'
+import { formatsInTurn, nodesUnderTest, sharedService } from '@afterspan/testing'
 import { describe, expect, test } from 'vitest'
 import { appFile } from './app.ts'
 import {
@@ -16,7 +16,7 @@ const QUEUE: QueueUnderTest = { system: 'bee-queue', destination: 'mail', hangin
 const redis = sharedService('redis')
 
 describe('a service whose work goes to bee-queue', () => {
-  bothFormats(
+  formatsInTurn(
     'succeeded, failed, lost and recovered work stands in the receipt and in the request’s own trace',
     { cjs: appFile('bee-queue.cjs'), mjs: appFile('bee-queue.mjs') },
     async ({ app, node, context }) => {

@@ -1,4 +1,4 @@
-import { bothFormats, get, nodesUnderTest, sharedService, startPreloaded } from '@afterspan/testing'
+import { formatsInTurn, get, nodesUnderTest, sharedService, startPreloaded } from '@afterspan/testing'
 import { startOtlpSink } from 'afterspan/internal'
 import { createClient } from 'redis'
 import { describe, expect, test } from 'vitest'
@@ -19,7 +19,7 @@ const QUEUE: QueueUnderTest = { system: 'bull', destination: 'mail', hanging: /^
 const redis = sharedService('redis')
 
 describe('a service whose work goes to Bull', () => {
-  bothFormats(
+  formatsInTurn(
     'succeeded, failed, lost and recovered work stands in the receipt and in the request’s own trace',
     { cjs: appFile('bull.cjs'), mjs: appFile('bull.mjs') },
     async ({ app, node, context }) => {

@@ -1,4 +1,4 @@
-import { bothFormats, get, nodesUnderTest, sharedService, startPreloaded, tempDir } from '@afterspan/testing'
+import { formatsInTurn, get, nodesUnderTest, sharedService, startPreloaded, tempDir } from '@afterspan/testing'
 import { describe, expect, test } from 'vitest'
 import { appFile, listening, traceIdOf } from './app.ts'
 import {
@@ -23,7 +23,7 @@ const QUEUE: QueueUnderTest = {
 const postgres = sharedService('postgres')
 
 describe('a service whose work goes to Graphile Worker', () => {
-  bothFormats(
+  formatsInTurn(
     'every end of a job stands in the receipt and in the request’s own trace',
     { cjs: appFile('graphile-worker.cjs'), mjs: appFile('graphile-worker.mjs') },
     async ({ app, node, context }) => {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { bothFormats, nodesUnderTest, sharedService } from '@afterspan/testing'
+import { formatsInTurn, nodesUnderTest, sharedService } from '@afterspan/testing'
 import { describe, expect, test } from 'vitest'
 import { appFile } from './app.ts'
 import { kafkaQueue } from './kafka-queue.ts'
@@ -10,7 +10,7 @@ import { startRoles } from './roles.ts'
 const kafka = sharedService('kafka', { properties: { 'message.max.bytes': 50_000 } })
 
 describe('a service whose work goes through kafkajs', () => {
-  bothFormats(
+  formatsInTurn(
     'done, retried, refused, rolled back, lost and recovered work stands in the receipt and in the request’s own trace',
     { cjs: appFile('kafkajs.cjs'), mjs: appFile('kafkajs.mjs') },
     async ({ app, node, context }) => {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { bothFormats, nodesUnderTest, sharedService } from '@afterspan/testing'
+import { formatsInTurn, nodesUnderTest, sharedService } from '@afterspan/testing'
 import { describe, expect, test } from 'vitest'
 import { appFile } from './app.ts'
 import { holdsAll, holdsItsTongue, holdsWhatIsDone, holdsWhatIsKilled } from './queue-conformance.ts'
@@ -9,7 +9,7 @@ const kafka = sharedService('kafka')
 
 // Here is no handler that could fail: packages/async-tracker/test/integrations/platformatic-kafka.test.ts asks how a loop is left.
 describe('a service whose work goes through @platformatic/kafka', () => {
-  bothFormats(
+  formatsInTurn(
     'work that is done, and work that is lost with its process and taken up by the next',
     { cjs: appFile('platformatic-kafka.cjs'), mjs: appFile('platformatic-kafka.mjs') },
     async ({ app, node, context }) => {

@@ -1,4 +1,4 @@
-import { bothFormats, get, startPreloaded, tempDir } from '@afterspan/testing'
+import { formatsInTurn, get, startPreloaded, tempDir } from '@afterspan/testing'
 import { drawTrace, startOtlpSink } from 'afterspan/internal'
 import { describe, expect } from 'vitest'
 import { appFile, listening, traceIdOf } from './app.ts'
@@ -8,7 +8,7 @@ const STATES = { well: 'succeeded', broken: 'failed', hung: 'lost' } as const
 const SYSTEMS = ['node-cron', 'croner', 'cron', 'node-schedule']
 
 describe('timetables of node-cron, croner, cron and node-schedule', () => {
-  bothFormats(
+  formatsInTurn(
     'each run is a task of its own, in a trace of its own, also when it was killed',
     { cjs: appFile('schedules.cjs'), mjs: appFile('schedules.mjs') },
     async ({ app, node }) => {
