@@ -1,7 +1,7 @@
 // Bull stores options that it does not know, and gives them to nobody but the app: the carrier lies there under one key, is put in as a
 // job is sent, and taken out before anybody sees the job.
-import type { TaskKit } from '@afterspan/core/internal'
-import { createBag, isObject, type Bag } from '../sending/bag.ts'
+import type { TaskId, TaskKit } from '@afterspan/core/internal'
+import { createBag, isObject, taskOf, type Bag } from '../sending/bag.ts'
 import type { Bull, Job, JobOptions } from './shapes.ts'
 
 const KEY = 'afterspan'
@@ -33,12 +33,12 @@ export function carrierOf(job: Job): Bag {
 }
 
 /** Of a job whose options were read as they are stored. */
-export function storedCarrierOf(opts: string): Bag {
+export function taskOfStored(opts: string): TaskId | undefined {
   try {
     const { [KEY]: fields } = JSON.parse(opts) as JobOptions
-    return createBag(isObject(fields) ? fields : {})
+    return taskOf(createBag(isObject(fields) ? fields : {}))
   } catch {
-    return createBag()
+    return undefined
   }
 }
 

@@ -1,10 +1,8 @@
 // A queue that is emptied, cleaned or obliterated, and jobs that are removed, will not be run, and Bull names none of them, or only their
 // ids: so what waits is read before, and what is not there any more afterwards is cancelled.
 import { withoutTracing, type TaskId, type TaskKit } from '@afterspan/core/internal'
-import { MOST_JOBS, readBefore, UNFINISHED, WAITING } from '../bullmq/before.ts'
-import { pairsOf } from '../bullmq/emptying.ts'
-import { taskOf } from '../sending/bag.ts'
-import { storedCarrierOf } from './carrier.ts'
+import { MOST_JOBS, pairsOf, readBefore, UNFINISHED, WAITING } from '../bullmq/before.ts'
+import { taskOfStored } from './carrier.ts'
 import type { Bull, Job, JobClass, Queue } from './shapes.ts'
 
 const STATES = ['wait', 'paused', 'delayed'] as const
@@ -54,7 +52,7 @@ async function waitingIn(queue: Queue, states: readonly string[]): Promise<reado
   const keys = states.map((state) => queue.toKey(state))
   const found = await readBefore(queue, WAITING, keys, [queue.toKey(''), String(MOST_JOBS)])
   return pairsOf(found).flatMap(([id, opts]) => {
-    const taskId = taskOf(storedCarrierOf(opts))
+    const taskId = taskOfStored(opts)
     return taskId ? [{ id, taskId }] : []
   })
 }
@@ -62,7 +60,7 @@ async function waitingIn(queue: Queue, states: readonly string[]): Promise<reado
 async function unfinishedTask({ id, queue }: Job): Promise<TaskId | undefined> {
   if (!id) return undefined
   const [opts] = await readBefore(queue, UNFINISHED, [queue.toKey(id), queue.toKey('active')], [id, '0'])
-  return opts ? taskOf(storedCarrierOf(opts)) : undefined
+  return opts ? taskOfStored(opts) : undefined
 }
 
 async function cancelGone(Job: JobClass, kit: TaskKit, queue: Queue, waiting: readonly Waiting[]): Promise<void> {

@@ -1,7 +1,7 @@
 // Running: one attempt for each call of a handler, a function's as well as a file's; and what Bull decides of a job without asking one.
 import { context, ROOT_CONTEXT } from '@opentelemetry/api'
 import type { AttemptInfo, TaskKit } from '@afterspan/core/internal'
-import { failureOf } from '../running/failure-of.ts'
+import { errorOf } from '../running/held-runs.ts'
 import type { Info } from '../running/message-handler.ts'
 import { whileStorable } from '../running/storable-run.ts'
 import { TimeLimits } from '../running/time-limits.ts'
@@ -69,7 +69,7 @@ function patchSettling(prototype: Job, kit: TaskKit, byHand: (job: Job) => End |
         const within = moved.get(this)
         const result = await original.apply(this, args)
         end?.({ error })
-        if (within) within.error = error ?? failureOf('failed', 'failed by the app')
+        if (within) within.error = errorOf({ error })
         if (this.finishedOn && !end && !within && !toldFinal.get(this)) tellFailed(kit, this, this.failedReason)
         return result
       },

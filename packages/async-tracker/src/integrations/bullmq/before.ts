@@ -53,6 +53,11 @@ async function run(
   return client.runCommand?.(command, [...keys, ...args])
 }
 
+/** What a script gives as one list: a name, what belongs to it, the next name. */
+export function pairsOf(list: readonly string[]): readonly (readonly [string, string])[] {
+  return list.flatMap((name, i) => (i % 2 === 0 ? [[name, list[i + 1] ?? ''] as const] : []))
+}
+
 /** Of each key the jobs in it: their ids, each with its options. ARGV: what the keys of jobs begin with, and how many at most. */
 export const WAITING: Script = {
   name: 'waiting',

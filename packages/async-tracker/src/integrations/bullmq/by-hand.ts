@@ -2,14 +2,12 @@
 // job.moveToCompleted(), moveToFailed() and their like. The run lasts from the one to the other. A processor may settle its own job so
 // too, and then what it returns says nothing.
 import type { AttemptInfo, TaskKit } from '@afterspan/core/internal'
-import { failureOf } from '../running/failure-of.ts'
-import { HeldRuns, type How } from '../running/held-runs.ts'
+import { errorOf, HeldRuns, type How } from '../running/held-runs.ts'
 import { carrierOf } from './carrier.ts'
 import type { BullMQ, Job, Settling } from './shapes.ts'
 
 /** What its processor has made of a job itself, while it runs. */
 export type Moved = { how?: How }
-const RELEASED = Symbol('released')
 
 /** `infoOf`: of a run of the job by whatever it was got by. `moved`: of jobs that a processor runs. */
 export function patchByHand(
@@ -68,9 +66,5 @@ export function patchByHand(
 
 /** What an attempt whose processor has returned fails by all the same. */
 export function errorOfMoved({ how }: Moved): unknown {
-  if (how === undefined || how === 'succeeded') return undefined
-  return how === 'released' ? RELEASED : (how.error ?? failureOf('failed', 'failed by the app'))
-}
-export function isReleased(error: unknown): boolean {
-  return error === RELEASED
+  return how === undefined || how === 'succeeded' ? undefined : errorOf(how)
 }

@@ -2,7 +2,7 @@
 // what waits is read before, and what is not there any more afterwards is cancelled.
 import { withoutTracing, type TaskId, type TaskKit } from '@afterspan/core/internal'
 import { taskOf } from '../sending/bag.ts'
-import { answersInOrder, MOST_JOBS, readBefore, WAITING } from './before.ts'
+import { answersInOrder, MOST_JOBS, pairsOf, readBefore, WAITING } from './before.ts'
 import { carrierOf, taskOfStored } from './carrier.ts'
 import type { BullMQ, JobClass, Queue } from './shapes.ts'
 
@@ -83,11 +83,6 @@ async function waitingByQuestions(
   } catch {
     return []
   }
-}
-
-/** What a script gives as one list: a name, what belongs to it, the next name. */
-export function pairsOf(list: readonly string[]): readonly (readonly [string, string])[] {
-  return list.flatMap((name, i) => (i % 2 === 0 ? [[name, list[i + 1] ?? ''] as const] : []))
 }
 
 export async function cancelGone(

@@ -1,9 +1,9 @@
 // A job that is removed before anybody ran it will never run: its task is cancelled. So are those of its children, which go with it.
 import { withoutTracing, type TaskId, type TaskKit } from '@afterspan/core/internal'
 import { taskOf } from '../sending/bag.ts'
-import { answersInOrder, clientOf, MOST_JOBS, readBefore, UNFINISHED } from './before.ts'
+import { answersInOrder, clientOf, MOST_JOBS, pairsOf, readBefore, UNFINISHED } from './before.ts'
 import { carrierOf, taskOfStored } from './carrier.ts'
-import { cancelGone, pairsOf, type Doubtful } from './emptying.ts'
+import { cancelGone, type Doubtful } from './emptying.ts'
 import type { BullMQ, Job, JobClass, Queue } from './shapes.ts'
 
 const WAITING = new Set(['waiting', 'delayed', 'prioritized', 'waiting-children', 'paused'])
@@ -37,6 +37,7 @@ export function patchRemove({ Job, Queue }: BullMQ, kit: TaskKit): void {
     'removeUnprocessedChildren',
     (original) =>
       async function (this: Job, ...args) {
+        if (!answersInOrder(this.queue)) return original.apply(this, args)
         const leaving = leavingWith(Job, this.queue, this.id)
         const result = await original.apply(this, args)
         await cancelGone(kit, (await leaving).children)

@@ -1,9 +1,10 @@
 // Running: one attempt for each call of the processor; and what BullMQ decides of a job without asking it.
 import { context, ROOT_CONTEXT } from '@opentelemetry/api'
 import type { AttemptInfo, TaskKit } from '@afterspan/core/internal'
+import { isReleased } from '../running/held-runs.ts'
 import { whileStorable } from '../running/storable-run.ts'
 import { isObject, taskOf } from '../sending/bag.ts'
-import { errorOfMoved, isReleased, patchByHand, type Moved } from './by-hand.ts'
+import { errorOfMoved, patchByHand, type Moved } from './by-hand.ts'
 import { carrierOf } from './carrier.ts'
 import { tellParents } from './parents.ts'
 import type { BullMQ, Job, Worker } from './shapes.ts'

@@ -22,14 +22,14 @@ export class HeldRuns {
 
   begin(job: Job, info: AttemptInfo, carrier: Carrier): void {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const outcomeOf: AttemptInfo['outcomeOf'] = (error) => (error === RELEASED ? 'released' : info.outcomeOf?.(error))
+    const outcomeOf: AttemptInfo['outcomeOf'] = (error) => (isReleased(error) ? 'released' : info.outcomeOf?.(error))
     this.#kit.attempt({ ...info, outcomeOf }, carrier, () => promise).catch(() => {})
     if (this.#ends.size >= MOST_HELD) this.#ends.delete(this.#ends.keys().next().value!)
     const key = keyOf(job)
     this.#ends.set(key, (how) => {
       this.#ends.delete(key)
       if (how === 'succeeded') resolve()
-      else reject(how === 'released' ? RELEASED : (how.error ?? failureOf('failed', 'failed by the app')))
+      else reject(errorOf(how))
     })
   }
 
@@ -37,6 +37,14 @@ export class HeldRuns {
   endOf(job: Job): ((how: How) => void) | undefined {
     return this.#ends.size > 0 ? this.#ends.get(keyOf(job)) : undefined
   }
+}
+
+/** By which an attempt ends that the app has not made a success. */
+export function errorOf(how: Exclude<How, 'succeeded'>): unknown {
+  return how === 'released' ? RELEASED : (how.error ?? failureOf('failed', 'failed by the app'))
+}
+export function isReleased(error: unknown): boolean {
+  return error === RELEASED
 }
 
 /** The library's own: queues of one name may have several prefixes. */
