@@ -1,5 +1,5 @@
 // V8's code of the preload, kept from one start of a service to the next.
-import { readdirSync, readFileSync, statSync, truncateSync, utimesSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync, truncateSync, utimesSync } from 'node:fs'
 import { platform } from 'node:os'
 import { dirname, join } from 'node:path'
 import { get, nodesUnderTest, pollUntil, startPreloaded, tempDir } from '@afterspan/testing'
@@ -52,5 +52,19 @@ describe.skipIf(platform() === 'win32').each(nodesUnderTest())('on Node $major',
     await pollUntil(() => statSync(torn).size > whole / 2, { what: 'the code that is kept again' })
     expect(inode('preload')).toBe(preload)
     await stopNext()
+  })
+
+  test('a script that ends at once leaves its compiled code to the next, one that fails does not', async () => {
+    const TMPDIR = tempDir('tmp')
+    const dir = join(TMPDIR, `afterspan-${process.getuid?.()}`, 'code')
+    const run = (exitCode: number): Promise<unknown> =>
+      startPreloaded({ app: appFile('exits.cjs'), args: [String(exitCode)], node, env: { TMPDIR } }).exit
+    await run(3)
+    expect(existsSync(dir)).toBe(false)
+    await run(0)
+    const [preload] = readdirSync(dir).filter((name) => name.startsWith('preload-'))
+    const { ino } = statSync(join(dir, preload!))
+    await run(0)
+    expect(statSync(join(dir, preload!)).ino).toBe(ino)
   })
 })

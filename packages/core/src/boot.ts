@@ -9,7 +9,7 @@ import { isMainThread } from 'node:worker_threads'
 import { MetricsEndpoint } from './admin/metrics-endpoint.ts'
 import type { AdminSettings } from './admin/server.ts'
 import { systemClock } from './clock.ts'
-import { keepCode, requireKept } from './code-cache.ts'
+import { keepCode, keepCodeNow, requireKept } from './code-cache.ts'
 import { loadConfig, otlpSettings, type CoreConfig } from './config/config.ts'
 import type { FlightLog } from './contracts/flight-log.ts'
 import type { HealthLog } from './contracts/health-log.ts'
@@ -21,6 +21,7 @@ import { say } from './diag.ts'
 import { globalState } from './global-state.ts'
 import { createDrain, type Drain } from './guard/drain.ts'
 import { guardProcess } from './guard/guard.ts'
+import { listenToProcess } from './guard/own-listeners.ts'
 import type { LastSource } from './guard/last-words.ts'
 import { createStake, type Stake } from './guard/stake.ts'
 import { mountOnApp, type AppMount } from './http/app-mount.ts'
@@ -289,6 +290,11 @@ function start(parts: Parts, kept: Kept): void {
     else if (config.metrics) (isMainThread ? endpoint.listen : endpoint.join).call(endpoint)
     if (isMainThread) keepCode()
   })
+  // After the farewell. A start that ended badly is no model for the next.
+  if (isMainThread)
+    listenToProcess('exit', (code: number) => {
+      if (code === 0) keepCodeNow()
+    })
 }
 
 function stakeOf({ config }: Parts): Stake {

@@ -48,11 +48,12 @@ function run(file: string, place: string, unkept: Unkept[]): object {
 
 /** Keeps the code of what was compiled in this thread, a moment from now, when the functions of the start are compiled too. Costs a few milliseconds, once for each Node and version of ours on a host. */
 export function keepCode(): void {
-  const unkept = globalState().code?.unkept
-  if (!unkept || unkept.length === 0) return
-  setTimeout(() => {
-    for (const each of unkept.splice(0)) writeKept(each)
-  }, KEPT_AFTER_MS).unref()
+  if (globalState().code?.unkept.length) setTimeout(keepCodeNow, KEPT_AFTER_MS).unref()
+}
+
+/** The same without waiting: for a process that ends before, or that never listens. */
+export function keepCodeNow(): void {
+  for (const each of globalState().code?.unkept.splice(0) ?? []) writeKept(each)
 }
 
 function nameOf(file: string, flags: string): string {
