@@ -290,11 +290,12 @@ function start(parts: Parts, kept: Kept): void {
     else if (config.metrics) (isMainThread ? endpoint.listen : endpoint.join).call(endpoint)
     if (isMainThread) keepCode()
   })
-  // After the farewell. A start that ended badly is no model for the next.
-  if (isMainThread)
-    listenToProcess('exit', (code: number) => {
-      if (code === 0) keepCodeNow()
-    })
+  if (isMainThread) listenToProcess('exit', keepCodeAtEnd)
+}
+
+/** After the farewell. A start that ended badly is no model for the next. */
+function keepCodeAtEnd(code: number): void {
+  if (code === 0) keepCodeNow()
 }
 
 function stakeOf({ config }: Parts): Stake {
