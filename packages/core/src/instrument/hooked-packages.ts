@@ -29,10 +29,10 @@ export function createHookedPackages(hooks: readonly (readonly [ModuleHook, Patc
     ),
     loaded(exports, name, baseDir) {
       if (baseDir === undefined && isAbsolute(name)) ({ name, dir: baseDir } = parse(name))
-      const those = waiting.get(packageOf(name))
-      if (!those) return exports
+      const those = waiting.get(packageOf(name))?.filter(([hook]) => isMeant(hook, name))
+      if (!those || those.length === 0) return exports
       const version = baseDir === undefined ? '' : versionOf(baseDir)
-      return those.filter(([hook]) => isMeant(hook, name)).reduce((given, [, patch]) => patch(given, version), exports)
+      return those.reduce((given, [, patch]) => patch(given, version), exports)
     },
   }
 }
