@@ -1,8 +1,8 @@
 // Bull, which @nestjs/bull stands on too. Jobs are made by Job.create and Job.createBulk and read by Job.fromJSON; every run goes through
 // what setHandler has kept, a function or a file that a child process runs: docs/decisions/bull.md.
 import type { Integration } from '@afterspan/core/internal'
-import { createVanishing } from './bullmq/vanishing.ts'
-import { patchReading } from './bull/carrier.ts'
+import { createVanishing } from './redis-jobs/vanishing.ts'
+import { patchReading, taskOfStored } from './bull/carrier.ts'
 import { patchEmptying } from './bull/emptying.ts'
 import { patchRunning } from './bull/running.ts'
 import { patchCreate } from './bull/sending.ts'
@@ -19,7 +19,7 @@ export const bull: Integration<Bull> = {
   patch(exports, kit) {
     if (ours.has(exports.Job.fromJSON)) return
     patchReading(exports, kit)
-    patchCreate(exports, kit, createVanishing(kit))
+    patchCreate(exports, kit, createVanishing(kit, taskOfStored))
     patchRunning(exports, kit)
     patchEmptying(exports, kit)
     ours.add(exports.Job.fromJSON)

@@ -3,8 +3,9 @@ import { present, service, type MissingServer, type ServerOf } from '../../../te
 import { Queue, Worker } from 'bullmq'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Queue as Asked } from '../../src/integrations/bullmq/shapes.ts'
-import { clientOf as found } from '../../src/integrations/bullmq/before.ts'
-import { createVanishing, type Vanishing } from '../../src/integrations/bullmq/vanishing.ts'
+import { clientOf as found } from '../../src/integrations/redis-jobs/before.ts'
+import { taskOfStored } from '../../src/integrations/bullmq/carrier.ts'
+import { createVanishing, type Vanishing } from '../../src/integrations/redis-jobs/vanishing.ts'
 import { createFakeKit } from './fake-kit.ts'
 
 const fake = createFakeKit()
@@ -29,7 +30,7 @@ beforeEach(async (context) => {
   queue = new Queue(`v${++queues}`, { connection: { host, port } })
   open.push(queue)
   looks = new Looks()
-  vanishing = createVanishing(fake.kit, { soonMs: 5, restMs: 0, againMs: 5 })
+  vanishing = createVanishing(fake.kit, taskOfStored, { soonMs: 5, restMs: 0, againMs: 5 })
 })
 afterEach(async () => {
   for (const each of open.splice(0).reverse()) await each.close()

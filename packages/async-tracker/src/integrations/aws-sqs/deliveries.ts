@@ -1,6 +1,6 @@
 // A message that was received is an attempt, until it is deleted, or until its time is up and others may receive it.
 import { LONGEST_TIMER_MS, type AttemptInfo, type TaskKit } from '@afterspan/core/internal'
-import { begin, hold, type Held } from '../kafka/held.ts'
+import { begin, hold, type Held } from '../running/held.ts'
 import { failureOf } from '../running/failure-of.ts'
 import type { Bag } from '../sending/bag.ts'
 

@@ -1,7 +1,7 @@
 // A queue that is emptied, cleaned or obliterated, and jobs that are removed, will not be run, and Bull names none of them, or only their
 // ids: so what waits is read before, and what is not there any more afterwards is cancelled.
 import { withoutTracing, type TaskId, type TaskKit } from '@afterspan/core/internal'
-import { MOST_JOBS, pairsOf, readBefore, UNFINISHED, WAITING } from '../bullmq/before.ts'
+import { MOST_JOBS, pairsOf, readBefore, UNFINISHED, WAITING } from '../redis-jobs/before.ts'
 import { taskOfStored } from './carrier.ts'
 import type { Bull, Job, JobClass, Queue } from './shapes.ts'
 

@@ -3,7 +3,7 @@ import { withoutTracing, type TaskDraft, type TaskKit } from '@afterspan/core/in
 import { createBag, isObject, taskOf, type Bag } from '../sending/bag.ts'
 import { sendAll } from '../sending/send-all.ts'
 import { carrierOf, takeCarrier, withCarrier } from './carrier.ts'
-import type { Vanishing } from '../bullmq/vanishing.ts'
+import type { Vanishing } from '../redis-jobs/vanishing.ts'
 import type { BulkJob, Bull, Job, JobClass, JobOptions, Queue } from './shapes.ts'
 
 /** Each costs one read of Redis; not for more jobs of one call than this. */

@@ -1,5 +1,5 @@
 // What is used of Bull, as it is from 4.0 on.
-import type { RedisClient } from '../bullmq/shapes.ts'
+import type { RedisClient } from '../redis-jobs/shapes.ts'
 import type { Fields } from '../sending/bag.ts'
 
 export interface JobOptions extends Fields {

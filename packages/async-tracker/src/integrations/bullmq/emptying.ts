@@ -2,7 +2,7 @@
 // what waits is read before, and what is not there any more afterwards is cancelled.
 import { withoutTracing, type TaskId, type TaskKit } from '@afterspan/core/internal'
 import { taskOf } from '../sending/bag.ts'
-import { answersInOrder, MOST_JOBS, pairsOf, readBefore, WAITING } from './before.ts'
+import { answersInOrder, MOST_JOBS, pairsOf, readBefore, WAITING } from '../redis-jobs/before.ts'
 import { carrierOf, taskOfStored } from './carrier.ts'
 import type { BullMQ, JobClass, Queue } from './shapes.ts'
 

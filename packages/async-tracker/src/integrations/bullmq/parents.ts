@@ -2,9 +2,10 @@
 // the child looks whether its parent has failed by that, and the parent's own.
 import { withoutTracing, type TaskKit } from '@afterspan/core/internal'
 import { isObject, taskOf } from '../sending/bag.ts'
-import { clientOf } from './before.ts'
+import { clientOf } from '../redis-jobs/before.ts'
 import { storedCarrierOf } from './carrier.ts'
-import type { Job, RedisClient } from './shapes.ts'
+import type { RedisClient } from '../redis-jobs/shapes.ts'
+import type { Job } from './shapes.ts'
 
 const MOST_GENERATIONS = 20
 

@@ -1,7 +1,7 @@
 // A job that is removed before anybody ran it will never run: its task is cancelled. So are those of its children, which go with it.
 import { withoutTracing, type TaskId, type TaskKit } from '@afterspan/core/internal'
 import { taskOf } from '../sending/bag.ts'
-import { answersInOrder, clientOf, MOST_JOBS, pairsOf, readBefore, UNFINISHED } from './before.ts'
+import { answersInOrder, clientOf, MOST_JOBS, pairsOf, readBefore, UNFINISHED } from '../redis-jobs/before.ts'
 import { carrierOf, taskOfStored } from './carrier.ts'
 import { cancelGone, type Doubtful } from './emptying.ts'
 import type { BullMQ, Job, JobClass, Queue } from './shapes.ts'

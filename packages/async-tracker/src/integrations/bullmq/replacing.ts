@@ -2,7 +2,7 @@
 // runs (`keepLastIfActive`). BullMQ tells the caller of neither; so what has that place is read before, and whether it is gone after.
 import { withoutTracing } from '@afterspan/core/internal'
 import { taskOf } from '../sending/bag.ts'
-import { answersInOrder, clientOf, readBefore, type Script } from './before.ts'
+import { answersInOrder, clientOf, readBefore, type Script } from '../redis-jobs/before.ts'
 import { carrierOf, taskOfStored } from './carrier.ts'
 import type { Doubtful } from './emptying.ts'
 import type { JobClass, JobOptions, Queue } from './shapes.ts'

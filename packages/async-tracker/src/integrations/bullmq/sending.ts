@@ -3,11 +3,11 @@
 import { withoutTracing, type TaskDraft, type TaskKit } from '@afterspan/core/internal'
 import { createBag, isObject, taskOf, type Bag } from '../sending/bag.ts'
 import { sendAll } from '../sending/send-all.ts'
-import { answersInOrder } from './before.ts'
+import { answersInOrder } from '../redis-jobs/before.ts'
 import { carrierOf, withCarrier } from './carrier.ts'
 import { cancelGone } from './emptying.ts'
 import { holderOf, replacedBy } from './replacing.ts'
-import type { SentJob, Vanishing } from './vanishing.ts'
+import type { SentJob, Vanishing } from '../redis-jobs/vanishing.ts'
 import type { BullMQ, BulkJob, FlowNode, FlowProducer, Job, JobClass, JobOptions, JobTree, Queue } from './shapes.ts'
 
 /** Each costs one read of Redis; not for more jobs of one call than this. */

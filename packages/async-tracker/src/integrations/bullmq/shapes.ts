@@ -1,4 +1,5 @@
 // What is used of BullMQ, as it is from 5.0 on.
+import type { RedisQueue } from '../redis-jobs/shapes.ts'
 import type { Fields } from '../sending/bag.ts'
 
 export interface JobOptions extends Fields {
@@ -46,28 +47,10 @@ export interface Job extends Settling {
   remove(...args: unknown[]): Promise<unknown>
   removeUnprocessedChildren(...args: unknown[]): Promise<unknown>
 }
-export interface RedisClient {
-  readonly status?: string
-  /** The app has asked it to end. */
-  readonly manuallyClosing?: boolean
-  get?: (key: string) => Promise<string | null | undefined>
-  hget?: (key: string, field: string) => Promise<string | null | undefined>
-  lrange?: (key: string, start: number, end: number) => Promise<readonly string[]>
-  zrange?: (key: string, start: number, end: number) => Promise<readonly string[]>
-  /** Of ioredis; the two behind it of what BullMQ has from 6 on before other clients. */
-  eval?: (lua: string, numberOfKeys: number, ...keysAndArgs: string[]) => Promise<unknown>
-  defineCommand?: (name: string, definition: { readonly numberOfKeys: number; readonly lua: string }) => void
-  runCommand?: (name: string, keysAndArgs: readonly string[]) => Promise<unknown>
-}
-export interface Queue {
+export interface Queue extends RedisQueue {
   readonly name: string
   /** Of a worker, where a job was got by one. */
   readonly opts?: WorkerOptions
-  /** Of Redis; PostgreSQL has another. What a flow makes its jobs by has it one deeper from 6 on. */
-  readonly client?: Promise<RedisClient> | RedisClient
-  readonly backend?: { readonly queue?: Pick<Queue, 'client'> }
-  /** While it ends, and after. */
-  readonly closing?: unknown
   clean(...args: unknown[]): Promise<unknown>
   drain(...args: unknown[]): Promise<unknown>
   getDeduplicationJobId?(id: string): Promise<string | null>
@@ -75,7 +58,6 @@ export interface Queue {
   getRanges(states: readonly string[], start: number, end: number): Promise<readonly string[]>
   obliterate(...args: unknown[]): Promise<unknown>
   remove(jobId: string, ...args: unknown[]): Promise<number>
-  toKey?(type: string): string
 }
 export interface BulkJob {
   readonly name: string

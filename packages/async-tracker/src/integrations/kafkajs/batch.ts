@@ -1,7 +1,7 @@
 // A batch that runs: each of its messages is an attempt that is held open until it is known how it ended.
 import { isThenable, type AttemptInfo, type TaskKit } from '@afterspan/core/internal'
 import { headersCarrier } from '../kafka/headers.ts'
-import { begin, hold, type Held } from '../kafka/held.ts'
+import { begin, hold, type Held } from '../running/held.ts'
 import type { Batch, ReceivedMessage } from './shapes.ts'
 
 export interface HeldBatch {

@@ -5,7 +5,7 @@
 // A loop that is left by break or by an error looks the same from here: that message goes back without a result.
 import { context, ROOT_CONTEXT } from '@opentelemetry/api'
 import type { AttemptInfo, TaskKit } from '@afterspan/core/internal'
-import { begin, hold, type Held } from '../kafka/held.ts'
+import { begin, hold, type Held } from '../running/held.ts'
 import { recordId } from '../kafka/record-id.ts'
 import { isObject } from '../sending/bag.ts'
 import { answer, promised } from './callback.ts'

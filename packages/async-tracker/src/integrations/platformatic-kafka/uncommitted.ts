@@ -1,5 +1,5 @@
 // What the app has got and nothing but its commit ends. A commit is of an offset, and stands for all before it in the partition.
-import type { Held } from '../kafka/held.ts'
+import type { Held } from '../running/held.ts'
 import type { CommitOptions, ReceivedMessage } from './shapes.ts'
 
 /** Messages that are never committed: the oldest go first. */

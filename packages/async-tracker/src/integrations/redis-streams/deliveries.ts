@@ -1,6 +1,6 @@
 // What consumers of this process hold: one attempt for each group and entry, until it is acknowledged or delivered again.
 import type { TaskKit } from '@afterspan/core/internal'
-import { begin, hold, type Held } from '../kafka/held.ts'
+import { begin, hold, type Held } from '../running/held.ts'
 import { failureOf } from '../running/failure-of.ts'
 import { createBag } from '../sending/bag.ts'
 import { SYSTEM } from './shapes.ts'

@@ -1,7 +1,7 @@
 // An entry that a consumer of a group gets is an attempt, until it is acknowledged. Redis never says that a handler has failed: an entry
 // that is not acknowledged stays with its consumer until somebody asks for it again.
 import type { TaskKit } from '@afterspan/core/internal'
-import type { Held } from '../kafka/held.ts'
+import type { Held } from '../running/held.ts'
 import { createDeliveries } from './deliveries.ts'
 import { observeReply } from './reply.ts'
 import type { Step } from './step.ts'

@@ -1,7 +1,7 @@
 // What there was right before a command of the app's. Nobody may await that command, and what the app sends next comes behind it, so it is
 // never held back until we know: one script reads what we need, and goes to Redis, which answers in order, right before it does.
 import { isThenable, withoutTracing } from '@afterspan/core/internal'
-import type { Queue, RedisClient } from './shapes.ts'
+import type { RedisClient, RedisQueue } from './shapes.ts'
 
 /** What is read for one call. */
 export const MOST_JOBS = 1_000
@@ -11,9 +11,9 @@ export interface Script {
   /** KEYS are its keys, ARGV what else it is given. It writes nothing. */
   readonly lua: string
 }
-export type ScriptedQueue = Pick<Queue, 'backend' | 'client'>
+export type ScriptedQueue = Pick<RedisQueue, 'backend' | 'client'>
 
-export function clientOf(queue: ScriptedQueue | undefined): Queue['client'] {
+export function clientOf(queue: ScriptedQueue | undefined): RedisQueue['client'] {
   return queue?.client ?? queue?.backend?.queue?.client
 }
 

@@ -4,8 +4,7 @@
 import type { TaskId, TaskKit } from '@afterspan/core/internal'
 import { Lookout, PACE, type Pace } from '../sending/lookout.ts'
 import { clientOf } from './before.ts'
-import { taskOfStored } from './carrier.ts'
-import type { Queue, RedisClient } from './shapes.ts'
+import type { RedisClient, RedisQueue } from './shapes.ts'
 
 /** Of one queue, the newest. What goes beyond them stays open. */
 const MOST_JOBS = 1_000
@@ -18,19 +17,20 @@ export interface SentJob {
   /** Its id is the queue's count, and no name that the app gave it. */
   readonly isNumbered: boolean
 }
-/** What is needed of one; Bull's has it too. */
-export type AskedQueue = Pick<Queue, 'backend' | 'client' | 'closing' | 'toKey'>
 export interface Vanishing {
-  sent(queue: AskedQueue | undefined, job: SentJob): void
+  sent(queue: RedisQueue | undefined, job: SentJob): void
 }
 
 type Asked = Required<Pick<RedisClient, 'get' | 'hget' | 'lrange' | 'zrange'>> &
   Pick<RedisClient, 'manuallyClosing' | 'status'>
 
+type TaskOfStored = (opts: string) => TaskId | undefined
+
 interface Followed {
+  readonly taskOfStored: TaskOfStored
   readonly client: Asked
   /** That sent the last job. */
-  queue: WeakRef<AskedQueue>
+  queue: WeakRef<RedisQueue>
   readonly keyOf: (type: string) => string
   /** Jobs that may wait. `isSeen`: the last look found it waiting; of others it is not known whether they had been run. */
   readonly jobs: Map<string, { readonly taskId: TaskId; isSeen: boolean }>
@@ -39,11 +39,12 @@ interface Followed {
   readonly lookout: Lookout
 }
 
-export function createVanishing(kit: TaskKit, pace: Pace = PACE): Vanishing {
-  const found = new WeakMap<AskedQueue, Promise<Followed | undefined>>()
+/** `taskOfStored` reads the options of a job as they are stored. */
+export function createVanishing(kit: TaskKit, taskOfStored: TaskOfStored, pace: Pace = PACE): Vanishing {
+  const found = new WeakMap<RedisQueue, Promise<Followed | undefined>>()
   const queues = new Set<Followed>()
 
-  const follow = async (queue: AskedQueue): Promise<Followed | undefined> => {
+  const follow = async (queue: RedisQueue): Promise<Followed | undefined> => {
     const client = await clientOf(queue)
     const prefix = queue.toKey?.('')
     if (prefix === undefined || !canBeAsked(client)) return undefined
@@ -55,7 +56,15 @@ export function createVanishing(kit: TaskKit, pace: Pace = PACE): Vanishing {
       else if (isReady(followed)) await look(kit, followed, pace.soonMs)
       return followed.jobs.size > 0
     })
-    const followed: Followed = { client, queue: new WeakRef(queue), keyOf, jobs: new Map(), highest: 0, lookout }
+    const followed: Followed = {
+      taskOfStored,
+      client,
+      queue: new WeakRef(queue),
+      keyOf,
+      jobs: new Map(),
+      highest: 0,
+      lookout,
+    }
     return followed
   }
   const forget = (followed: Followed): void => {
@@ -142,7 +151,11 @@ async function listed({ client, keyOf }: Followed) {
 }
 
 /** What had been seen waiting, and is not there any more, went with the data of its queue. */
-async function emptied(kit: TaskKit, { client, keyOf, jobs }: Followed, before: Followed['jobs']): Promise<void> {
+async function emptied(
+  kit: TaskKit,
+  { client, keyOf, jobs, taskOfStored }: Followed,
+  before: Followed['jobs'],
+): Promise<void> {
   const all = [...before]
   for (let i = 0; i < all.length; i += AT_ONCE)
     await Promise.all(
