@@ -32,6 +32,7 @@ const CRASHES: Readonly<Record<string, { readonly type: string; readonly message
     type: 'ERR_WORKER_OUT_OF_MEMORY',
     message: 'Worker terminated due to reaching memory limit: JS heap out of memory',
   },
+  threadExit: { type: 'RangeError', message: 'at the exit of a thread' },
   child: { type: 'ENOENT', message: 'spawn /no/such/program ENOENT' },
 }
 

@@ -23,6 +23,10 @@ const acts = {
       throw new RangeError('in a callback')
     }),
   emitter: () => new EventEmitter().emit('error', new RangeError('from an emitter')),
+  threadExit: () =>
+    new Worker('', { eval: true }).on('exit', () => {
+      throw new RangeError('at the exit of a thread')
+    }),
   // Nobody listens to their 'error'.
   thread: () =>
     new Worker('const kept = []; for (;;) kept.push(new Array(1e5).fill({}))', {

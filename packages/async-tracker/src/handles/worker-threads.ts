@@ -77,7 +77,11 @@ class Thread {
         this.#settle(1)
         // Of memory that ran out Node tells outside of every context.
         if (this.#own && !this.#isShared && worker.listenerCount('error') === 0) this.#noteThrower()
-      } else if (event === 'exit') this.#ended(first as number)
+      } else if (event === 'exit') {
+        this.#ended(first as number)
+        // Node has left the context of whoever started it when what a listener throws is told of.
+        if (this.#own && !this.#isShared && worker.listenerCount('exit') > 0) this.#noteThrower()
+      }
       // In the context of whoever started it, what the app does for the others would be told of that one.
       return this.#own && this.#isShared ? callIn(ROOT_CONTEXT, emit, worker, args) : emit.apply(worker, args)
     })
