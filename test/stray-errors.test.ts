@@ -41,8 +41,11 @@ const OWN: readonly (readonly [act: string, reason: 'rejected' | 'threw'])[] = [
   ['cycle', 'rejected'],
   ['getters', 'threw'],
   ['microtask', 'threw'],
+  ['bound', 'threw'],
+  ['snapshot', 'threw'],
+  ['scoped', 'threw'],
 ]
-const NOBODYS = ['pool', 'listener', 'bound']
+const NOBODYS = ['pool', 'listener']
 
 async function started(
   node: NodeUnderTest,

@@ -141,7 +141,7 @@ module.exports = ({
     debounceTime: (_work, isFirst, fail) => timed.debounceTime.next(isFirst ? () => {} : fail),
     throttleTime: (_work, isFirst, fail) => timed.throttleTime.next(isFirst ? () => {} : fail),
     auditTime: (_work, isFirst, fail) => timed.auditTime.next(isFirst ? () => {} : fail),
-    // As Node advises; but the first one's timer is what its error is thrown through.
+    // As Node advises; its error is thrown through the first one's timer.
     resource: (work, isFirst, fail) => {
       if (isFirst) held.resource.promise.then(() => setTimeout(() => pool.splice(0).forEach((call) => call()), 1))
       else pool.push(AsyncResource.bind(fail))

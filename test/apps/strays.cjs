@@ -1,5 +1,5 @@
 // A server that answers 200 and leaves behind what fails later, in every way that needs no library. It handles what is uncaught.
-const { AsyncResource } = require('node:async_hooks')
+const { AsyncLocalStorage, AsyncResource } = require('node:async_hooks')
 const { exec, spawn } = require('node:child_process')
 const { create } = require('node:domain')
 const { EventEmitter } = require('node:events')
@@ -15,7 +15,7 @@ const fail = (text) => {
 const pool = []
 const emitter = new EventEmitter()
 setInterval(() => {
-  for (const callback of pool.splice(0)) callback()
+  pool.shift()?.()
   emitter.emit('tick')
 }, 20)
 
@@ -122,9 +122,17 @@ const acts = {
       throw error
     }, 5)
   },
+  bound: () => pool.push(AsyncResource.bind(() => fail('bound by the app'))),
+  snapshot: () => {
+    const inContext = AsyncLocalStorage.snapshot()
+    pool.push(() => inContext(fail, 'in a snapshot'))
+  },
+  scoped: () => {
+    const resource = new AsyncResource('job')
+    pool.push(() => resource.runInAsyncScope(fail, null, 'in a scope'))
+  },
   pool: () => pool.push(() => fail('in a pool')),
   listener: () => emitter.once('tick', () => fail('in a listener')),
-  bound: () => pool.push(AsyncResource.bind(() => fail('bound by the app'))),
   late: () => {
     const promise = Promise.reject(new RangeError('handled late'))
     setTimeout(() => void promise.catch(() => {}), 50)

@@ -51,7 +51,7 @@ import { targetInfo } from './metrics/target-info.ts'
 import { createReports, type Reports } from './reporters/reports.ts'
 import { sentryHook } from './reporters/sentry.ts'
 import { AsyncContextManager } from './sdk/context-manager.ts'
-import { noteThrowersOfMicrotasks } from './sdk/microtask-throwers.ts'
+import { watchLeftContexts } from './sdk/left-contexts.ts'
 import { createExporter, type Exporter } from './sdk/exporter.ts'
 import { createOpenSpans } from './sdk/open-spans.ts'
 import { setLogLevel } from './sdk/diag-logger.ts'
@@ -98,7 +98,7 @@ function assemble(bundleDir: string, config: CoreConfig): Core {
   const provider = createTracerProvider({ sampler, limits: config.limits, deliver: exporter.deliver, unsampled })
   const { provider: meterProvider, meters } = createMeterProvider(bundleDir, resource, metrics, config.push)
   setGlobals({ manager, meterProvider, propagator: createPropagator(config.propagators), tracerProvider: provider })
-  noteThrowersOfMicrotasks()
+  watchLeftContexts()
   const own = provider.getTracer(SCOPE.name, SCOPE.version)
   const tracer = (): Tracer => own
   const { endpoint, sideThread } = publishing(bundleDir, config, resource, metrics)
