@@ -592,3 +592,60 @@ describe('a handler', () => {
     expect(events).toEqual([])
   })
 })
+
+describe('a message whose queue ends with its connection', () => {
+  const ending = async (): Promise<{ readonly own: any; readonly reader: any; readonly queue: string }> => {
+    const own = await amqp.connect((server as ServerOf['rabbitmq']).url)
+    const reader = await own.createChannel()
+    const { queue } = await reader.assertQueue('', { exclusive: true })
+    await channel.assertExchange('brief', 'fanout')
+    await reader.bindQueue(queue, 'brief', '')
+    channel.publish('brief', '', body)
+    return { own, reader, queue }
+  }
+
+  test('waited to be brought again for ever, where nobody had acknowledged it', async () => {
+    const { own, reader, queue } = await ending()
+    await new Promise((resolve) => reader.consume(queue, resolve))
+    await own.close()
+    await states('lost vanished_from_broker')
+  })
+
+  test('is done when its handler is, and failed when that fails', async () => {
+    const { own, reader, queue } = await ending()
+    channel.publish('brief', '', body)
+    const works = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const handled = new Promise<void>((begun) => {
+      let runs = 0
+      void reader.consume(queue, () => {
+        const { promise } = works[runs++]!
+        if (runs === works.length) begun()
+        return promise
+      })
+    })
+    await handled
+    await own.close()
+    works[0]!.resolve()
+    works[1]!.promise.catch(() => {})
+    const rejected = once(process, 'unhandledRejection')
+    works[1]!.reject(new RangeError('no luck'))
+    await rejected
+    await states('succeeded', 'failed rejected')
+  })
+
+  test('goes on where another channel of the connection gets it', async () => {
+    const { own, reader, queue } = await ending()
+    await new Promise((resolve) => reader.consume(queue, resolve))
+    await reader.close()
+    const next = await own.createChannel()
+    await new Promise<void>((resolve) => {
+      void next.consume(queue, (message: any) => {
+        next.ack(message)
+        resolve()
+      })
+    })
+    await states('succeeded')
+    await own.close()
+    expect(kinds()).not.toContain('lost')
+  })
+})

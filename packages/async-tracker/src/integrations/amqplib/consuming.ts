@@ -4,6 +4,7 @@ import { runHandler, tellDropped, type Info, type Received } from '../running/me
 import { createBag, isObject, taskOf } from '../sending/bag.ts'
 import { deathsOf, fateOf } from './deaths.ts'
 import { hold, type Delivery } from './deliveries.ts'
+import { noteAgain } from './fleeting.ts'
 import { bagOf, consumerOf, deliveriesBefore, readerOf } from './headers.ts'
 import { onCall, type Patch } from './patch.ts'
 import { unmark } from './returns.ts'
@@ -70,6 +71,7 @@ function receive(
   const carried = bagOf(message)
   const taskId = taskOf(carried)
   unmark(message)
+  if (taskId) noteAgain(channel, queue, taskId)
   const deaths = deathsOf(message)
   const { isSameWork, ended } = fateOf(deaths, queue)
   noteDeaths(topology, queue, deaths)
@@ -81,10 +83,15 @@ function receive(
   if (isSameWork && isBack(queue, deaths)) info.isReturn = true
   const delivery = hold(channel, message.fields.deliveryTag, {
     info,
+    queue,
+    taskId,
     isNoAck,
     afterReject: () => afterReject(topology, queue, message.fields.routingKey),
     onDropped: (error) => {
       if (isSameWork && taskId) tellDropped(kit, taskId, reader, error)
+    },
+    onVanished: () => {
+      if (isSameWork && taskId) kit.settle(taskId, 'lost', 'vanished_from_broker', 'broker', { reader })
     },
   })
   return { delivery, info, carrier: isSameWork ? carried : createBag() }

@@ -1,14 +1,23 @@
 // Learns what this process declares: its queues, exchanges and bindings.
 import { isObject, type Fields } from '../sending/bag.ts'
+import { isFleeting, noteFleeting } from './fleeting.ts'
 import { onCall, type Patch } from './patch.ts'
+import { hearReply } from './replies.ts'
 import { MOST_QUEUES, type Queue } from './topology.ts'
 
 export function patchDeclarers(patch: Patch): void {
   const { queues, exchanges, bindings } = patch.topology
   onCall(patch, 'assertQueue', (original, self, args) => {
     const [queue, options] = args
-    const result = original.apply(self, args)
-    if (typeof queue === 'string' && queue && queues.size < MOST_QUEUES) queues.set(queue, describe(options))
+    const isKnown = typeof queue === 'string' && queue !== ''
+    const result =
+      isObject(options) && isFleeting(queue, options)
+        ? hearReply(original, self, args, (reply) => {
+            const name = isObject(reply) ? reply['queue'] : undefined
+            if (typeof name === 'string') noteFleeting(patch.kit, self, name)
+          })
+        : original.apply(self, args)
+    if (isKnown && queues.size < MOST_QUEUES) queues.set(queue, describe(options))
     return result
   })
   onCall(patch, 'assertExchange', (original, self, args) => {

@@ -1,6 +1,8 @@
 // Messages that a channel has handed out. Each is one attempt, which has two halves: what the handler does, and what the app
 // tells the broker. It is well when both are; a handler that works on after its ack can still fail, and nobody runs it again.
+import type { TaskId } from '@afterspan/core/internal'
 import type { HandledDelivery, Info } from '../running/message-handler.ts'
+import { whenGone } from './fleeting.ts'
 import type { Channel } from './shapes.ts'
 
 /** Of messages that nobody ever settles, the oldest are forgotten first. */
@@ -13,20 +15,28 @@ export interface Delivery extends HandledDelivery {
   rejected(error: Error): void
   /** The channel is gone: what is not settled by now is in the queue again. */
   closed(): void
+  /** So is its queue, and all that had been in it. */
+  queueGone(): void
 }
 export interface DeliveryPlan {
   readonly info: Info
+  readonly queue: string
+  /** Of what it carried. */
+  readonly taskId: TaskId | undefined
   /** The broker forgot it when it was sent. */
   readonly isNoAck: boolean
   /** What rejecting it without requeue means. */
   readonly afterReject: () => 'discarded' | 'dead_lettered' | 'retried'
   /** The app dropped what its handler had failed to do. */
   readonly onDropped: (error: unknown) => void
+  /** Nobody will get it again, and it was not done. */
+  readonly onVanished: () => void
 }
 
-const deliveries = new WeakMap<Channel, Map<number, Delivery>>()
+type Held = Delivery & Pick<DeliveryPlan, 'queue' | 'taskId'>
+const deliveries = new WeakMap<Channel, Map<number, Held>>()
 
-export function hold(channel: Channel, tag: number, plan: DeliveryPlan): Delivery {
+export function hold(channel: Channel, tag: number, plan: DeliveryPlan): Held {
   const delivery = createDelivery(plan)
   if (plan.isNoAck) return delivery
   let held = deliveries.get(channel)
@@ -37,7 +47,7 @@ export function hold(channel: Channel, tag: number, plan: DeliveryPlan): Deliver
 }
 
 /** Takes what a settling method names: one message, with `isUpTo` also all before it, with tag 0 all. */
-export function take(channel: Channel, tag: number, isUpTo: boolean): readonly Delivery[] {
+export function take(channel: Channel, tag: number, isUpTo: boolean): readonly Held[] {
   const held = deliveries.get(channel)
   if (!held) return []
   const tags = isUpTo ? [...held.keys()].filter((known) => tag === 0 || known <= tag) : [tag]
@@ -49,12 +59,20 @@ export function take(channel: Channel, tag: number, isUpTo: boolean): readonly D
 }
 
 export function closeDeliveries(channel: Channel): void {
-  for (const delivery of take(channel, 0, true)) delivery.closed()
+  for (const delivery of take(channel, 0, true)) {
+    delivery.closed()
+    const { queue, taskId } = delivery
+    if (taskId)
+      whenGone(channel, queue, taskId, () => {
+        delivery.queueGone()
+      })
+  }
 }
 
 class Released extends Error {}
 
-function createDelivery({ info, isNoAck, afterReject, onDropped }: DeliveryPlan): Delivery {
+function createDelivery(plan: DeliveryPlan): Held {
+  const { info, queue, taskId, isNoAck, afterReject, onDropped, onVanished } = plan
   const { promise: ended, resolve, reject } = Promise.withResolvers<void>()
   ended.catch(() => {})
   let broker: 'has it' | 'forgot it' | 'took it back' = isNoAck ? 'forgot it' : 'has it'
@@ -72,6 +90,8 @@ function createDelivery({ info, isNoAck, afterReject, onDropped }: DeliveryPlan)
   }
   return {
     ended,
+    queue,
+    taskId,
     acked() {
       broker = 'forgot it'
       if (typeof handler === 'object') onDropped(handler.error)
@@ -89,6 +109,11 @@ function createDelivery({ info, isNoAck, afterReject, onDropped }: DeliveryPlan)
     closed() {
       broker = 'took it back'
       endWhenBothSay()
+    },
+    queueGone() {
+      // Nobody else will do it: how it ends is how the handler ends.
+      if (handler === 'works') broker = 'forgot it'
+      else onVanished()
     },
     handlerReturned() {
       handler = 'returned'

@@ -55,6 +55,7 @@ export interface Channel {
 }
 /** What tells whether bytes are still on their way to the kernel. */
 export interface Connection {
+  once?(event: 'close', listener: () => void): unknown
   readonly channels?: readonly ({ readonly buffer: Buffered } | null | undefined)[]
   readonly muxer?: { readonly newStreams: readonly unknown[]; readonly oldStreams: readonly unknown[] }
   readonly stream?: { readonly destroyed?: boolean; readonly readableEnded?: boolean; readonly writableLength: number }
