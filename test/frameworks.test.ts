@@ -21,6 +21,8 @@ const fastify: readonly More[] = [
   ['/gone/7', 404, ''],
   ['/guarded/7', 401, '/guarded/:id'],
   ['/files/a/b.txt', 200, '/files/*'],
+  ['/within/7', 200, '/within/:id'],
+  ['/within/7/none', 404, ''],
 ]
 const koa: readonly More[] = [
   ['/guarded/7', 401, '/guarded/:id'],

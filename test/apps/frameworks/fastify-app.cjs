@@ -1,8 +1,18 @@
 const { safeHandler } = require('afterspan')
+const express = require('express')
 const { later, listening, reject, traceHere } = require('./here.cjs')
 
 module.exports = async function start(fastify) {
   const app = fastify({ logger: false })
+  // As @fastify/express does it.
+  const within = express().use(
+    '/within',
+    express.Router().get('/:id', (_, response) => response.send('within')),
+  )
+  app.addHook('onRequest', (request, reply, done) => {
+    if (request.url.startsWith('/within/')) within(request.raw, reply.raw, done)
+    else done()
+  })
   app.register(
     async (api) => {
       api.addHook('preHandler', async () => {})

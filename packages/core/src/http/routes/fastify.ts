@@ -2,6 +2,7 @@
 // first, and are inherited by every plugin.
 import { subscribe } from 'node:diagnostics_channel'
 import { whenBroken } from '../broken-body.ts'
+import { expressRoute } from './express.ts'
 import type { RequestTeller } from './framework.ts'
 
 interface Instance {
@@ -26,8 +27,11 @@ export function watchFastify(
     try {
       const { fastify } = message as { readonly fastify: Instance }
       fastify.addHook('onRequest', function afterspanRoute(request, _reply, done) {
-        // Asked at the end: a handler may still hand over to the not-found handler.
-        setRoute(request.raw, () => (request.is404 ? undefined : request.routeOptions?.url))
+        // Asked at the end: a handler may still hand over to the not-found handler. What it has no route for may have been answered
+        // before, by an Express within it (@fastify/express).
+        setRoute(request.raw, (status) =>
+          request.is404 ? expressRoute(request.raw, status) : request.routeOptions?.url,
+        )
         done()
       })
       // Before the app's own error handler, whatever part of the life cycle failed.
