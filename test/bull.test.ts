@@ -1,20 +1,13 @@
 import { formatsInTurn, get, nodesUnderTest, sharedService, startPreloaded } from '@afterspan/testing'
 import { startOtlpSink } from 'afterspan/internal'
-import { createClient } from 'redis'
 import { describe, expect, test } from 'vitest'
 import { appFile, listening, traceIdOf } from './app.ts'
-import {
-  holdsAll,
-  holdsItsTongue,
-  holdsWhatFails,
-  holdsWhatIsDone,
-  holdsWhatIsKilled,
-  type QueueUnderTest,
-} from './queue-conformance.ts'
+import { holdsAll } from './queue-conformance.ts'
+import { holdsItsMail, redisQueue, toldOfTheVanished } from './redis-queue.ts'
 import { expectReceipt, toldTrace } from './receipts.ts'
 import { startRoles } from './roles.ts'
 
-const QUEUE: QueueUnderTest = { system: 'bull', destination: 'mail', hanging: /^job \{"hangs":true\}$/ }
+const QUEUE = redisQueue('bull')
 
 const redis = sharedService('redis')
 
@@ -23,54 +16,13 @@ describe('a service whose work goes to Bull', () => {
     'succeeded, failed, lost and recovered work stands in the receipt and in the request’s own trace',
     { cjs: appFile('bull.cjs'), mjs: appFile('bull.mjs') },
     async ({ app, node, context }) => {
-      const { port } = redis(context)
-      const roles = await startRoles({ app, node, env: { REDIS_PORT: String(port) } })
-      const worker = await roles.startReady('worker')
-      await holdsWhatIsDone(roles, QUEUE)
-      const failed = await holdsWhatFails(roles, QUEUE)
-      expect(failed.drawing).toMatchInlineSnapshot(`
-        "· GET /send/:how  SERVER web
-        └─ · send mail  PRODUCER
-           ├─ ✗ process mail  CONSUMER worker
-           │    TypeError: the mail server said no
-           │    task.state=retrying task.reason=rejected task.attempt=1
-           └─ ✗ process mail  CONSUMER worker
-                TypeError: the mail server said no
-                task.state=failed task.reason=retries_exhausted task.attempt=2"
-      `)
-      expect((await holdsWhatIsKilled(roles, worker, QUEUE)).drawing).toMatchInlineSnapshot(`
-        "· GET /send/:how  SERVER web
-        └─ · send mail  PRODUCER
-           └─ ✗ process mail  CONSUMER worker
-                process_killed: the process is gone and left no exit record: SIGKILL, out of memory or alike
-                task.state=lost task.reason=process_killed task.evidence=process_gone task.attempt=1"
-      `)
-      await holdsItsTongue(roles)
+      await holdsItsMail({ app, node }, redis(context).port, QUEUE)
     },
   )
 
-  // Redis tells nobody: FLUSHDB, FLUSHALL, a restart that kept nothing.
   test('jobs that went with the data of Redis stayed enqueued', async (context) => {
-    const { port } = redis(context)
-    const client = await createClient({ url: `redis://127.0.0.1:${port}/5` }).connect()
-    const watcher = await client.duplicate().connect()
-    const { promise: looked, resolve } = Promise.withResolvers<void>()
-    // What a script asks is said to come from 'lua'.
-    await watcher.monitor((line) => /\[\d+ [\d.]+:\d+\] "get" "bull:mail:id"/i.test(String(line)) && resolve())
-    const env = { REDIS_PORT: String(port), REDIS_DB: '5' }
-    const roles = await startRoles({ app: appFile('bull.cjs'), node: nodesUnderTest().at(-1)!, env })
-    const sent = await roles.ask('/send/succeeds')
-    await expectReceipt(roles.admin, sent, { verdict: 'open', tasks: [{ state: 'enqueued' }] })
-    await looked
-    await client.flushDb()
-    await expectReceipt(roles.admin, sent, {
-      verdict: 'broken',
-      tasks: [{ state: 'lost', reason: 'vanished_from_broker', evidence: 'broker' }],
-    })
-    expect(await toldTrace(roles.sink, sent, 'lost')).toContain('task.reason=vanished_from_broker')
-    watcher.destroy()
-    await client.close()
-    await holdsItsTongue(roles)
+    const told = await toldOfTheVanished('bull.cjs', redis(context).port, 5)
+    expect(told).toContain('task.reason=vanished_from_broker')
   })
 
   test('of the oldest version that is followed is followed as well', async (context) => {
