@@ -26,7 +26,7 @@ test('a wrong value is named once with what is allowed, and the app starts all t
       "[afterspan] AFS_CONFIG_INVALID AFTERSPAN_HEALTH_SHARED="sometimes" is not valid: allowed is closed, open or quorum, and such as name=open for single ones, with commas between them. The default is used.",
       "[afterspan] AFS_CONFIG_INVALID AFTERSPAN_LOG_TRACE="log4j" is not valid: allowed is all, bunyan, console, pino, winston with commas between them, or none. Using "none".",
       "[afterspan] AFS_CONFIG_INVALID AFTERSPAN_PATROL="always" is not valid: allowed is one of inline, external, off. Using "inline".",
-      "[afterspan] AFS_CONFIG_INVALID OTEL_BSP_SCHEDULE_DELAY="soon" is not valid: allowed is a whole number from 1 to 600000. Using 1000.",
+      "[afterspan] AFS_CONFIG_INVALID OTEL_BSP_SCHEDULE_DELAY="soon" is not valid: allowed is a whole number from 0 to 600000. Using 1000.",
       "[afterspan] AFS_CONFIG_INVALID OTEL_EXPORTER_OTLP_ENDPOINT="collector" is not valid: allowed is an address that starts with http:// or https://. It is left out.",
       "[afterspan] AFS_CONFIG_INVALID OTEL_EXPORTER_OTLP_HEADERS="…" is not valid: allowed is key=value pairs that are headers of HTTP. It is left out.",
       "[afterspan] AFS_CONFIG_INVALID OTEL_TRACES_SAMPLER="sometimes" is not valid: allowed is one of always_on, always_off, traceidratio, parentbased_always_on, parentbased_always_off, parentbased_traceidratio. Using "parentbased_always_on".",

@@ -78,6 +78,17 @@ test('what is said for spans goes before what is said for all', async () => {
   expect([Object.keys(attributes).length, attributes['long'], links]).toEqual([11, 'x'.repeat(50), []])
 })
 
+test('a delay of 0, by which spans are sent at once, was refused', async () => {
+  const sink = await startOtlpSink()
+  const env = { OTEL_BSP_SCHEDULE_DELAY: '0', OTEL_BLRP_SCHEDULE_DELAY: '0' }
+  const app = startPreloaded({ app: APP, sink, env })
+  await get(await listening(app))
+  await sink.waitFor((spans) => spans.some(({ kind }) => kind === 'server'))
+  expect(app.stderr).toBe('')
+  await app.stop()
+  await sink.close()
+})
+
 describe('OTEL_PROPAGATORS', () => {
   const b3 = { b3: `${TRACE}-${SECOND}-1` }
   const multi = { 'x-b3-traceid': TRACE, 'x-b3-spanid': SECOND, 'x-b3-sampled': '1' }

@@ -108,8 +108,8 @@ function tracer(tree: Tree, variables: Variables): void {
     } else if (!exporters.has('otlp') && ('otlp_http' in exporter || 'otlp_grpc' in exporter)) {
       otlp(exporter, variables, 'TRACES')
       exporters.add('otlp')
-      // At once, or nearly so.
-      if (kind === 'simple') variables['OTEL_BSP_SCHEDULE_DELAY'] = '1'
+      // In the same turn of the event loop, or the next.
+      if (kind === 'simple') variables['OTEL_BSP_SCHEDULE_DELAY'] = '0'
       put(variables, inner, {
         schedule_delay: 'OTEL_BSP_SCHEDULE_DELAY',
         export_timeout: 'OTEL_BSP_EXPORT_TIMEOUT',
@@ -208,7 +208,7 @@ function logger(tree: Tree, variables: Variables): void {
     } else if (!exporters.has('otlp') && ('otlp_http' in exporter || 'otlp_grpc' in exporter)) {
       otlp(exporter, variables, 'LOGS')
       exporters.add('otlp')
-      if (kind === 'simple') variables['OTEL_BLRP_SCHEDULE_DELAY'] = '1'
+      if (kind === 'simple') variables['OTEL_BLRP_SCHEDULE_DELAY'] = '0'
       put(variables, inner, {
         schedule_delay: 'OTEL_BLRP_SCHEDULE_DELAY',
         export_timeout: 'OTEL_BLRP_EXPORT_TIMEOUT',

@@ -109,7 +109,7 @@ export const otelOptions = {
     { min: 1, max: 1_000_000 },
   ),
   batchSpans: integer('OTEL_BSP_MAX_EXPORT_BATCH_SIZE', 'Spans in one export.', 512, { min: 1, max: 100_000 }),
-  delayMs: integer('OTEL_BSP_SCHEDULE_DELAY', 'Milliseconds until spans are sent.', 1_000, { min: 1, max: 600_000 }),
+  delayMs: integer('OTEL_BSP_SCHEDULE_DELAY', 'Milliseconds until spans are sent.', 1_000, { min: 0, max: 600_000 }),
   exportTimeout: integer(
     'OTEL_BSP_EXPORT_TIMEOUT',
     'Milliseconds that one export may take; the smaller of this and OTEL_EXPORTER_OTLP_TIMEOUT counts.',

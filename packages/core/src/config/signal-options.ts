@@ -80,7 +80,7 @@ export const logsOptions = {
     min: 1,
     max: 100_000,
   }),
-  delay: integer('OTEL_BLRP_SCHEDULE_DELAY', 'Milliseconds until log records are sent.', 1_000, TIMES),
+  delay: integer('OTEL_BLRP_SCHEDULE_DELAY', 'Milliseconds until log records are sent.', 1_000, { ...TIMES, min: 0 }),
   exportTimeout: integer(
     'OTEL_BLRP_EXPORT_TIMEOUT',
     'Milliseconds that one export of logs may take; the smaller of this and OTEL_EXPORTER_OTLP_TIMEOUT counts.',

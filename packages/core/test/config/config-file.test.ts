@@ -87,7 +87,7 @@ test('what has no variable is named by its place, and the rest is taken', () => 
     OTEL_NODE_RESOURCE_DETECTORS: 'env,host',
     OTEL_PROPAGATORS: 'b3,baggage',
     OTEL_TRACES_EXPORTER: 'otlp',
-    OTEL_BSP_SCHEDULE_DELAY: '1',
+    OTEL_BSP_SCHEDULE_DELAY: '0',
     OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: 'grpc',
     OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'collector:4317',
     OTEL_EXPORTER_OTLP_TRACES_INSECURE: 'true',
