@@ -32,6 +32,9 @@ const ASKED = {
   trpc: {
     '/users': [200, `${GUESSED}/users`, []],
     '/rejects': [500, `${GUESSED}/rejects`, THROWN],
+    // The status came before: an error all the same, unless it refuses the client.
+    '/events': [{ code: 200, name: 'GET', status: { code: 'error', message: THROWN[0] } }, `${GUESSED}/events`, THROWN],
+    '/refused': [200, `${GUESSED}/refused`, THROWN],
     '/heard': [200, `${GUESSED}/heard`, []],
   },
   graphql: {

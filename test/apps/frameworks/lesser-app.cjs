@@ -50,6 +50,14 @@ module.exports = function start({ connect, polka, restify, trpc, graphql, apollo
     rejects: procedure.query(async () => {
       throw fails()
     }),
+    events: procedure.subscription(async function* () {
+      yield 'first'
+      throw fails()
+    }),
+    refused: procedure.subscription(async function* () {
+      yield 'first'
+      throw new trpc.TRPCError({ code: 'FORBIDDEN', message: 'no such thing' })
+    }),
   })
   let heard = 0
   const handler = trpc.createHTTPHandler({ router: fourth, onError: () => void heard++ })

@@ -4,7 +4,7 @@ import connect from 'connect'
 import { buildSchema, graphql } from 'graphql'
 import polka from 'polka'
 import restify from 'restify'
-import { initTRPC } from '@trpc/server'
+import { initTRPC, TRPCError } from '@trpc/server'
 import { createHTTPHandler } from '@trpc/server/adapters/standalone'
 import start from './lesser-app.cjs'
 
@@ -12,7 +12,7 @@ start({
   connect,
   polka,
   restify,
-  trpc: { initTRPC, createHTTPHandler },
+  trpc: { initTRPC, TRPCError, createHTTPHandler },
   graphql: { buildSchema, graphql },
   apollo: { ApolloServer, startStandaloneServer },
 })

@@ -92,7 +92,19 @@ module.exports = function start({
   const refuses = () => {
     throw new orpc.ORPCError('NOT_FOUND')
   }
-  const handlers = { users: () => 'user', rejects: rejecting(), refuses }
+  const yields = (fail) =>
+    async function* () {
+      yield 'first'
+      fail()
+    }
+  const handlers = {
+    users: () => 'user',
+    rejects: rejecting(),
+    refuses,
+    events: yields(throwing()),
+    refused: yields(refuses),
+    whole: yields(() => {}),
+  }
   const procedures = Object.fromEntries(Object.entries(handlers).map(([name, fn]) => [name, orpc.os.handler(fn)]))
   const eighth = new orpc.RPCHandler(procedures, { strictGetMethodPluginEnabled: false })
   listening(

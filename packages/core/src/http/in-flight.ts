@@ -14,6 +14,8 @@ export interface OpenRequest {
   blame(error: unknown): void
   /** What the app threw while it served this request. The first one counts. */
   hasThrown(error: unknown): void
+  /** What the app threw while it wrote the body, of which the client now has a part: the status says nothing of that. */
+  hasBroken(error: unknown): void
   /** What it threw was caught after all. */
   forgive(error: unknown): void
   /** It put this on the console, or into the log. The last one counts, where the answer is a 5xx and nobody tells of what was thrown. */

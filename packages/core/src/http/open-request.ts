@@ -1,6 +1,6 @@
 import type { Context } from '@opentelemetry/api'
 import type { RequestOutcome, TraceRef } from '../contracts/task.ts'
-import type { RequestSpan } from '../sdk/request-span.ts'
+import { describeException, type RequestSpan } from '../sdk/request-span.ts'
 import type { OpenRequest } from './in-flight.ts'
 import type { LoggedError, LogSource } from './logged-error.ts'
 import type { RequestHead } from './request-attributes.ts'
@@ -92,6 +92,10 @@ export class Open implements OpenRequest {
   }
   hasThrown(error: unknown): void {
     if (this.error === undefined) this.error = named(error)
+  }
+  hasBroken(error: unknown): void {
+    this.hasThrown(error)
+    this.failure = describeException(this.error).type
   }
   forgive(error: unknown): void {
     if (this.error === named(error)) this.error = undefined

@@ -15,7 +15,7 @@ import type { MetricRegistry } from '../metrics/registry.ts'
 import type { AsyncContextManager } from '../sdk/context-manager.ts'
 import { spanId, traceId } from '../sdk/ids.ts'
 import { RequestContext } from '../sdk/request-context.ts'
-import { describeException, RequestSpan, type SpanLimits } from '../sdk/request-span.ts'
+import { RequestSpan, type SpanLimits } from '../sdk/request-span.ts'
 import type { SpanData } from '../sdk/span-data.ts'
 import { nowMs } from '../sdk/time.ts'
 import { requestChannel } from '../tasks/channel.ts'
@@ -120,9 +120,7 @@ export function watchServers(settings: ServerSettings): RequestTeller {
     },
     recordBroken(request, error) {
       hideOwnFrames(error)
-      const open = openOf(request)
-      open?.hasThrown(error)
-      if (open) open.failure = describeException(open.error).type
+      openOf(request)?.hasBroken(error)
     },
     setRoute(request, route) {
       const open = openOf(request)

@@ -8,6 +8,12 @@ export function recordActiveError(error: unknown): void {
   activeInFlight()?.hasThrown(error)
 }
 
+/** While the body was written: the status says nothing of it. */
+export function recordActiveBroken(error: unknown): void {
+  hideOwnFrames(error)
+  activeInFlight()?.hasBroken(error)
+}
+
 /** The last one counts: middleware, and routers that others are mounted on, come before. */
 export function setActiveRoute(route: string): void {
   const request = activeRequest()

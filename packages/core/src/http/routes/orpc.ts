@@ -1,6 +1,9 @@
 // oRPC answers what a procedure throws itself, and says nothing of it but to the app's own interceptors: the innermost one is ours. It
 // routes by names that stand in the path.
 import type { ModuleHook } from '../../contracts/module-hook.ts'
+import { hideOwnFrames } from '../../instrument/hidden-frames.ts'
+import { replaceMethod } from '../../instrument/replace-method.ts'
+import { activeInFlight } from '../in-flight.ts'
 import { recordActiveError } from './active-teller.ts'
 import { withExport } from './framework.ts'
 
@@ -40,11 +43,32 @@ function hearing(options: Options = {}): Options {
 
 async function hear({ next }: { next(): Promise<unknown> }): Promise<unknown> {
   try {
-    return await next()
+    const answer = await next()
+    watchEvents(answer)
+    return answer
   } catch (error) {
     if (!isAnswer(error)) recordActiveError(error)
     throw error
   }
+}
+
+/** What a procedure yields follows a 200, and so does what it then throws: oRPC makes an event of that. */
+function watchEvents(answer: unknown): void {
+  const { body } = (answer as { readonly response?: { readonly body?: unknown } }).response ?? {}
+  const request = activeInFlight()
+  if (!request || typeof body !== 'object' || body === null || !(Symbol.asyncIterator in body)) return
+  replaceMethod(body, 'next', (next) => {
+    return function (this: unknown, ...args) {
+      const event = next.apply(this, args)
+      if (!(event instanceof Promise)) return event
+      return event.then(undefined, (error: unknown) => {
+        const { cause = error } = Object(error) as { readonly cause?: unknown }
+        hideOwnFrames(cause)
+        if (!isAnswer(cause)) request.hasBroken(cause)
+        throw error
+      })
+    }
+  })
 }
 
 /** A refusal, of the app or of oRPC itself: that a method is not allowed, that an input is not valid. */

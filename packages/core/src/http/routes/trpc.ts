@@ -1,10 +1,14 @@
 // tRPC answers what a procedure throws itself, with 500, and says nothing of it but to the app's own `onError`: each of its adapters
 // is given one that hears it first. It routes by names that stand in the path.
 import type { ModuleHook } from '../../contracts/module-hook.ts'
-import { recordActiveError } from './active-teller.ts'
+import { recordActiveBroken, recordActiveError } from './active-teller.ts'
 import { withExport } from './framework.ts'
 
-type OnError = (told: { readonly error?: Error }) => unknown
+interface Told {
+  readonly error?: Error & { readonly code?: string }
+  readonly type?: string
+}
+type OnError = (told: Told) => unknown
 interface Options {
   readonly onError?: OnError
 }
@@ -16,6 +20,14 @@ const ADAPTERS: Readonly<Record<string, readonly string[]>> = {
   'node-http': ['nodeHTTPRequestHandler'],
   fetch: ['fetchRequestHandler'],
 }
+/** The codes that are answered with 500 or above. */
+const OF_SERVER = new Set([
+  'INTERNAL_SERVER_ERROR',
+  'NOT_IMPLEMENTED',
+  'BAD_GATEWAY',
+  'SERVICE_UNAVAILABLE',
+  'GATEWAY_TIMEOUT',
+])
 const FOLDERS = new Set(['node-http', 'fetch'])
 
 export function trpcHook(): ModuleHook {
@@ -47,8 +59,13 @@ function hearing(options: Options): Options {
   const onError: OnError = function (this: unknown, told, ...rest: []) {
     const { error } = told
     const thrown = error?.cause instanceof Error ? error.cause : error
-    if (thrown) recordActiveError(thrown)
+    if (thrown) (hasBroken(told) ? recordActiveBroken : recordActiveError)(thrown)
     return options.onError?.call(this, told, ...rest)
   }
   return { ...options, onError }
+}
+
+/** The events of a subscription follow a 200, and so does what ends them. */
+function hasBroken({ error, type }: Told): boolean {
+  return type === 'subscription' && OF_SERVER.has(error?.code ?? '')
 }
