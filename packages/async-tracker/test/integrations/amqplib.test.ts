@@ -609,6 +609,7 @@ describe('a message whose queue ends with its connection', () => {
     await new Promise((resolve) => reader.consume(queue, resolve))
     await own.close()
     await states('lost vanished_from_broker')
+    expect(kinds().filter((kind) => kind === 'lost')).toHaveLength(1)
   })
 
   test('is done when its handler is, and failed when that fails', async () => {
@@ -631,6 +632,7 @@ describe('a message whose queue ends with its connection', () => {
     works[1]!.reject(new RangeError('no luck'))
     await rejected
     await states('succeeded', 'failed rejected')
+    expect(kinds()).not.toContain('lost')
   })
 
   test('goes on where another channel of the connection gets it', async () => {

@@ -4,6 +4,7 @@ import { context, ROOT_CONTEXT } from '@opentelemetry/api'
 import type { AttemptInfo, TaskKit } from '@afterspan/core/internal'
 import { headersCarrier } from '../kafka/headers.ts'
 import { recordId } from '../kafka/record-id.ts'
+import { attemptThrown } from '../running/caught.ts'
 import { isObject } from '../sending/bag.ts'
 import { holdBatch, runBatch, type HeldBatch } from './batch.ts'
 import type { Consumer, EachBatchPayload, Offsets, ReceivedMessage, RunConfig } from './shapes.ts'
@@ -48,7 +49,9 @@ function trackedConfig(config: RunConfig, kit: TaskKit, group: Group): RunConfig
           eachMessage(payload, ...rest) {
             const { topic, partition, message } = payload
             const info = infoOf(topic, partition, message, group)
-            return kit.attempt(info, headersCarrier(message.headers), () => eachMessage.call(this, payload, ...rest))
+            return attemptThrown(kit, info, headersCarrier(message.headers), () =>
+              eachMessage.call(this, payload, ...rest),
+            )
           },
         }
       : {}),
