@@ -64,6 +64,11 @@ describe.each(nodesUnderTest())('a call after the response, on Node $major', (no
     const ends = {
       'fetch-abort': { state: 'cancelled', reason: 'aborted' },
       'get-abort': { state: 'cancelled', reason: 'aborted' },
+      'axios-abort': { state: 'cancelled', reason: 'aborted' },
+      'axios-fetch-abort': { state: 'cancelled', reason: 'aborted' },
+      'get-timeout': { state: 'failed', attempts: [{ failure: { type: 'TimeoutError' } }] },
+      'axios-timeout': { state: 'failed', attempts: [{ failure: { type: 'TimeoutError' } }] },
+      'axios-fetch-timeout': { state: 'failed', attempts: [{ failure: { type: 'TimeoutError' } }] },
       'fetch-timeout': { state: 'failed', attempts: [{ failure: { type: 'TimeoutError' } }] },
     }
     for (const [act, end] of Object.entries(ends)) {

@@ -1,9 +1,16 @@
 // Answers, and then calls somebody who does not: how the call ends is up to the app.
 const { createServer, get } = require('node:http')
+const axios = require('axios')
 
 const url = process.env.SLOW_URL
 const ignore = () => {}
 const soon = (act) => setTimeout(() => act(), 50)
+const axiosAbort = (adapter) => {
+  const controller = new AbortController()
+  axios.get(url, { adapter, signal: controller.signal }).catch(ignore)
+  soon(() => controller.abort())
+}
+const axiosTimeout = (adapter) => void axios.get(url, { adapter, signal: AbortSignal.timeout(50) }).catch(ignore)
 const acts = {
   'fetch-abort': () => {
     const controller = new AbortController()
@@ -16,6 +23,11 @@ const acts = {
     get(url, { signal: controller.signal }).on('error', ignore)
     soon(() => controller.abort())
   },
+  'get-timeout': () => void get(url, { signal: AbortSignal.timeout(50) }).on('error', ignore),
+  'axios-abort': () => axiosAbort('http'),
+  'axios-fetch-abort': () => axiosAbort('fetch'),
+  'axios-timeout': () => axiosTimeout('http'),
+  'axios-fetch-timeout': () => axiosTimeout('fetch'),
 }
 const server = createServer((req, res) => {
   res.end('ok')

@@ -1,7 +1,7 @@
 // What becomes of an error that nobody caught: told once, whichever way it is met, of whoever can be named.
 import type { EpochMs } from '../contracts/task.ts'
 import { inFlight } from '../http/in-flight.ts'
-import { isAbort } from '../tasks/consumer.ts'
+import { isAbort } from '../tasks/aborted.ts'
 import { announceStray, type StrayDeps, type StrayError, type Uncaught } from '../tasks/stray-error.ts'
 import { isTold } from '../tasks/told-failures.ts'
 

@@ -1,5 +1,6 @@
 import { SpanKind, SpanStatusCode, type Span, type Tracer } from '@opentelemetry/api'
 import { describeException } from '../sdk/request-span.ts'
+import { abortOf } from '../tasks/aborted.ts'
 import type { ClientMeasure } from './client-metrics.ts'
 import { redactQuery } from './redact-query.ts'
 
@@ -68,7 +69,7 @@ export function tellStatus(open: OpenClientSpan, status: number, version: string
 
 export function failClientSpan(open: OpenClientSpan, error: unknown): void {
   const { type, message } = describeException(error)
-  open.errorType = type
-  open.span.setAttribute('error.type', type)
+  open.errorType = abortOf(error) ?? type
+  open.span.setAttribute('error.type', open.errorType)
   open.span.setStatus({ code: SpanStatusCode.ERROR, message })
 }

@@ -3,7 +3,7 @@
 import { context, SpanKind, SpanStatusCode, trace, type Span } from '@opentelemetry/api'
 import { activeRequest } from '../http/request-record.ts'
 import { ownerOf, replaceMethod } from '../instrument/replace-method.ts'
-import { isAbort } from '../tasks/consumer.ts'
+import { isAbort } from '../tasks/aborted.ts'
 import { observe, type RunObserver } from '../tasks/observe.ts'
 import { toFailure } from '../tasks/redact.ts'
 

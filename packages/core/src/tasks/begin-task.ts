@@ -3,7 +3,7 @@ import { context, isSpanContextValid, SpanKind, trace, type Tracer } from '@open
 import type { EpochMs, TaskId } from '../contracts/task.ts'
 import { REQUEST_KEY, TASK_KEY } from '../http/request-record.ts'
 import { taskChannel } from './channel.ts'
-import { isAbort } from './consumer.ts'
+import { isAbort } from './aborted.ts'
 import { tellCancelled, tellFailed, tellSucceeded } from './outcome.ts'
 import { activePromiser, publishSpawned } from './producer.ts'
 import { toFailure } from './redact.ts'

@@ -10,6 +10,7 @@ import {
 } from '@opentelemetry/api'
 import type { AttemptInfo, Carrier } from '../contracts/integration.ts'
 import type { EpochMs, TaskId, TaskReason } from '../contracts/task.ts'
+import { isAbort } from './aborted.ts'
 import { AttemptContext } from './attempt-context.ts'
 import { taskChannel } from './channel.ts'
 import type { KitDeps } from './kit-deps.ts'
@@ -98,15 +99,5 @@ export function fail(deps: KitDeps, attempt: Attempt, error: unknown, isSync: bo
     const failedAs = willRetry ? undefined : info.failedAs
     const reason: TaskReason = failedAs ?? (isExhausted ? 'retries_exhausted' : isSync ? 'threw' : 'rejected')
     tellFailed(attempt, at, { reason, failure: toFailure(error), willRetry })
-  }
-}
-
-/** An abort is somebody's wish, not a failure; but Node calls an AbortSignal.timeout() that has run out an abort, too. */
-export function isAbort(error: unknown): boolean {
-  try {
-    const { name, cause } = (error ?? {}) as { name?: unknown; cause?: { name?: unknown } | null }
-    return name === 'AbortError' && cause?.name !== 'TimeoutError'
-  } catch {
-    return false
   }
 }
