@@ -16,6 +16,7 @@ const ACTS = [
   'bottleneck',
   'asyncLock',
   'dataloader',
+  'bluebird',
   'mysql2',
   'debounce',
   'debounceFile',

@@ -9,6 +9,7 @@ module.exports = ({
   Bottleneck,
   AsyncLock,
   DataLoader,
+  Bluebird,
   mysql2,
   lodash,
   debounceFile,
@@ -67,6 +68,8 @@ module.exports = ({
       batchScheduleFn: (dispatch) => (batch = dispatch),
     },
   )
+  let meet
+  const meeting = new Bluebird((resolve) => (meet = resolve))
   const pool = []
   // One connection for both, and a server that answers the first one's question when the second one's waits.
   const readOnly = { name: 'read_only', orgName: 'read_only', characterSet: 33, columnLength: 1, columnType: 3 }
@@ -122,6 +125,11 @@ module.exports = ({
     dataloader: (_work, isFirst) => {
       void loader.load(isFirst ? 'first' : 'second')
       if (!isFirst) batch()
+    },
+    // Two wait for one promise, which the first one's code fulfils.
+    bluebird: (_work, isFirst, fail) => {
+      void meeting.then(isFirst ? () => {} : fail)
+      if (isFirst) held.bluebird.promise.then(meet)
     },
     mysql2: (_work, isFirst, fail) => {
       connections ??= mysql2.createPool({

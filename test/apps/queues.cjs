@@ -5,6 +5,7 @@ require('./queues-app.cjs')({
   Bottleneck: require('bottleneck'),
   AsyncLock: require('async-lock'),
   DataLoader: require('dataloader'),
+  Bluebird: require('bluebird'),
   mysql2: require('mysql2'),
   lodash: require('lodash'),
   debounceFile: require('lodash/debounce'),

@@ -7,6 +7,7 @@ import type { ModuleHook } from '../contracts/module-hook.ts'
 import type { ModuleHooks } from '../instrument/hooks.ts'
 import type * as AsyncLock from './async-lock.ts'
 import type * as Async from './async.ts'
+import type * as Bluebird from './bluebird.ts'
 import type * as Bottleneck from './bottleneck.ts'
 import type * as DataLoader from './dataloader.ts'
 import { fastqHook } from './fastq.ts'
@@ -54,6 +55,13 @@ export const SHARED_QUEUES: readonly SharedQueue[] = [
     versions: '>=1.1.0 <2',
     file: 'async-lock',
     patch: ({ patch }: typeof AsyncLock, exports) => patch(exports),
+  },
+  {
+    name: 'bluebird',
+    module: 'bluebird',
+    versions: '>=3.7.0 <4',
+    file: 'bluebird',
+    patch: ({ patch }: typeof Bluebird, exports) => patch(exports),
   },
   {
     name: 'bottleneck',
