@@ -112,13 +112,15 @@ function publishEnd(taskId: TaskId, span: SpanData, scope: SpanScope, at: EpochM
 /**
  * What a Redis client asks, and is no work that a request promised: QUIT, when the app closes it, of which nobody ever ends the span
  * where the client closes the connection itself before the answer, as BullMQ has ioredis do for each worker; and a command that waits
- * until there is work, as the loop of a worker that a request has started does for ever: it has not failed where the process ends.
+ * until there is work, as the loop of a worker that a request has started does for ever: it has not failed where the process ends. And
+ * `connect` of ioredis, which says that a connection is wanted, and does so for as long as there is none.
  */
 function isNoWork({ attributes, name }: RecordedSpan): boolean {
   return NO_WORK.test(name) && (attributes['db.system.name'] ?? attributes['db.system']) === 'redis'
 }
 /** By the names that ioredis has, and node-redis. */
-const NO_WORK = /^(?:redis-)?(?:quit|b[lr]pop|brpoplpush|bl(?:move|mpop)|bz(?:mpop|popmin|popmax)|xread(?:group)?)$/i
+const NO_WORK =
+  /^connect$|^(?:redis-)?(?:quit|b[lr]pop|brpoplpush|bl(?:move|mpop)|bz(?:mpop|popmin|popmax)|xread(?:group)?)$/i
 
 /** The app's own wish: by its error, or a call that ended without an answer and without an error, as an aborted fetch does. */
 function isAborted(span: SpanData): boolean {
