@@ -55,6 +55,9 @@ const CHILDREN: readonly [string, object][] = [
   ['/child?arg=process.exit(3)', { state: 'failed', reason: 'exited', exitCode: 3, name: 'node' }],
   ['/child-kill', { state: 'lost', reason: 'process_killed', signal: 'SIGKILL', evidence: 'exit_record' }],
   ['/child-own-kill', { state: 'cancelled', reason: 'aborted' }],
+  ['/child-killed-by-number', { state: 'cancelled', reason: 'aborted' }],
+  ['/child-group-killed', { state: 'cancelled', reason: 'aborted' }],
+  ['/child-library', { state: 'failed', reason: 'exited', exitCode: 3 }],
   ['/child-disposed', { state: 'cancelled', reason: 'aborted' }],
   [
     '/child-floods',

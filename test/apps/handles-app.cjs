@@ -1,4 +1,5 @@
 // A server that answers 200 and leaves work behind in threads and children. Shared by the CommonJS and the ESM form of the app.
+const { spawnSync } = require('node:child_process')
 const { createServer } = require('node:http')
 
 // In a child of its own it answers all that it is asked.
@@ -87,7 +88,22 @@ module.exports = function start({ Worker, spawn, exec, execFile, fork }) {
     child: (code) => spawn(process.execPath, ['-e', code], { env: {} }).on('error', ignore),
     'child-kill': () => {
       const child = spawn(process.execPath, ['-e', 'console.log(1); setInterval(() => {}, 1000)'], { env: {} })
-      child.stdout.on('data', () => process.kill(child.pid, 'SIGKILL'))
+      child.stdout.on('data', () => spawnSync('kill', ['-9', child.pid]))
+    },
+    'child-killed-by-number': () => {
+      const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { env: {} })
+      child.on('spawn', () => process.kill(child.pid))
+    },
+    'child-group-killed': () => {
+      const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { env: {}, detached: true })
+      child.on('spawn', () => process.kill(-child.pid, 'SIGKILL'))
+    },
+    // As execa and zx do.
+    'child-library': () => {
+      process.on('unhandledRejection', ignore)
+      spawn(process.execPath, ['-e', 'process.exit(3)'], { env: {} }).on('exit', (exitCode) =>
+        Promise.reject(Object.assign(new Error('the command has failed'), { exitCode })),
+      )
     },
     'child-own-kill': () => {
       const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { env: {} })

@@ -118,6 +118,7 @@ export {
   type MetricRegistry,
 } from './metrics/registry.ts'
 export { listenToProcess } from './guard/own-listeners.ts'
+export { onSignalSent } from './guard/sent-signals.ts'
 export { callIn } from './sdk/call-in.ts'
 export { throwerOfNow } from './sdk/last-thrower.ts'
 export { mayPreload } from './preload-guard.ts'

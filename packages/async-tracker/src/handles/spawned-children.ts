@@ -4,7 +4,15 @@ import { subscribe } from 'node:diagnostics_channel'
 import { basename } from 'node:path'
 import type { ChildProcess } from 'node:child_process'
 import { ROOT_CONTEXT } from '@opentelemetry/api'
-import { activePromise, callIn, isAbort, toFailure, type Core, type OpenWork } from '@afterspan/core/internal'
+import {
+  activePromise,
+  callIn,
+  isAbort,
+  onSignalSent,
+  toFailure,
+  type Core,
+  type OpenWork,
+} from '@afterspan/core/internal'
 import { hideOver } from './hide-over.ts'
 import { poolThatStarts } from './pools.ts'
 
@@ -23,12 +31,13 @@ export function watchChildren({ beginWork }: Pick<Core, 'beginWork'>): void {
     hideOver(child, 'spawn', (spawn) => (options: SpawnOptions) => {
       const { isShell, name } = nameOf(options)
       const work = beginWork({ system: 'child_process', destination: name, name }, { 'process.executable.name': name })
-      if (work) follow(child, work, { isShell, isDetached: options.detached === true })
+      const forget = work && follow(child, work, { isShell, isDetached: options.detached === true })
       try {
         const returned = spawn.call(child, options)
         if (work) releaseOnceShared(child, work)
         return returned
       } catch (error) {
+        forget?.()
         work?.fail({ reason: 'threw', failure: toFailure(error) })
         throw error
       }
@@ -64,15 +73,20 @@ interface Seen {
   killedBy?: Killer
 }
 
+/** Until its exit, or until what it gives is called. */
 function follow(
   child: Handle,
   work: OpenWork,
   { isShell, isDetached }: { readonly isShell: boolean; readonly isDetached: boolean },
-): void {
+): () => void {
   const seen: Seen = {}
   hideOver(child, 'kill', (kill) => (...args: unknown[]) => {
     if (args[0] !== 0) seen.killedBy ??= whoKills()
     return kill.apply(child, args)
+  })
+  // By its number, or by that of the group that a detached one leads.
+  const stopHearing = onSignalSent((pid) => {
+    if (pid === child.pid || -pid === child.pid) seen.killedBy ??= 'app'
   })
   // A detached child outlives the process and may do so unseen.
   hideOver(child, 'unref', (unref) => () => {
@@ -84,11 +98,17 @@ function follow(
     if (event === 'error') {
       seen.error = first
       // Never started: there will be no 'exit'.
-      if (child.pid === undefined) work.fail({ reason: 'threw', failure: toFailure(first) })
-    } else if (event === 'exit')
+      if (child.pid === undefined) {
+        stopHearing()
+        work.fail({ reason: 'threw', failure: toFailure(first) })
+      }
+    } else if (event === 'exit') {
+      stopHearing()
       end(work, seen, { code: first as number | null, signal: second as string | null, isShell })
+    }
     return emit.apply(child, args)
   })
+  return stopHearing
 }
 
 function end(

@@ -8,6 +8,7 @@ import { withOwnFramesHidden } from '../instrument/hidden-frames.ts'
 import { replaceMethod } from '../instrument/replace-method.ts'
 import type { Drain } from './drain.ts'
 import { listenToProcess } from './own-listeners.ts'
+import { tellSignal } from './sent-signals.ts'
 import type { Stake } from './stake.ts'
 
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const
@@ -52,6 +53,7 @@ function meetOwn(yieldTo: (name: Name) => void): void {
       function (this: unknown, ...args: unknown[]) {
         const name = isSelf(args[0]) ? nameOf(args[1]) : undefined
         if (name) yieldTo(name)
+        tellSignal(args[0], args[1])
         return withOwnFramesHidden(() => original.apply(this, args))
       },
   )

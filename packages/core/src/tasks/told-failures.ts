@@ -49,6 +49,9 @@ function typesOf(error: object): readonly string[] {
   const response = read(error, 'response')
   const status = [read(response, 'status'), read(response, 'statusCode')].find((each) => typeof each === 'number')
   const ofCall = typeof status === 'number' ? [String(status)] : []
+  // execa and zx.
+  const exitCode = read(error, 'exitCode')
+  if (typeof exitCode === 'number') return [...ofCall, `exit_${exitCode}`]
   if (typeof read(error, 'cmd') !== 'string') return ofCall
   // Ended with a code, by a signal, or by Node, since it said too much.
   const [code, signal] = [read(error, 'code'), read(error, 'signal')]
