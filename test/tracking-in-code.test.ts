@@ -22,6 +22,7 @@ const ENDS: Readonly<Record<string, { readonly verdict: string; readonly tasks: 
   good: both({ name: 'mail', progress: 1 }),
   bad: { verdict: 'broken', tasks: [{ state: 'failed', attempts: [{ failure: NO_MAILER }] }] },
   cancelled: { verdict: 'kept', tasks: [{ state: 'cancelled' }] },
+  asks: { verdict: 'unknown', tasks: [] },
 }
 
 /** In the same millisecond as often as not: then in no order. */
@@ -51,6 +52,8 @@ bothFormats(
            RangeError: no mailer
            task.state=failed task.reason=threw"
     `)
+    // That a receipt was asked for was a call of the app's, which the patrol had refused.
+    expect(sink.spans().filter(({ kind }) => kind === 'client')).toEqual([])
     expect(child.stdout).toContain('aborted TimeoutError\n')
     expect(child.stdout).toContain('aborted false\n')
     expect(child.stderr).toBe('')

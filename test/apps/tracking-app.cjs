@@ -1,5 +1,5 @@
 // A service that answers, and says itself what it does after that.
-module.exports = function start({ createServer, openTask, runTask, track }) {
+module.exports = function start({ createServer, openTask, runTask, tasks, track }) {
   const untilAborted = ({ signal }) =>
     new Promise((_, reject) => {
       signal.addEventListener('abort', () => {
@@ -42,6 +42,7 @@ module.exports = function start({ createServer, openTask, runTask, track }) {
       task.cancel()
       await task[Symbol.asyncDispose]()
     },
+    asks: () => void tasks.receipt('what the client sent').catch(() => {}),
     exit: () => {
       openTask('mail').succeed()
       process.exit(0)

@@ -1,3 +1,3 @@
 const { createServer } = require('node:http')
-const { openTask, runTask, track } = require('afterspan')
-require('./tracking-app.cjs')({ createServer, openTask, runTask, track })
+const { openTask, runTask, tasks, track } = require('afterspan')
+require('./tracking-app.cjs')({ createServer, openTask, runTask, tasks, track })

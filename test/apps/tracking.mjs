@@ -1,5 +1,5 @@
 import { createServer } from 'node:http'
-import { openTask, runTask, track } from 'afterspan'
+import { openTask, runTask, tasks, track } from 'afterspan'
 import start from './tracking-app.cjs'
 
-start({ createServer, openTask, runTask, track })
+start({ createServer, openTask, runTask, tasks, track })

@@ -1,12 +1,15 @@
 // The patrol's socket: HTTP over `patrol.sock` in the ledger folder (0600). Only the patrol has the ledger open; everybody else asks here.
 import { chmodSync, unlinkSync } from 'node:fs'
-import { createServer, request, type Server } from 'node:http'
+import { Agent, createServer, request, type Server } from 'node:http'
 import { join } from 'node:path'
 import { OWN_REQUEST } from '@afterspan/core/internal'
 import { withSocketPath } from '../socket-path.ts'
 import type { Answer } from './answer.ts'
 
 const MOST_ANSWER_BYTES = 64 * 1024 * 1024
+/** An app that asks for a receipt makes no call of its own. */
+const OWN_AGENT = Object.assign(new Agent(), { [OWN_REQUEST]: true })
+
 export function serveSocket(
   dir: string,
   answer: (path: string, query: URLSearchParams) => Promise<Answer>,
@@ -75,7 +78,7 @@ function ask(dir: string, path: string, timeoutMs: number): Promise<Answer | und
           done()
           resolve(answer)
         }
-        const asked = request({ socketPath, path, [OWN_REQUEST]: true } as never, (response) => {
+        const asked = request({ agent: OWN_AGENT, socketPath, path }, (response) => {
           const chunks: Buffer[] = []
           let bytes = 0
           response.on('data', (chunk: Buffer) => {
