@@ -154,7 +154,7 @@ describe('an answer that is no good is none', () => {
   test('it does not come in time', async () => {
     const gone = deferred()
     const dir = await impostor((incoming) => incoming.on('close', gone.resolve))
-    expect(await askPatrol(dir, '/', 20)).toBeUndefined()
+    expect(await askPatrol(dir, '/', 500)).toBeUndefined()
     await gone.promise
   })
 })
