@@ -73,6 +73,17 @@ test.each(nodesUnderTest())('the end of a response is told as what it was: Node 
     )
   }
 
+  // On Node 22, what was ended when its connection was gone was a good answer: by the app, or by the client.
+  await expect(get(`${url}/ends-when-gone`)).rejects.toThrow(/aborted|hang up|reset/i)
+  send(port!, 'GET /goes-before-the-end HTTP/1.1\r\nHost: x\r\n\r\n', 'GONE')
+  for (const [path, by] of [
+    ['/ends-when-gone', 'server'],
+    ['/goes-before-the-end', 'client'],
+  ] as const)
+    expect(await draw(sink, path)).toBe(
+      `✗ GET  SERVER shop\n  aborted_by_${by}\n  http.response.status_code=200 afterspan.http.aborted_by=${by} afterspan.http.inferred_route=${path}`,
+    )
+
   // The status of an answer was the one that the app sets when another is sent already (Next.js, of an error in middleware).
   expect((await get(`${url}/changes`)).status).toBe(500)
   // What is logged behind it is not why it is one.

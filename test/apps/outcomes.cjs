@@ -22,6 +22,15 @@ function answer(req, res) {
     res.write('the first half')
     return setImmediate(() => req.socket.destroy(new TypeError('no such thing')))
   }
+  if (req.url === '/ends-when-gone') {
+    res.write('the first half')
+    res.destroy()
+    return res.end('the second half')
+  }
+  if (req.url === '/goes-before-the-end') {
+    req.socket.on('close', () => res.end('the second half'))
+    return res.write('the first half')
+  }
   if (req.url === '/pipeline') {
     const source = new Readable({ read() {} })
     source.push('the first half')

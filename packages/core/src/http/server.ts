@@ -251,13 +251,15 @@ function gone(open: Open): void {
   if (response instanceof ServerResponse) onClose.call(response)
 }
 
+/** Node 22 says that it is finished of a response that was ended when its connection was gone, and 'finish' comes first of all others. */
+const KNOWS_FINISHED = Number.parseInt(process.versions.node, 10) > 22
+
 function onClose(this: ServerResponse & Marked): void {
   const open = this[OPEN]
   if (!open || open.done) return
-  // 'finish' may still be on its way when everything was handed to the socket. Node 22 says that of a response too which was
-  // destroyed and then ended: an error tells it apart, of the app's or what it was destroyed with.
+  // 'finish' may still be on its way when everything was handed to the socket.
   const status = sentStatus(this)
-  if (this.writableFinished && !this.errored && (open.error === undefined || status >= 500)) {
+  if (KNOWS_FINISHED && this.writableFinished) {
     open.settle(open, 'sent', status)
     return
   }
