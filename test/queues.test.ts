@@ -29,6 +29,8 @@ const ACTS = [
   'auditTime',
   'resource',
 ]
+/** The statement itself, which goes on behind the response, is a task of its request too. */
+const isNoCall = ({ name }: { readonly name: string }): boolean => !['FIRST', 'SECOND'].includes(name)
 /** Whose it is cannot be said: it is nobody's, and not the first one's. */
 const NOBODYS = ['fastqRejects']
 
@@ -50,7 +52,7 @@ bothFormats(
     const admin = await app.adminUrl()
     for (const [act, , second] of pairs.filter((pair) => ACTS.includes(pair[0]))) {
       const { tasks } = await expectReceipt(admin, second, { verdict: 'broken' })
-      expect([act, tasks]).toMatchObject([act, [{ state: 'failed', name: 'RangeError' }]])
+      expect([act, tasks.filter(isNoCall)]).toMatchObject([act, [{ state: 'failed', name: 'RangeError' }]])
     }
     const nobodys = await pollUntil(
       async () => {
@@ -65,7 +67,7 @@ bothFormats(
     expect(nobodys[0]!['candidates']).toEqual(expect.arrayContaining(candidates))
     for (const [act, first] of pairs) {
       const { tasks } = await expectReceipt(admin, first, {})
-      expect([act, tasks]).toEqual([act, []])
+      expect([act, tasks.filter(isNoCall)]).toEqual([act, []])
     }
     expect(app.stderr).toBe('')
     await app.stop()

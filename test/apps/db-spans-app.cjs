@@ -13,6 +13,8 @@ const said = (asked) =>
     ({ rows }) => ({ rows }),
     ({ message }) => ({ error: message }),
   )
+const suppressed = (ask) => context.with(context.active().setValue(SUPPRESSED, true), ask)
+Object.assign(exports, { called, said, suppressed })
 
 exports.start = async function start({ http, open, ways }) {
   await open?.()
@@ -140,8 +142,7 @@ exports.pgWays = function pgWays({ pg, url }) {
           await said(nowhere.query('SELECT 15')),
         ]
       },
-      '/suppressed': () =>
-        context.with(context.active().setValue(SUPPRESSED, true), () => said(pool.query('VALUES (16)'))),
+      '/suppressed': () => suppressed(() => said(pool.query('VALUES (16)'))),
     }
   }
 }
@@ -217,7 +218,7 @@ exports.redisWays = function redisWays({ Redis, port }) {
           process.once('unhandledRejection', ({ message }) => resolve({ error: message }))
         })
       },
-      '/suppressed': () => context.with(context.active().setValue(SUPPRESSED, true), () => heard(redis.get('key'))),
+      '/suppressed': () => suppressed(() => heard(redis.get('key'))),
     },
   }
 }
@@ -258,7 +259,7 @@ exports.nodeRedisWays = function nodeRedisWays({ createClient, url }) {
           process.once('unhandledRejection', ({ message }) => resolve({ error: message }))
         })
       },
-      '/suppressed': () => context.with(context.active().setValue(SUPPRESSED, true), () => heard(redis.get('key'))),
+      '/suppressed': () => suppressed(() => heard(redis.get('key'))),
     },
   }
 }

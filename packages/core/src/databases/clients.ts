@@ -20,6 +20,14 @@ export const DATABASE_CLIENTS: readonly DatabaseClient[] = [
   // Also where somebody asks for them without the package's main file; the native one is loaded late.
   { ...PG, module: 'pg', files: ['lib/client.js', 'lib/native/client.js'], patchedBy: 'patchPgClient' },
   { ...PG, module: 'pg-pool', versions: '>=2.0.0 <4', patchedBy: 'patchPgPool' },
+  {
+    name: 'mysql2',
+    module: 'mysql2',
+    files: ['lib/base/connection.js', 'lib/connection.js'],
+    versions: '>=2.0.0 <4',
+    file: 'mysql2',
+    patchedBy: 'patchMysql2',
+  },
   { name: 'ioredis', module: 'ioredis', versions: '>=2.0.0 <7', file: 'ioredis', patchedBy: 'patchIoredis' },
   {
     name: 'redis',

@@ -2,9 +2,10 @@ import { context, trace, type Context } from '@opentelemetry/api'
 import { replaceMethod } from '../instrument/replace-method.ts'
 import { followPromise } from './followed-promise.ts'
 import { tellConnect } from './pg-connect.ts'
-import { attributesOf, type ConnectionParameters } from './pg-connection.ts'
-import { Durations } from './pg-durations.ts'
-import { Question } from './pg-question.ts'
+import type { ConnectionParameters, Durations } from './durations.ts'
+import { attributesOf } from './pg-connection.ts'
+import { askPg, pgDurations } from './pg-question.ts'
+import type { Question } from './question.ts'
 import { asker, isNew, type Teller } from './teller.ts'
 
 interface PgClient extends ConnectionParameters {
@@ -33,7 +34,7 @@ export function watchPgClient(prototype: object, teller: Teller): void {
         const caller = asker()
         const to = caller && this.connectionParameters
         if (!to) return original.apply(this, args)
-        const question = new Question(startSpan, (durations ??= new Durations(metrics)), to, args[0], caller)
+        const question = askPg(startSpan, (durations ??= pgDurations(metrics)), to, args[0], caller)
         try {
           followCallback(args, question, { caller, callIn })
           const result = original.apply(this, args)

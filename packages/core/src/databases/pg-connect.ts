@@ -1,6 +1,7 @@
 import type { Context, Span } from '@opentelemetry/api'
 import { followPromise } from './followed-promise.ts'
-import { recordPgError } from './pg-question.ts'
+import { PRODUCT } from './pg-question.ts'
+import { recordServerError } from './question.ts'
 import type { Teller } from './teller.ts'
 
 type Callback = (...args: never[]) => unknown
@@ -13,7 +14,7 @@ export function tellConnect(
   connect: () => unknown,
 ): unknown {
   const end = (error?: unknown): void => {
-    if (error) recordPgError(span, error)
+    if (error) recordServerError(span, error, PRODUCT)
     span.end()
   }
   const [callback] = args

@@ -1,11 +1,5 @@
 import type { Attributes } from '@opentelemetry/api'
-
-/** Where a connection of pg leads. */
-export interface ConnectionParameters {
-  readonly database?: unknown
-  readonly host?: unknown
-  readonly port?: unknown
-}
+import type { ConnectionParameters } from './durations.ts'
 
 export function attributesOf({ database, host, port }: ConnectionParameters): Attributes {
   const attributes: Attributes = { 'db.system.name': 'postgresql' }

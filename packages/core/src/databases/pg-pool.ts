@@ -1,6 +1,7 @@
 import { context, trace, type Attributes } from '@opentelemetry/api'
 import { replaceMethod } from '../instrument/replace-method.ts'
-import { attributesOf, type ConnectionParameters } from './pg-connection.ts'
+import type { ConnectionParameters } from './durations.ts'
+import { attributesOf } from './pg-connection.ts'
 import { tellConnect } from './pg-connect.ts'
 import { PoolConnections, type CountedPool } from './pg-pool-connections.ts'
 import { asker, isNew, type Teller } from './teller.ts'

@@ -1,5 +1,4 @@
 import type { Histogram, MetricRegistry, Record } from '../metrics/registry.ts'
-import type { ConnectionParameters } from './pg-connection.ts'
 
 /** Of the semantic conventions. */
 const BOUNDS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10]
@@ -22,12 +21,26 @@ export interface Operation {
   recordFailed(seconds: number, errorType: string): void
 }
 
-/** `db_client_operation_duration_seconds`. The series are looked up once for each operation on a connection. */
+/** Where a connection leads. */
+export interface ConnectionParameters {
+  readonly database?: unknown
+  readonly host?: unknown
+  readonly port?: unknown
+}
+/** `name` is '' where nobody can say. */
+type SpanName = (name: string, database: unknown) => string
+
+/** `db_client_operation_duration_seconds` of one kind of server. The series are looked up once for each operation on a connection. */
 export class Durations {
   readonly #histogram: Histogram
   readonly #known = new WeakMap<ConnectionParameters, Map<string, Operation>>()
+  /** As in `db.system.name`. */
+  readonly #system: string
+  readonly #spanName: SpanName
 
-  constructor(metrics: MetricRegistry) {
+  constructor(metrics: MetricRegistry, system: string, spanName: SpanName) {
+    this.#system = system
+    this.#spanName = spanName
     this.#histogram = metrics.histogram(
       'db_client_operation_duration_seconds',
       'Duration of database client operations.',
@@ -49,20 +62,16 @@ export class Durations {
   }
 
   #make({ database, host, port }: ConnectionParameters, name: string): Operation {
-    const values = ['postgresql', text(database), name, text(host), text(port)]
+    const values = [this.#system, text(database), name, text(host), text(port)]
     const histogram = this.#histogram
     return {
-      spanName: spanNameOf(name, database),
+      spanName: this.#spanName(name, database),
       record: histogram.bind(...values),
       recordFailed(seconds, errorType) {
         histogram.record(seconds, ...values, errorType)
       },
     }
   }
-}
-
-export function spanNameOf(name: string, database: unknown): string {
-  return `pg.query:${name}${database ? ` ${text(database)}` : ''}`
 }
 
 function text(value: unknown): string {
