@@ -242,6 +242,9 @@ function isStatus(status: SpanStatus | null | undefined): boolean {
   return status?.code === SpanStatusCode.OK || status?.code === SpanStatusCode.ERROR
 }
 
+/** A class as a bundler calls it: `a`, `_Refused`; or as one that is not meant to be seen, `TimeoutErrorImpl` of rxjs. */
+const SAYS_NOTHING = /^(?:.{1,3}|[$_a-z].*|.*Impl)$/
+
 /** What an exception says of itself, read without trusting it: a getter that throws, a frozen object, null. */
 export function describeException(exception: unknown): {
   readonly type: string
@@ -261,8 +264,9 @@ export function describeException(exception: unknown): {
     }
     const made = read(() => error.constructor?.name)
     // All that the platform throws is of one class, and many libraries give a plain error a name: that says what it is (AbortError).
-    const isNamed = made === undefined || made === 'DOMException' || made === 'Error'
-    const named = (isNamed ? read(() => error.name) : undefined) ?? made ?? 'Error'
+    const isNamed = made === undefined || made === 'DOMException' || made === 'Error' || SAYS_NOTHING.test(made)
+    const name = isNamed ? read(() => error.name) : undefined
+    const named = (name === 'Error' ? made : name) ?? made ?? 'Error'
     const stack = read(() => error.stack)
     const code = read(() => error.code)
     return {

@@ -50,7 +50,19 @@ test.for<[string, unknown]>([
   ['ECONNRESET', Object.assign(new Error('gone'), { name: 'RedisError', code: 'ECONNRESET' })],
   ['Error', new Error('x')],
   ['Refusal', new (class Refusal extends Error {})('x')],
+  [
+    'Refusal',
+    new (class e extends Error {
+      override name = 'Refusal'
+    })('x'),
+  ],
+  ['TimeoutError', Object.assign(new (class TimeoutErrorImpl extends Error {})('x'), { name: 'TimeoutError' })],
+  ['Missing', Object.assign(new (class Missing extends Error {})('x'), { name: 'Refusal' })],
+  ['e', new (class e extends Error {})('x')],
   ['null', null],
-])('an error whose name was given to it was called Error: %s', ([type, error]) => {
-  expect(toFailure(error).type).toBe(type)
-})
+])(
+  'an error whose name was given to it was called Error, or as a bundler had called its class: %s',
+  ([type, error]) => {
+    expect(toFailure(error).type).toBe(type)
+  },
+)
