@@ -651,3 +651,17 @@ describe('a message whose queue ends with its connection', () => {
     expect(kinds()).not.toContain('lost')
   })
 })
+
+test('a message of a stranger, without an id, was another task each time that it was given back', async () => {
+  const queue = await queueOf()
+  const strange = { exchange: '', routingKey: queue, mandatory: false, immediate: false, ticket: 0 }
+  for (const content of ['one', 'two', 'two']) channel.sendMessage(strange, { headers: {} }, Buffer.from(content))
+  let runs = 0
+  await channel.prefetch(1)
+  await channel.consume(queue, (message: any) => {
+    if (++runs < 6) channel.nack(message)
+    else channel.ack(message)
+  })
+  await states('succeeded', 'succeeded', 'succeeded')
+  expect(toldAttempts(events).length + toldAttempts(events, 1).length + toldAttempts(events, 2).length).toBe(runs)
+})

@@ -5,6 +5,7 @@ import { createBag, isObject, taskOf } from '../sending/bag.ts'
 import { deathsOf, fateOf } from './deaths.ts'
 import { hold, type Delivery } from './deliveries.ts'
 import { noteAgain } from './fleeting.ts'
+import { namelessOf } from './given-back.ts'
 import { bagOf, consumerOf, deliveriesBefore, readerOf } from './headers.ts'
 import { onCall, type Patch } from './patch.ts'
 import { unmark } from './returns.ts'
@@ -41,7 +42,12 @@ export function patchGet(patch: Patch): void {
     const begin = (message: unknown): void => {
       if (!isMessage(message)) return
       const { delivery, info, carrier } = receive(patch, self, reading, message)
-      patch.kit.attempt(info, carrier, () => delivery.ended).catch(() => {})
+      patch.kit
+        .attempt(info, carrier, () => {
+          delivery.begun?.()
+          return delivery.ended
+        })
+        .catch(() => {})
       delivery.handlerReturned()
     }
     if (typeof callback === 'function') {
@@ -81,10 +87,12 @@ function receive(
   const info = infoOf(patch, queue, message)
   info.reader = isSameWork ? reader : queue
   if (isSameWork && isBack(queue, deaths)) info.isReturn = true
+  const nameless = isSameWork ? namelessOf(queue, message, carried) : undefined
   const delivery = hold(channel, message.fields.deliveryTag, {
     info,
     queue,
     taskId,
+    nameless,
     isNoAck,
     afterReject: () => afterReject(topology, queue, message.fields.routingKey),
     onDropped: (error) => {
@@ -94,7 +102,7 @@ function receive(
       if (isSameWork && taskId) kit.settle(taskId, 'lost', 'vanished_from_broker', 'broker', { reader })
     },
   })
-  return { delivery, info, carrier: isSameWork ? carried : createBag() }
+  return { delivery, info, carrier: isSameWork ? (nameless?.carrier ?? carried) : createBag() }
 }
 
 function infoOf({ topology }: Patch, queue: string, message: Message): Info {

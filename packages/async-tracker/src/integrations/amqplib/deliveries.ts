@@ -3,6 +3,7 @@
 import type { TaskId } from '@afterspan/core/internal'
 import type { HandledDelivery, Info } from '../running/message-handler.ts'
 import { whenGone } from './fleeting.ts'
+import type { Nameless } from './given-back.ts'
 import type { Channel } from './shapes.ts'
 
 /** Of messages that nobody ever settles, the oldest are forgotten first. */
@@ -23,6 +24,8 @@ export interface DeliveryPlan {
   readonly queue: string
   /** Of what it carried. */
   readonly taskId: TaskId | undefined
+  /** Where it carried nothing. */
+  readonly nameless: Nameless | undefined
   /** The broker forgot it when it was sent. */
   readonly isNoAck: boolean
   /** What rejecting it without requeue means. */
@@ -72,7 +75,7 @@ export function closeDeliveries(channel: Channel): void {
 class Released extends Error {}
 
 function createDelivery(plan: DeliveryPlan): Held {
-  const { info, queue, taskId, isNoAck, afterReject, onDropped, onVanished } = plan
+  const { info, queue, taskId, nameless, isNoAck, afterReject, onDropped, onVanished } = plan
   const { promise: ended, resolve, reject } = Promise.withResolvers<void>()
   ended.catch(() => {})
   let broker: 'has it' | 'forgot it' | 'took it back' = isNoAck ? 'forgot it' : 'has it'
@@ -92,12 +95,16 @@ function createDelivery(plan: DeliveryPlan): Held {
     ended,
     queue,
     taskId,
+    begun() {
+      nameless?.begun()
+    },
     acked() {
       broker = 'forgot it'
       if (typeof handler === 'object') onDropped(handler.error)
       else endWhenBothSay()
     },
     requeued(error) {
+      nameless?.givenBack()
       fail(error, true)
     },
     rejected(error) {
@@ -107,6 +114,7 @@ function createDelivery(plan: DeliveryPlan): Held {
       fail(error, fate === 'retried')
     },
     closed() {
+      nameless?.givenBack()
       broker = 'took it back'
       endWhenBothSay()
     },

@@ -4,6 +4,7 @@ import type { Fields } from '../sending/bag.ts'
 export const SYSTEM = 'rabbitmq'
 
 export interface Message {
+  readonly content?: unknown
   readonly fields: {
     readonly consumerTag?: string
     readonly deliveryTag: number

@@ -11,6 +11,8 @@ export type Info = { -readonly [K in keyof AttemptInfo]: AttemptInfo[K] }
 export interface HandledDelivery {
   /** For kit.attempt to wait for. */
   readonly ended: Promise<void>
+  /** In the context of the attempt. */
+  begun?(): void
   handlerReturned(): void
   handlerFailed(error: unknown): void
 }
@@ -26,6 +28,7 @@ export function runHandler(kit: TaskKit, { delivery, info, carrier }: Received, 
   let thrown: { readonly error: unknown } | undefined
   const caught: Caught = {}
   const handle = (): Promise<void> => {
+    delivery.begun?.()
     try {
       result = notingCaught(caught, run)
     } catch (error) {
