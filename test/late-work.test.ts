@@ -77,6 +77,11 @@ describe.each(nodesUnderTest())('a call after the response, on Node $major', (no
       const { tasks } = await settledReceipt(await app.adminUrl(), traceId, isOver)
       expect([act, tasks]).toMatchObject([act, [end]])
     }
+    // An answer that was cut off was kept, since what was done after it went well.
+    await expect(get(`${url}/cut`)).rejects.toThrow(/aborted/)
+    await expect
+      .poll(async () => (await get(`${await app.adminUrl()}/metrics`)).text, { timeout: 20_000, interval: 150 })
+      .toMatch(/afterspan_requests_effective_total\{[^}]*outcome="failed"\} 1\n/)
     await app.stop()
     slow.close()
     await sink.close()

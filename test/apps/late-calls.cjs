@@ -29,7 +29,11 @@ const acts = {
   'axios-timeout': () => axiosTimeout('http'),
   'axios-fetch-timeout': () => axiosTimeout('fetch'),
 }
+acts.cut = acts['fetch-abort']
 const server = createServer((req, res) => {
-  res.end('ok')
+  if (req.url === '/cut') {
+    res.write('the first half')
+    setImmediate(() => res.destroy(new TypeError('no such thing')))
+  } else res.end('ok')
   res.on('close', () => acts[req.url.slice(1)]())
 }).listen(0, '127.0.0.1', () => console.log(`listening ${server.address().port}`))

@@ -3,8 +3,8 @@ import { effectiveOutcome, type EffectiveOutcome, type RequestAnswered, type Tas
 import { BAD_STATES, OPEN_STATES } from './task-state.ts'
 
 export interface RequestTally {
-  readonly answered?: Pick<RequestAnswered, 'outcome' | 'promised' | 'status'>
-  /** What it was counted as already; 'own': as kept, by its own process, before it promised anything. */
+  readonly answered?: Pick<RequestAnswered, 'hasFailed' | 'outcome' | 'promised' | 'status'>
+  /** What it was counted as already; 'own': by its own process, before it promised anything. */
   readonly counted?: EffectiveOutcome | 'own'
   readonly isRecovered: boolean
 }
@@ -22,7 +22,7 @@ export function judgeRequest(
   if (!answered) return undefined
   const isBroken = states.some((state) => BAD_STATES.has(state))
   if (counted === undefined || counted === 'own') {
-    const own = effectiveOutcome(answered.status ?? 0, answered.outcome)
+    const own = effectiveOutcome(answered)
     if (own !== 'kept') return counted === 'own' ? undefined : own
     if (isBroken) return 'false_success'
     if (counted === 'own') return undefined

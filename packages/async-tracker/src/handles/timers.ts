@@ -5,10 +5,11 @@ import timers from 'node:timers'
 import sleeping from 'node:timers/promises'
 import {
   activeRequest,
+  type Core,
+  endOf,
+  type EpochMs,
   newSpanId,
   replaceMethod,
-  type Core,
-  type EpochMs,
   type RequestRecord,
   type TaskId,
   type TaskSpawned,
@@ -148,7 +149,7 @@ function note(file: Notes, hold: Core['holdDrain'], { record, at, site, whenOver
     name: 'setTimeout',
     origin: ref,
     ...(route === undefined ? {} : { route }),
-    late: { method, isCounted: promised === 0, ...(status === undefined ? {} : { status }) },
+    late: { ...endOf(record), method, isCounted: promised === 0, ...(status === undefined ? {} : { status }) },
   }
   const slot = file.note(event)
   if (slot < 0) return

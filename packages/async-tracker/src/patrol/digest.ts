@@ -355,7 +355,8 @@ function tellBadNews(work: Work, facts: TaskFacts, event: TaskEvent, by: string)
 
 function settleRequests(work: Work): void {
   for (const [key, { by, event, late }] of work.late)
-    if (!requestOf(work, key)) work.requests.set(key, lateRequest(key, by, event, late))
+    if (!requestOf(work, key))
+      work.requests.set(key, lateRequest(key, by, event, { ...late, service: processOf(work, by)?.worker.service }))
   const touched = new Set<RequestKey>()
   for (const { requestKey } of work.tasks.values())
     if (requestKey && requestOf(work, requestKey)) touched.add(requestKey)

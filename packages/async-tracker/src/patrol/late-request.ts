@@ -6,18 +6,19 @@ export function lateRequest(
   key: RequestKey,
   by: string,
   { origin, at, route }: TaskSpawned,
-  late: LateSpawn,
+  late: LateSpawn & { readonly service: string | undefined },
 ): RequestRow {
-  const { method, status, isCounted } = late
+  const { method, status, outcome = 'sent', hasFailed, service = '', isCounted } = late
   const answered: RequestAnswered = {
     kind: 'answered',
     origin,
     at,
     startedAt: at,
-    service: '',
+    service,
     method,
     promised: 0,
-    outcome: 'sent',
+    outcome,
+    ...(hasFailed ? { hasFailed } : {}),
     ...(status === undefined ? {} : { status }),
     ...(route ? { route } : {}),
   }

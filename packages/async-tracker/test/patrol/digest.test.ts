@@ -137,6 +137,23 @@ describe('work that is promised after the answer', () => {
       expect([isOneBatch, await desk.requests()]).toEqual([isOneBatch, expected])
     }
   })
+  test.for<[object, string]>([
+    [{ outcome: 'aborted_by_client' }, 'abandoned'],
+    [{ outcome: 'aborted_by_server' }, 'failed'],
+    [{ hasFailed: true }, 'failed'],
+  ])('made a request kept that had ended otherwise: %j', async ([end, counted]) => {
+    const as = { method: 'POST', status: 200, ...end }
+    for (const last of [succeeded(20, 1), failed(20, 1)]) {
+      const desk = new Desk()
+      await desk.feed(WEB, spawned(10, { late: { ...as, isCounted: false } }), started(11, 1))
+      await desk.feed(WEB, last)
+      expect(await desk.requests()).toEqual({ ...NO_HARM, [counted]: 1 })
+      const own = new Desk()
+      await own.feed(WEB, spawned(10, { late: { ...as, isCounted: true } }), started(11, 1))
+      await own.feed(WEB, last)
+      expect(await own.requests()).toEqual({})
+    }
+  })
   test('a false success that its own process had counted as kept can be recovered', async () => {
     const desk = new Desk()
     await desk.feed(WEB, late(true), started(11, 1), lost(12, 1), started(13, 2), succeeded(14, 2))

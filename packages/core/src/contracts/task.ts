@@ -114,6 +114,9 @@ export interface TaskSpawned extends TaskFact<'spawned'>, TaskDescription {
 export interface LateSpawn {
   readonly method: string
   readonly status?: number
+  /** Absent: sent. */
+  readonly outcome?: RequestOutcome
+  readonly hasFailed?: true
   /** Its own process had counted the request already. */
   readonly isCounted: boolean
 }
@@ -224,6 +227,8 @@ export interface RequestAnswered {
   readonly status?: number
   readonly route?: string
   readonly outcome: RequestOutcome
+  /** What it answered was a failure, though its status does not say so. */
+  readonly hasFailed?: true
 }
 
 /** A request in flight. Noted from its first byte until its response has ended, beside the journal: see FlightLog. */

@@ -1,4 +1,4 @@
-import type { EffectiveOutcome, RequestOutcome } from '../contracts/task.ts'
+import type { EffectiveOutcome, RequestAnswered, RequestOutcome } from '../contracts/task.ts'
 import type { Counter, MetricRegistry } from '../metrics/registry.ts'
 import type { PendingCounts } from './pending-counts.ts'
 import type { RequestRecord } from './request-record.ts'
@@ -6,11 +6,22 @@ import type { RequestRecord } from './request-record.ts'
 const GRACE_MS = 1_000
 const MOST_BORN = 1_000
 
+type Ended = Pick<RequestAnswered, 'hasFailed' | 'outcome' | 'status'>
+
 /** What a request that promised nothing counts as. Pure. */
-export function effectiveOutcome(status: number, outcome: RequestOutcome): EffectiveOutcome {
+export function effectiveOutcome({ hasFailed, outcome, status = 0 }: Ended): EffectiveOutcome {
   if (outcome === 'aborted_by_client') return 'abandoned'
-  if (outcome !== 'sent' || status >= 500) return 'failed'
+  if (outcome !== 'sent' || hasFailed || status >= 500) return 'failed'
   return status >= 400 ? 'refused' : 'kept'
+}
+
+/** What is known of the end of a request. */
+export function endOf({ hasFailed, outcome, status }: RequestRecord): Partial<Ended> {
+  return {
+    ...(hasFailed ? { hasFailed } : {}),
+    ...(outcome === undefined ? {} : { outcome }),
+    ...(status === undefined ? {} : { status }),
+  }
 }
 
 /** Takes a request back that was going to be counted. False: it has been. */
@@ -43,13 +54,13 @@ export class EffectiveCounter {
   }
 
   ended(record: RequestRecord, outcome: RequestOutcome): void {
-    const { route = '', method, status = 0, promised } = record
+    const { route = '', method, promised } = record
     if (promised > 0) {
       this.#bear(route, method)
       return // the patrol counts it
     }
     const pending = this.#current()
-    const word = effectiveOutcome(record.hasFailed ? 500 : status, outcome)
+    const word = effectiveOutcome({ ...endOf(record), outcome })
     let entry = pending.last
     if (entry?.route !== route || entry.method !== method || entry.outcome !== word) {
       const key = `${word} ${method} ${route}`

@@ -1,7 +1,7 @@
 import { context, createContextKey, type Context } from '@opentelemetry/api'
 import type { PendingCounts, PendingEntry } from './pending-counts.ts'
 import type { HeldChild } from './held-child.ts'
-import type { TaskId, TraceRef } from '../contracts/task.ts'
+import type { RequestOutcome, TaskId, TraceRef } from '../contracts/task.ts'
 
 /** One per request that this process serves, kept in the OpenTelemetry context: the join between a request and its promises. */
 export interface RequestRecord {
@@ -15,6 +15,8 @@ export interface RequestRecord {
   status?: number
   /** It failed, though its status does not say so. */
   hasFailed?: true
+  /** How it has ended, where it was not sent. */
+  outcome?: RequestOutcome
   /** Until it has ended, over HTTP/1. */
   response?:
     | { readonly writableEnded: boolean; readonly statusCode: number; readonly headersSent?: boolean }

@@ -289,6 +289,7 @@ function end(serving: Serving, open: Open, outcome: RequestOutcome, status: numb
   }
   const errorType = giveVerdict(open, outcome, status)
   if (open.failure !== undefined) record.hasFailed = true
+  if (outcome !== 'sent') record.outcome = outcome
   const endMs = span.nowMs()
   isQueued = false
   span.end(endMs)
@@ -315,7 +316,7 @@ function infer({ inferredRoutes }: Serving, open: Open, status: number | undefin
 }
 
 function publishAnswered(service: string, { record, span, path }: Open, outcome: RequestOutcome): void {
-  const { ref, method, promised, startedAt, status, route } = record
+  const { ref, method, promised, startedAt, status, route, hasFailed } = record
   requestChannel.publish({
     kind: 'answered',
     origin: ref,
@@ -329,5 +330,6 @@ function publishAnswered(service: string, { record, span, path }: Open, outcome:
     ...(span.parentSpanId ? { parentSpanId: span.parentSpanId } : {}),
     ...(status === undefined ? {} : { status }),
     ...(route === undefined ? {} : { route }),
+    ...(hasFailed ? { hasFailed } : {}),
   })
 }

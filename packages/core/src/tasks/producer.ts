@@ -11,7 +11,7 @@ import {
 } from '@opentelemetry/api'
 import type { Carrier, SentAs, TaskDraft } from '../contracts/integration.ts'
 import type { EpochMs, LateSpawn, TaskId, TraceRef } from '../contracts/task.ts'
-import { withdraw } from '../http/effective.ts'
+import { endOf, withdraw } from '../http/effective.ts'
 import { activeRequest, activeTask, type RequestRecord } from '../http/request-record.ts'
 import { SPAN_KEY, withValue } from '../sdk/request-context.ts'
 import { taskChannel } from './channel.ts'
@@ -88,10 +88,10 @@ export function publishSpawned(
 }
 
 function lateSpawn(record: RequestRecord): LateSpawn {
-  const { method, status, promised } = record
+  const { method, promised } = record
   // Of several late promises the first takes the request back; the others find it with the patrol already.
   const isCounted = promised === 1 && !withdraw(record)
-  return { method, isCounted, ...(status === undefined ? {} : { status }) }
+  return { method, isCounted, ...endOf(record) }
 }
 
 export function confirm(deps: KitDeps, { taskId, span, draft }: Spawn, messageId: SentAs): void {
