@@ -12,6 +12,9 @@ export interface MongoRefusal {
   readonly code: number
   readonly codeName?: string
   readonly errmsg?: string
+  /** It is done, but for these. */
+  readonly ok?: 1
+  readonly writeErrors?: readonly { readonly index: number; readonly code: number; readonly errmsg: string }[]
 }
 
 export interface MongoDbStandIn {
@@ -137,12 +140,13 @@ function readQuestions(socket: Socket, bson: Bson, onQuestion: (question: Questi
 }
 
 function refused(refusal: MongoRefusal | undefined): object | undefined {
-  return refusal && { ok: 0, errmsg: 'refused', codeName: 'Refused', ...refusal }
+  return refusal?.ok ? refusal : refusal && { ok: 0, errmsg: 'refused', codeName: 'Refused', ...refusal }
 }
 
 function answerTo(name: string, role: MongoRole, port: number): object {
   if (/^(?:hello|ismaster)$/i.test(name)) return hello(role, `127.0.0.1:${port}`)
-  if (name === 'find') return { ok: 1, cursor: { firstBatch: [], id: 0n, ns: 'shop.afterspan' } }
+  if (name === 'find' || name === 'aggregate')
+    return { ok: 1, cursor: { firstBatch: [], id: 0n, ns: 'shop.afterspan' } }
   return name === 'saslStart' ? { ok: 1, conversationId: 1, done: true, payload: Buffer.alloc(0) } : { ok: 1, n: 1 }
 }
 

@@ -28,6 +28,14 @@ export const DATABASE_CLIENTS: readonly DatabaseClient[] = [
     file: 'mysql2',
     patchedBy: 'patchMysql2',
   },
+  {
+    name: 'mongodb',
+    module: 'mongodb',
+    files: ['lib/cmap/connection.js'],
+    versions: '>=6.4.0 <8',
+    file: 'mongodb',
+    patchedBy: 'patchMongodb',
+  },
   { name: 'ioredis', module: 'ioredis', versions: '>=2.0.0 <7', file: 'ioredis', patchedBy: 'patchIoredis' },
   {
     name: 'redis',
