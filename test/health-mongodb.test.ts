@@ -9,9 +9,15 @@ const FOREIGN = { headers: { 'x-forwarded-for': '203.0.113.9' } }
 const { BSON } = createRequire(import.meta.url)('mongodb') as { BSON: Bson }
 
 describe.each([
-  { format: 'CommonJS, version 6', file: 'mongodb.cjs', library: 'mongodb-oldest' },
-  { format: 'ESM, version 7', file: 'mongodb.mjs', library: 'mongodb' },
-])('a client of mongodb in $format', ({ file, library }) => {
+  {
+    format: 'CommonJS, version 6',
+    file: 'mongodb.cjs',
+    library: 'mongodb-oldest',
+    // What is asked makes spans from 6.4 on.
+    untold: /^\[afterspan\] AFS_HOOK_UNSUPPORTED mongodb 6\.0\.0 .*\n/,
+  },
+  { format: 'ESM, version 7', file: 'mongodb.mjs', library: 'mongodb', untold: '' },
+])('a client of mongodb in $format', ({ file, library, untold }) => {
   test('is found as it is first used, and judged by a read, and by what its driver sees of the set', async () => {
     const server = await startMongoDbStandIn(BSON, 'primary')
     const env = {
@@ -57,11 +63,7 @@ describe.each([
       await expect.poll(async () => (await get(`${admin}/readyz?verbose`)).text).not.toContain('mongodb')
       // Each trouble and each end of one is said, and nothing else.
       const unsaid = child.stderr.replace(/^\[afterspan\] AFS_HEALTH_CHANGED mongodb (?:turned|is well) .*\n/gm, '')
-      // Its statements make spans from 6.4 on.
-      const isOldest = library === 'mongodb-oldest'
-      expect(unsaid).toEqual(
-        isOldest ? expect.stringMatching(/^\[afterspan\] AFS_HOOK_UNSUPPORTED mongodb 6\.0\.0 .*\n$/) : '',
-      )
+      expect(unsaid.replace(untold, '')).toBe('')
     } finally {
       await child.stop()
       await server.stop()
