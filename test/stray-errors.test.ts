@@ -43,9 +43,8 @@ const OWN: readonly (readonly [act: string, reason: 'rejected' | 'threw'])[] = [
   ['microtask', 'threw'],
   ['bound', 'threw'],
   ['snapshot', 'threw'],
-  ['scoped', 'threw'],
 ]
-const NOBODYS = ['pool', 'listener']
+const NOBODYS = ['pool', 'listener', 'scoped']
 
 async function started(
   node: NodeUnderTest,

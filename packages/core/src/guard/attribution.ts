@@ -5,6 +5,7 @@ import { recentRequests } from '../http/recent-requests.ts'
 import { activeRequest, activeTask, CONNECTION_KEY, type RequestRecord } from '../http/request-record.ts'
 import { lateThrowers, takeThrowers } from '../sdk/last-thrower.ts'
 import { refOf } from '../tasks/producer.ts'
+import { hasLeftScope } from './left-scope.ts'
 
 /** Whose code threw. */
 export interface Culprit {
@@ -22,15 +23,16 @@ const RECENT_MS = 60_000
  * there alone has it.
  */
 export function findCulprit(error: unknown, origin: string): Culprit | undefined {
-  const found = origin === 'unhandledRejection' ? rejecter() : thrower()
+  const found = origin === 'unhandledRejection' ? rejecter() : thrower(error)
   if (found || !isOverflow(error)) return found
   const [only] = inFlight
   return only && findCandidates().length === 1 ? { ref: only.ref, record: only.record } : undefined
 }
 
-function thrower(): Culprit | undefined {
+function thrower(error: unknown): Culprit | undefined {
   const noted = takeThrowers()
-  return noted.length > 0 ? agreed(noted.map(culpritOf)) : culpritOf(context.active())
+  if (noted.length > 0) return agreed(noted.map(culpritOf))
+  return hasLeftScope(error) ? undefined : culpritOf(context.active())
 }
 
 /** Whose promise it is; but a bound function of somebody else's that threw just before may have been called within that one's. */

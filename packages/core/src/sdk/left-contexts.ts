@@ -6,7 +6,7 @@ import { noteThrower, throwerOfNow } from './last-thrower.ts'
 
 export function watchLeftContexts(): void {
   watchMicrotasks()
-  watchScopes()
+  watchBound()
 }
 
 /** Where contexts are kept by hooks (Node 22): what is queued within a context. Node's own microtasks do not pass here. */
@@ -15,12 +15,12 @@ function watchMicrotasks(): void {
   const original = globalThis.queueMicrotask
   const queue = function (this: unknown, callback: () => void): void {
     const hasContext = typeof callback === 'function' && context.active() !== ROOT_CONTEXT
-    return Reflect.apply(original, this, [hasContext ? noting(callback) : callback])
+    return Reflect.apply(original, this, [hasContext ? notingMicrotask(callback) : callback])
   }
   putMethod(globalThis, 'queueMicrotask', copyNature(original, queue))
 }
 
-function noting(callback: () => void): () => void {
+function notingMicrotask(callback: () => void): () => void {
   const note = throwerOfNow()
   return () => {
     let hasThrown = true
@@ -33,28 +33,40 @@ function noting(callback: () => void): () => void {
   }
 }
 
-type RunInScope = (this: AsyncResource, fn: () => unknown, ...rest: unknown[]) => unknown
+type RunInScope = (this: AsyncResource, ...args: unknown[]) => unknown
 
-/** An AsyncResource puts that of its caller back. `AsyncResource.bind`, `AsyncLocalStorage.bind` and `snapshot` come here, too. */
-function watchScopes(): void {
-  const original = AsyncResource.prototype.runInAsyncScope as RunInScope
-  const run: RunInScope = function (...args) {
+/**
+ * What is bound by `AsyncResource.bind`, `AsyncLocalStorage.bind` or `snapshot`, which all come here: where it is called from is put
+ * back. What runs in a scope without being bound (on-finished, raw-body, each microtask) has nothing of ours on its stack.
+ */
+function watchBound(): void {
+  const { prototype } = AsyncResource
+  const original = prototype.bind as (this: AsyncResource, ...args: unknown[]) => unknown
+  const bind = function (this: AsyncResource, ...args: unknown[]): unknown {
+    if (this instanceof AsyncResource && this.runInAsyncScope === prototype.runInAsyncScope)
+      putMethod(this, 'runInAsyncScope', noting(prototype.runInAsyncScope as RunInScope))
+    return Reflect.apply(original, this, args)
+  }
+  putMethod(prototype, 'bind', copyNature(original, bind))
+}
+
+function noting(run: RunInScope): RunInScope {
+  return copyNature(run, function (this: AsyncResource, ...args: unknown[]): unknown {
     let hasThrown = true
     try {
-      const result = Reflect.apply(original, this, args)
+      const result = Reflect.apply(run, this, args)
       hasThrown = false
       return result
     } finally {
-      if (hasThrown) noteScope(this, original)
+      if (hasThrown) noteScope(this, run)
     }
-  }
-  putMethod(AsyncResource.prototype, 'runInAsyncScope', copyNature(original, run))
+  })
 }
 
 function noteScope(resource: AsyncResource, run: RunInScope): void {
   try {
     noteThrower(Reflect.apply(run, resource, [() => context.active()]) as Context)
   } catch {
-    // it is no resource, or the stack ran over: the app is to see its own error
+    // the stack ran over: the app is to see its own error
   }
 }
