@@ -4,6 +4,8 @@ import type { LedgerChange, LedgerStore, OutboxRow } from '../ledger/store.ts'
 import { gather } from '../task-facts.ts'
 
 const BATCH = 100
+/** One after the other, while the collector takes them: then the files of the dead have their turn. */
+const MOST_BATCHES = 20
 const FIRST_RETRY_MS = 1_000
 const MOST_RETRY_MS = 60_000
 export const MOST_REFUSALS = 5
@@ -63,8 +65,14 @@ export function createOutbox(options: {
   return {
     async deliver(now) {
       await trim(now)
-      const due = await ledger.dueOutbox(now, BATCH)
-      return due.length === 0 ? 0 : send(due, now)
+      let reported = 0
+      for (let batches = 0; batches < MOST_BATCHES; batches++) {
+        const due = await ledger.dueOutbox(now, BATCH)
+        const taken = due.length === 0 ? 0 : await send(due, now)
+        reported += taken
+        if (taken < BATCH) break
+      }
+      return reported
     },
   }
 }
