@@ -4,6 +4,7 @@ const axios = require('axios')
 
 const url = process.env.SLOW_URL
 const ignore = () => {}
+process.on('unhandledRejection', ignore)
 const soon = (act) => setTimeout(() => act(), 50)
 const axiosAbort = (adapter) => {
   const controller = new AbortController()
@@ -15,6 +16,11 @@ const acts = {
   'fetch-abort': () => {
     const controller = new AbortController()
     fetch(url, { signal: controller.signal }).catch(ignore)
+    soon(() => controller.abort())
+  },
+  'fetch-abort-unheard': () => {
+    const controller = new AbortController()
+    void fetch(url, { signal: controller.signal })
     soon(() => controller.abort())
   },
   'fetch-timeout': () => void fetch(url, { signal: AbortSignal.timeout(50) }).catch(ignore),

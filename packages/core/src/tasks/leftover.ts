@@ -81,6 +81,7 @@ export function watchLeftovers(now: () => EpochMs, overdueMs: number): Leftovers
 function publishEnd(taskId: TaskId, span: SpanData, scope: SpanScope, at: EpochMs): boolean {
   const { attributes, spanId, status } = span
   if (isAborted(span)) {
+    noteTold(span.traceId, { type: 'AbortError', message: redact(status?.message ?? '') })
     taskChannel.publish({ kind: 'cancelled', taskId, at, spanId, reason: 'aborted' })
     return false
   }

@@ -2,6 +2,7 @@
 // without a listener for its errors is one failure, not two. Instrumentations keep the text of an error and not the error, and libraries
 // wrap it in their own; so it is known by its words, within its trace.
 import type { TaskFailure } from '../contracts/task.ts'
+import { isAbort } from './aborted.ts'
 import { toFailure } from './redact.ts'
 
 interface Told extends Pick<TaskFailure, 'type' | 'message'> {
@@ -48,7 +49,7 @@ function wordsOf(error: object): string {
 function typesOf(error: object): readonly string[] {
   const response = read(error, 'response')
   const status = [read(response, 'status'), read(response, 'statusCode')].find((each) => typeof each === 'number')
-  const ofCall = typeof status === 'number' ? [String(status)] : []
+  const ofCall = typeof status === 'number' ? [String(status)] : isAbort(error) ? ['AbortError'] : []
   // execa and zx.
   const exitCode = read(error, 'exitCode')
   if (typeof exitCode === 'number') return [...ofCall, `exit_${exitCode}`]
