@@ -36,6 +36,7 @@ export const DATABASE_CLIENTS: readonly DatabaseClient[] = [
     file: 'mongodb',
     patchedBy: 'patchMongodb',
   },
+  { name: 'postgres', module: 'postgres', versions: '>=3.3.0 <4', file: 'postgres-js', patchedBy: 'patchPostgresJs' },
   { name: 'ioredis', module: 'ioredis', versions: '>=2.0.0 <7', file: 'ioredis', patchedBy: 'patchIoredis' },
   {
     name: 'redis',
@@ -47,7 +48,7 @@ export const DATABASE_CLIENTS: readonly DatabaseClient[] = [
   },
 ]
 
-type Patch = (exports: unknown, teller: Teller) => void
+type Patch = (exports: unknown, teller: Teller) => unknown
 
 export function databaseHooks(
   bundleDir: string,
@@ -59,7 +60,7 @@ export function databaseHooks(
     patch(exports) {
       const bundle = requireKept(join(bundleDir, `database-${file}.js`)) as Record<string, Patch>
       teller ??= { ...given, startSpan: startingWith(tracer()), callIn }
-      bundle[patchedBy]!(exports, teller)
+      return bundle[patchedBy]!(exports, teller)
     },
   }))
 }
