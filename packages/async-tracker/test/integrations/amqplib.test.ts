@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import type { TaskSpawned } from '@afterspan/core/internal'
 import { present, service, type MissingServer, type ServerOf } from '../../../testing/src/services.ts'
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { amqpKeptMessages } from '../../src/integrations/amqp-kept-messages.ts'
 import { amqplib } from '../../src/integrations/amqplib.ts'
 import { installed } from './installed.ts'
 import { createRealKit } from './real-kit.ts'
@@ -168,6 +169,21 @@ describe('a message', () => {
     const spawned = events.filter((event) => event.kind === 'spawned')
     expect(spawned.map((task) => task.origin.traceId)).toEqual(Array.from({ length: 3 }, () => origin.traceId))
     await new Promise((closed) => model.close(closed))
+  })
+
+  test('that amqp-connection-manager kept until there was a connection belonged to nobody', async () => {
+    amqpKeptMessages.patch(installed('amqp-connection-manager', 'dist/cjs/ChannelWrapper.js'), real.kit)
+    const queue = await queueOf()
+    const manager = installed('amqp-connection-manager').connect([(server as ServerOf['rabbitmq']).url])
+    const wrapper = manager.createChannel()
+    const sent = [1, 2].map(() =>
+      real.inRequest(({ ref }) => ({ ref, confirmed: wrapper.sendToQueue(queue, body) as Promise<unknown> })),
+    )
+    await Promise.all(sent.map(({ confirmed }) => confirmed))
+    await states('enqueued', 'enqueued')
+    const spawned = events.filter((event) => event.kind === 'spawned')
+    expect(spawned.map(({ origin }) => origin)).toEqual(sent.map(({ ref }) => ref))
+    await manager.close()
   })
 
   test('taken by get() is an attempt until it is settled', async () => {

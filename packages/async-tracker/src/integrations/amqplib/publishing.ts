@@ -7,67 +7,67 @@ import { leaveProcess } from './flushing.ts'
 import { withCarrier } from './headers.ts'
 import { onCall, type Patch } from './patch.ts'
 import { askForReturn, type Asking } from './returns.ts'
-import { nameOf, SYSTEM, type Channel } from './shapes.ts'
+import { asSender } from './sender.ts'
+import { nameOf, SYSTEM, type Channel, type Method } from './shapes.ts'
 import { isReply } from './topology.ts'
 
 type Confirm = (error: Error | null, ...more: unknown[]) => unknown
 
 /** On a plain channel. */
 export function patchPublish(patch: Patch): void {
-  onCall(patch, 'publish', (original, self, args) => {
-    // A confirm channel's own publish() comes through here.
-    const addressed = patch.isConfirming(self) ? undefined : addressOf(args, patch)
-    if (!addressed) return original.apply(self, args)
-    const { draft, exchange, options, isAnswer, asking } = addressed
-    const bag = createBag()
-    let result: unknown
-    const send = (): Promise<void> => {
-      const [destination, routingKey, content] = args
-      result = original.call(
-        self,
-        destination,
-        routingKey,
-        content,
-        withCarrier(options, bag, asking),
-        ...args.slice(4),
-      )
-      return leaveProcess(self, { taskId: taskOf(bag), exchange })
-    }
-    follow(patch, draft, bag, send, { instead: isAnswer ? 'no_reader' : 'unanswered' })
-    return result
-  })
+  onCall(patch, 'publish', (original, self, args) => asSender(args[3], () => publishPlain(patch, original, self, args)))
+}
+
+function publishPlain(patch: Patch, original: Method, self: Channel, args: unknown[]): unknown {
+  // A confirm channel's own publish() comes through here.
+  const addressed = patch.isConfirming(self) ? undefined : addressOf(args, patch)
+  if (!addressed) return original.apply(self, args)
+  const { draft, exchange, options, isAnswer, asking } = addressed
+  const bag = createBag()
+  let result: unknown
+  const send = (): Promise<void> => {
+    const [destination, routingKey, content] = args
+    result = original.call(self, destination, routingKey, content, withCarrier(options, bag, asking), ...args.slice(4))
+    return leaveProcess(self, { taskId: taskOf(bag), exchange })
+  }
+  follow(patch, draft, bag, send, { instead: isAnswer ? 'no_reader' : 'unanswered' })
+  return result
 }
 
 /** On a confirm channel: the last argument hears of the broker's answer. */
 export function patchConfirmedPublish(patch: Patch, channel: Channel): void {
-  onCall({ kit: patch.kit, channel }, 'publish', (original, self, args) => {
-    const addressed = addressOf(args, patch)
-    const callback = bound(args[4] as Confirm | null | undefined)
-    if (!addressed || (callback && typeof callback !== 'function')) return original.apply(self, args)
-    const { draft, options, messageId, isAnswer, asking } = addressed
-    const bag = createBag()
-    let result: unknown
-    const send = (): Promise<void> => {
-      const { promise, settle } = expectConfirmation(self)
-      const confirm: Confirm = (error, ...more) => {
-        settle(error)
-        return callback?.(error, ...more)
-      }
-      const [exchange, routingKey, content] = args
-      result = original.call(
-        self,
-        exchange,
-        routingKey,
-        content,
-        withCarrier(options, bag, asking),
-        confirm,
-        ...args.slice(5),
-      )
-      return promise
+  onCall({ kit: patch.kit, channel }, 'publish', (original, self, args) =>
+    asSender(args[3], () => publishConfirmed(patch, original, self, args)),
+  )
+}
+
+function publishConfirmed(patch: Patch, original: Method, self: Channel, args: unknown[]): unknown {
+  const addressed = addressOf(args, patch)
+  const callback = bound(args[4] as Confirm | null | undefined)
+  if (!addressed || (callback && typeof callback !== 'function')) return original.apply(self, args)
+  const { draft, options, messageId, isAnswer, asking } = addressed
+  const bag = createBag()
+  let result: unknown
+  const send = (): Promise<void> => {
+    const { promise, settle } = expectConfirmation(self)
+    const confirm: Confirm = (error, ...more) => {
+      settle(error)
+      return callback?.(error, ...more)
     }
-    follow(patch, draft, bag, send, isAnswer ? { instead: 'no_reader' } : messageId)
-    return result
-  })
+    const [exchange, routingKey, content] = args
+    result = original.call(
+      self,
+      exchange,
+      routingKey,
+      content,
+      withCarrier(options, bag, asking),
+      confirm,
+      ...args.slice(5),
+    )
+    return promise
+  }
+  follow(patch, draft, bag, send, isAnswer ? { instead: 'no_reader' } : messageId)
+  return result
 }
 
 /** The app gets what publish() returned: whether it may go on writing. How the message fares is told later. */
