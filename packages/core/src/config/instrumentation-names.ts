@@ -6,5 +6,5 @@ export const INSTRUMENTATION_NAMES: readonly string[] = [
   '@apollo/server @hapi/hapi @koa/router @nestjs/core @nestjs/cqrs @nestjs/event-emitter @orpc/server @trpc/server @whatwg-node/server 0http elysia find-my-way h3 hono itty-router',
   'koa-router moleculer-web polka react-router async async-lock bluebird bottleneck fastq lodash lodash.debounce lodash.throttle piscina poolifier rxjs tinypool',
   'workerpool aws-sqs bee-queue bull bull-sandbox bullmq bullmq-sandbox @confluentinc/kafka-javascript cron croner graphile-worker graphile-worker-sql nats nats-jetstream nest-microservices nest-schedule node-cron',
-  'node-redis-streams node-schedule pg-boss platformatic-kafka redis-streams',
+  'amqp-kept-messages node-redis-streams node-schedule pg-boss platformatic-kafka redis-streams',
 ].flatMap((line) => line.split(' '))
