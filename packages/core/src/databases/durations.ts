@@ -15,6 +15,7 @@ const MOST_OPERATIONS = 100
 
 /** One operation on one database: what its spans are called, and its series. */
 export interface Operation {
+  readonly name: string
   readonly spanName: string
   /** Seconds of one that went well. */
   readonly record: Record
@@ -65,6 +66,7 @@ export class Durations {
     const values = [this.#system, text(database), name, text(host), text(port)]
     const histogram = this.#histogram
     return {
+      name,
       spanName: this.#spanName(name, database),
       record: histogram.bind(...values),
       recordFailed(seconds, errorType) {
@@ -72,6 +74,11 @@ export class Durations {
       },
     }
   }
+}
+
+/** As the semantic conventions have it where the table is not known: `SELECT shop`. `unknown` is what an operation is called that nobody knows. */
+export function namedBy(unknown: string): SpanName {
+  return (name, database) => [name || unknown, database].filter(Boolean).join(' ')
 }
 
 function text(value: unknown): string {

@@ -3,8 +3,8 @@
 import type { Context } from '@opentelemetry/api'
 import { errorMonitor, type EventEmitter } from 'node:events'
 import { replaceMethod } from '../instrument/replace-method.ts'
-import { Durations, type ConnectionParameters } from './durations.ts'
-import { Question } from './question.ts'
+import { Durations, namedBy, type ConnectionParameters } from './durations.ts'
+import { answering, Question, type Callback } from './question.ts'
 import { operationIn } from './sql-operation.ts'
 import { asker, isNew, type Teller } from './teller.ts'
 
@@ -12,7 +12,6 @@ interface Connection extends EventEmitter {
   readonly stream?: Pick<EventEmitter, 'once'>
   readonly config?: ConnectionParameters
 }
-type Callback = (...args: never[]) => unknown
 /** What mysql2 makes of a question. A pool gives one to its connection. */
 interface Command {
   onResult?: unknown
@@ -28,7 +27,7 @@ export function patchMysql2(Connection: { readonly prototype: object }, teller: 
   while (owner && !Object.hasOwn(owner, 'query')) owner = Object.getPrototypeOf(owner) as object | null
   if (!owner) throw new TypeError('its connections have no query()')
   if (!isNew(owner)) return
-  const durations = new Durations(teller.metrics, SYSTEM, spanNameOf)
+  const durations = new Durations(teller.metrics, SYSTEM, namedBy('mysql2.query'))
   const unheard = new Unheard()
   for (const method of ['query', 'execute'])
     replaceMethod(
@@ -65,7 +64,7 @@ function ask(
   const { database, host, port } = to
   const attributes = {
     'db.system.name': SYSTEM,
-    ...(isKnown ? { 'db.operation.name': operationIn(text), 'db.query.text': text } : {}),
+    ...(isKnown ? { 'db.operation.name': operation.name, 'db.query.text': text } : {}),
     ...(typeof database === 'string' && database !== '' ? { 'db.namespace': database } : {}),
     ...(typeof host === 'string' ? { 'server.address': host } : {}),
     ...(Number.isInteger(Number(port)) ? { 'server.port': Number(port) } : {}),
@@ -73,22 +72,13 @@ function ask(
   return new Question(startSpan(operation.spanName, attributes, caller), operation, 'MySQL')
 }
 
-/** As the semantic conventions have it where the table is not known. */
-function spanNameOf(name: string, database: unknown): string {
-  return [name || 'mysql2.query', database].filter(Boolean).join(' ')
-}
-
 /** Whatever of the app's is to be called with the answer hears of it after the span, in the context of who asked. False: there is nothing. */
 function followCallback(
   args: unknown[],
   question: Question,
-  { caller, callIn }: { readonly caller: Context; readonly callIn: Teller['callIn'] },
+  asking: { readonly caller: Context; readonly callIn: Teller['callIn'] },
 ): boolean {
-  const answered = (callback: Callback): Callback =>
-    function (this: unknown, ...given: unknown[]) {
-      question.settle(given[0])
-      return callIn(caller, callback, this, given)
-    }
+  const answered = answering(question, asking)
   const at = args.findIndex((arg, i) => i > 0 && typeof arg === 'function')
   if (at > 0) {
     args[at] = answered(args[at] as Callback)

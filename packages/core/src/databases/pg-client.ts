@@ -5,13 +5,12 @@ import { tellConnect } from './pg-connect.ts'
 import type { ConnectionParameters, Durations } from './durations.ts'
 import { attributesOf } from './pg-connection.ts'
 import { askPg, pgDurations } from './pg-question.ts'
-import type { Question } from './question.ts'
+import { answering, type Callback, type Question } from './question.ts'
 import { asker, isNew, type Teller } from './teller.ts'
 
 interface PgClient extends ConnectionParameters {
   readonly connectionParameters?: ConnectionParameters
 }
-type Callback = (...args: never[]) => unknown
 /** An object that pg hands the protocol to: its own Query, cursors, streams, COPY. */
 interface Submittable {
   callback?: Callback
@@ -65,13 +64,9 @@ export function watchPgClient(prototype: object, teller: Teller): void {
 function followCallback(
   args: unknown[],
   question: Question,
-  { caller, callIn }: { readonly caller: Context; readonly callIn: Teller['callIn'] },
+  asking: { readonly caller: Context; readonly callIn: Teller['callIn'] },
 ): void {
-  const answered = (callback: Callback): Callback =>
-    function (this: unknown, ...given: unknown[]) {
-      question.settle(given[0])
-      return callIn(caller, callback, this, given)
-    }
+  const answered = answering(question, asking)
   const asked = args[0] as { readonly callback?: unknown; readonly submit?: unknown } | string | null | undefined
   const own = typeof asked === 'object' && asked !== null ? asked.callback : undefined
   const submits = typeof asked === 'object' && typeof asked?.submit === 'function'

@@ -2,7 +2,7 @@
 // is sent by handle() when somebody wants its result.
 import type { Context } from '@opentelemetry/api'
 import { replaceMethod } from '../instrument/replace-method.ts'
-import { Durations, type ConnectionParameters } from './durations.ts'
+import { Durations, namedBy, type ConnectionParameters } from './durations.ts'
 import { attributesOf } from './pg-connection.ts'
 import { PRODUCT } from './pg-question.ts'
 import { Question } from './question.ts'
@@ -90,7 +90,7 @@ function watch(sql: Sql, places: Places, teller: Teller): void {
 }
 
 function watchQueries(prototype: object, places: Places, teller: Teller): void {
-  const durations = new Durations(teller.metrics, SYSTEM, spanNameOf)
+  const durations = new Durations(teller.metrics, SYSTEM, namedBy('postgres.query'))
   replaceMethod(
     prototype,
     'handle',
@@ -117,10 +117,6 @@ function ask(
   const attributes = attributesOf(to)
   if (text !== '') attributes['db.query.text'] = text
   return new Question(startSpan(operation.spanName, attributes, caller), operation, PRODUCT)
-}
-
-function spanNameOf(name: string, database: unknown): string {
-  return [name || 'postgres.query', database].filter(Boolean).join(' ')
 }
 
 /** Both are put in anew by the library where it has a cursor, and by whoever else follows the statement. */

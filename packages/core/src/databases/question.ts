@@ -1,6 +1,6 @@
-import type { Span } from '@opentelemetry/api'
+import type { Context, Span } from '@opentelemetry/api'
 import type { Operation } from './durations.ts'
-import { setFailed } from './teller.ts'
+import { setFailed, type Teller } from './teller.ts'
 
 /** One question to a database, from when it is asked to its answer. */
 export class Question {
@@ -36,6 +36,20 @@ export class Question {
     recordServerError(this.#span, error, this.#product)
     this.#span.end()
   }
+}
+
+export type Callback = (...args: never[]) => unknown
+
+/** For a callback of the app's: it is called after the span has ended, in the context of who asked. */
+export function answering(
+  question: Question,
+  { caller, callIn }: { readonly caller: Context; readonly callIn: Teller['callIn'] },
+): (callback: Callback) => Callback {
+  return (callback) =>
+    function (this: unknown, ...given: unknown[]) {
+      question.settle(given[0])
+      return callIn(caller, callback, this, given)
+    }
 }
 
 /** What the server said may hold values of the app: the exception has the error's class and code alone. */
