@@ -23,8 +23,9 @@ beforeAll(async () => {
   if ('missing' in postgres) return
   graphileWorkerSql.patch(installed('pg', 'lib/client.js') as never, fake.kit)
   pool = new (installed('pg').Pool as typeof Pool)({ connectionString: postgres.url })
-  // The server may end before the last connection has.
+  // The server may end before the last connection has: one that is idle tells its pool.
   pool.on('connect', (client) => client.on('error', () => {}))
+  pool.on('error', () => {})
   await pool.query(SCHEMA)
 })
 afterAll(async () => {
