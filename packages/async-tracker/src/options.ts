@@ -42,7 +42,7 @@ export const trackerOptions = {
   ),
   ledgerMegabytes: integer(
     'AFTERSPAN_LEDGER_MB',
-    'Most megabytes of the ledger (in PostgreSQL: of its tasks, estimated); the oldest succeeded tasks go first, then what waits, failures last.',
+    'Most megabytes of the ledger, without what waits for the collector (in PostgreSQL: of its tasks, estimated); the oldest succeeded tasks go first, then what waits, failures last.',
     512,
     {
       min: 8,

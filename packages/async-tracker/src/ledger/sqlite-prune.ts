@@ -31,9 +31,13 @@ export function pruneSqlite(
         unheardBefore,
       )
   if (bytesOf(db) > maxBytes) {
-    remove(inOrder(['succeeded', 'cancelled'].map(oldestOf)))
-    if (bytesOf(db) > maxBytes) remove(inOrder(WAITING_STATES.map(waiting)))
-    if (bytesOf(db) > maxBytes) remove(inOrder(['failed', 'lost'].map(oldestOf)))
+    const most = maxBytes + outboxBytesOf(db)
+    for (const some of [
+      ['succeeded', 'cancelled'].map(oldestOf),
+      WAITING_STATES.map(waiting),
+      ['failed', 'lost'].map(oldestOf),
+    ])
+      if (bytesOf(db) > most) remove(inOrder(some))
   }
   if (removed < PRUNED_AT_ONCE) {
     db.prepare(`DELETE FROM request WHERE at < ? AND NOT ${HAS_TASK}`).run(before)
@@ -80,6 +84,12 @@ function removeTasks(db: DatabaseSync, statement: Statements, some: string, valu
     if (db.isTransaction) db.exec('ROLLBACK')
     throw error
   }
+}
+
+/** About: what waits to be told has a limit of its own, and no task that is removed makes it less. A long body has pages of its own. */
+function outboxBytesOf(db: DatabaseSync): number {
+  const bytes = 'iif(length(body) < 900, length(body) + 300, max(length(body) + 400, 4700))'
+  return Number(db.prepare(`SELECT coalesce(sum(${bytes}), 0) AS n FROM outbox`).get()!['n'])
 }
 
 function bytesOf(db: DatabaseSync): number {

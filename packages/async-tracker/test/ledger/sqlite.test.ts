@@ -9,7 +9,7 @@ import { OF_REQUEST } from '../../src/ledger/sqlite-write.ts'
 import { createSqliteLedger } from '../../src/ledger/sqlite.ts'
 import type { TaskQuery } from '../../src/ledger/store.ts'
 import { tempDir } from '../../../testing/src/temp-dir.ts'
-import { ms, started, succeeded, taskIdOf, tell, WEB, WORKER } from '../sample-events.ts'
+import { failed, ms, started, succeeded, taskIdOf, tell, WEB, WORKER } from '../sample-events.ts'
 import {
   aLedgerAnswers,
   aLedgerFinds,
@@ -18,7 +18,7 @@ import {
   aLedgerPrunes,
   type CreateLedger,
 } from './conformance.ts'
-import { NEVER, requestRow, taskOf } from './rows.ts'
+import { NEVER, outboxRow, requestRow, taskOf } from './rows.ts'
 
 const { DatabaseSync: Database } = createRequire(import.meta.url)('node:sqlite') as typeof import('node:sqlite')
 
@@ -190,6 +190,22 @@ test('what a killed patrol had committed is there, although it never closed the 
   await store.open()
   expect((await store.tasks([taskIdOf(0, 1)])).size).toBe(1)
   expect(await store.counters()).toEqual([{ name: 'c', labels: {}, value: 3 }])
+  await store.close()
+})
+
+test('failures were removed to make room for what waits for a collector that is away', async () => {
+  const store = createSqliteLedger(tempDir('sqlite'))
+  await store.open()
+  const outbox = Array.from({ length: 1_000 }, (_, n) =>
+    outboxRow(n.toString(16).padStart(16, '0'), n, { body: new Uint8Array([600, 1_300, 6_000][n % 3]!) }),
+  )
+  await store.commit({
+    tasks: Array.from({ length: 200 }, (_, n) => taskOf(n, 0, n, ...tell(WEB, failed(9, 1)))),
+    outbox,
+  })
+  expect(await store.prune({ before: NEVER, maxBytes: 1_000_000 })).toBe(0)
+  await store.commit({ tasks: Array.from({ length: 3_000 }, (_, n) => taskOf(n, 0, n, ...tell(WEB, failed(9, 1)))) })
+  expect(await store.prune({ before: NEVER, maxBytes: 1_000_000 })).toBeGreaterThan(0)
   await store.close()
 })
 
