@@ -18,7 +18,7 @@ export type Knocked = 'held' | 'shut' | 'none' | 'unknown'
 export function createDoor(dir: string, key: string): () => void {
   let server: Server | undefined
   return () => {
-    if (server && existsSync(join(doorsOf(dir), key))) return
+    if (server && existsSync(doorPath(dir, key))) return
     server?.close()
     server = createServer((socket) => socket.destroy())
     server.on('error', () => {})
@@ -51,7 +51,7 @@ export function knock(dir: string, key: string): Promise<Knocked> {
         socket.on('connect', () => finish('held'))
         socket.on('error', ({ code }: NodeJS.ErrnoException) => {
           const answer = ANSWERS[code ?? ''] ?? 'unknown'
-          finish(answer === 'shut' && !isSocket(join(doorsOf(dir), key)) ? 'unknown' : answer)
+          finish(answer === 'shut' && !isSocket(doorPath(dir, key)) ? 'unknown' : answer)
         })
       })
     } catch {
@@ -67,7 +67,7 @@ function isSocket(path: string): boolean {
 
 export function removeDoor(dir: string, key: string): void {
   try {
-    unlinkSync(join(doorsOf(dir), key))
+    unlinkSync(doorPath(dir, key))
   } catch {
     // there is none
   }
@@ -80,6 +80,10 @@ export function listDoors(dir: string): string[] {
   } catch {
     return []
   }
+}
+
+export function doorPath(dir: string, key: string): string {
+  return join(doorsOf(dir), key)
 }
 
 function doorsOf(dir: string): string {

@@ -16,6 +16,10 @@ export function segmentFile({ key, number }: SegmentName): string {
   return `${key}.${String(number).padStart(6, '0')}.wal`
 }
 
+export function segmentPath(dir: string, file: string): string {
+  return join(journalDir(dir), file)
+}
+
 /** Undefined for a file that is not a segment. */
 export function parseSegmentFile(file: string): SegmentName | undefined {
   const found = /^([0-9a-f]{16}\.\d{1,9})\.(\d{6,9})\.wal$/.exec(file)

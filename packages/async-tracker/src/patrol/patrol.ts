@@ -24,6 +24,7 @@ import { lossesOf } from './losses.ts'
 import { toldBefore } from './joining.ts'
 import { KnownProcesses, MOST_DEAD, writersOf } from './known-processes.ts'
 import { isNameless } from './nameless.ts'
+import { removeNobodysFiles } from './nobodys-files.ts'
 import { createSettled } from './settled.ts'
 import { contestedBy } from './successors.ts'
 import { keysIn, removeRead } from './remove-read.ts'
@@ -151,6 +152,7 @@ export class Patrol {
   /** Removes what is too old or too much, in the ledger and in memory. Returns how many tasks. */
   async prune(limits: Parameters<LedgerStore['prune']>[0]): Promise<number> {
     const removed = await this.#ledger.prune(limits)
+    await removeNobodysFiles(this.#settings.dir, this.#settings.clock.now(), this.#ledger)
     this.processes.forgetDeadBefore(limits.before)
     return removed
   }

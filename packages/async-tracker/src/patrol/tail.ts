@@ -10,10 +10,9 @@ import {
   readSync,
   unlinkSync,
 } from 'node:fs'
-import { join } from 'node:path'
 import { isUnderstood } from '../journal/event-check.ts'
 import { readRecords } from '../journal/reader.ts'
-import { journalDir, parseSegmentFile } from '../journal/segment.ts'
+import { journalDir, parseSegmentFile, segmentPath } from '../journal/segment.ts'
 import type { SegmentRow } from '../ledger/store.ts'
 import type { Batch } from './digest.ts'
 
@@ -83,7 +82,7 @@ export function tail(
         round.hasMore = true
         break
       }
-      const read = readFrom(join(journalDir(dir), file), offset, share)
+      const read = readFrom(segmentPath(dir, file), offset, share)
       if (!read || read.bytes.length === 0) continue
       const isClosed = !isLast || isFinal(key)
       const { events: all, consumed, torn } = readRecords(read.bytes, isClosed && read.isEnd)
@@ -152,12 +151,12 @@ function readFrom(
 }
 
 export function hasSegment(dir: string, file: string): boolean {
-  return existsSync(join(journalDir(dir), file))
+  return existsSync(segmentPath(dir, file))
 }
 
 /** Undefined: it is not there. */
 export function bytesOf(dir: string, file: string): number | undefined {
-  return lstatSync(join(journalDir(dir), file), { throwIfNoEntry: false })?.size
+  return lstatSync(segmentPath(dir, file), { throwIfNoEntry: false })?.size
 }
 
 /** Whether a segment that is not written to any more was read to its end. */
@@ -168,7 +167,7 @@ export function isReadTo(dir: string, file: string, offset = 0): boolean {
 
 export function removeSegment(dir: string, file: string): void {
   try {
-    unlinkSync(join(journalDir(dir), file))
+    unlinkSync(segmentPath(dir, file))
   } catch {
     // gone already
   }

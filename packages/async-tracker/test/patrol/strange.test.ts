@@ -1,8 +1,12 @@
 // What a journal may hold that no Afterspan of today writes: records of other versions, half-known writers, times out of order.
+import { existsSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { EpochMs, JournalEvent } from '@afterspan/core/internal'
 import { tempDir } from '../../../testing/src/temp-dir.ts'
-import type { Knocked } from '../../src/door.ts'
+import { doorPath, type Knocked } from '../../src/door.ts'
+import { FLIGHT } from '../../src/journal/flight.ts'
+import { slotPath } from '../../src/journal/slot-file.ts'
 import { createSqliteLedger } from '../../src/ledger/sqlite.ts'
 import { recordOf } from '../journal/bytes.ts'
 import { failed, opened, spawned, started, TASK, WEB, WORKER } from '../sample-events.ts'
@@ -126,6 +130,45 @@ test('a process that replaced itself has the pid and start time of the new one, 
   await patrol.sweepOnce()
   expect(await stateOf(stage)).toBe('lost')
   expect(patrol.processes.get(WORKER)?.deadAt).toBeUndefined()
+})
+
+describe('what processes left that were killed on a full disk', () => {
+  /** Its files, an hour later. */
+  async function left(bytes: Uint8Array) {
+    const stage = new Stage()
+    const patrol = await stage.patrol()
+    stage.append(WEB, bytes)
+    for (const folder of ['flight', 'doors']) mkdirSync(join(stage.dir, folder))
+    writeFileSync(slotPath(stage.dir, WEB, FLIGHT), '')
+    writeFileSync(doorPath(stage.dir, WEB), '')
+    const paths = [stage.segment(WEB), slotPath(stage.dir, WEB, FLIGHT), doorPath(stage.dir, WEB)]
+    const age = (seconds: number): void => {
+      for (const path of paths) utimesSync(path, seconds, stage.clock.now() / 1000 - seconds)
+    }
+    return { stage, age, paths, prune: () => patrol.prune({ before: 0 as EpochMs, maxBytes: Infinity }), patrol }
+  }
+  test.each([
+    ['nothing', ''],
+    ['half a record', Buffer.from(recordOf(opened(WEB))).subarray(0, 40)],
+    ['garbage', 'x'.repeat(300)],
+  ])('(%s) was looked at in each sweep for ever', async (_, bytes) => {
+    const { paths, age, prune, patrol } = await left(Buffer.from(bytes))
+    await patrol.sweepOnce()
+    age(3_000)
+    await prune()
+    expect(paths.filter((path) => existsSync(path))).toEqual(paths)
+    age(4_000)
+    await prune()
+    expect(paths.filter((path) => existsSync(path))).toEqual([])
+  })
+  test('is kept where it says something, be it read already or not', async () => {
+    const { stage, age, prune, patrol } = await left(Buffer.from(recordOf(opened(WEB))))
+    age(1e6)
+    await prune()
+    await patrol.sweepOnce()
+    await prune()
+    expect(existsSync(stage.segment(WEB))).toBe(true)
+  })
 })
 
 describe('a wall clock that is set back by hours', () => {
