@@ -78,9 +78,14 @@ test('what is said for spans goes before what is said for all', async () => {
   expect([Object.keys(attributes).length, attributes['long'], links]).toEqual([11, 'x'.repeat(50), []])
 })
 
-test('a delay of 0, by which spans are sent at once, was refused', async () => {
+test('a delay of 0, by which spans are sent at once, was refused, and a timeout of 0, which is no limit', async () => {
   const sink = await startOtlpSink()
-  const env = { OTEL_BSP_SCHEDULE_DELAY: '0', OTEL_BLRP_SCHEDULE_DELAY: '0' }
+  const env = {
+    OTEL_BSP_SCHEDULE_DELAY: '0',
+    OTEL_BLRP_SCHEDULE_DELAY: '0',
+    OTEL_BSP_EXPORT_TIMEOUT: '0',
+    OTEL_EXPORTER_OTLP_TIMEOUT: '0',
+  }
   const app = startPreloaded({ app: APP, sink, env })
   await get(await listening(app))
   await sink.waitFor((spans) => spans.some(({ kind }) => kind === 'server'))

@@ -18,7 +18,7 @@ import {
   text,
   trueOnly,
 } from './option.ts'
-import { COMPRESSIONS, PROTOCOLS } from './signal-options.ts'
+import { COMPRESSIONS, PROTOCOLS, TIMES } from './signal-options.ts'
 
 const COUNTS = { min: 0, max: 100_000 }
 const LENGTHS = { min: 0, max: 10_000_000 }
@@ -63,14 +63,13 @@ export const otelOptions = {
   ),
   otlpHeaders: headers('OTEL_EXPORTER_OTLP_HEADERS', 'Headers of each export: key=value,key=value.'),
   otlpTracesHeaders: headers('OTEL_EXPORTER_OTLP_TRACES_HEADERS', 'Headers of each export of traces.'),
-  otlpTimeout: integer('OTEL_EXPORTER_OTLP_TIMEOUT', 'Milliseconds that one export may take.', 10_000, {
-    min: 1,
-    max: 600_000,
-  }),
-  otlpTracesTimeout: optionalInteger('OTEL_EXPORTER_OTLP_TRACES_TIMEOUT', 'The same for traces.', {
-    min: 1,
-    max: 600_000,
-  }),
+  otlpTimeout: integer(
+    'OTEL_EXPORTER_OTLP_TIMEOUT',
+    'Milliseconds that one export may take. 0: no limit, which is ten minutes here, as for all of these.',
+    10_000,
+    TIMES,
+  ),
+  otlpTracesTimeout: optionalInteger('OTEL_EXPORTER_OTLP_TRACES_TIMEOUT', 'The same for traces.', TIMES),
   otlpCompression: oneOf('OTEL_EXPORTER_OTLP_COMPRESSION', 'Compression of exports.', COMPRESSIONS, 'none'),
   otlpTracesCompression: oneOf(
     'OTEL_EXPORTER_OTLP_TRACES_COMPRESSION',
@@ -114,7 +113,7 @@ export const otelOptions = {
     'OTEL_BSP_EXPORT_TIMEOUT',
     'Milliseconds that one export may take; the smaller of this and OTEL_EXPORTER_OTLP_TIMEOUT counts.',
     30_000,
-    { min: 1, max: 600_000 },
+    TIMES,
   ),
   sampler: oneOf(
     'OTEL_TRACES_SAMPLER',

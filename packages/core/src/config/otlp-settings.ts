@@ -3,7 +3,7 @@ import type { OtlpSettings } from '../sdk/otlp/settings.ts'
 import { readTls, type NamedFile } from './certificates.ts'
 import type { ConfigOf } from './option.ts'
 import type { otelOptions } from './options.ts'
-import type { SignalConfig } from './signal-options.ts'
+import { TIMES, type SignalConfig } from './signal-options.ts'
 
 const HTTP_DEFAULT = 'http://localhost:4318'
 const GRPC_DEFAULT = 'http://localhost:4317'
@@ -38,7 +38,7 @@ export function otlpOf(signal: Signal, own: SignalConfig, otel: Otel, mostMs: nu
   return {
     url: protocol === 'grpc' ? grpcUrl(own, otel) : httpUrl(signal, own, otel),
     headers: { ...otel.otlpHeaders, ...own.headers },
-    timeoutMs: Math.min(own.timeout ?? otel.otlpTimeout, mostMs),
+    timeoutMs: Math.min(...[own.timeout ?? otel.otlpTimeout, mostMs].map((ms) => ms || TIMES.max)),
     compression: own.compression ?? otel.otlpCompression,
     ...(signal === 'traces' ? {} : { signal }),
     ...(protocol === 'http/protobuf' ? {} : { protocol }),

@@ -14,7 +14,8 @@ import {
 
 export const PROTOCOLS = ['http/protobuf', 'http/json', 'grpc'] as const
 export const COMPRESSIONS = ['none', 'gzip'] as const
-const TIMES = { min: 1, max: 600_000 }
+/** Milliseconds that something may take. 0, which OpenTelemetry has for no limit, is the most. */
+export const TIMES = { min: 0, max: 600_000 }
 
 function ofSignal(signal: 'LOGS' | 'METRICS') {
   const word = signal.toLowerCase()
@@ -80,7 +81,7 @@ export const logsOptions = {
     min: 1,
     max: 100_000,
   }),
-  delay: integer('OTEL_BLRP_SCHEDULE_DELAY', 'Milliseconds until log records are sent.', 1_000, { ...TIMES, min: 0 }),
+  delay: integer('OTEL_BLRP_SCHEDULE_DELAY', 'Milliseconds until log records are sent.', 1_000, TIMES),
   exportTimeout: integer(
     'OTEL_BLRP_EXPORT_TIMEOUT',
     'Milliseconds that one export of logs may take; the smaller of this and OTEL_EXPORTER_OTLP_TIMEOUT counts.',
