@@ -66,6 +66,9 @@ describe.each(nodesUnderTest())('a call after the response, on Node $major', (no
       // The error that nobody heard was a second task.
       'fetch-abort-unheard': { state: 'cancelled', reason: 'aborted' },
       'get-abort': { state: 'cancelled', reason: 'aborted' },
+      // It was called failed, as one whose server had hung up.
+      'get-destroy': { state: 'cancelled', reason: 'aborted' },
+      'get-idle': { state: 'failed', attempts: [{ failure: { type: 'ECONNRESET' } }] },
       'axios-abort': { state: 'cancelled', reason: 'aborted' },
       'axios-fetch-abort': { state: 'cancelled', reason: 'aborted' },
       'get-timeout': { state: 'failed', attempts: [{ failure: { type: 'TimeoutError' } }] },

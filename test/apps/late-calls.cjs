@@ -30,6 +30,14 @@ const acts = {
     soon(() => controller.abort())
   },
   'get-timeout': () => void get(url, { signal: AbortSignal.timeout(50) }).on('error', ignore),
+  'get-destroy': () => {
+    const call = get(url).on('error', ignore)
+    call.on('socket', (socket) => socket.on('connect', () => call.destroy()))
+  },
+  'get-idle': () => {
+    const call = get(url).on('error', ignore)
+    call.setTimeout(50, () => call.destroy())
+  },
   'axios-abort': () => axiosAbort('http'),
   'axios-fetch-abort': () => axiosAbort('fetch'),
   'axios-timeout': () => axiosTimeout('http'),

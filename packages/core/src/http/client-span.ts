@@ -67,9 +67,14 @@ export function tellStatus(open: OpenClientSpan, status: number, version: string
   span.setStatus({ code: SpanStatusCode.ERROR })
 }
 
-export function failClientSpan(open: OpenClientSpan, error: unknown): void {
+export function failClientSpan(open: OpenClientSpan, error: unknown, as = abortOf(error)): void {
   const { type, message } = describeException(error)
-  open.errorType = abortOf(error) ?? type
+  open.errorType = as ?? type
   open.span.setAttribute('error.type', open.errorType)
   open.span.setStatus({ code: SpanStatusCode.ERROR, message })
+}
+
+/** The app's wish, which Node has no AbortError for. */
+export function giveUpClientSpan(open: OpenClientSpan, error: unknown): void {
+  failClientSpan(open, error, 'AbortError')
 }

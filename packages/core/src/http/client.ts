@@ -8,7 +8,15 @@ import { OWN_REQUEST } from '../sdk/otlp/own-request.ts'
 import { makeRoom } from './listener-room.ts'
 import type { MeasureClient } from './client-metrics.ts'
 import { targetOf } from './client-target.ts'
-import { failClientSpan, openClientSpan, tellPort, tellStatus, type OpenClientSpan } from './client-span.ts'
+import {
+  failClientSpan,
+  giveUpClientSpan,
+  openClientSpan,
+  tellPort,
+  tellStatus,
+  type OpenClientSpan,
+} from './client-span.ts'
+import { isGivenUp, watchGivenUp } from './given-up.ts'
 import { addWrittenHeader } from './written-headers.ts'
 
 const SPAN: unique symbol = Symbol('afterspan.client-span')
@@ -25,6 +33,7 @@ const SETTABLE: TextMapSetter<ClientRequest> = {
 const WRITTEN: TextMapSetter<ClientRequest> = { set: addWrittenHeader }
 
 export function watchClients(tracer: () => Tracer, measure: MeasureClient): void {
+  watchGivenUp()
   const finish = (request: ClientRequest & Marked): void => {
     const open = request[SPAN]
     request[SPAN] = undefined
@@ -57,7 +66,8 @@ export function watchClients(tracer: () => Tracer, measure: MeasureClient): void
     const open = request[SPAN]
     if (!open) return
     tellPort(open, (error as { readonly port?: unknown } | null)?.port ?? request.socket?.remotePort)
-    failClientSpan(open, error)
+    if (isGivenUp(request, error)) giveUpClientSpan(open, error)
+    else failClientSpan(open, error)
     finish(request)
   })
 }
