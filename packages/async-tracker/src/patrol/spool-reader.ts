@@ -5,9 +5,11 @@ import {
   postInParts,
   readSpooled,
   removeSpooled,
+  shortenSpooled,
   type EpochMs,
   type OtlpReply,
   type OtlpSettings,
+  type PartsReply,
 } from '@afterspan/core/internal'
 import { isDue } from '../ledger/store.ts'
 import { MOST_REFUSALS, waitAfter, type DropReason } from './outbox.ts'
@@ -35,7 +37,7 @@ export function createSpoolReader(options: {
   const refusals = new Map<string, number>()
 
   /** True: go on with the next. */
-  const settle = (file: string, spans: number, reply: OtlpReply, now: EpochMs): boolean => {
+  const settle = (file: string, spans: number, reply: PartsReply, now: EpochMs): boolean => {
     if (reply.ok) {
       failures = 0
       refusals.delete(file)
@@ -51,7 +53,11 @@ export function createSpoolReader(options: {
       onDropped(spans, 'refused')
       return ABOUT_CONTENT.has(reply.reason)
     }
-    if (refused > 0) refusals.set(file, refused)
+    const { rest } = reply
+    if (rest && shortenSpooled(folder, file, rest.request, rest.items)) {
+      refusals.delete(file)
+      if (reply.rejected) onDropped(reply.rejected, 'refused')
+    } else if (refused > 0) refusals.set(file, refused)
     nextAt = now + waitAfter(failures++, reply)
     return false
   }

@@ -2,7 +2,7 @@
 import { mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import type { OtlpReply } from '@afterspan/core/internal'
+import { encodeSpan, encodeTraceRequest, OTLP_KIND, type OtlpReply } from '@afterspan/core/internal'
 import { failed, ms, opened, spanId, started, taskIdOf, WORKER } from '../sample-events.ts'
 import { deferred, pollUntil } from '../../../testing/src/signals.ts'
 import { spoolIn } from '../journal/span-files.ts'
@@ -177,6 +177,7 @@ test('without a collector nothing is told, and nothing is kept for it', async ()
 })
 
 describe('what a process could not deliver before it ended', () => {
+  const SPAN = { name: 'x', kind: OTLP_KIND.client, startMs: 1, endMs: 2, attributes: {} }
   const BODY = Buffer.from('a whole export request')
   /** A spooled body whose writer has had its time. */
   function spooled(stage: Stage, ...numbers: number[]): void {
@@ -242,6 +243,37 @@ describe('what a process could not deliver before it ended', () => {
     await stage.clock.advance(10_000)
     await patrol.sweepOnce()
     expect(stage.posted.map((body) => body.at(-1))).toEqual([10, 11, 1, 2])
+  })
+  test('waits with what is left of it, where it goes in parts and the collector goes away on the way', async () => {
+    const stage = new Stage()
+    const spans = [1, 2, 3, 4].map((n) =>
+      encodeSpan({ ...SPAN, traceId: String(n).padStart(32, '0'), spanId: String(n).padStart(16, '0') }),
+    )
+    const file = spoolIn(stage.dir).begin(true)
+    file.append(encodeTraceRequest({}, [{ scope: { name: 'a' }, spans }]))
+    file.keep(4)
+    settle(stage)
+    const replies = [{ ...REFUSED, reason: 'http_413' }, OK, DOWN]
+    const patrol = await stage.patrol({
+      post: (_, body) => {
+        stage.reply = replies.shift() ?? OK
+        return stage.post(body)
+      },
+    })
+    await stage.clock.advance(10_000)
+    await patrol.sweepOnce()
+    expect(files(stage)).toEqual([expect.stringMatching(/\.2\.errors\.otlp$/)])
+    settle(stage)
+    await stage.clock.advance(10_000)
+    await patrol.sweepOnce()
+    const names = stage.posted.map((body) => spansIn(body).map(({ spanId }) => Number(spanId)))
+    expect(names).toEqual([
+      [1, 2, 3, 4],
+      [1, 2],
+      [3, 4],
+      [3, 4],
+    ])
+    expect(files(stage)).toEqual([])
   })
   test('is left alone where it is no such file', async () => {
     const stage = new Stage()

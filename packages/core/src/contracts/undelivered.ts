@@ -9,6 +9,7 @@ export interface Undelivered {
 export interface TakenExport {
   readonly request: Uint8Array
   readonly spans: number
+  readonly isErrors: boolean
   /** To whoever comes next. */
   giveBack(): void
   /** The collector has it, or will never take it. */

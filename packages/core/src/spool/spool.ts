@@ -1,6 +1,6 @@
 // Spans that a process could not deliver itself: whole export requests, one file each, sent by whoever patrols, or by the next
 // process. The name of a file says what it holds: <process>.<number>.<spans>.<errors|others>.otlp
-import { readdirSync, readFileSync, statSync, unlinkSync } from 'node:fs'
+import { readdirSync, readFileSync, renameSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 export interface SpooledFile {
@@ -82,5 +82,20 @@ export function removeSpooled(folder: string, file: string): void {
     unlinkSync(join(folder, file))
   } catch {
     // its own process has delivered it
+  }
+}
+
+/** The rest of it takes its place, once that is on disk. False: it is as it was. */
+export function shortenSpooled(folder: string, file: string, rest: Uint8Array, spans: number): boolean {
+  const name = file.replace(/\.\d+\.(errors|others)\.otlp$/, `.${spans}.$1.otlp`)
+  const unfinished = join(folder, `${name}.new`)
+  try {
+    writeFileSync(unfinished, rest, { mode: 0o600 })
+    renameSync(unfinished, join(folder, name))
+    if (name !== file) removeSpooled(folder, file)
+    return true
+  } catch {
+    removeSpooled(folder, `${name}.new`)
+    return false
   }
 }

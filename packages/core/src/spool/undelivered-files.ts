@@ -6,7 +6,7 @@ import type { TakenExport, Undelivered } from '../contracts/undelivered.ts'
 import { findLedgerDir } from '../ledger-dir.ts'
 import { makeFolder } from '../make-folder.ts'
 import { newUuid } from '../uuid.ts'
-import { listSpool, makeRoom, readSpooled, removeSpooled, spooledName } from './spool.ts'
+import { listSpool, makeRoom, readSpooled, removeSpooled, spooledName, type SpooledFile } from './spool.ts'
 
 export interface UndeliveredSettings {
   /** The ledger folder. */
@@ -53,10 +53,10 @@ export function createUndelivered({ dir, collector, maxBytes, onDropped, onNoRoo
         if ('trouble' in findLedgerDir(dir)) return []
         takeFromTheDead(folder)
         let left = mostBytes
-        return listSpool(folder).flatMap(({ file, spans, bytes }) => {
-          if (bytes > left) return []
-          const taken = takeOne(folder, file, spans, key)
-          if (taken) left -= bytes
+        return listSpool(folder).flatMap((one) => {
+          if (one.bytes > left) return []
+          const taken = takeOne(folder, one, key)
+          if (taken) left -= one.bytes
           return taken ?? []
         })
       } catch {
@@ -67,7 +67,7 @@ export function createUndelivered({ dir, collector, maxBytes, onDropped, onNoRoo
 }
 
 /** Undefined where somebody else was faster. */
-function takeOne(folder: string, file: string, spans: number, key: string): TakenExport | undefined {
+function takeOne(folder: string, { file, spans, isErrors }: SpooledFile, key: string): TakenExport | undefined {
   const mine = `${file}.${key}.taken`
   try {
     renameSync(join(folder, file), join(folder, mine))
@@ -79,6 +79,7 @@ function takeOne(folder: string, file: string, spans: number, key: string): Take
   return {
     request,
     spans,
+    isErrors,
     giveBack() {
       try {
         renameSync(join(folder, mine), join(folder, file))

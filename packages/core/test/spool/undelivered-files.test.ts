@@ -1,6 +1,9 @@
 import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, expect, test, vi } from 'vitest'
+import { encodeSpan, encodeTraceRequest } from '../../src/sdk/otlp/encode.ts'
+import { forwardLeft } from '../../src/sdk/otlp/left-exports.ts'
+import { OTLP_KIND } from '../../src/sdk/span-data.ts'
 import { createUndelivered, type UndeliveredSettings } from '../../src/spool/undelivered-files.ts'
 import { tempDir } from '../../../testing/src/temp-dir.ts'
 
@@ -92,4 +95,30 @@ test('where a file stands in the way of the folder, nothing is thrown', () => {
   mkdirSync(settings.dir, { recursive: true })
   writeFileSync(join(settings.dir, 'undelivered'), '')
   expect([one.keep(Buffer.from('ok'), OTHERS), one.take(1_000)]).toEqual([false, []])
+})
+
+test('of what is sent in parts, since it is too large, all was sent again where the collector went away on the way', async () => {
+  const { one, other } = setUp({ maxBytes: 10_000 })
+  const spans = Array.from({ length: 8 }, (_, n) => {
+    const ids = { traceId: '1'.padStart(32, '0'), spanId: String(n).padStart(16, '0') }
+    return encodeSpan({ ...ids, name: 'x', kind: OTLP_KIND.client, startMs: 1, endMs: 2, attributes: {} })
+  })
+  one.keep(encodeTraceRequest({}, [{ scope: { name: 'a' }, spans }]), { spans: 8, isErrors: true })
+  const sent: number[] = []
+  let asked = 0
+  const forwarding = forwardLeft({
+    undelivered: other,
+    settings: { url: 'http://collector', headers: {}, timeoutMs: 1, compression: 'none' },
+    onSent: (count) => sent.push(count),
+    onRefused() {},
+    // Halves are taken: the first one.
+    post: async () => {
+      const reason = ['http_413', 'ok', 'http_503'][asked++]!
+      return { ok: reason === 'ok', retryable: reason === 'http_503', reason }
+    },
+  })
+  forwarding.isDelivering()
+  await vi.waitUntil(() => asked === 3)
+  expect(sent).toEqual([4])
+  expect(other.take(10_000).map(({ spans, isErrors }) => [spans, isErrors])).toEqual([[4, true]])
 })

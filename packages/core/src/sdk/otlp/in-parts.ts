@@ -11,13 +11,14 @@ const WITHIN = 2
 
 /**
  * Sends it whole, and where it is too large in halves, down to one item. Ok with `rejected`: so many were too large alone, or refused
- * for what they are. Another refusal on the way is that of the whole, to be sent again: what was taken by then comes twice. Never rejects.
+ * for what they are. Another refusal on the way is that of the whole, with what is left of it: who cannot keep that sends all of it
+ * again, and what was taken by then comes twice. Never rejects.
  */
 export async function postInParts(
   post: (settings: OtlpSettings, request: Uint8Array) => Promise<OtlpReply>,
   settings: OtlpSettings,
   request: Uint8Array,
-): Promise<OtlpReply> {
+): Promise<PartsReply> {
   const whole = await post(settings, request)
   if (!TOO_LARGE.has(whole.reason)) return whole
   const items = countItems(request)
@@ -31,7 +32,7 @@ export async function postInParts(
     const isAsked = !sizes.isBeyond([body])
     const reply = isAsked ? await post(settings, body) : whole
     if (reply.ok) rejected += reply.rejected ?? 0
-    else if (!ABOUT_CONTENT.has(reply.reason)) return reply
+    else if (!ABOUT_CONTENT.has(reply.reason)) return { ...reply, ...restOf(request, items, part.from, rejected) }
     else {
       if (TOO_LARGE.has(reply.reason)) {
         if (isAsked) sizes.refused([body])
@@ -42,6 +43,15 @@ export async function postInParts(
   }
   if (rejected >= items) return whole
   return { ok: true, retryable: false, reason: 'ok', ...(rejected > 0 ? { rejected, message: whole.reason } : {}) }
+}
+
+/** Of one that failed on the way: what has not been settled by then. */
+export interface PartsReply extends OtlpReply {
+  readonly rest?: { readonly request: Uint8Array; readonly items: number }
+}
+
+function restOf(request: Uint8Array, items: number, from: number, rejected: number): Partial<PartsReply> {
+  return from === 0 ? {} : { rejected, rest: { request: itemsOf(request, { from, to: items }), items: items - from } }
 }
 
 /** By their number in the request. */

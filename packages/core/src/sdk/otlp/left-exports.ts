@@ -18,34 +18,24 @@ export interface Forwarding {
   takeLast(): { readonly body: Buffer; keep(): void; discard(): void } | undefined
 }
 
-export function forwardLeft(options: {
+interface Means {
   readonly undelivered: Undelivered
   readonly post: (settings: OtlpSettings, request: Uint8Array) => Promise<OtlpReply>
   readonly settings: OtlpSettings
   readonly onSent: (spans: number) => void
   readonly onRefused: (spans: number) => void
-}): Forwarding {
-  const { undelivered, post, settings, onSent, onRefused } = options
+}
+
+export function forwardLeft(options: Means): Forwarding {
+  const { undelivered } = options
   let lookedAt = -Infinity
   let isBusy = false
 
-  /** True: the next one may go. */
-  const send = async (one: TakenExport): Promise<boolean> => {
-    const reply = await postInParts(post, settings, one.request)
-    if (reply.ok) {
-      const rejected = Math.min(reply.rejected ?? 0, one.spans)
-      onSent(one.spans - rejected)
-      onRefused(rejected)
-    } else if (ABOUT_CONTENT.has(reply.reason)) onRefused(one.spans)
-    else return false
-    one.remove()
-    return true
-  }
   const sendAll = async (all: readonly TakenExport[]): Promise<void> => {
     let isWell = true
     for (const one of all) {
-      isWell &&= await send(one)
-      if (!isWell) one.giveBack()
+      if (isWell) isWell = await send(options, one)
+      else one.giveBack()
     }
   }
   return {
@@ -76,4 +66,24 @@ export function forwardLeft(options: {
       }
     },
   }
+}
+
+/** True: the next one may go. */
+async function send({ undelivered, post, settings, onSent, onRefused }: Means, one: TakenExport): Promise<boolean> {
+  const { spans, isErrors } = one
+  const { ok, reason, rejected, rest } = await postInParts(post, settings, one.request)
+  const settle = (settled: number, refused = 0): void => {
+    const refusals = Math.min(refused, settled)
+    onSent(settled - refusals)
+    onRefused(refusals)
+    one.remove()
+  }
+  if (ok || ABOUT_CONTENT.has(reason)) {
+    settle(spans, ok ? rejected : spans)
+    return true
+  }
+  if (rest && undelivered.keep(rest.request, { spans: rest.items, isErrors }))
+    settle(Math.max(0, spans - rest.items), rejected)
+  else one.giveBack()
+  return false
 }

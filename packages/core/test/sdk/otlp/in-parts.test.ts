@@ -84,6 +84,18 @@ test('one that is away on the way is told as such, and one that finds fault with
   expect(faulty.arrived.length).toBeGreaterThan(3)
 })
 
+test('one that was away on the way got all of it again: what is left is told', async () => {
+  const DOWN: OtlpReply = { ok: false, retryable: true, reason: 'http_503' }
+  let taken = 0
+  const { reply, arrived } = await send(request(20), ({ length }) => {
+    if (length > 500) return TOO_LARGE
+    return taken++ < 2 ? OK : DOWN
+  })
+  expect(reply).toMatchObject({ ...DOWN, rejected: 0, rest: { items: 20 - arrived.length } })
+  const rest = readProtobufRequest(Buffer.from(reply.rest!.request))
+  expect([...arrived, ...rest.map(told)]).toEqual(readProtobufRequest(request(20)).map(told))
+})
+
 test('log records go in halves too', async () => {
   const logs = ['one', 'two', 'three'].map((bytes) => ({ scope: { name: 'pino' }, bytes: Buffer.from(bytes) }))
   const whole = encodeLogs({}, logs)
