@@ -45,6 +45,25 @@ const WAYS: Readonly<Record<string, Way>> = {
 └─ · ROLLBACK postgres  CLIENT
      db.query.text=rollback`,
   },
+  '/other': {
+    answers: [one(11), one(12)],
+    trace: `
+· GET  SERVER shop
+├─ · BEGIN template1  CLIENT
+│    db.query.text=begin${' '}
+├─ · SAVEPOINT template1  CLIENT
+│    db.query.text=savepoint $1
+├─ · SELECT template1  CLIENT
+│    db.query.text=SELECT 11 AS one
+├─ · COMMIT template1  CLIENT
+│    db.query.text=commit
+├─ · BEGIN postgres  CLIENT
+│    db.query.text=begin${' '}
+├─ · SELECT postgres  CLIENT
+│    db.query.text=SELECT 12 AS one
+└─ · COMMIT postgres  CLIENT
+     db.query.text=commit`,
+  },
   '/cursor': {
     answers: [{ rows: [1, 2, 3, 8] }],
     trace: `

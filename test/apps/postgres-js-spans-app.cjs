@@ -28,6 +28,13 @@ exports.postgresJsWays = function postgresJsWays({ postgres, url }) {
           }),
         ),
       ],
+      // Of another database than that of the pool.
+      '/other': async () => {
+        const other = postgres(url.replace(/\/[^/]*$/, '/template1'), { max: 1, onnotice() {} })
+        const found = await rows(other.begin((own) => own.savepoint((inner) => inner`SELECT 11 AS one`)))
+        await other.end()
+        return [found, await rows(sql.begin((own) => own`SELECT 12 AS one`))]
+      },
       '/cursor': async () => {
         const found = []
         for await (const some of sql`SELECT * FROM generate_series(1, 3) AS one`.cursor(2)) found.push(...some)

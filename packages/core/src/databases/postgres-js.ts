@@ -1,7 +1,8 @@
 // PostgreSQL by postgres.js. It shows nothing of its inside but the statements that it makes: each is a promise of a class of its own, and
 // is sent by handle() when somebody wants its result.
-import type { Context } from '@opentelemetry/api'
+import { context, createContextKey, trace, type Context } from '@opentelemetry/api'
 import { replaceMethod } from '../instrument/replace-method.ts'
+import { withValue } from '../sdk/request-context.ts'
 import { Durations, namedBy, type ConnectionParameters } from './durations.ts'
 import { attributesOf } from './pg-connection.ts'
 import { PRODUCT } from './pg-question.ts'
@@ -27,6 +28,7 @@ interface Options {
 interface Sql {
   readonly options?: Options
   unsafe?(text: string): Query
+  begin?(...args: unknown[]): unknown
 }
 type Postgres = (...args: unknown[]) => Sql
 
@@ -53,24 +55,28 @@ export function patchPostgresJs(exports: any, teller: Teller): unknown {
   return stand
 }
 
-/** Where statements go. Those of transactions tell of no pool: it is known where the app has one database. */
+/** Where the transaction goes that code runs in. */
+const PLACE = createContextKey('afterspan.postgres-js.place')
+
+/** Where statements go. Those of transactions tell of no pool, but run in a context; those of a reserved connection tell of it only where the app has one database. */
 class Places {
   readonly #byHandler = new WeakMap<object, ConnectionParameters>()
   readonly #all = new Map<string, ConnectionParameters>()
 
-  add(handler: object, { database, host, port }: Options): void {
+  add(handler: object, { database, host, port }: Options): ConnectionParameters {
     const [firstHost, firstPort] = [host, port].map((each): unknown => (Array.isArray(each) ? each[0] : each))
     const key = JSON.stringify([database, firstHost, firstPort])
     const place = this.#all.get(key) ?? { database, host: firstHost, port: Number(firstPort) }
     if (this.#all.size < MOST_PLACES) this.#all.set(key, place)
     this.#byHandler.set(handler, place)
+    return place
   }
 
-  of(handler: object | undefined): ConnectionParameters {
+  of(handler: object | undefined, caller: Context): ConnectionParameters {
     const own = handler && this.#byHandler.get(handler)
-    if (own) return own
+    const begun = caller.getValue(PLACE) as ConnectionParameters | undefined
     const [only, another] = this.#all.values()
-    return only && !another ? only : NOWHERE
+    return own ?? begun ?? (only && !another ? only : NOWHERE)
   }
 }
 const NOWHERE: ConnectionParameters = {}
@@ -81,12 +87,25 @@ function watch(sql: Sql, places: Places, teller: Teller): void {
     // Never sent, since nobody asks for its result.
     const sample = sql.unsafe?.('')
     if (!sample?.handler || !sql.options) return
-    places.add(sample.handler, sql.options)
+    followTransactions(sql, places.add(sample.handler, sql.options))
     const prototype = Object.getPrototypeOf(sample) as object
     if (isNew(prototype)) watchQueries(prototype, places, teller)
   } catch {
     // the app has its pool
   }
+}
+
+function followTransactions(sql: Sql, place: ConnectionParameters): void {
+  replaceMethod(
+    sql,
+    'begin',
+    (original) =>
+      function (this: Sql, ...args: unknown[]) {
+        const active = context.active()
+        if (!trace.getSpan(active)) return original.apply(this, args)
+        return context.with(withValue(active, PLACE, place), () => original.apply(this, args))
+      },
+  )
 }
 
 function watchQueries(prototype: object, places: Places, teller: Teller): void {
@@ -98,7 +117,7 @@ function watchQueries(prototype: object, places: Places, teller: Teller): void {
       function (this: Query, ...args: unknown[]) {
         // What a new connection asks of its own accord is handed to that alone.
         const caller = this.executed || this.handler?.name === 'execute' ? undefined : asker()
-        if (caller) follow(this, ask(teller, durations, places.of(this.handler), this, caller))
+        if (caller) follow(this, ask(teller, durations, places.of(this.handler, caller), this, caller))
         return original.apply(this, args)
       },
   )
