@@ -43,6 +43,9 @@ describe.each(['express-mounts.cjs', 'express4-mounts.cjs'])('%s', (name) => {
       if (events.length > 0) told['threw'] = [path, ...events.map((event) => event.attributes['exception.message'])]
     }
     expect(told).toEqual({ ...ROUTES, threw: ['/one/throws', 'no such thing'] })
+    // Who hung up below a mount that is no route had none.
+    await expect(get(`${url}/gone/by/then`)).rejects.toThrow(/hang up|reset/)
+    await sink.waitFor((spans) => spans.some(({ attributes }) => attributes['http.route'] === '/gone/:by'))
     await service.stop()
     await sink.close()
   })

@@ -14,6 +14,7 @@ module.exports = function start(express) {
   app.use(['/one', '/two/:x'], inner)
   app.use(/^\/re(gex)?/, inner)
   app.use('/handed/:over', (req, res, next) => inner(req, res, next))
+  app.use('/gone/:by', (req, res) => res.destroy())
   const listed = express.Router()
   listed.get(['/listed', '/named/:z'], (req, res) => res.json({}))
   app.use((req, res, next) => listed(req, res, next))

@@ -47,12 +47,12 @@ const mounted = new WeakMap<App, App[]>()
 /** Once Express is looked for: patches the router of an app whose Express was not seen as it was loaded. */
 let adopt: ((router: Router) => void) | undefined
 
-/** The template of the route that answered, '/api/:tenant/orders/:id', or of the mount below which something did; undefined where Express did not route. */
+/** The template of the route that answered, '/api/:tenant/orders/:id', or of the mount below which something did, or had the request as it was aborted; undefined where Express did not route. */
 export function expressRoute(request: unknown, status: number | undefined): string | undefined {
   const { route, app, baseUrl, originalUrl } = request as ExpressRequest
   if (typeof app !== 'function') return undefined
   // Express takes the mount back from what hands on.
-  if (!route) return baseUrl && status !== undefined && status !== 404 ? mountOfAnswer(app, baseUrl) : undefined
+  if (!route) return baseUrl && status !== 404 ? mountOfAnswer(app, baseUrl) : undefined
   const known = templates.get(route) ?? findAll(app, route)
   if (known.length === 1) return known[0]
   const path = pathOf(originalUrl ?? '').slice(0, 1_024)
