@@ -30,6 +30,9 @@ const ASKED: Record<string, Record<string, Told>> = {
     '/users/1': [200, `${GUESSED}/users/{id}`, []],
     '/throws/1': [500, `${GUESSED}/throws/{id}`, THROWN],
     '/rejects/1': [500, `${GUESSED}/rejects/{id}`, THROWN],
+    '/yields': [200, `${GUESSED}/yields`, []],
+    // The body ends as if it were whole.
+    '/breaks': ['failed 200', `${GUESSED}/breaks`, THROWN],
     '/nowhere': [404, undefined, []],
   },
   'moleculer-web': routed('/v1'),

@@ -80,6 +80,16 @@ module.exports = function start({
     .get('/users/:id', () => 'user')
     .get('/throws/:id', throwing())
     .get('/rejects/:id', rejecting())
+    .get('/yields', function* () {
+      yield 'first'
+      yield 'last'
+    })
+    .get('/breaks', async function* () {
+      yield 'first'
+      throwing()()
+    })
+  // What breaks goes there.
+  console.warn = () => {}
   sixth.listen({ port, hostname: '127.0.0.1' }, () => say('elysia', port))
 
   const broker = new moleculer.ServiceBroker({ logger: false })

@@ -4,7 +4,7 @@ import { loggerHooks } from './logger-errors.ts'
 import { watchAdonis } from './routes/adonis.ts'
 import { apolloHook } from './routes/apollo.ts'
 import { connectHook } from './routes/connect.ts'
-import { elysiaHook } from './routes/elysia.ts'
+import { elysiaHook, elysiaStreamHook } from './routes/elysia.ts'
 import { expressHook } from './routes/express.ts'
 import { watchFastify } from './routes/fastify.ts'
 import { findMyWayHook } from './routes/find-my-way.ts'
@@ -57,6 +57,7 @@ export function watchFrameworks(
     whatwgServerHook(),
     ...ittyRouterHooks(),
     elysiaHook(),
+    elysiaStreamHook(),
     orpcHook(),
     reactRouterHook(),
     ...loggerHooks(),
