@@ -1,4 +1,5 @@
-// What a page of Next.js leaves to after() failed, or died with the process, and nothing said so: Next.js catches it and prints it.
+// What a page of Next.js leaves to after() failed, or died with the process, and nothing said so: Next.js catches it and prints it. So it
+// was with what a handler gives to waitUntil() of srvx.
 import { get, nodesUnderTest, startPreloaded, tempDir } from '@afterspan/testing'
 import { startOtlpSink } from 'afterspan/internal'
 import { expect, test } from 'vitest'
@@ -42,5 +43,23 @@ test.each(nodesUnderTest())('what is left to after() of Next.js is followed: Nod
     'threw `after()`: Argument must be a promise or a function',
   ])
   await witness.stop()
+  await sink.close()
+})
+
+test.each(nodesUnderTest())('what is left to waitUntil() of srvx is followed: Node $major', async (node) => {
+  const sink = await startOtlpSink()
+  const app = startPreloaded({ app: appFile('wait-until.mjs'), node: node.path, sink })
+  const url = await listening(app)
+  const ask = async (path: string): Promise<string> => traceIdOf(await get(`${url}/${path}`))
+  const [done, fails, plain] = [await ask('done'), await ask('fails'), await ask('plain')]
+  const admin = await app.adminUrl()
+  const task = { name: 'waitUntil' }
+  await expectReceipt(admin, done, { verdict: 'kept', tasks: [{ ...task, state: 'succeeded' }] })
+  await expectReceipt(admin, fails, { verdict: 'broken', tasks: [{ ...task, state: 'failed', reason: 'rejected' }] })
+  await expectReceipt(admin, plain, { verdict: 'unknown', tasks: [] })
+  await app.stop()
+  // As srvx prints it, with nothing of ours in the stack.
+  expect(app.stderr).toMatch(/^TypeError: no receipt\n {4}at .*wait-until\.mjs/)
+  expect(app.stderr).not.toMatch(/afterspan/)
   await sink.close()
 })

@@ -17,6 +17,7 @@ import type * as NestCqrs from './nest-cqrs.ts'
 import type * as NestEventEmitter from './nest-event-emitter.ts'
 import type * as NextAfter from './next-after.ts'
 import type * as RxJs from './rxjs.ts'
+import type * as Srvx from './srvx.ts'
 import type * as ThreadPool from './thread-pool.ts'
 
 interface SharedQueue extends Omit<ModuleHook, 'patch'> {
@@ -178,6 +179,15 @@ export const SHARED_QUEUES: readonly SharedQueue[] = [
     file: 'rxjs',
     patch: ({ patchLast }: typeof RxJs, exports: any) => patchLast(exports, name),
   })),
+  {
+    name: 'srvx',
+    module: 'srvx',
+    files: ['dist/_chunks/_utils.mjs', 'dist/_chunks/_utils2.mjs'],
+    hasModules: true,
+    versions: '>=0.9.0 <2',
+    file: 'srvx',
+    patch: ({ patch }: typeof Srvx, exports) => patch(exports),
+  },
   ...[
     { name: 'piscina', versions: '>=4.0.0 <6', method: 'run' },
     { name: 'poolifier', versions: '>=4.0.0 <6', method: 'execute' },
