@@ -137,6 +137,26 @@ describe('sending', () => {
     expect(settled.slice(2)).toEqual(sent.filter(({ draft }) => draft.name === 'next').map(cancelled))
   })
 
+  test('a job that was to follow the one that runs stayed enqueued for ever where that had not begun', async () => {
+    const queue = createQueue()
+    const last = { deduplication: { id: 'l', keepLastIfActive: true } }
+    await queue.add('first', {}, last)
+    await queue.add('second', {}, last)
+    await queue.addBulk([
+      { name: 'third', data: {}, opts: last },
+      { name: 'own', data: {}, opts: { deduplication: { id: 'other', keepLastIfActive: true } } },
+      { name: 'twin', data: {}, opts: { deduplication: { id: 'other', keepLastIfActive: true } } },
+    ])
+    const dropped = sent.filter(({ state }) => state === 'deduplicated').map(({ draft }) => draft.name)
+    expect(dropped).toEqual(['second', 'third', 'twin'])
+    await consume(
+      queue,
+      async () => {},
+      () => runs.filter(hasEnded).length === 2,
+    )
+    expect(runs.map(({ info }) => info.name)).toEqual(['first', 'own'])
+  })
+
   test('a flow makes one task for each node, in its own queue', async () => {
     const [parent, child] = [createQueue(), createQueue()]
     const flow = { name: 'all', queueName: parent.name, children: [{ name: 'part', queueName: child.name, data: 1 }] }

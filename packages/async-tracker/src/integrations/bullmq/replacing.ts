@@ -7,14 +7,43 @@ import { carrierOf, taskOfStored } from './carrier.ts'
 import type { Doubtful } from './emptying.ts'
 import type { JobClass, JobOptions, Queue } from './shapes.ts'
 
+/** Who has the place of a deduplicated job before it is added. */
+export interface Holder {
+  readonly id: string
+  /** Then what has `keepLastIfActive` comes after it. */
+  readonly isActive: boolean
+}
+
 /**
- * The id of the job whose place is kept for a time: also when that job is done and removed, so that nothing but its id says that a job
- * was not added. Never rejects.
+ * The job whose place is kept: also, for a time, when that is done and removed, so that nothing but its id says that a job was not added.
+ * Without an id nobody has the place; undefined where it is not known. Never rejects.
  */
-export async function holderOf(queue: Queue, opts: JobOptions | undefined): Promise<string | undefined> {
-  const { id, ttl } = opts?.deduplication ?? opts?.debounce ?? {}
-  if (!id || !ttl) return undefined
-  return withoutTracing(async () => (await queue.getDeduplicationJobId?.(id)) ?? undefined).catch(() => undefined)
+export async function holderOf(queue: Queue, opts: JobOptions | undefined): Promise<Holder | undefined> {
+  const { id, keepLastIfActive, ttl } = opts?.deduplication ?? opts?.debounce ?? {}
+  if (!id) return undefined
+  if (keepLastIfActive) return holderOrNext(queue, id)
+  if (!ttl) return undefined
+  const ask = async (): Promise<string | undefined> => (await queue.getDeduplicationJobId?.(id)) ?? undefined
+  const jobId = await withoutTracing(ask).catch(() => undefined)
+  return jobId === undefined ? undefined : { id: jobId, isActive: false }
+}
+
+/** Its id, and whether it runs. KEYS: who has the place, and what runs. */
+const HOLDER: Script = {
+  name: 'holder',
+  lua: `
+local id = redis.call('GET', KEYS[1])
+if not id then return { '', '' } end
+for _, active in ipairs(redis.call('LRANGE', KEYS[2], 0, -1)) do
+  if active == id then return { id, 'active' } end
+end
+return { id, '' }`,
+}
+
+async function holderOrNext(queue: Queue, id: string): Promise<Holder | undefined> {
+  if (!queue.toKey || !answersInOrder(queue)) return undefined
+  const [jobId, state] = await readBefore(queue, HOLDER, [queue.toKey(`de:${id}`), queue.toKey('active')])
+  return jobId === undefined ? undefined : { id: jobId, isActive: state === 'active' }
 }
 
 /** Never rejects: what could not be asked is not told. */

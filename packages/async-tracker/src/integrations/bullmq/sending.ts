@@ -6,7 +6,7 @@ import { sendAll } from '../sending/send-all.ts'
 import { answersInOrder } from '../redis-jobs/before.ts'
 import { carrierOf, withCarrier } from './carrier.ts'
 import { cancelGone } from './emptying.ts'
-import { holderOf, replacedBy } from './replacing.ts'
+import { holderOf, replacedBy, type Holder } from './replacing.ts'
 import type { SentJob, Vanishing } from '../redis-jobs/vanishing.ts'
 import type { BullMQ, BulkJob, FlowNode, FlowProducer, Job, JobClass, JobOptions, JobTree, Queue } from './shapes.ts'
 
@@ -33,16 +33,11 @@ export function patchCreate({ Job }: BullMQ, kit: TaskKit, vanishing: Vanishing)
           isKnown = await isDuplicate(Job, queue, { job, opts, bag, holder })
           return job
         }
-        return kit.enqueue(
-          draftOf(queue.name, name),
-          bag,
-          mayBeDuplicate(opts) || opts?.deduplication ? send : create,
-          (job) => {
-            if (isKnown) return null
-            vanishing.sent(queue, sentAs(job.id, bag, opts))
-            return job.id
-          },
-        )
+        return kit.enqueue(draftOf(queue.name, name), bag, mayBeDuplicate(opts) ? send : create, (job) => {
+          if (isKnown) return null
+          vanishing.sent(queue, sentAs(job.id, bag, opts))
+          return job.id
+        })
       },
   )
   kit.wrap(
@@ -166,30 +161,30 @@ function isRepeated(opts: JobOptions | undefined): boolean {
   return opts?.repeat !== undefined || opts?.repeatJobKey !== undefined
 }
 
-/** A job with keepLastIfActive is not dropped: it comes after the one that runs. */
 function mayBeDuplicate(opts: JobOptions | undefined): boolean {
-  return Boolean(opts?.jobId || opts?.debounce || (opts?.deduplication && !opts.deduplication.keepLastIfActive))
+  return Boolean(opts?.jobId || opts?.debounce || opts?.deduplication)
 }
 
 function sentAs(id: string | undefined, bag: Bag, opts: JobOptions | undefined): SentJob {
-  return { id, taskId: taskOf(bag), isNumbered: !mayBeDuplicate(opts) && !opts?.deduplication }
+  return { id, taskId: taskOf(bag), isNumbered: !mayBeDuplicate(opts) }
 }
 
 interface Sent {
   readonly job: Job
   readonly opts: JobOptions | undefined
   readonly bag: Bag
-  /** Id of the job that had its place before. */
-  readonly holder: string | undefined
+  readonly holder: Holder | undefined
 }
 
 /** For a job that there is already BullMQ returns its id as if it were new; what is stored under it tells whose it is. */
 async function isDuplicate(Job: JobClass, queue: Queue, { job: { id }, opts, bag, holder }: Sent): Promise<boolean> {
   const isCarried = withCarrier(opts, bag) !== opts
   if (!id || !isCarried || !mayBeDuplicate(opts)) return false
+  // It is not dropped where it comes after the one that runs.
+  if (opts?.deduplication?.keepLastIfActive && (!holder || (holder.isActive && holder.id === id))) return false
   try {
     const stored = await withoutTracing(() => Job.fromId(queue, id))
-    return stored === undefined ? id === holder : carrierOf(stored).get('traceparent') !== bag.get('traceparent')
+    return stored === undefined ? id === holder?.id : carrierOf(stored).get('traceparent') !== bag.get('traceparent')
   } catch {
     return false
   }
