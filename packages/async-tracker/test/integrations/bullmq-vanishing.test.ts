@@ -1,7 +1,10 @@
 // Jobs that go with the data of their queue, on a real Redis: what the queue has lost is told, and nothing else.
 import { present, service, type MissingServer, type ServerOf } from '../../../testing/src/services.ts'
+import { context } from '@opentelemetry/api'
 import { Queue, Worker } from 'bullmq'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { AsyncContextManager } from '../../../core/src/sdk/context-manager.ts'
+import { isOwnWork } from '../../../core/src/sdk/suppress.ts'
 import type { Queue as Asked } from '../../src/integrations/bullmq/shapes.ts'
 import { clientOf as found } from '../../src/integrations/redis-jobs/before.ts'
 import { taskOfStored } from '../../src/integrations/bullmq/carrier.ts'
@@ -18,6 +21,7 @@ let queues = 0
 const open: { close(): Promise<void> }[] = []
 
 beforeAll(async () => {
+  context.setGlobalContextManager(new AsyncContextManager())
   redis = await service('redis')
 })
 afterAll(async () => {
@@ -39,6 +43,8 @@ afterEach(async () => {
 /** What Afterspan asks of Redis, and how often it has looked. */
 class Looks {
   hides = false
+  /** Whether each question for a job was Afterspan's own work. */
+  readonly own: boolean[] = []
   #count = 0
   #waiting: (() => void)[] = []
 
@@ -53,7 +59,11 @@ class Looks {
       })
       return value
     }
-    const asked = { get, hget: hget.bind(client), lrange: lrange.bind(client), zrange: zrange.bind(client) }
+    const getJob = (...args: unknown[]): unknown => {
+      this.own.push(isOwnWork())
+      return hget.apply(client, args)
+    }
+    const asked = { get, hget: getJob, lrange: lrange.bind(client), zrange: zrange.bind(client) }
     return {
       name: real.name,
       toKey: (type: string) => real.toKey(type),
@@ -106,6 +116,16 @@ describe('jobs that wait', () => {
     await add(4)
     await looks.more(4)
     expect(settled).toEqual(lost(...old))
+  })
+
+  test('are looked for by nobody but Afterspan: each question was a task of the request that had sent the next job', async () => {
+    await add(1)
+    await add(2)
+    await looks.more()
+    await wipe()
+    await add(3)
+    await fake.until(() => settled.length >= 2)
+    expect(new Set(looks.own)).toEqual(new Set([true]))
   })
 
   test('are none of them lost that were done and removed, by a worker of which nothing is known', async () => {

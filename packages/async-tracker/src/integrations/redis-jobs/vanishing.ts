@@ -1,7 +1,7 @@
 // Jobs whose queue has lost its data: FLUSHALL, a Redis that was restarted and had kept nothing, an obliterate by a script. Redis tells
 // nobody, so it is asked now and then while jobs of this process wait. A job that is not there proves nothing: it may be done and
 // removed, by a worker of which nothing is known. But each queue numbers its jobs, and its count never goes back while its data live.
-import type { TaskId, TaskKit } from '@afterspan/core/internal'
+import { withoutTracing, type TaskId, type TaskKit } from '@afterspan/core/internal'
 import { Lookout, PACE, type Pace } from '../sending/lookout.ts'
 import { clientOf } from './before.ts'
 import type { RedisClient, RedisQueue } from './shapes.ts'
@@ -79,7 +79,7 @@ export function createVanishing(kit: TaskKit, taskOfStored: TaskOfStored, pace: 
     queues.add(followed)
     const number = isNumbered ? Number(id) : Number.NaN
     // A number that is given out twice, while the first one waits, was counted anew. Else answers may come in another order than they went.
-    if (number <= followed.highest && jobs.get(id)?.isSeen) void emptied(kit, followed, new Map(jobs)).catch(() => {})
+    if (number <= followed.highest && jobs.get(id)?.isSeen) askAtOnce(kit, followed)
     else if (number > followed.highest) followed.highest = number
     jobs.delete(id)
     jobs.set(id, { taskId, isSeen: false })
@@ -148,6 +148,11 @@ async function listed({ client, keyOf }: Followed) {
   ])
   const isAll = [active, ...lists].every(({ length }) => length < MOST_JOBS)
   return { active: new Set(active), waiting: new Set(lists.flat()), isAll }
+}
+
+/** Whoever has just sent a job asks for nothing. */
+function askAtOnce(kit: TaskKit, followed: Followed): void {
+  void withoutTracing(() => emptied(kit, followed, new Map(followed.jobs))).catch(() => {})
 }
 
 /** What had been seen waiting, and is not there any more, went with the data of its queue. */
