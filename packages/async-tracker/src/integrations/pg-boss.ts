@@ -7,6 +7,7 @@ import { patchEmptying } from './pg-boss/emptying.ts'
 import { createExpiries } from './pg-boss/expiries.ts'
 import { patchStop, type Patch } from './pg-boss/patch.ts'
 import { patchUpdate } from './pg-boss/replacing.ts'
+import { createRetention, patchQueues } from './pg-boss/retention.ts'
 import { patchFetch, patchWork } from './pg-boss/running.ts'
 import { patchFlow, patchInsert, patchPublish, patchSend, patchUpsert } from './pg-boss/sending.ts'
 import { patchReaders, patchSettlers } from './pg-boss/settling.ts'
@@ -30,14 +31,18 @@ export const pgBoss: Integration<Exports> = {
     if (ours.has(boss.work)) return
     const isAllowed = kit.carriesInData !== false
     const put = isAllowed ? withCarrier : (data: unknown) => data
-    const draftOf = (queue: string, data: unknown): TaskDraft => {
-      const draft = { system: SYSTEM, destination: queue, name: queue }
+    const retention = createRetention()
+    const draftOf = (queue: string, data: unknown, settings: unknown): TaskDraft => {
+      const deadlineMs = retention.deadlineMsOf(queue, settings)
+      const place = { system: SYSTEM, destination: queue, name: queue }
+      const draft = deadlineMs === undefined ? place : { ...place, deadlineMs }
       return isAllowed && canCarry(data) ? draft : { ...draft, isFoundById: true }
     }
     const known = { held: new Map(), find: createFinder(boss) }
     const shared = { ...known, transactions: createTransactions(kit, known.find), watchExpiry: createExpiries(known) }
     const patch: Patch = { boss, kit, put, draftOf, ...shared }
     for (const step of [patchSend, patchUpsert, patchUpdate, patchInsert, patchFlow, patchPublish]) step(patch)
+    patchQueues(patch, retention)
     for (const step of [patchStop, patchEmptying, patchSettlers, patchReaders, patchFetch, patchWork]) step(patch)
     ours.add(boss.work)
   },

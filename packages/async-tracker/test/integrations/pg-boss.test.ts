@@ -88,6 +88,19 @@ describe('sending', () => {
     )
   })
 
+  test('a job that waits beyond its retention, and is deleted then, was never overdue', async () => {
+    const name = await queue({ retentionSeconds: 60 })
+    await boss.send(name, { n: 1 })
+    await boss.send(name, { n: 2 }, { retentionSeconds: 5, startAfter: 10 })
+    await boss.sendAfter(name, { n: 3 }, {}, new Date(Date.now() + 3_600_000))
+    await boss.insert(name, [{ data: { n: 4 }, retentionSeconds: 7 }])
+    await boss.updateQueue(name, { retentionSeconds: 90 })
+    await boss.send({ name, data: { n: 5 } })
+    await boss.send(await queue(), { n: 6 })
+    const seconds = sent.map(({ draft: { deadlineMs } }) => deadlineMs && Math.round(deadlineMs / 10_000) * 10)
+    expect(seconds).toEqual([60, 20, 3_660, 10, 90, undefined])
+  })
+
   test('a job that pg-boss does not take is no confirmed task', async () => {
     const name = await queue()
     expect(await boss.send(name, { n: 1 }, { singletonKey: 'one', singletonSeconds: 3600 })).toBeTypeOf('string')

@@ -13,6 +13,7 @@ export interface Db {
 export interface Boss {
   cancel: Method
   complete: Method
+  createQueue: Method
   deleteAllJobs: Method
   deleteJob: Method
   deleteQueue: Method
@@ -33,6 +34,7 @@ export interface Boss {
   sendThrottled: Method
   stop: Method
   update: Method
+  updateQueue: Method
   upsert: Method
   work: Method
 }

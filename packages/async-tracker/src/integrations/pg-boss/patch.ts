@@ -12,8 +12,8 @@ export interface Patch extends Holding {
   readonly transactions: Transactions
   /** Of a job that was fetched the database is asked what became of it, when its time is over. */
   readonly watchExpiry: (attempt: Held) => void
-  /** A job that cannot take a carrier along is found by its id. */
-  readonly draftOf: (queue: string, data: unknown) => TaskDraft
+  /** A job that cannot take a carrier along is found by its id. `settings` are those that it is sent with. */
+  readonly draftOf: (queue: string, data: unknown, settings: unknown) => TaskDraft
   /** Lays the carrier into the data, where it can. */
   readonly put: (data: unknown, bag: Bag, queue: string) => unknown
 }

@@ -24,7 +24,8 @@ export function patchSend(patch: Patch): void {
         if (db) await transactions.follow(db, self, [{ bag, queue, id }])
         return id
       }
-      const draft = { ...draftOf(queue, data), isAwaited: true }
+      const settings = method === 'sendAfter' && isObject(options) ? { ...options, startAfter: args[3] } : options
+      const draft = { ...draftOf(queue, data, settings), isAwaited: true }
       return kit.enqueue(draft, bag, send, (id) => (typeof id === 'string' ? id : null))
     })
 }
@@ -54,7 +55,7 @@ export function patchUpsert(patch: Patch): void {
           if (taskId) kit.settle(taskId, 'cancelled', 'deduplicated', 'broker')
         return result
       }
-      const draft = { ...draftOf(queue, data), isAwaited: true }
+      const draft = { ...draftOf(queue, data, options), isAwaited: true }
       return kit.enqueue(draft, bag, send, (result) => {
         const { updated, jobs } = resultOf(result)
         return data === undefined && updated ? null : (jobs?.[0] ?? null)
@@ -97,7 +98,7 @@ export function patchInsert(patch: Patch): void {
       return result
     }
     const isAsked = isObject(settings) && settings['returnId'] === true
-    const drafts = named.map((job) => draftOf(queue, job['data']))
+    const drafts = named.map((job) => draftOf(queue, job['data'], job))
     return sendAll(kit, drafts, send, idOf).then((ids) => (isAsked ? ids : null))
   })
 }
@@ -118,7 +119,7 @@ export function patchFlow(patch: Patch): void {
       const id = isObject(ids) ? ids[String(jobs[i]?.['ref'])] : undefined
       return typeof id === 'string' ? id : undefined
     }
-    const drafts = jobs.map((job, i) => draftOf(queues[i]!, job['data']))
+    const drafts = jobs.map((job, i) => draftOf(queues[i]!, job['data'], job['options']))
     return sendAll(kit, drafts, send, idOf)
   })
 }
@@ -161,7 +162,7 @@ function tapInserts(
           await transactions.follow(db, self, [{ bag, queue: job.name, id: result.rows[0]?.['id'] }])
           return result
         }
-        return kit.enqueue(draftOf(job.name, job.data), bag, send, ({ rows }) => {
+        return kit.enqueue(draftOf(job.name, job.data, job), bag, send, ({ rows }) => {
           const id = rows[0]?.['id']
           return typeof id === 'string' ? id : null
         })
