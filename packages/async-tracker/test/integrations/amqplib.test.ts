@@ -27,6 +27,7 @@ beforeAll(async () => {
     amqplib.patch(installed('amqplib', file), real.kit)
     amqplib.patch(installed('amqplib', file), real.kit) // as when it is loaded twice
   }
+  amqpKeptMessages.patch(installed('amqp-connection-manager', 'dist/cjs/ChannelWrapper.js'), real.kit)
   connection = await amqp.connect(server.url)
 })
 afterAll(async () => {
@@ -172,7 +173,6 @@ describe('a message', () => {
   })
 
   test('that amqp-connection-manager kept until there was a connection belonged to nobody', async () => {
-    amqpKeptMessages.patch(installed('amqp-connection-manager', 'dist/cjs/ChannelWrapper.js'), real.kit)
     const queue = await queueOf()
     const manager = installed('amqp-connection-manager').connect([(server as ServerOf['rabbitmq']).url])
     const wrapper = manager.createChannel()
@@ -183,6 +183,40 @@ describe('a message', () => {
     await states('enqueued', 'enqueued')
     const spawned = events.filter((event) => event.kind === 'spawned')
     expect(spawned.map(({ origin }) => origin)).toEqual(sent.map(({ ref }) => ref))
+    await manager.close()
+  })
+
+  test('that amqp-connection-manager keeps in memory was nobody’s work until there was a connection', async () => {
+    const manager = installed('amqp-connection-manager').connect(['amqp://127.0.0.1:1'], {
+      reconnectTimeInSeconds: 0.01,
+    })
+    const wrapper = manager.createChannel()
+    const { ref, given, late } = real.inRequest((request) => ({
+      ref: request.ref,
+      given: wrapper.sendToQueue('orders', body) as Promise<unknown>,
+      late: wrapper.publish('news', 'key', body, { timeout: 1, type: 'order' }) as Promise<unknown>,
+    }))
+    expect(toldStates(events)).toEqual(['pending', 'pending'])
+    expect(events).toMatchObject([
+      { kind: 'spawned', destination: 'orders', name: 'orders', origin: ref },
+      { kind: 'spawned', destination: 'news', name: 'order', origin: ref },
+    ])
+    await expect(late).rejects.toThrow('timeout')
+    await states('pending', 'lost never_enqueued')
+    await Promise.all([wrapper.close(), expect(given).rejects.toThrow('Channel closed')])
+    await states('lost never_enqueued', 'lost never_enqueued')
+    await manager.close()
+  })
+
+  test('that amqp-connection-manager has kept for a plain channel is in nobody’s hands once it is sent', async () => {
+    const queue = await queueOf()
+    const manager = installed('amqp-connection-manager').connect([(server as ServerOf['rabbitmq']).url])
+    await manager.createChannel({ confirm: false }).sendToQueue(queue, body)
+    await left()
+    await states('pending')
+    channel.consume(queue, (message: unknown) => channel.ack(message))
+    await states('succeeded')
+    expect(real.errors).toEqual([])
     await manager.close()
   })
 

@@ -7,7 +7,7 @@ import { leaveProcess } from './flushing.ts'
 import { withCarrier } from './headers.ts'
 import { onCall, type Patch } from './patch.ts'
 import { askForReturn, type Asking } from './returns.ts'
-import { asSender } from './sender.ts'
+import { asSender, keptOf } from './sender.ts'
 import { nameOf, SYSTEM, type Channel, type Method } from './shapes.ts'
 import { isReply } from './topology.ts'
 
@@ -23,14 +23,20 @@ function publishPlain(patch: Patch, original: Method, self: Channel, args: unkno
   const addressed = patch.isConfirming(self) ? undefined : addressOf(args, patch)
   if (!addressed) return original.apply(self, args)
   const { draft, exchange, options, isAnswer, asking } = addressed
-  const bag = createBag()
+  const kept = keptOf(options)
+  const bag = kept?.bag ?? createBag()
   let result: unknown
   const send = (): Promise<void> => {
     const [destination, routingKey, content] = args
     result = original.call(self, destination, routingKey, content, withCarrier(options, bag, asking), ...args.slice(4))
     return leaveProcess(self, { taskId: taskOf(bag), exchange })
   }
-  follow(patch, draft, bag, send, { instead: isAnswer ? 'no_reader' : 'unanswered' })
+  const sentAs: SentAs = { instead: isAnswer ? 'no_reader' : 'unanswered' }
+  if (kept) {
+    kept.sentAs = sentAs
+    kept.left = send()
+    kept.left.catch(ignore) // heard by whoever keeps it
+  } else follow(patch, draft, bag, send, sentAs)
   return result
 }
 
@@ -46,7 +52,8 @@ function publishConfirmed(patch: Patch, original: Method, self: Channel, args: u
   const callback = bound(args[4] as Confirm | null | undefined)
   if (!addressed || (callback && typeof callback !== 'function')) return original.apply(self, args)
   const { draft, options, messageId, isAnswer, asking } = addressed
-  const bag = createBag()
+  const kept = keptOf(options)
+  const bag = kept?.bag ?? createBag()
   let result: unknown
   const send = (): Promise<void> => {
     const { promise, settle } = expectConfirmation(self)
@@ -66,7 +73,11 @@ function publishConfirmed(patch: Patch, original: Method, self: Channel, args: u
     )
     return promise
   }
-  follow(patch, draft, bag, send, isAnswer ? { instead: 'no_reader' } : messageId)
+  const sentAs: SentAs = isAnswer ? { instead: 'no_reader' } : messageId
+  if (kept) {
+    kept.sentAs = sentAs
+    send().catch(ignore) // whoever keeps it may send it again, and says so where it does not
+  } else follow(patch, draft, bag, send, sentAs)
   return result
 }
 
@@ -97,21 +108,11 @@ function addressOf(
   { topology }: Pick<Patch, 'topology'>,
 ): Address | undefined {
   if (typeof exchange !== 'string' || typeof routingKey !== 'string') return undefined
-  const { expiration, messageId, type } = isObject(options) ? options : {}
-  const { messageTtlMs = Infinity } = (exchange === '' && topology.queues.get(routingKey)) || {}
+  const { messageId } = isObject(options) ? options : {}
+  const { messageTtlMs } = (exchange === '' && topology.queues.get(routingKey)) || {}
   const isAnswer = isReply(topology, exchange, routingKey)
-  const lifetimeMs = Math.min(
-    expiration === undefined || expiration === '' ? Infinity : Number(expiration),
-    messageTtlMs,
-  )
   return {
-    draft: {
-      system: SYSTEM,
-      destination: nameOf(exchange || routingKey),
-      name: typeof type === 'string' && type ? type : nameOf(routingKey || exchange),
-      // Whoever has not begun by then never will.
-      ...(lifetimeMs >= 0 && lifetimeMs < Infinity ? { deadlineMs: lifetimeMs } : {}),
-    },
+    draft: draftOf({ exchange, routingKey, options, messageTtlMs }),
     exchange,
     options,
     messageId: typeof messageId === 'string' ? messageId : undefined,
@@ -119,3 +120,30 @@ function addressOf(
     asking: isAnswer ? 'not' : askForReturn(topology, { exchange, routingKey, content, options }),
   }
 }
+
+/** What is to be sent, whoever sends it. */
+export function draftOf({
+  exchange,
+  routingKey,
+  options,
+  messageTtlMs = Infinity,
+}: {
+  readonly exchange: string
+  readonly routingKey: string
+  readonly options: unknown
+  /** Of the queue. */
+  readonly messageTtlMs?: number | undefined
+}): TaskDraft {
+  const { expiration, type } = isObject(options) ? options : {}
+  const ownMs = expiration === undefined || expiration === '' ? Infinity : Number(expiration)
+  const lifetimeMs = Math.min(ownMs, messageTtlMs)
+  return {
+    system: SYSTEM,
+    destination: nameOf(exchange || routingKey),
+    name: typeof type === 'string' && type ? type : nameOf(routingKey || exchange),
+    // Whoever has not begun by then never will.
+    ...(lifetimeMs >= 0 && lifetimeMs < Infinity ? { deadlineMs: lifetimeMs } : {}),
+  }
+}
+
+function ignore(): void {}
