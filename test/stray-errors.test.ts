@@ -101,6 +101,10 @@ describe.each(nodesUnderTest())('on Node $major', (node) => {
     const told = (): StoredSpan[] => sink.trace(traceId).filter(({ name }) => name === 'unhandledRejection')
     await sink.waitFor(() => told().length > 0)
     expect(told().map(({ startMs, endMs }) => endMs - startMs)).toEqual([0])
+    // Each of a thousand was told, for which the app stood still.
+    await get(`${url}/flood`)
+    const metrics = async (): Promise<string> => (await get(`${await app.adminUrl()}/metrics`)).text
+    await expect.poll(metrics, { timeout: 20_000, interval: 150 }).toMatch(/^afterspan_untold_errors_total 900$/m)
     await app.stop()
     await sink.close()
   })

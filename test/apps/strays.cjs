@@ -137,6 +137,9 @@ const acts = {
     const promise = Promise.reject(new RangeError('handled late'))
     setTimeout(() => void promise.catch(() => {}), 50)
   },
+  flood: () => {
+    for (let n = 0; n < 1_000; n++) void Promise.reject(new RangeError('one of many'))
+  },
   tooLate: () => {
     const promise = Promise.reject(new RangeError('handled too late'))
     process.once('SIGUSR2', () => void promise.catch(() => {}))

@@ -68,7 +68,6 @@ import { watchMessages } from './tasks/messages.ts'
 import { createBeginWork } from './tasks/open-work.ts'
 import { createTaskCalls } from './tasks/run-task.ts'
 
-const UNATTRIBUTED = 'Uncaught errors of which nobody can say whose they are.'
 const SCOPE = { name: 'afterspan', version: SDK_VERSION }
 
 /** Undefined where Afterspan is to do nothing. Once in a process; `preload-guard` sees to that. */
@@ -281,8 +280,7 @@ function start(parts: Parts, kept: Kept): void {
     effective.countAll()
     endpoint.leave()
   }
-  const unattributed = metrics.counter('afterspan_unattributed', UNATTRIBUTED)
-  guardProcess({ ...parts, openSpans, stake, now, deliver, leaveMetrics, tellReports, unattributed })
+  guardProcess({ ...parts, openSpans, stake, now, deliver, leaveMetrics, tellReports, metrics })
   // One listener a process, the main thread's: what the app's worker threads count is told through it.
   wakeWhenListening(() => {
     stake.has()

@@ -2,7 +2,7 @@ import type { Tracer } from '@opentelemetry/api'
 import type { CoreConfig } from '../config/config.ts'
 import type { EpochMs } from '../contracts/task.ts'
 import { inFlight } from '../http/in-flight.ts'
-import type { Counter } from '../metrics/registry.ts'
+import type { MetricRegistry } from '../metrics/registry.ts'
 import type { OpenSpans } from '../sdk/open-spans.ts'
 import type { SpanData } from '../sdk/span-data.ts'
 import type { SideThread } from '../side-thread/host.ts'
@@ -16,7 +16,7 @@ import { createFarewell, watchExit } from './exit.ts'
 import { createLastWords, type LastSource } from './last-words.ts'
 import { watchRejections } from './rejections.ts'
 import type { Stake } from './stake.ts'
-import { createStrays, type Strays } from './strays.ts'
+import { createStrays, strayCounters, type Strays } from './strays.ts'
 import { watchSignals } from './signals.ts'
 
 export interface GuardDeps {
@@ -33,8 +33,7 @@ export interface GuardDeps {
   readonly tellReports: () => void
   readonly drain: Drain
   readonly stake: Stake
-  /** An error of which nobody can say whose it is. */
-  readonly unattributed: Pick<Counter, 'add'>
+  readonly metrics: MetricRegistry
 }
 
 /** Watches the three ways in which this process can end with JavaScript still running: an uncaught error, an exit, a signal. */
@@ -51,7 +50,7 @@ export function guardProcess(deps: GuardDeps): void {
     tellReports,
     drain,
     stake,
-    unattributed,
+    metrics,
   } = deps
   const lastWords = createLastWords({ sources: lastSources, sideThread, holdMs: config.exitHoldMs })
   // Together no longer than an exit may be held; who asks for a longer drain has asked for both.
@@ -69,7 +68,7 @@ export function guardProcess(deps: GuardDeps): void {
     tracer,
     now,
     serves,
-    unattributed,
+    counters: strayCounters(metrics),
     tellCrash({ error, origin, culprit }) {
       tellCrash(deliver, error, origin, culprit?.ref)
     },

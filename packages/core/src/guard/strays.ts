@@ -1,6 +1,7 @@
 // What becomes of an error that nobody caught: told once, whichever way it is met, of whoever can be named.
 import type { EpochMs } from '../contracts/task.ts'
 import { inFlight } from '../http/in-flight.ts'
+import type { Counter, MetricRegistry } from '../metrics/registry.ts'
 import { isAbort } from '../tasks/aborted.ts'
 import { announceStray, type StrayDeps, type StrayError, type Uncaught } from '../tasks/stray-error.ts'
 import { isTold } from '../tasks/told-failures.ts'
@@ -8,6 +9,9 @@ import { isTold } from '../tasks/told-failures.ts'
 /** Errors of nobody's in a minute that get a row; more are counted alone. */
 const MOST_A_MINUTE = 100
 const MINUTE_MS = 60_000
+/** Of one request or task: what a loop leaves behind by the thousand would hold up the app, and its promise is broken long since. */
+const MOST_OF_ONE = 100
+const MOST_KNOWN = 1_000
 
 export interface Strays {
   /** It ends the process. */
@@ -18,32 +22,43 @@ export interface Strays {
   rejected(uncaught: Uncaught): StrayError | undefined
 }
 
+export interface StrayCounters {
+  readonly unattributed: Pick<Counter, 'add'>
+  /** What gets no row. */
+  readonly untold: Pick<Counter, 'add'>
+}
+
+export function strayCounters(metrics: MetricRegistry): StrayCounters {
+  return {
+    unattributed: metrics.counter('afterspan_unattributed', 'Uncaught errors of which nobody can say whose they are.'),
+    untold: metrics.counter(
+      'afterspan_untold_errors',
+      'Uncaught errors without a row: more than 100 of one request or task, or in a minute of nobody.',
+    ),
+  }
+}
+
 export function createStrays(
   deps: StrayDeps & {
     readonly serves: () => boolean
-    readonly unattributed: { add(n: number): void }
+    readonly counters: StrayCounters
     /** A span alone, in the trace of who is guilty: what failed has been told. */
     readonly tellCrash: (uncaught: Uncaught) => void
   },
 ): Strays {
-  const known = new WeakSet<object>()
-  const isNew = (error: unknown): boolean => {
-    if (typeof error !== 'object' || error === null) return true
-    if (known.has(error)) return false
-    known.add(error)
-    return true
-  }
-  const mayTell = limited(deps.now)
+  const isNew = eachOnce()
+  const mayHaveRow = rowLimits(deps)
   const announce = (uncaught: Uncaught): StrayError | undefined => {
     if (!isNew(uncaught.error)) return undefined
+    if (uncaught.culprit && !mayHaveRow(uncaught)) return undefined
     if (isTold(uncaught.error, uncaught.culprit?.ref.traceId)) {
       if (uncaught.isCrash && uncaught.culprit) deps.tellCrash(uncaught)
       return undefined
     }
     if (!uncaught.culprit) {
       if (!deps.serves()) return undefined
-      deps.unattributed.add(1)
-      if (!mayTell()) return undefined
+      deps.counters.unattributed.add(1)
+      if (!mayHaveRow(uncaught)) return undefined
     }
     return announceStray(deps, uncaught)
   }
@@ -71,6 +86,39 @@ export function createStrays(
         },
       }
     },
+  }
+}
+
+function eachOnce(): (error: unknown) => boolean {
+  const known = new WeakSet<object>()
+  return (error) => {
+    if (typeof error !== 'object' || error === null) return true
+    if (known.has(error)) return false
+    known.add(error)
+    return true
+  }
+}
+
+/** A crash has one in any case. */
+function rowLimits({ now, counters }: Pick<StrayDeps, 'now'> & { readonly counters: StrayCounters }) {
+  const mayTell = limited(now)
+  const mayTellOf = limitedEach()
+  return ({ culprit, isCrash }: Uncaught): boolean => {
+    const may = culprit ? isCrash || mayTellOf(culprit.ref.spanId) : mayTell()
+    if (!may) counters.untold.add(1)
+    return may
+  }
+}
+
+/** Of those that were heard of lately. */
+function limitedEach(): (id: string) => boolean {
+  const told = new Map<string, number>()
+  return (id) => {
+    const number = (told.get(id) ?? 0) + 1
+    told.delete(id)
+    told.set(id, number)
+    if (told.size > MOST_KNOWN) told.delete(told.keys().next().value!)
+    return number <= MOST_OF_ONE
   }
 }
 
