@@ -191,6 +191,33 @@ describe('a message that is not deleted', () => {
     await remove(second)
     await real.until(() => states()[0] === 'succeeded (1 retrying rejected, 2 succeeded)')
   })
+  test('but given back ran twice at once, where another had it before SQS could say that it had heard', async () => {
+    await send('back')
+    const [{ ReceiptHandle }] = await receive()
+    const heard = (): number => server.asked.filter((name) => name === 'ChangeMessageVisibility').length
+    const before = heard()
+    const changed = ask('ChangeMessageVisibility', { ReceiptHandle, VisibilityTimeout: 0 })
+    await real.until(() => states()[0] === 'retrying rejected (1 retrying rejected)')
+    expect(heard()).toBe(before)
+    await changed
+  })
+  test('that cannot be given back, and is deleted instead, has run', async () => {
+    const other = await startSqsServer()
+    other.deny('ChangeMessageVisibility')
+    const asking = client(other.url)
+    QueueUrl = other.createQueue('mail')
+    await real.inRequest(() => ask('SendMessage', { MessageBody: 'one' }, asking))
+    const {
+      Messages: [{ ReceiptHandle }],
+    } = await ask('ReceiveMessage', {}, asking)
+    await expect(ask('ChangeMessageVisibility', { ReceiptHandle, VisibilityTimeout: 0 }, asking)).rejects.toThrow(
+      'not permitted',
+    )
+    await ask('DeleteMessage', { ReceiptHandle }, asking)
+    await real.until(() => states()[0] === 'succeeded (1 retrying rejected, 1 succeeded)')
+    asking.destroy()
+    await other.stop()
+  })
   test('as often as its queue tries has failed; who reads the dead letters does other work', async () => {
     const deadLetters = server.createQueue(`dead-${count}`)
     QueueUrl = server.createQueue(`short-${count}`, { visibilitySeconds: 1, deadLetters, maxReceives: 2 })

@@ -57,12 +57,16 @@ export class Deliveries {
     else held.succeed()
   }
 
-  /** Others may receive it again at once. */
+  /** Others may receive it as soon as SQS has heard, which is before we hear of that: this run is over by then. */
   giveBack(handle: string): void {
     const delivery = this.#byHandle.get(handle)
-    if (!delivery) return
-    this.#forget(delivery)
-    delivery.held.fail(failureOf('VISIBLE_AGAIN', 'its visibility timeout was set to 0'))
+    if (delivery) this.#end(delivery, failureOf('VISIBLE_AGAIN', 'its visibility timeout was set to 0'))
+  }
+
+  /** SQS has heard. Until then the app may still delete it. */
+  gaveBack(handle: string): void {
+    const delivery = this.#byHandle.get(handle)
+    if (delivery) this.#forget(delivery)
   }
 
   extend(handle: string, visibilityMs: number | undefined): void {
@@ -77,11 +81,15 @@ export class Deliveries {
   }
 
   #expire(delivery: Delivery): void {
+    this.#end(delivery, failureOf('NOT_DELETED', 'not deleted within its visibility timeout'))
+  }
+
+  #end(delivery: Delivery, why: Error): void {
     clearTimeout(delivery.timer)
     delivery.isExpired = true
     const key = keyOf(delivery.info)
     if (this.#byMessage.get(key) === delivery) this.#byMessage.delete(key)
-    delivery.held.fail(failureOf('NOT_DELETED', 'not deleted within its visibility timeout'))
+    delivery.held.fail(why)
   }
 
   #forget(delivery: Delivery): void {
