@@ -1,3 +1,4 @@
+import { createServer as createHttpServer } from 'node:http'
 import { createServer } from 'node:net'
 import { bothFormats, get, nodesUnderTest, startPreloaded } from '@afterspan/testing'
 import type { Receipt } from 'afterspan'
@@ -52,19 +53,26 @@ bothFormats(
 
 describe.each(nodesUnderTest())('a call after the response, on Node $major', (node) => {
   test('that the app aborts is cancelled, not failed and not done; one that takes too long has failed', async () => {
-    const slow = createServer()
+    const long = Buffer.alloc(10_000_000)
+    const slow = createHttpServer(({ url }, res) => {
+      if (url === '/long') res.end(long)
+    })
     await new Promise<void>((resolve) => {
       slow.listen(0, '127.0.0.1', resolve)
     })
     const { port } = slow.address() as { port: number }
     const sink = await startOtlpSink()
-    const env = { SLOW_URL: `http://127.0.0.1:${port}/` }
+    const env = { SLOW_URL: `http://127.0.0.1:${port}/`, LONG_URL: `http://127.0.0.1:${port}/long` }
     const app = startPreloaded({ app: appFile('late-calls.cjs'), node: node.path, sink, env })
     const url = await listening(app)
     const ends = {
       'fetch-abort': { state: 'cancelled', reason: 'aborted' },
       // The error that nobody heard was a second task.
       'fetch-abort-unheard': { state: 'cancelled', reason: 'aborted' },
+      'fetch-abort-reason': { state: 'cancelled', reason: 'aborted' },
+      // The answer was there, and the rest of it is let go.
+      'fetch-cancel': { state: 'succeeded' },
+      'fetch-unread': { state: 'succeeded' },
       'get-abort': { state: 'cancelled', reason: 'aborted' },
       // It was called failed, as one whose server had hung up.
       'get-destroy': { state: 'cancelled', reason: 'aborted' },

@@ -1,6 +1,11 @@
 // Answers, and then calls somebody who does not: how the call ends is up to the app.
 const { createServer, get } = require('node:http')
+const { setFlagsFromString } = require('node:v8')
+const { runInNewContext } = require('node:vm')
 const axios = require('axios')
+
+setFlagsFromString('--expose-gc')
+const collectGarbage = runInNewContext('gc')
 
 const url = process.env.SLOW_URL
 const ignore = () => {}
@@ -24,6 +29,16 @@ const acts = {
     soon(() => controller.abort())
   },
   'fetch-timeout': () => void fetch(url, { signal: AbortSignal.timeout(50) }).catch(ignore),
+  'fetch-abort-reason': () => {
+    const controller = new AbortController()
+    fetch(url, { signal: controller.signal }).catch(ignore)
+    soon(() => controller.abort('nobody waits for it'))
+  },
+  'fetch-cancel': async () => (await fetch(process.env.LONG_URL)).body.cancel('the head is enough'),
+  'fetch-unread': async () => {
+    await fetch(process.env.LONG_URL)
+    soon(() => setInterval(() => collectGarbage(), 50).unref())
+  },
   'get-abort': () => {
     const controller = new AbortController()
     get(url, { signal: controller.signal }).on('error', ignore)

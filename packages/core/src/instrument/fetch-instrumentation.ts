@@ -5,8 +5,15 @@ import { requireKept } from '../code-cache.ts'
 import { dropOwnContext, type FetchRequest } from '../http/fetch-headers.ts'
 import { redactQuery } from '../http/redact-query.ts'
 
+interface FetchFailed {
+  readonly request: object
+  readonly error: unknown
+}
 interface Bundle {
-  readonly UndiciInstrumentation: new (config: object) => { onRequestCreated(message: unknown): void }
+  readonly UndiciInstrumentation: new (config: object) => {
+    onRequestCreated(message: unknown): void
+    onError(message: FetchFailed): void
+  }
 }
 
 /** Its hook is called when there is a span, before its context is added. */
@@ -29,13 +36,23 @@ function withholdSecrets(span: Span): void {
   }
 }
 
+/** What fails has an error. Anything else is the reason that the app gave to abort() or cancel(), or Node's, since nobody has a body any more that was not read. */
+function isWish(error: unknown): boolean {
+  return typeof error !== 'object' || error === null
+}
+
 /** fetch has no module to hook: its official instrumentation is loaded by the first request, which it is then handed. */
 export function watchFetch(bundleDir: string, onError: (error: unknown) => void): void {
   const first = (message: unknown): void => {
     unsubscribe('undici:request:create', first)
     try {
       const { UndiciInstrumentation } = requireKept(join(bundleDir, 'instrumentation-undici.js')) as Bundle
-      new UndiciInstrumentation(FETCH).onRequestCreated(message)
+      class FetchInstrumentation extends UndiciInstrumentation {
+        override onError({ request, error }: FetchFailed): void {
+          super.onError({ request, error: isWish(error) ? new DOMException(String(error), 'AbortError') : error })
+        }
+      }
+      new FetchInstrumentation(FETCH).onRequestCreated(message)
     } catch (error) {
       onError(error)
     }
