@@ -149,6 +149,17 @@ describe.each(nodesUnderTest())('on Node $major', (node) => {
     await sink.close()
   })
 
+  test('a promise for which two requests waited failed one of them alone', async () => {
+    const { app, sink, url } = await started(node)
+    const traces = await Promise.all([1, 2].map(async () => traceIdOf(await get(`${url}/shared`))))
+    for (const traceId of traces) {
+      const { tasks } = await expectReceipt(await app.adminUrl(), traceId, { verdict: 'broken' })
+      expect(tasks).toMatchObject([{ state: 'failed', name: 'RangeError' }])
+    }
+    await app.stop()
+    await sink.close()
+  })
+
   test('an error that a domain caught was told as a failed task, and a time-out as the wish of the app', async () => {
     const { app, sink, url } = await started(node)
     const [caught, overtime] = [traceIdOf(await get(`${url}/domain`)), traceIdOf(await get(`${url}/overtime`))]

@@ -36,6 +36,7 @@ async function* lines() {
   fail('in a generator')
 }
 
+let sharing
 const acts = {
   timer: () => setTimeout(fail, 5, 'in a timer'),
   immediate: () => setImmediate(fail, 'in an immediate'),
@@ -151,6 +152,10 @@ const acts = {
   exec: () => void promisify(exec)('exit 3'),
   overlong: () => void promisify(exec)('sleep 60', { timeout: 20 }),
   overfull: () => void promisify(exec)('yes', { maxBuffer: 1 }),
+  // Each asks for one thing, which fails, and nobody catches it in either.
+  shared: async () => {
+    await (sharing ??= sleep(100).then(() => Promise.reject(new RangeError('of both'))))
+  },
   // Caught by a domain, which is what it is for.
   domain: () => {
     const own = create().on('error', () => {})

@@ -12,6 +12,8 @@ const MINUTE_MS = 60_000
 /** Of one request or task: what a loop leaves behind by the thousand would hold up the app, and its promise is broken long since. */
 const MOST_OF_ONE = 100
 const MOST_KNOWN = 1_000
+/** Of one error, which a module may make once and throw for ever. */
+const MOST_TRACES = 1_000
 
 export interface Strays {
   /** It ends the process. */
@@ -46,10 +48,10 @@ export function createStrays(
     readonly tellCrash: (uncaught: Uncaught) => void
   },
 ): Strays {
-  const isNew = eachOnce()
+  const isNew = oncePerTrace()
   const mayHaveRow = rowLimits(deps)
   const announce = (uncaught: Uncaught): StrayError | undefined => {
-    if (!isNew(uncaught.error)) return undefined
+    if (!isNew(uncaught)) return undefined
     if (uncaught.culprit && !mayHaveRow(uncaught)) return undefined
     if (isTold(uncaught.error, uncaught.culprit?.ref.traceId)) {
       if (uncaught.isCrash && uncaught.culprit) deps.tellCrash(uncaught)
@@ -89,12 +91,20 @@ export function createStrays(
   }
 }
 
-function eachOnce(): (error: unknown) => boolean {
-  const known = new WeakSet<object>()
-  return (error) => {
+/** Several may have waited for one promise, or get one error when what they share is closed: it is told once in the trace of each. */
+function oncePerTrace(): (uncaught: Pick<Uncaught, 'error' | 'culprit'>) => boolean {
+  const toldIn = new WeakMap<object, Set<string>>()
+  return ({ error, culprit }) => {
     if (typeof error !== 'object' || error === null) return true
-    if (known.has(error)) return false
-    known.add(error)
+    const traces = toldIn.get(error)
+    const traceId = culprit?.ref.traceId
+    if (!traces) toldIn.set(error, new Set(traceId ? [traceId] : []))
+    else {
+      // Told as nobody's, it is not told as somebody's too.
+      if (traceId === undefined || traces.size === 0 || traces.has(traceId)) return false
+      if (traces.size >= MOST_TRACES) traces.delete(traces.values().next().value!)
+      traces.add(traceId)
+    }
     return true
   }
 }
