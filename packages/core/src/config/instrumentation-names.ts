@@ -4,7 +4,7 @@ export const INSTRUMENTATION_NAMES: readonly string[] = [
   'hapi http ioredis kafkajs knex koa lru-memoizer memcached mongodb mongoose mysql mysql2 nestjs-core net openai oracledb pg pino',
   'redis redis-4 restify router runtime-node sequelize socket.io tedious typeorm undici winston',
   '@apollo/server @hapi/hapi @koa/router @nestjs/core @nestjs/cqrs @nestjs/event-emitter @orpc/server @trpc/server @whatwg-node/server 0http elysia find-my-way h3 hono itty-router',
-  'koa-router moleculer-web polka react-router async async-lock bluebird bottleneck fastq lodash lodash.debounce lodash.throttle piscina poolifier rxjs tinypool',
+  'koa-router moleculer-web polka react-router async async-lock bluebird bottleneck fastq lodash lodash.debounce lodash.throttle piscina poolifier rxjs srvx tinypool',
   'workerpool aws-sqs bee-queue bull bull-sandbox bullmq bullmq-sandbox @confluentinc/kafka-javascript cron croner graphile-worker graphile-worker-sql nats nats-jetstream nest-microservices nest-schedule node-cron',
   'amqp-kept-messages node-redis-streams node-schedule pg-boss platformatic-kafka redis-streams',
 ].flatMap((line) => line.split(' '))
