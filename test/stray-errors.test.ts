@@ -160,6 +160,27 @@ describe.each(nodesUnderTest())('on Node $major', (node) => {
     await sink.close()
   })
 
+  test('what a handler threw behind its response was caught by its framework, and told by nobody', async () => {
+    const sink = await startOtlpSink()
+    const env = { OTEL_SERVICE_NAME: 'web' }
+    const app = startPreloaded({ app: appFile('behind-response.cjs'), node: node.path, sink, env })
+    const url = await listening(app)
+    const admin = await app.adminUrl()
+    const trace = async (path: string): Promise<string> => traceIdOf(await get(`${url}/${path}`))
+    const quiet = await Promise.all([trace('express/good'), trace('express/refused'), trace('fastify/good')])
+    for (const framework of ['express', 'fastify', 'koa']) {
+      const [bad, aborted] = await Promise.all([trace(`${framework}/bad`), trace(`${framework}/abort`)])
+      const { tasks } = await expectReceipt(admin, bad, { verdict: 'broken' })
+      expect([framework, tasks]).toMatchObject([framework, [{ state: 'failed', reason: 'threw', name: 'RangeError' }]])
+      await expectReceipt(admin, aborted, { verdict: 'kept', tasks: [{ state: 'cancelled', reason: 'aborted' }] })
+      expect(await toldTrace(sink, bad, 'failed')).toContain('afterResponse')
+    }
+    for (const traceId of quiet)
+      expect(JSON.parse((await get(`${admin}/receipt/${traceId}`)).text)).toMatchObject({ tasks: [] })
+    await app.stop()
+    await sink.close()
+  })
+
   test('an error that a domain caught was told as a failed task, and a time-out as the wish of the app', async () => {
     const { app, sink, url } = await started(node)
     const [caught, overtime] = [traceIdOf(await get(`${url}/domain`)), traceIdOf(await get(`${url}/overtime`))]

@@ -3,6 +3,7 @@ import type { CoreConfig } from '../config/config.ts'
 import type { EpochMs } from '../contracts/task.ts'
 import { inFlight } from '../http/in-flight.ts'
 import type { MetricRegistry } from '../metrics/registry.ts'
+import { onThrownBehind } from '../http/thrown-behind.ts'
 import type { OpenSpans } from '../sdk/open-spans.ts'
 import type { SpanData } from '../sdk/span-data.ts'
 import type { SideThread } from '../side-thread/host.ts'
@@ -91,11 +92,20 @@ export function guardProcess(deps: GuardDeps): void {
       farewell(exitCode)
     },
   })
-  watchRejections({ announce: rejectionTeller(crashes, strays) })
+  watchCaught(crashes, strays)
   const { endAsCrash } = crashes
   const farewell = createFarewell({ now, endOpenSpans, sendLastWords, endAsCrash, leaveMetrics, tellReports })
   watchExit(farewell, sideThread)
   watchSignals(farewell, drain, stake)
+}
+
+/** What does not end the process: a rejection that the app has a handler for, and what was thrown behind a response and a framework has. */
+function watchCaught(crashes: Crashes, strays: Strays): void {
+  watchRejections({ announce: rejectionTeller(crashes, strays) })
+  onThrownBehind((record, error) => {
+    const culprit = { ref: record.ref, record }
+    strays.behind({ error, origin: 'afterResponse', culprit, candidates: [], isCrash: false })
+  })
 }
 
 /** The app has a handler for it: that may end the process, and the request that threw is guilty then. */

@@ -20,6 +20,8 @@ export interface Strays {
   crash(uncaught: Uncaught): void
   /** A handler of the app's has it. */
   handled(uncaught: Uncaught): void
+  /** A framework has it, of a request that was answered. */
+  behind(uncaught: Uncaught): void
   /** A handler of the app's has it, and somebody may still catch it. */
   rejected(uncaught: Uncaught): StrayError | undefined
 }
@@ -71,6 +73,9 @@ export function createStrays(
     handled(uncaught) {
       // A rejection is told where that is watched, unless the app has no handler but this one.
       if (uncaught.origin === 'unhandledRejection' && process.listenerCount('unhandledRejection') > 0) return
+      announce(uncaught)?.fail()
+    },
+    behind(uncaught) {
       announce(uncaught)?.fail()
     },
     rejected(uncaught) {

@@ -16,9 +16,14 @@ export interface Marked {
 
 /** The request that an object of Node's stands for, also below HTTP/2's compatibility API; undefined when nobody watches it or it has ended. */
 export function openOf(request: unknown): Open | undefined {
-  const marked = request as (Marked & { readonly stream?: Marked }) | null | undefined
-  const open = marked?.[OPEN] ?? marked?.stream?.[OPEN]
+  const open = requestOf(request)
   return open?.done ? undefined : open
+}
+
+/** The same, be it over or not. */
+export function requestOf(request: unknown): Open | undefined {
+  const marked = request as (Marked & { readonly stream?: Marked }) | null | undefined
+  return marked?.[OPEN] ?? marked?.stream?.[OPEN]
 }
 
 /** A request from its first byte to the end of its response. */

@@ -29,7 +29,7 @@ import { createInferredRoutes, type InferredRoutes } from './inferred-route.ts'
 import { bindLateListeners } from './late-listeners.ts'
 import { makeRoom } from './listener-room.ts'
 import { watchLoggedErrors } from './logged-errors.ts'
-import { Open, OPEN, openOf, type Marked } from './open-request.ts'
+import { Open, OPEN, openOf, requestOf, type Marked } from './open-request.ts'
 import { abortOutcome, isEventStream, sentStatus } from './outcome.ts'
 import { describeRequest, pathOf, type RequestFacts, type RequestHead } from './request-attributes.ts'
 import { watchPipelined } from './pipelined.ts'
@@ -37,6 +37,7 @@ import { createRequestMetrics, type RequestMetrics } from './request-metrics.ts'
 import type { RequestRecord } from './request-record.ts'
 import { giveVerdict } from './request-verdict.ts'
 import type { RequestTeller } from './routes/framework.ts'
+import { isAnswered, throwBehind } from './thrown-behind.ts'
 import { watchTakenOver } from './taken-over.ts'
 import { writeTraceHeaders } from './trace-headers.ts'
 import { watchUpgrades } from './upgrades.ts'
@@ -116,7 +117,10 @@ export function watchServers(settings: ServerSettings): RequestTeller {
   return {
     recordError(request, error) {
       hideOwnFrames(error)
-      openOf(request)?.hasThrown(error)
+      const open = requestOf(request)
+      if (!open) return
+      if (isAnswered(open)) throwBehind(open, error)
+      open.hasThrown(error)
     },
     recordBroken(request, error) {
       hideOwnFrames(error)

@@ -1,0 +1,24 @@
+// What a handler throws behind its response goes to its framework, which has nobody to give it to any more: the request was answered,
+// and what it did after that has failed.
+import type { Open } from './open-request.ts'
+import type { RequestRecord } from './request-record.ts'
+
+type Teller = (record: RequestRecord, error: unknown) => void
+let tell: Teller | undefined
+
+/** Who tells of it, once there is somebody. */
+export function onThrownBehind(teller: Teller): void {
+  tell = teller
+}
+
+/** Nothing where the error is why it was answered so, or comes of a client that has left. The first one counts here, too. */
+export function throwBehind({ record, error: first, done }: Open, error: unknown): void {
+  const status = done ? record.status : record.response?.statusCode
+  if (first !== undefined || record.outcome !== undefined || status === undefined || status >= 400) return
+  tell?.(record, error)
+}
+
+/** Whether the app has said all that it has to say. */
+export function isAnswered({ done, record }: Open): boolean {
+  return done || record.response?.writableEnded === true
+}
