@@ -79,11 +79,21 @@ test('a sweep that fails is not said to be somebody else’s', async () => {
 test('a folder that is named and is not there is said to be missing, and not made', async () => {
   const missing = join(tempDir('ledger'), 'missing')
   for (const words of [['tasks'], ['receipt', '0'.repeat(32)], ['health', 'explain']]) {
-    const app = runApp({ args: [BIN, ...words, '--dir', missing] })
-    expect(await app.exit).toMatchObject({ code: 1 })
-    expect(app.stderr).toBe(`afterspan ${words[0]}: AFS_LEDGER_DIR ${missing} is not there\n`)
+    const byFlag = runApp({ args: [BIN, ...words, '--dir', missing] })
+    const byVariable = runApp({ args: [BIN, ...words], env: { AFTERSPAN_LEDGER_DIR: missing } })
+    expect([await byFlag.exit, await byVariable.exit]).toMatchObject([{ code: 1 }, { code: 1 }])
+    const says = `is not there: nothing was kept in it\n`
+    expect(byFlag.stderr).toBe(`afterspan ${words[0]}: AFS_LEDGER_DIR ${missing} ${says}`)
+    expect(byVariable.stderr).toBe(`afterspan ${words[0]}: AFS_LEDGER_DIR AFTERSPAN_LEDGER_DIR=${missing} ${says}`)
   }
   expect(existsSync(missing)).toBe(false)
+})
+
+test('a database that does not answer was called a folder', async () => {
+  const env = { AFTERSPAN_LEDGER_DIR: tempDir('ledger'), AFTERSPAN_LEDGER_URL: 'postgres://nobody@127.0.0.1:9/none' }
+  const app = runApp({ args: [BIN, 'tasks'], env })
+  expect(await app.exit).toMatchObject({ code: 1 })
+  expect(app.stderr).toMatch(/\nafterspan tasks: the ledger of AFTERSPAN_LEDGER_URL does not answer\n$/)
 })
 
 test('`afterspan help tasks` is `afterspan tasks --help`', async () => {

@@ -21,11 +21,17 @@ export function ledgerFolder(given: string | boolean | undefined): string {
   return place.dir
 }
 
-/** The same, to be read: one that is named and is not there holds nothing, and is not made. */
+/** The same, to be read: one that is named and is not there holds nothing, and is not made. With PostgreSQL it holds no more than a name. */
 export function knownFolder(given: string | boolean | undefined): string {
-  if (typeof given === 'string' && given !== '' && !existsSync(given))
-    throw new AfterspanError('AFS_LEDGER_DIR', `${given} is not there`)
+  const { ledgerDir, ledgerUrl } = loadSection(trackerOptions, environment())
+  if (typeof given === 'string' && given) return there(given, given)
+  if (ledgerDir && !ledgerUrl) return there(ledgerDir, `AFTERSPAN_LEDGER_DIR=${ledgerDir}`)
   return ledgerFolder(given)
+}
+
+function there(dir: string, named: string): string {
+  if (!existsSync(dir)) throw new AfterspanError('AFS_LEDGER_DIR', `${named} is not there: nothing was kept in it`)
+  return ledgerFolder(dir)
 }
 
 /** A patrol of this process's own. */
@@ -44,6 +50,11 @@ export function ownPatrol(dir: string): PatrolService {
   return new PatrolService(settings, systemClock, say)
 }
 
+function unanswered(dir: string): string {
+  const { ledgerUrl } = loadSection(trackerOptions)
+  return ledgerUrl ? 'the ledger of AFTERSPAN_LEDGER_URL does not answer' : `nobody answers for ${dir}`
+}
+
 const MOST_READING_MS = 60_000
 
 /** Asks whoever patrols the folder; where nobody does (everything is dead), takes the lock, reads all that is there and answers. */
@@ -60,7 +71,7 @@ export async function askLedger(dir: string, path: string, query: URLSearchParam
     return (
       (await askPatrol(dir, `${path}?${query.toString()}`)) ?? {
         status: 503,
-        body: { error: `nobody answers for ${dir}` },
+        body: { error: unanswered(dir) },
       }
     )
   } finally {
