@@ -19,7 +19,7 @@ export function runTask<R>(name: string, fn: (scope: TaskScope) => R, options?: 
  */
 export function track<T>(
   name: string,
-  work: Promise<T> | ((scope: TaskScope) => Promise<T>),
+  work: PromiseLike<T> | ((scope: TaskScope) => PromiseLike<T>),
   options?: TaskOptions,
 ): Promise<T> {
   let followed: Promise<T>

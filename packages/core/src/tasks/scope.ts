@@ -9,8 +9,8 @@ export interface TaskScope {
 }
 export interface TaskOptions {
   /** From now, in milliseconds. Then the task is overdue, and its signal aborts; the work itself is not ended. */
-  readonly deadlineMs?: number
-  readonly attributes?: Readonly<Record<string, string | number | boolean>>
+  readonly deadlineMs?: number | undefined
+  readonly attributes?: Readonly<Record<string, string | number | boolean>> | undefined
 }
 
 /** A scope, and what ends it: its timer must not outlive the work. */

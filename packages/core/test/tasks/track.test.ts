@@ -57,7 +57,8 @@ describe.each(['without the preload', 'with a runner installed'])('track %s', (m
       then: (done: (value: number) => void) => {
         done(7)
       },
-    } as unknown as Promise<number>
-    expect(await track('query', () => thenable)).toBe(7)
+    } as PromiseLike<number>
+    expect(await track('query', () => thenable, { deadlineMs: undefined })).toBe(7)
+    expect(await track('query', thenable, { attributes: undefined })).toBe(7)
   })
 })
