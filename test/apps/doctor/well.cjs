@@ -7,4 +7,10 @@ registerProbe({
   criticality: 'optional',
   check: () => Promise.resolve({ status: 'pass' }),
 })
+registerProbe({
+  name: 'its-worry',
+  component: 'itself',
+  criticality: 'optional',
+  check: () => Promise.resolve({ status: 'warn', reason: 'little is left' }),
+})
 require('../express-app.cjs')(require('express'))

@@ -259,18 +259,22 @@ function ofAdmin({ admin }: Surroundings, { adminUrl, ended }: Trial): Finding {
 
 function ofProbes({ probes }: Trial): Finding[] {
   if (!probes) return []
-  return probes.map(({ name, status }) => ({
-    level: status === 'pass' || status === 'warn' || status === 'unknown' ? 'well' : 'problem',
+  return probes.map(({ name, status, code, output = code }) => ({
+    level: status === 'pass' ? 'well' : status === 'fail' ? 'problem' : 'note',
     about: `health: ${name}`,
-    text: status,
+    text: status === 'pass' || !output ? status : `${status}: ${output}`,
+    ...(status === 'fail'
+      ? { todo: 'is it up, and has the app its address? docs/health.md has what each check looks at' }
+      : {}),
   }))
 }
 
 /** What the preload said itself and no other finding tells. */
-function ofLines({ lines }: Trial): Finding[] {
+function ofLines({ lines, probes = [] }: Trial): Finding[] {
   const told = /^AFS_(HOOK_UNSUPPORTED|LOADED_TOO_EARLY|ADMIN_PORT_BUSY|LEDGER_DIR|EXPORT_FAILED) /
+  const troubled = probes.filter(({ status }) => status !== 'pass').map(({ name }) => `AFS_HEALTH_CHANGED ${name} `)
   return [...new Set(lines)]
-    .filter((line) => !told.test(line))
+    .filter((line) => !told.test(line) && !troubled.some((start) => line.startsWith(start)))
     .map((line) => {
       const [code = ''] = line.split(' ', 1)
       return { level: 'problem', about: code, text: line.slice(code.length + 1), todo: `docs/errors.md, ${code}` }

@@ -15,9 +15,17 @@ export interface Trial {
   /** Afterspan's lines on stderr, `AFS_CODE message`. */
   readonly lines: readonly string[]
   readonly adminUrl: string | undefined
-  /** Name and status of each health probe; undefined where nobody could be asked. */
-  readonly probes: readonly { readonly name: string; readonly status: string }[] | undefined
+  /** What each health probe says; undefined where nobody could be asked. */
+  readonly probes: readonly ProbeSaid[] | undefined
   readonly spans: { readonly exported: number; readonly dropped: number } | undefined
+}
+
+export interface ProbeSaid {
+  readonly name: string
+  readonly status: string
+  /** 'pending': it has no result yet. */
+  readonly code?: string
+  readonly output?: string
 }
 
 export interface TrialOptions {
@@ -146,23 +154,30 @@ async function askAdmin(url: string | undefined): Promise<Pick<Trial, 'probes' |
   if (!url) return undefined
   let probes = probesIn(await askText(`${url}/health`))
   // The listener may have come up this moment, and the first round of the probes not yet.
-  for (let round = 0; round < 5 && !probes?.length; round++) {
+  for (let round = 0; round < 5 && (!probes?.length || probes.some(isPending)); round++) {
     await after(300)
     probes = probesIn(await askText(`${url}/health`))
   }
   return { probes, spans: spansIn(await askText(`${url}/metrics`)) }
 }
 
+function isPending({ code }: ProbeSaid): boolean {
+  return code === 'pending'
+}
+
+const FROM_BAD = ['fail', 'warn', 'unknown', 'pass']
+
 function probesIn(health: string | undefined): Trial['probes'] {
   try {
-    const { checks = {} } = JSON.parse(health ?? '') as { checks?: Record<string, { readonly status?: string }[]> }
-    const worst = new Map<string, string>()
+    const { checks = {} } = JSON.parse(health ?? '') as { checks?: Record<string, Partial<ProbeSaid>[]> }
+    const worst = new Map<string, ProbeSaid>()
     for (const [key, [first]] of Object.entries(checks)) {
       const name = key.replace(/:.*/, '') // '<probe>:<measurement>'
-      const status = first?.status ?? 'unknown'
-      if (!worst.has(name) || status === 'fail') worst.set(name, status)
+      const said = { status: 'unknown', ...first, name }
+      const known = worst.get(name)
+      if (!known || FROM_BAD.indexOf(said.status) < FROM_BAD.indexOf(known.status)) worst.set(name, said)
     }
-    return [...worst].map(([name, status]) => ({ name, status }))
+    return [...worst.values()]
   } catch {
     return undefined
   }
