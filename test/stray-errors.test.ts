@@ -218,6 +218,21 @@ describe.each(nodesUnderTest())('on Node $major', (node) => {
     await sink.close()
   })
 
+  test('a crash by what a task had left behind was in no trace, once the task was done', async () => {
+    const sink = await startOtlpSink()
+    const options = { app: appFile('strays.cjs'), node: node.path, sink, env: { OTEL_SERVICE_NAME: 'web' } }
+    const app = startPreloaded({ ...options, args: ['bare'] })
+    const traceId = traceIdOf(await get(`${await listening(app)}/task`))
+    expect((await app.exit).code).toBe(1)
+    const next = startPreloaded({ ...options, ledgerDir: app.ledgerDir })
+    const failed = { state: 'failed', reason: 'threw', name: 'RangeError', depth: 1 }
+    const pattern = { verdict: 'broken', tasks: [{ state: 'succeeded', name: 'sum' }, failed] }
+    await expectReceipt(await next.adminUrl(), traceId, pattern)
+    expect(await toldTrace(sink, traceId, 'failed')).toContain('crash.role=culprit')
+    await next.stop()
+    await sink.close()
+  })
+
   test.each(NOBODYS)(
     'an error of which nobody can say whose it is (%s) is a row of nobody with the candidates',
     async (act) => {

@@ -7,6 +7,7 @@ const { createServer, get } = require('node:http')
 const { PassThrough, Readable, Writable } = require('node:stream')
 const { setTimeout: sleep } = require('node:timers/promises')
 const { promisify } = require('node:util')
+const { runTask } = require('afterspan')
 
 const fail = (text) => {
   throw new RangeError(text)
@@ -163,6 +164,7 @@ const acts = {
   },
   // Node calls it an AbortError.
   overtime: () => void sleep(60_000, null, { signal: AbortSignal.timeout(5) }),
+  task: () => runTask('sum', () => void setTimeout(fail, 20, 'left behind by a task')),
   abort: () => {
     void Promise.reject(AbortSignal.abort().reason)
   },

@@ -4,6 +4,7 @@ import { inFlight } from '../http/in-flight.ts'
 import { recentRequests } from '../http/recent-requests.ts'
 import { activeRequest, activeTask, CONNECTION_KEY, type RequestRecord } from '../http/request-record.ts'
 import { lateThrowers, takeThrowers } from '../sdk/last-thrower.ts'
+import { attemptOf } from '../tasks/attempt-context.ts'
 import { refOf } from '../tasks/producer.ts'
 import { hasLeftScope } from './left-scope.ts'
 
@@ -12,6 +13,8 @@ export interface Culprit {
   readonly ref: TraceRef
   readonly record?: RequestRecord
   readonly task?: TaskId
+  /** The task, or its attempt, has ended: it is what that left behind. */
+  readonly isOver?: boolean
 }
 
 const RECENT_MS = 60_000
@@ -50,7 +53,7 @@ function culpritOf(from: Context): Culprit | undefined {
   if (record) return { ref: record.ref, record }
   const span = trace.getSpan(from)
   const task = activeTask(from)
-  if (span && task) return { ref: refOf(span), task }
+  if (span && task) return { ref: refOf(span), task, isOver: attemptOf(from)?.isOver === true }
   const handshake = from.getValue(CONNECTION_KEY) as RequestRecord | undefined
   return handshake && { ref: handshake.ref, record: handshake }
 }

@@ -14,7 +14,7 @@ export interface CrashDeps {
   readonly now: () => EpochMs
   /** Ends the spans that are open beside the requests. */
   readonly endOpenSpans: (errorType: string) => void
-  /** A request that was already answered is guilty: its promise is broken now. */
+  /** A request that was already answered is guilty, or a task that was done: its promise is broken now. */
   readonly breakPromise: (uncaught: Uncaught) => void
   /** The app lives on. */
   readonly tellHandled: (uncaught: Uncaught) => void
@@ -105,7 +105,7 @@ function endInFlight(deps: CrashDeps, uncaught: Uncaught): void {
   const { error, culprit } = uncaught
   const failure = toFailure(error)
   processChannel.publish({ kind: 'crashed', at: deps.now(), failure, ...(culprit ? { culprit: culprit.ref } : {}) })
-  if (culprit?.record?.ended) deps.breakPromise(uncaught)
+  if (culprit?.record?.ended || culprit?.isOver) deps.breakPromise(uncaught)
   const guilty = culprit?.ref ?? deps.tellCrash(uncaught)
   const open = [...inFlight]
   for (const request of open) request.endForCrash(roleOf(request.ref, culprit), error, guilty)

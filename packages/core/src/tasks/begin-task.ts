@@ -1,7 +1,8 @@
 // One task of the active request, from its first word to its last: what `runTask` and `openTask` are made of.
-import { context, isSpanContextValid, SpanKind, trace, type Tracer } from '@opentelemetry/api'
+import { context, isSpanContextValid, SpanKind, type Tracer } from '@opentelemetry/api'
 import type { EpochMs, TaskId } from '../contracts/task.ts'
-import { REQUEST_KEY, TASK_KEY } from '../http/request-record.ts'
+import { REQUEST_KEY } from '../http/request-record.ts'
+import { AttemptContext } from './attempt-context.ts'
 import { taskChannel } from './channel.ts'
 import { isAbort } from './aborted.ts'
 import { tellCancelled, tellFailed, tellSucceeded } from './outcome.ts'
@@ -65,12 +66,13 @@ function begin(deps: BeginTaskDeps, name: string, options: TaskOptions): BegunTa
   const live = createScope(options, (progress) => {
     taskChannel.publish({ kind: 'heartbeat', taskId, at: deps.now(), ...(progress === undefined ? {} : { progress }) })
   })
-  const active = trace.setSpan(before, span).setValue(TASK_KEY, taskId).deleteValue(REQUEST_KEY)
+  const active = new AttemptContext(before, span, taskId)
   const ending = { taskId, span, attempt: 1 }
   let isOver = false
   const once = (tell: () => void): void => {
     if (isOver) return
     isOver = true
+    active.isOver = true
     live.end()
     try {
       tell()

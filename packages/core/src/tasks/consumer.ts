@@ -1,13 +1,5 @@
 // The running half of the kit: a CONSUMER span in the producer's trace, 'started' before the handler runs, then how it ended.
-import {
-  INVALID_TRACEID,
-  propagation,
-  ROOT_CONTEXT,
-  SpanKind,
-  trace,
-  type Attributes,
-  type Context,
-} from '@opentelemetry/api'
+import { INVALID_TRACEID, propagation, ROOT_CONTEXT, SpanKind, trace, type Attributes } from '@opentelemetry/api'
 import type { AttemptInfo, Carrier } from '../contracts/integration.ts'
 import type { EpochMs, TaskId, TaskReason } from '../contracts/task.ts'
 import { isAbort } from './aborted.ts'
@@ -20,7 +12,7 @@ import { refOf } from './producer.ts'
 import { toFailure } from './redact.ts'
 
 export interface Attempt extends Ending {
-  readonly active: Context
+  readonly active: AttemptContext
   readonly info: AttemptInfo
 }
 
@@ -80,11 +72,13 @@ function describe({ attempt, consumerGroup, maxAttempts, messageId, ...info }: A
 }
 
 export function succeed(deps: KitDeps, attempt: Attempt): void {
+  attempt.active.isOver = true
   tellSucceeded(attempt, deps.now())
 }
 
 export function fail(deps: KitDeps, attempt: Attempt, error: unknown, isSync: boolean): void {
-  const { info } = attempt
+  const { active, info } = attempt
+  active.isOver = true
   const lateMs = info.overSinceMs === undefined ? 0 : performance.now() - info.overSinceMs
   const at = Math.floor(deps.now() - lateMs) as EpochMs
   // A queue that retries takes an abort for a failure like any other.

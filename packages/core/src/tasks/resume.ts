@@ -4,6 +4,7 @@ import type { Carrier } from '../contracts/integration.ts'
 import type { TaskId } from '../contracts/task.ts'
 import { AttemptContext } from './attempt-context.ts'
 import { CARRIER_GETTER } from './consumer.ts'
+import { observe } from './observe.ts'
 
 /** `message` is what its message carries, and names the task; `attempt`, where it is there, names the span that is under way. */
 export function resumeAttempt<R>(message: Carrier, attempt: Carrier, run: () => R): R {
@@ -12,7 +13,11 @@ export function resumeAttempt<R>(message: Carrier, attempt: Carrier, run: () => 
   const taskId = `${sent.traceId}${sent.spanId}` as TaskId
   const carried = propagation.extract(ROOT_CONTEXT, attempt, CARRIER_GETTER)
   const span = trace.getSpan(carried) ?? trace.wrapSpanContext(sent)
-  return context.with(new AttemptContext(carried, span, taskId), run)
+  const active = new AttemptContext(carried, span, taskId)
+  const end = (): void => {
+    active.isOver = true
+  }
+  return observe(() => context.with(active, run), { onSuccess: end, onFailure: end, onError: end })
 }
 
 /** What `resumeAttempt` needs of the attempt that is under way here. */
