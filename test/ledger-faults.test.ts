@@ -52,11 +52,11 @@ function start({ node, sink, ledgerDir }: Place, env: Record<string, string> = {
   return startPreloaded({ app: APP, node: node.path, sink, ledgerDir, env: { SLOW_URL: slowUrl, ...env } })
 }
 
-function patrol({ node, sink, ledgerDir }: Place): RunningApp {
+function patrol({ node, sink, ledgerDir }: Place, addressFile = ''): RunningApp {
   return runApp({
-    args: [CLI, 'patrol', '--dir', ledgerDir],
+    args: [CLI, 'patrol', '--dir', ledgerDir, ...(addressFile ? ['--port', '0'] : [])],
     node: node.path,
-    env: { OTEL_EXPORTER_OTLP_ENDPOINT: sink.url },
+    env: { OTEL_EXPORTER_OTLP_ENDPOINT: sink.url, AFTERSPAN_ADMIN_ADDRESS_FILE: addressFile },
   })
 }
 
@@ -69,6 +69,14 @@ async function promised(app: RunningApp): Promise<string> {
 
 function reports(sink: OtlpSink, traceId: string): readonly StoredSpan[] {
   return sink.trace(traceId).filter(({ attributes }) => attributes['afterspan.task.state'] === 'lost')
+}
+
+/** Those of the one that patrols. */
+async function numbersOf(addressFiles: readonly string[]): Promise<string[]> {
+  const texts = await Promise.all(
+    addressFiles.map(async (file) => (await get(`${readFileSync(file, 'utf8').trim()}/metrics`)).text),
+  )
+  return texts.filter((text) => text.includes('afterspan_tasks_total'))
 }
 
 /** What the command line says of a trace, whoever patrols. */
@@ -100,8 +108,13 @@ describe.each(nodesUnderTest())('on Node $major', (node) => {
     await first.stop()
     isHolding = false
     // Two at once: one of them patrols.
-    const others = [patrol(place), patrol(place)]
+    const addresses = [1, 2].map(() => join(tempDir('admin'), 'address'))
+    const others = addresses.map((address) => patrol(place, address))
     await sink.waitFor(() => reports(sink, traceId).length > 0)
+    // No app of this folder has the numbers while another process patrols.
+    const [numbers = ''] = await numbersOf(addresses)
+    expect(numbers).toMatch(/^afterspan_tasks_total\{[^}]*reason="process_killed",state="lost"[^}]*\} 1$/m)
+    expect(numbers).toMatch(/^afterspan_requests_effective_total\{[^}]*outcome="false_success"[^}]*\} 1$/m)
     const byHand = asked(place, traceId)
     expect(byHand).toMatchObject(LOST)
     for (const other of others) {

@@ -8,7 +8,7 @@ export const trackerOptions = {
   ),
   patrol: oneOf(
     'AFTERSPAN_PATROL',
-    'Who patrols. inline: the side thread of whichever process holds the lock; external: `afterspan patrol`; off: nobody.',
+    'Who patrols. inline: the side thread of whichever process holds the lock; external: `afterspan patrol`, which has the metrics of tasks then (`--port`); off: nobody.',
     ['inline', 'external', 'off'],
     'inline',
   ),

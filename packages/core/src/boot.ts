@@ -7,7 +7,7 @@ import type { Sampler } from '@opentelemetry/sdk-trace'
 import { join } from 'node:path'
 import { isMainThread } from 'node:worker_threads'
 import { MetricsEndpoint } from './admin/metrics-endpoint.ts'
-import type { AdminSettings } from './admin/server.ts'
+import { adminSettings } from './admin/settings.ts'
 import { systemClock } from './clock.ts'
 import { keepCode, keepCodeNow, requireKept } from './code-cache.ts'
 import { loadConfig, otlpSettings, type CoreConfig } from './config/config.ts'
@@ -354,15 +354,4 @@ function onError(error: unknown): void {
     `an event could not be recorded: ${error instanceof Error ? error.message : String(error)}`,
     'kit',
   )
-}
-
-function adminSettings(config: CoreConfig): AdminSettings {
-  return {
-    host: config.adminHost,
-    port: config.adminPort,
-    token: config.adminToken,
-    hosts: config.allowedHosts,
-    addressFile: config.adminAddressFile,
-    metrics: config.metrics,
-  }
 }

@@ -1,5 +1,8 @@
 // What the other packages of Afterspan build on. Not for apps: it changes without notice.
 export { createAccess } from './admin/access.ts'
+export { metricsRoute } from './admin/metrics-route.ts'
+export { AdminServer } from './admin/server.ts'
+export { adminSettings } from './admin/settings.ts'
 export { boot } from './boot.ts'
 export { LONGEST_TIMER_MS, systemClock } from './clock.ts'
 export { environment, loadSection, nearest, sayUnknown, type Env } from './config/load.ts'
