@@ -3,11 +3,14 @@
 import { SpanKind, type Attributes, type Context } from '@opentelemetry/api'
 import {
   activeRequest,
+  LinkedList,
   type EpochMs,
   type HealthEvidence,
+  type Links,
   type RequestRecord,
   type SpanData,
   type SpanObserver,
+  type SpanScope,
   type TraceRef,
 } from '@afterspan/core/internal'
 import { SQLSTATE } from './codes.ts'
@@ -26,7 +29,7 @@ const WAITS_MS = 250
 /** Classes of SQLSTATE: connection, login, no such database, resources, locks, intervention, system, internal. */
 const OF_THE_SERVER = /^(?:08|28|3D|53|55|57|58|XX)/
 
-interface Call {
+interface Call extends Links<Call> {
   readonly span: { readonly attributes: Attributes; spanContext(): { traceId: string; spanId: string } }
   readonly request: RequestRecord | undefined
   readonly startedAt: number
@@ -57,10 +60,10 @@ export interface Question {
   readonly since: EpochMs | undefined
 }
 
-export class Traffic implements SpanObserver {
+export class Traffic implements SpanObserver<Call | undefined> {
   readonly #now: () => EpochMs
   readonly #onTrouble: (component: string) => void
-  readonly #open = new Map<string, Call>()
+  readonly #open = new LinkedList<Call>()
   readonly #systems = new Map<string, System>()
 
   /** `onTrouble`: a call has failed by what may be the server's. */
@@ -69,16 +72,18 @@ export class Traffic implements SpanObserver {
     this.#onTrouble = onTrouble
   }
 
-  onStart(span: Parameters<SpanObserver['onStart']>[0], parent: Context): void {
-    if (span.kind !== SpanKind.CLIENT && span.kind !== SpanKind.PRODUCER) return
-    if (this.#open.size >= MOST_OPEN) this.#open.delete(this.#open.keys().next().value!)
-    this.#open.set(span.spanContext().spanId, { span, request: activeRequest(parent), startedAt: this.#now() })
+  onStart(span: Parameters<SpanObserver['onStart']>[0], parent: Context): Call | undefined {
+    if (span.kind !== SpanKind.CLIENT && span.kind !== SpanKind.PRODUCER) return undefined
+    if (this.#open.size >= MOST_OPEN) this.#open.remove(this.#open.first!)
+    const request = activeRequest(parent)
+    const call: Call = { span, request, startedAt: this.#now(), before: undefined, after: undefined, isIn: false }
+    this.#open.add(call)
+    return call
   }
 
-  onEnd(data: SpanData): void {
-    const call = this.#open.get(data.spanId)
+  onEnd(data: SpanData, _scope: SpanScope, call: Call | undefined): void {
     if (!call) return
-    this.#open.delete(data.spanId)
+    this.#open.remove(call)
     const name = systemOf(data.attributes)
     const system = name === undefined ? undefined : this.#system(name)
     if (!system) return
@@ -149,7 +154,7 @@ export class Traffic implements SpanObserver {
   #waiting(component: string, from: number): HealthEvidence[] {
     const now = this.#now()
     const found: HealthEvidence[] = []
-    for (const call of this.#open.values()) {
+    for (let call = this.#open.first; call; call = call.after) {
       const waitingMs = Math.round(now - call.startedAt)
       if (call.startedAt < from || waitingMs < WAITS_MS || systemOf(call.span.attributes) !== component) continue
       found.push(evidenceOf(refOf(call), call.request, { waitingMs }))

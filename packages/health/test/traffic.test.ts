@@ -25,16 +25,20 @@ function call(attributes: Attributes, route?: string, request = `r${++ids}`): Ma
   const record = { ref: { traceId: `t-${request}`, spanId: request, sampled: true }, route } as RequestRecord
   const span = { kind: SpanKind.CLIENT, attributes, spanContext: () => context }
   const parent = route === undefined ? ROOT_CONTEXT : ROOT_CONTEXT.setValue(REQUEST_KEY, record)
-  traffic.onStart(span as never, parent)
+  const mark = traffic.onStart(span as never, parent)
   return {
     requestSpan: route === undefined ? context.spanId : request,
     end: (error) =>
-      traffic.onEnd({
-        ...context,
-        attributes: { ...attributes, ...(error?.type ? { 'error.type': error.type } : {}) },
-        endMs: now,
-        ...(error ? { status: { code: 2, message: error.message } } : {}),
-      } as unknown as SpanData),
+      traffic.onEnd(
+        {
+          ...context,
+          attributes: { ...attributes, ...(error?.type ? { 'error.type': error.type } : {}) },
+          endMs: now,
+          ...(error ? { status: { code: 2, message: error.message } } : {}),
+        } as unknown as SpanData,
+        { name: 'pg' },
+        mark,
+      ),
   }
 }
 

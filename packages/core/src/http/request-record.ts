@@ -1,6 +1,8 @@
 import { context, createContextKey, type Context } from '@opentelemetry/api'
 import type { PendingCounts, PendingEntry } from './pending-counts.ts'
 import type { HeldChild } from './held-child.ts'
+import type { LinkedList } from '../linked-list.ts'
+import type { OpenCall } from '../tasks/open-call.ts'
 import type { RequestOutcome, TaskId, TraceRef } from '../contracts/task.ts'
 
 /** One per request that this process serves, kept in the OpenTelemetry context: the join between a request and its promises. */
@@ -25,6 +27,8 @@ export interface RequestRecord {
   promised: number
   /** The response has ended: its SERVER span is closed. */
   ended: boolean
+  /** Until it has ended. */
+  openCalls?: LinkedList<OpenCall> | undefined
   /** Of a request that nobody sampled: what was done for it and has ended; or it has failed, and all of it is told. */
   children?: readonly HeldChild[] | 'told' | undefined
   /** Those that had no room. */

@@ -24,6 +24,10 @@ export class RecordedSpan extends RequestSpan {
   readonly parentSpanContext: SpanContext | undefined
   /** The request itself, which this process has a SERVER span of already. */
   isRetold = false
+  /** Followed as work of its request, or as a part of such work. */
+  isWork = false
+  /** What each observer has given for it. */
+  readonly marks: unknown[] = []
 
   constructor(init: RecordedInit) {
     super(init)

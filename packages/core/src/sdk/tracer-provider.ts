@@ -1,15 +1,4 @@
-import {
-  context,
-  INVALID_SPAN_CONTEXT,
-  SpanKind,
-  trace,
-  TraceFlags,
-  type Context,
-  type Span,
-  type SpanOptions,
-  type Tracer,
-  type TracerProvider as ApiTracerProvider,
-} from '@opentelemetry/api'
+import { SpanKind, trace, TraceFlags, type Tracer, type TracerProvider as ApiTracerProvider } from '@opentelemetry/api'
 import {
   AlwaysOffSampler,
   AlwaysOnSampler,
@@ -22,9 +11,10 @@ import {
 import type { HeldChildren } from '../http/held-children.ts'
 import { activeRequest } from '../http/request-record.ts'
 import { takeCapture } from './capture.ts'
-import { OwnTracer, startActive, type TracerSettings } from './own-tracer.ts'
+import { OwnTracer, type TracerSettings } from './own-tracer.ts'
 import { namePlatformErrors } from './platform-errors.ts'
 import { ownedScopes } from './owned-scopes.ts'
+import { passThrough } from './pass-through.ts'
 import type { RecordedSpan } from './recorded-span.ts'
 import { spanObservers } from './span-observers.ts'
 import { RequestSpan, type SpanLimits } from './request-span.ts'
@@ -77,13 +67,13 @@ export function createTracerProvider(options: {
     limits,
     onStart(span, parent) {
       if (!(span.spanContext().traceFlags & TraceFlags.SAMPLED)) unsampled?.started(span, parent)
-      for (const observer of spanObservers) observer.onStart(span, parent)
+      for (const observer of spanObservers) span.marks.push(observer.onStart(span, parent))
     },
     onEnd(data, span) {
       if (data.status?.code === 2) namePlatformErrors(data)
-      const scope = (span as RecordedSpan).instrumentationScope
+      const { instrumentationScope: scope, marks } = span as RecordedSpan
       let isTold = takeCapture(data, scope)
-      for (const observer of spanObservers) if (observer.onEnd(data, scope)) isTold = true
+      for (let i = 0; i < spanObservers.length; i++) if (spanObservers[i]!.onEnd(data, scope, marks[i])) isTold = true
       if (isTold) return
       if (data.flags) deliver(scope, data)
       else unsampled?.ended(span, scope, data)
@@ -117,14 +107,4 @@ function recordingRequests(sampler: Sampler): Sampler {
     },
     toString: () => sampler.toString(),
   }
-}
-
-/** A tracer whose spans record nothing and carry the current span's context: what a replaced scope gets, so that its children keep their parent. */
-const passThrough: Tracer = {
-  startSpan(_name: string, _options?: SpanOptions, parent: Context = context.active()): Span {
-    return trace.wrapSpanContext(trace.getSpanContext(parent) ?? INVALID_SPAN_CONTEXT)
-  },
-  startActiveSpan(name: string, ...rest: unknown[]): any {
-    return startActive(passThrough, name, rest)
-  },
 }

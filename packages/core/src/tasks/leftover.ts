@@ -3,36 +3,29 @@
 import { SpanKind, trace, type Context, type Span } from '@opentelemetry/api'
 import type { EpochMs, TaskId } from '../contracts/task.ts'
 import { activeRequest, type RequestRecord } from '../http/request-record.ts'
+import { LinkedList } from '../linked-list.ts'
 import { encodeForJournal } from '../sdk/capture.ts'
 import type { SpanData, SpanScope } from '../sdk/span-data.ts'
 import type { SpanObserver } from '../sdk/span-observers.ts'
+import { standsFor } from '../sdk/pass-through.ts'
 import { taskChannel } from './channel.ts'
 import { publishSpawned } from './producer.ts'
 import { isTaskSpan, patrolTells } from './outcome-teller.ts'
 import { redact } from './redact.ts'
 import { noteTold } from './told-failures.ts'
-import type { RecordedSpan } from '../sdk/recorded-span.ts'
+import { RecordedSpan } from '../sdk/recorded-span.ts'
+import type { OpenCall } from './open-call.ts'
 
-interface OpenSpan {
-  readonly span: RecordedSpan
-  readonly record: RequestRecord
-  /** Part of other work: a child of an open leftover, or of a task's own span. */
-  readonly isInside: boolean
-  taskId?: TaskId
-}
-/** Spans that nobody ends would stay for ever: the oldest go first. */
+/** Of one request: what it does beside so many others is not followed. */
 const MOST_OPEN = 50_000
 
-export interface Leftovers extends SpanObserver {
+export interface Leftovers extends SpanObserver<OpenCall | undefined> {
   requestEnded(record: RequestRecord): void
 }
 
 export function watchLeftovers(now: () => EpochMs, overdueMs: number): Leftovers {
-  const open = new Map<string, OpenSpan>()
-  const byRecord = new WeakMap<RequestRecord, Set<OpenSpan>>()
-
-  function becomeTask(entry: OpenSpan): void {
-    const { span, record } = entry
+  function becomeTask(entry: OpenCall, record: RequestRecord): void {
+    const { span } = entry
     const { traceId, spanId } = span.spanContext()
     const taskId = `${traceId}${spanId}` as TaskId
     entry.taskId = taskId
@@ -44,37 +37,45 @@ export function watchLeftovers(now: () => EpochMs, overdueMs: number): Leftovers
   }
   return {
     onStart(span: RecordedSpan, parent: Context) {
-      if ((span.kind !== SpanKind.CLIENT && span.kind !== SpanKind.INTERNAL) || isNoWork(span)) return
+      if ((span.kind !== SpanKind.CLIENT && span.kind !== SpanKind.INTERNAL) || isNoWork(span)) return undefined
       const record = activeRequest(parent)
       // A framework's own span of the request is closed a little after the response, and is no work.
-      if (!record || (span.isRetold && !record.ended)) return
-      const parentSpan = trace.getSpan(parent)
-      const isInside = parentSpan !== undefined && (isTaskSpan(parentSpan) || open.has(parentSpan.spanContext().spanId))
-      const entry: OpenSpan = { span, record, isInside }
-      if (open.size >= MOST_OPEN) open.delete(open.keys().next().value!)
-      open.set(span.spanContext().spanId, entry)
-      if (record.ended) {
-        if (!isInside) becomeTask(entry)
-        return
+      if (!record || (span.isRetold && !record.ended)) return undefined
+      const others = record.ended ? undefined : (record.openCalls ??= new LinkedList<OpenCall>())
+      if (others && others.size >= MOST_OPEN) return undefined
+      const isInside = isWithinWork(trace.getSpan(parent))
+      const entry: OpenCall = {
+        span,
+        isInside,
+        others,
+        taskId: undefined,
+        before: undefined,
+        after: undefined,
+        isIn: false,
       }
-      const set = byRecord.get(record)
-      if (set) set.add(entry)
-      else byRecord.set(record, new Set([entry]))
+      span.isWork = true
+      if (others) others.add(entry)
+      else if (!isInside) becomeTask(entry, record)
+      return entry
     },
-    onEnd(span: SpanData, scope: SpanScope) {
-      const entry = open.get(span.spanId)
+    onEnd(span: SpanData, scope: SpanScope, entry) {
       if (!entry) return false
-      open.delete(span.spanId)
-      if (!entry.record.ended) byRecord.get(entry.record)?.delete(entry)
+      entry.others?.remove(entry)
       return entry.taskId ? publishEnd(entry.taskId, span, scope, now()) : false
     },
     requestEnded(record) {
-      const set = byRecord.get(record)
-      if (!set) return
-      byRecord.delete(record)
-      for (const entry of set) if (!entry.isInside) becomeTask(entry)
+      const { openCalls } = record
+      record.openCalls = undefined
+      for (const entry of openCalls?.all() ?? []) if (!entry.isInside) becomeTask(entry, record)
     },
   }
+}
+
+/** A child of work that is open, or of a task's own span. */
+function isWithinWork(parent: Span | undefined): boolean {
+  const span = standsFor(parent)
+  if (span === undefined) return false
+  return (span instanceof RecordedSpan && span.isWork && !span.ended) || isTaskSpan(span)
 }
 
 /** Whether the patrol tells the span. */

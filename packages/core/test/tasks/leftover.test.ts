@@ -1,8 +1,9 @@
-import { ROOT_CONTEXT, SpanKind, type Attributes } from '@opentelemetry/api'
+import { ROOT_CONTEXT, SpanKind, trace, type Attributes } from '@opentelemetry/api'
 import { AlwaysOnSampler } from '@opentelemetry/sdk-trace'
 import { expect, test } from 'vitest'
 import type { EpochMs, TaskEvent } from '../../src/contracts/task.ts'
 import { REQUEST_KEY, type RequestRecord } from '../../src/http/request-record.ts'
+import { ownedScopes } from '../../src/sdk/owned-scopes.ts'
 import type { RecordedSpan } from '../../src/sdk/recorded-span.ts'
 import { createTracerProvider } from '../../src/sdk/tracer-provider.ts'
 import { taskChannel } from '../../src/tasks/channel.ts'
@@ -17,7 +18,8 @@ const limits = {
   links: many,
   linkAttributes: many,
 }
-const tracer = createTracerProvider({ sampler: new AlwaysOnSampler(), limits, deliver: () => {} }).getTracer('app')
+const provider = createTracerProvider({ sampler: new AlwaysOnSampler(), limits, deliver: () => {} })
+const tracer = provider.getTracer('app')
 
 /** The task that a call is which begins when its request has been answered. */
 function taskOf(name: string, attributes: Attributes): unknown {
@@ -64,4 +66,29 @@ test('a command of Redis that waits for work was a task of the request that bega
   for (const command of ['rpop', 'lmove', 'xadd', 'publish'])
     expect([command, taskOf(command, redis)]).toMatchObject([command, { kind: 'spawned' }])
   expect(taskOf('xread', {})).toMatchObject({ kind: 'spawned' })
+})
+
+test('what work asks below a span that a replaced instrumentation would make is a part of that work, and no task beside it', () => {
+  const tasks: string[] = []
+  const hear = (event: TaskEvent): void => void (event.kind === 'spawned' && tasks.push(event.name))
+  taskChannel.subscribe(hear as never)
+  const leftovers = watchLeftovers(() => 0 as EpochMs, 1_000)
+  const ref = { traceId: 'a', spanId: 'b', sampled: true }
+  const record: RequestRecord = { ref, method: 'GET', startedAt: 0, promised: 0, ended: true }
+  const inRequest = ROOT_CONTEXT.setValue(REQUEST_KEY, record)
+  const begin = (name: string, within: typeof inRequest): typeof inRequest => {
+    const span = tracer.startSpan(name, { kind: SpanKind.CLIENT }, within)
+    leftovers.onStart(span as unknown as RecordedSpan, within)
+    return trace.setSpan(within, span)
+  }
+  ownedScopes.add('replaced')
+  const work = begin('work', inRequest)
+  const standIn = trace.setSpan(work, provider.getTracer('replaced').startSpan('seen', {}, work))
+  const twice = trace.setSpan(standIn, provider.getTracer('replaced').startSpan('seen', {}, standIn))
+  begin('part', work)
+  begin('part below a stand-in', standIn)
+  begin('part below two', twice)
+  taskChannel.unsubscribe(hear as never)
+  ownedScopes.delete('replaced')
+  expect(tasks).toEqual(['work'])
 })
