@@ -1,7 +1,7 @@
 // Requests in flight, one fixed slot each, in one small file of the process: <dir>/flight/<nonce>.<thread>.slots. A slot is
 // overwritten by the next request, so the file does not grow with traffic, and nobody reads it before the process is dead.
 import { readFileSync } from 'node:fs'
-import type { EpochMs, FlightLog, RequestReceived } from '@afterspan/core/internal'
+import { codeAt, type EpochMs, type FlightLog, type RequestReceived } from '@afterspan/core/internal'
 import { SlotFile, slotPath } from './slot-file.ts'
 
 const SLOT_BYTES = 256
@@ -90,7 +90,7 @@ function encode(into: Buffer, { origin, at, parentSpanId, method, target }: Requ
 /** Returns where it ends; what has no room is cut off. */
 function text(into: Buffer, characters: string, at: number): number {
   const length = Math.min(characters.length, SLOT_BYTES - at)
-  for (let i = 0; i < length; i++) into[at + i] = characters.charCodeAt(i)
+  for (let i = 0; i < length; i++) into[at + i] = codeAt(characters, i)
   return at + length
 }
 
