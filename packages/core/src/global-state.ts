@@ -55,6 +55,7 @@ export interface AfterspanState {
     | 'clearInterval'
     | 'clearImmediate'
     | 'queueMicrotask'
+    | 'performance'
   >
   /** OpenTelemetry modules that the instrumentation bundles share with the preload bundle, by package name. */
   shared: Record<string, unknown>
