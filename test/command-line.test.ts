@@ -51,7 +51,8 @@ describe.each(nodesUnderTest())('Node $major', ({ path }) => {
 test.each([
   { args: ['tasks', '--colour'], says: "tasks: Unknown option '--colour'" },
   { args: ['tasks', 'failed'], says: 'tasks: "failed" is not understood' },
-  { args: ['tasks', '--limit', '0'], says: 'tasks: --limit "0": allowed is a whole number from 1' },
+  { args: ['tasks', '--limit', '0'], says: 'tasks: --limit "0": allowed is a whole number from 1 to 1000' },
+  { args: ['tasks', '--limit', '1001'], says: 'tasks: --limit "1001": allowed is a whole number from 1 to 1000' },
   { args: ['tasks', '--trace', ''], says: 'tasks: "" is not a trace id: 32 hex characters' },
   { args: ['patrol', '--port', '65536'], says: 'patrol: --port "65536": allowed is a number from 0 to 65535' },
   { args: ['patrol', 'now'], says: 'patrol: "now" is not understood' },

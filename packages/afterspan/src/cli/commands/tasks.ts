@@ -6,6 +6,8 @@ import { textTable } from '../text-table.ts'
 import { traceIdIn } from '../trace-id.ts'
 
 const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+const USUAL_ROWS = 100
+const MOST_ROWS = 1_000
 const COLUMNS = [
   'spawned_at',
   'state',
@@ -27,7 +29,7 @@ export const tasks: Command = {
     '  --state WORDS   pending, enqueued, running, retrying, succeeded, failed, cancelled, lost; commas between them',
     '  --route R       promised by requests to this route',
     '  --since 1h      spawned within the last seconds (30s), minutes (15m), hours or days',
-    '  --limit N       at most so many rows (default 100, most 1000)',
+    `  --limit N       at most so many rows (default ${USUAL_ROWS}, most ${MOST_ROWS})`,
     '  --json          an array of flat rows',
     '  --dir FOLDER    the ledger folder',
   ].join('\n'),
@@ -42,8 +44,8 @@ export const tasks: Command = {
   },
   async run({ values, print, complain }) {
     const { limit } = values
-    if (typeof limit === 'string' && !/^[1-9]\d{0,5}$/.test(limit))
-      throw new UsageError(`--limit ${JSON.stringify(limit)}: allowed is a whole number from 1`)
+    if (typeof limit === 'string' && (!/^[1-9]\d{0,3}$/.test(limit) || Number(limit) > MOST_ROWS))
+      throw new UsageError(`--limit ${JSON.stringify(limit)}: allowed is a whole number from 1 to ${MOST_ROWS}`)
     const query = new URLSearchParams()
     for (const name of ['state', 'route', 'limit']) {
       const value = values[name]
@@ -58,8 +60,15 @@ export const tasks: Command = {
     }
     const rows = (body as { readonly tasks: readonly FlatTask[] }).tasks
     print(values['json'] ? JSON.stringify(rows, null, 2) : table(rows))
+    if (!values['json'] && rows.length === Number(limit ?? USUAL_ROWS)) complain(more(rows.length))
     return 0
   },
+}
+
+/** Beside the table, so that whoever counts its lines counts no other. */
+function more(shown: number): string {
+  const further = shown < MOST_ROWS ? `--limit shows up to ${MOST_ROWS}, ` : ''
+  return `afterspan tasks: these are the newest ${shown}; ${further}--state, --route and --since choose among all`
 }
 
 function durationMs(text: string): number {
