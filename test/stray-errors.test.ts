@@ -167,7 +167,7 @@ describe.each(nodesUnderTest())('on Node $major', (node) => {
     const url = await listening(app)
     const admin = await app.adminUrl()
     const trace = async (path: string): Promise<string> => traceIdOf(await get(`${url}/${path}`))
-    const quiet = await Promise.all([trace('express/good'), trace('express/refused'), trace('fastify/good')])
+    const quiet = await Promise.all(['express/good', 'express/refused', 'express/twice', 'fastify/good'].map(trace))
     for (const framework of ['express', 'fastify', 'koa']) {
       const [bad, aborted] = await Promise.all([trace(`${framework}/bad`), trace(`${framework}/abort`)])
       const { tasks } = await expectReceipt(admin, bad, { verdict: 'broken' })

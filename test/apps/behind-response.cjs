@@ -14,6 +14,10 @@ app.get('/express/refused', (_req, res, next) => {
   res.status(409).end()
   next(new RangeError('told by the status'))
 })
+app.get('/express/twice', (_req, res) => {
+  res.json({ answer: 1 })
+  res.json({ answer: 2 })
+})
 app.get('/express/:act', async (req, res) => {
   res.send('ok')
   await work(req.params.act)

@@ -15,7 +15,16 @@ export function onThrownBehind(teller: Teller): void {
 export function throwBehind({ record, error: first, done }: Open, error: unknown): void {
   const status = done ? record.status : record.response?.statusCode
   if (first !== undefined || record.outcome !== undefined || status === undefined || status >= 400) return
-  tell?.(record, error)
+  try {
+    if (!isSecondAnswer(error)) tell?.(record, error)
+  } catch {
+    // nothing of ours is worth an error in a framework
+  }
+}
+
+/** Where a `return` was forgotten, the handler answers twice: the client has the first answer, and no work has failed. */
+function isSecondAnswer(error: unknown): boolean {
+  return (error as { readonly code?: unknown } | null | undefined)?.code === 'ERR_HTTP_HEADERS_SENT'
 }
 
 /** Whether the app has said all that it has to say. */
