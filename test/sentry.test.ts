@@ -1,5 +1,8 @@
 // Sentry is told where the app has it. A small package of that name says what it gets.
+import { once } from 'node:events'
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { dirname, join } from 'node:path'
 import { bothFormats, get, pollUntil, startPreloaded, tempDir, type RunningApp } from '@afterspan/testing'
 import { startOtlpSink } from 'afterspan/internal'
@@ -12,6 +15,7 @@ const init = () => { isOn = true }
 const isInitialized = () => isOn
 const captureException = ({ name, message, stack }, context) => {
   console.log('sentry ' + JSON.stringify({ name, message, stack, ...context }))
+  if (process.env.SENTRY_URL) process.getBuiltinModule('node:http').get(process.env.SENTRY_URL).on('error', () => {})
   if (process.env.SENTRY_THROWS) throw new TypeError('sentry is broken')
 }
 `
@@ -112,4 +116,19 @@ test('a Sentry that throws harms nothing and is said once', async () => {
   expect((await get(url)).status).toBe(200)
   expect(app.stderr.match(/AFS_\w+.*/g)).toEqual([expect.stringMatching(/^AFS_REPORT_FAILED .*sentry is broken$/)])
   await app.stop()
+})
+
+test('a process without anything left to do lived on, for as long as a Sentry that hangs did not answer', async () => {
+  const hanging = createServer().listen(0, '127.0.0.1')
+  const asked = once(hanging, 'request')
+  await once(hanging, 'listening')
+  const env = { SENTRY_URL: `http://127.0.0.1:${(hanging.address() as AddressInfo).port}` }
+  const app = startPreloaded({ app: folderWith('cjs'), env })
+  const url = await listening(app)
+  await get(`${url}/call`)
+  await asked
+  await get(`${url}/end`)
+  expect(await app.exit).toEqual({ code: 0, signal: null })
+  hanging.closeAllConnections()
+  hanging.close()
 })

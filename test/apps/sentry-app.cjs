@@ -7,6 +7,7 @@ module.exports = function start(sentry) {
   const server = createServer((req, res) => {
     if (req.url === '/call') res.end('promised', () => get('http://127.0.0.1:1/').on('error', () => {}))
     else if (req.url === '/reject') res.end('promised', () => void Promise.reject(new RangeError('nobody cares')))
+    else if (req.url === '/end') res.setHeader('connection', 'close').end(() => server.close())
     else res.end()
   }).listen(0, '127.0.0.1', () => console.log(`listening ${server.address().port}`))
 }

@@ -4,6 +4,7 @@
 import type { ModuleHook } from '../contracts/module-hook.ts'
 import type { Incident } from '../contracts/reporter.ts'
 import { globalState } from '../global-state.ts'
+import { withBriefRequests } from './brief-requests.ts'
 import { isUncaught } from './incident-reader.ts'
 
 /** What is used of `@sentry/node`, in all versions since 8. */
@@ -21,7 +22,8 @@ export function sentryHook(watch: () => void): ModuleHook {
     if (copies.length > 1) return
     ;(globalState().reportListeners ??= new Set()).add((incident) => {
       if (isUncaught(incident) || isGoodNews(incident)) return
-      copies.find((copy) => copy.isInitialized())?.captureException(errorOf(incident), contextOf(incident))
+      const sentry = copies.find((copy) => copy.isInitialized())
+      if (sentry) withBriefRequests(() => sentry.captureException(errorOf(incident), contextOf(incident)))
     })
     watch()
   }
