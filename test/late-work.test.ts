@@ -77,6 +77,10 @@ describe.each(nodesUnderTest())('a call after the response, on Node $major', (no
       // It was called failed, as one whose server had hung up.
       'get-destroy': { state: 'cancelled', reason: 'aborted' },
       'get-idle': { state: 'failed', attempts: [{ failure: { type: 'ECONNRESET' } }] },
+      'http2-close': { state: 'cancelled', reason: 'aborted' },
+      // Node has no error where the server gives up: it was called the wish of the app.
+      'http2-cancelled': { state: 'failed', attempts: [{ failure: { type: 'ERR_HTTP2_STREAM_CANCEL' } }] },
+      'http2-idle': { state: 'failed', attempts: [{ failure: { type: 'ERR_HTTP2_STREAM_CANCEL' } }] },
       'axios-abort': { state: 'cancelled', reason: 'aborted' },
       'axios-fetch-abort': { state: 'cancelled', reason: 'aborted' },
       'get-timeout': { state: 'failed', attempts: [{ failure: { type: 'TimeoutError' } }] },

@@ -2,6 +2,7 @@
 const { createServer, get } = require('node:http')
 const { setFlagsFromString } = require('node:v8')
 const { runInNewContext } = require('node:vm')
+const http2 = require('node:http2')
 const axios = require('axios')
 
 setFlagsFromString('--expose-gc')
@@ -17,6 +18,15 @@ const axiosAbort = (adapter) => {
   soon(() => controller.abort())
 }
 const axiosTimeout = (adapter) => void axios.get(url, { adapter, signal: AbortSignal.timeout(50) }).catch(ignore)
+const CANCEL = http2.constants.NGHTTP2_CANCEL
+const silent = http2.createServer().listen(0, '127.0.0.1')
+silent.on('stream', (stream, { ':path': path }) => (path === '/cancel' ? stream.close(CANCEL) : undefined))
+const http2Call = (path, act) => {
+  const session = http2.connect(`http://127.0.0.1:${silent.address().port}`)
+  const call = session.request({ ':path': path })
+  call.on('error', ignore).on('close', () => session.close())
+  session.on('connect', () => setImmediate(() => act(call)))
+}
 const acts = {
   'fetch-abort': () => {
     const controller = new AbortController()
@@ -53,6 +63,9 @@ const acts = {
     const call = get(url).on('error', ignore)
     call.setTimeout(50, () => call.destroy())
   },
+  'http2-close': () => http2Call('/', (call) => call.close(CANCEL)),
+  'http2-cancelled': () => http2Call('/cancel', ignore),
+  'http2-idle': () => http2Call('/', (call) => call.setTimeout(50, () => call.close(CANCEL))),
   'axios-abort': () => axiosAbort('http'),
   'axios-fetch-abort': () => axiosAbort('fetch'),
   'axios-timeout': () => axiosTimeout('http'),

@@ -9,6 +9,7 @@ import { withOwnFramesHidden } from '../instrument/hidden-frames.ts'
 import type { MeasureClient } from './client-metrics.ts'
 import { defaultPort, failClientSpan, openClientSpan, tellStatus, type OpenClientSpan } from './client-span.ts'
 import { OWN_REQUEST } from '../sdk/otlp/own-request.ts'
+import { isGivenUpStream, watchGivenUpStreams } from './given-up.ts'
 import { canSeeHttp2 } from './http2-server.ts'
 import { makeRoom } from './listener-room.ts'
 import { replaceMethod } from '../instrument/replace-method.ts'
@@ -19,6 +20,10 @@ type Stream = ClientHttp2Stream & { [SPAN]?: OpenClientSpan | undefined }
 type Headers = Readonly<Record<string | symbol, unknown>> | readonly unknown[]
 /** What a session was connected to. */
 type Target = Pick<OpenClientSpan, 'address' | 'port' | 'scheme'>
+
+/** What Node has no error for: a server that cancels it, or goes. */
+const NO_ANSWER = Object.assign(new Error('closed before its answer'), { code: 'ERR_HTTP2_STREAM_CANCEL' })
+const NOT_SENT = Object.assign(new Error('Node did not send it'), { code: 'refused' })
 
 const targets = new WeakMap<ClientHttp2Session, Target>()
 
@@ -70,9 +75,11 @@ function watchRequests(
           const given = carrying(headers, own)
           stream = withOwnFramesHidden(() => original.call(this, given, ...rest)) as Stream
           stream[SPAN] = own
+          watchGivenUpStreams(Object.getPrototypeOf(stream) as object)
           makeRoom(stream)
           stream.once('close', function (this: Stream) {
-            if (this.errored) failClientSpan(own, this.errored)
+            const error = this.errored ?? (own.status || isGivenUpStream(this) ? undefined : NO_ANSWER)
+            if (error) failClientSpan(own, error)
             finish(own, measure)
           })
           return stream
@@ -85,7 +92,7 @@ function watchRequests(
 }
 
 function refuse(open: OpenClientSpan, measure: MeasureClient): void {
-  failClientSpan(open, { name: 'refused', message: 'Node did not send it' })
+  failClientSpan(open, NOT_SENT)
   finish(open, measure)
 }
 
