@@ -21,9 +21,10 @@ export const bullmqSandbox: Integration<{ readonly ChildProcessor?: ChildProcess
       ChildProcessor.prototype,
       'start',
       (original) =>
-        function (this: object, job, ...args) {
+        function (this: { readonly currentJobPromise?: unknown }, job, ...args) {
           const attempt = takeAttempt(job)
-          return resumeAttempt(storedCarrierOf(job), attempt, () => original.call(this, job, ...args))
+          const start = (): unknown => original.call(this, job, ...args)
+          return resumeAttempt(storedCarrierOf(job), attempt, start, () => this.currentJobPromise)
         },
     )
   },

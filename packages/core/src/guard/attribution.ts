@@ -15,6 +15,8 @@ export interface Culprit {
   readonly task?: TaskId
   /** The task, or its attempt, has ended: it is what that left behind. */
   readonly isOver?: boolean
+  /** The attempt is at work here for another process or thread, which hears of the error and tells it. */
+  readonly isToldElsewhere?: boolean
 }
 
 const RECENT_MS = 60_000
@@ -53,7 +55,10 @@ function culpritOf(from: Context): Culprit | undefined {
   if (record) return { ref: record.ref, record }
   const span = trace.getSpan(from)
   const task = activeTask(from)
-  if (span && task) return { ref: refOf(span), task, isOver: attemptOf(from)?.isOver === true }
+  if (span && task) {
+    const { isOver = false, isResumed = false } = attemptOf(from) ?? {}
+    return { ref: refOf(span), task, isOver, isToldElsewhere: isResumed && !isOver }
+  }
   const handshake = from.getValue(CONNECTION_KEY) as RequestRecord | undefined
   return handshake && { ref: handshake.ref, record: handshake }
 }

@@ -53,7 +53,7 @@ export function createStrays(
   const isNew = oncePerTrace()
   const mayHaveRow = rowLimits(deps)
   const announce = (uncaught: Uncaught): StrayError | undefined => {
-    if (!isNew(uncaught)) return undefined
+    if (!isNew(uncaught) || uncaught.culprit?.isToldElsewhere) return undefined
     if (uncaught.culprit && !mayHaveRow(uncaught)) return undefined
     if (isTold(uncaught.error, uncaught.culprit?.ref.traceId)) {
       if (uncaught.isCrash && uncaught.culprit) deps.tellCrash(uncaught)

@@ -12,6 +12,8 @@ export class AttemptContext extends LayeredContext {
   readonly #taskId: TaskId
   /** What runs in it now was left behind. */
   isOver = false
+  /** It is another process or thread that tells how it ends. */
+  isResumed = false
 
   constructor(carried: Context, span: Span, taskId: TaskId) {
     super()

@@ -6,18 +6,23 @@ import { AttemptContext } from './attempt-context.ts'
 import { CARRIER_GETTER } from './consumer.ts'
 import { observe } from './observe.ts'
 
-/** `message` is what its message carries, and names the task; `attempt`, where it is there, names the span that is under way. */
-export function resumeAttempt<R>(message: Carrier, attempt: Carrier, run: () => R): R {
+/** `message` is what its message carries, and names the task; `attempt`, where it is there, names the span that is under way. `workOf`: what goes on when `run` has returned. */
+export function resumeAttempt<R>(message: Carrier, attempt: Carrier, run: () => R, workOf?: () => unknown): R {
   const sent = trace.getSpanContext(propagation.extract(ROOT_CONTEXT, message, CARRIER_GETTER))
   if (!sent) return run()
   const taskId = `${sent.traceId}${sent.spanId}` as TaskId
   const carried = propagation.extract(ROOT_CONTEXT, attempt, CARRIER_GETTER)
   const span = trace.getSpan(carried) ?? trace.wrapSpanContext(sent)
   const active = new AttemptContext(carried, span, taskId)
+  active.isResumed = true
   const end = (): void => {
     active.isOver = true
   }
-  return observe(() => context.with(active, run), { onSuccess: end, onFailure: end, onError: end })
+  const ending = { onSuccess: end, onFailure: end, onError: end }
+  if (!workOf) return observe(() => context.with(active, run), ending)
+  const result = context.with(active, run)
+  void observe(workOf, ending)
+  return result
 }
 
 /** What `resumeAttempt` needs of the attempt that is under way here. */
