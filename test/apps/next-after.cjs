@@ -11,6 +11,13 @@ mkdirSync(join(next, FILE, '..'), { recursive: true })
 writeFileSync(join(next, 'package.json'), '{ "name": "next", "version": "16.4.6" }')
 writeFileSync(join(next, FILE), 'exports.workAsyncStorage = new (require("node:async_hooks").AsyncLocalStorage)()')
 const { workAsyncStorage } = require(join(next, FILE))
+const RESOLVER = 'dist/compiled/next-server/pages-api.runtime.prod.js'
+mkdirSync(join(next, RESOLVER, '..'), { recursive: true })
+writeFileSync(
+  join(next, RESOLVER),
+  'exports.resolve = async (handler, response) => { try { await handler(response) } catch (error) { console.error(error) } }',
+)
+const { resolve } = require(join(next, RESOLVER))
 
 class AfterContext {
   #response
@@ -38,6 +45,30 @@ const fail = async () => {
   await new Promise(setImmediate)
   throw new TypeError('no receipt')
 }
+// API routes of its pages: they answer, and go on.
+const routes = {
+  async throwsBehind(response) {
+    response.end()
+    await fail()
+  },
+  async throwsAtOnce(response) {
+    response.end()
+    throw new RangeError('no mail')
+  },
+  async printsBehind(response) {
+    response.end()
+    await fail().catch((error) => console.error(error))
+  },
+  async printsWhatItGot(response) {
+    response.end()
+    const { error } = await fail().catch((caught) => ({ error: caught }))
+    console.error(error)
+  },
+  async refuses(response) {
+    response.writeHead(409).end()
+    await fail()
+  },
+}
 const ways = {
   done: () => async () => 'done',
   fails: () => fail,
@@ -59,6 +90,7 @@ const server = createServer((request, response) => {
   if (way === 'kill') process.kill(process.pid, 'SIGKILL')
   trace.getTracer('next.js').startActiveSpan(request.method, { kind: SpanKind.SERVER }, (span) => {
     response.on('close', () => setImmediate(() => span.end()))
+    if (routes[way]) return void resolve(routes[way], response)
     const afterContext = new AfterContext(response)
     workAsyncStorage.run({ afterContext }, () => {
       try {

@@ -1,19 +1,33 @@
 import { subscribe } from 'node:diagnostics_channel'
-import { stripVTControlCharacters, types } from 'node:util'
+import { getCallSites, stripVTControlCharacters, types } from 'node:util'
 import { activeInFlight } from './in-flight.ts'
 import type { LoggedError } from './logged-error.ts'
+import { activeRequest } from './request-record.ts'
+import { hasNext } from './routes/next.ts'
+import { failBehind, isAnswered } from './thrown-behind.ts'
 
 /** Remembers what a request has put on the console. Node tells of it: `console` stays as it is. */
 export function watchLoggedErrors(): void {
   subscribe('console.error', (args) => {
     try {
       const error = loggedIn(args as readonly unknown[])
-      if (error) activeInFlight()?.hasLogged(error, 'console')
+      if (!error) return
+      activeInFlight()?.hasLogged(error, 'console')
+      const record = activeRequest()
+      if (record && isAnswered(record) && hasNext() && isByNext()) failBehind(record, error)
     } catch {
       // the line goes out all the same
     }
   })
 }
+
+/** What a handler of an API route throws behind its response Next.js prints, and nothing else: no file of the app has a part in that call. */
+function isByNext(): boolean {
+  const files = getCallSites(MOST_FRAMES, { sourceMap: false }).map(({ scriptName }) => scriptName)
+  const others = files.filter((file) => !file.startsWith('node:') && !file.startsWith(__dirname))
+  return others.length > 0 && others.every((file) => /[\\/]next[\\/]dist[\\/]/.test(file))
+}
+const MOST_FRAMES = 30
 
 export function errorAmong(values: readonly unknown[]): LoggedError | undefined {
   const error = values.find(types.isNativeError)

@@ -119,7 +119,7 @@ export function watchServers(settings: ServerSettings): RequestTeller {
       hideOwnFrames(error)
       const open = requestOf(request)
       if (!open) return
-      if (isAnswered(open)) throwBehind(open, error)
+      if (isAnswered(open.record)) throwBehind(open, error)
       open.hasThrown(error)
     },
     recordBroken(request, error) {

@@ -12,9 +12,14 @@ export function onThrownBehind(teller: Teller): void {
 }
 
 /** Nothing where the error is why it was answered so, or comes of a client that has left. The first one counts here, too. */
-export function throwBehind({ record, error: first, done }: Open, error: unknown): void {
-  const status = done ? record.status : record.response?.statusCode
-  if (first !== undefined || record.outcome !== undefined || status === undefined || status >= 400) return
+export function throwBehind({ record, error: first }: Open, error: unknown): void {
+  if (first === undefined) failBehind(record, error)
+}
+
+/** The same where nobody but the console is given what was thrown. */
+export function failBehind(record: RequestRecord, error: unknown): void {
+  const status = record.ended ? record.status : record.response?.statusCode
+  if (record.outcome !== undefined || status === undefined || status >= 400) return
   try {
     if (!isSecondAnswer(error)) tell?.(record, error)
   } catch {
@@ -28,6 +33,6 @@ function isSecondAnswer(error: unknown): boolean {
 }
 
 /** Whether the app has said all that it has to say. */
-export function isAnswered({ done, record }: Open): boolean {
-  return done || record.response?.writableEnded === true
+export function isAnswered({ ended, response }: RequestRecord): boolean {
+  return ended || response?.writableEnded === true
 }

@@ -6,8 +6,16 @@ import { activeRequest } from '../request-record.ts'
 /** Pages that are shown in place of one. */
 const INSTEAD = /^\/(?:_|404$|500$)/
 
+let isHere = false
+
+/** Whether it has served anything. */
+export function hasNext(): boolean {
+  return isHere
+}
+
 export const nextRoutes: SpanObserver = {
-  onStart({ attributes }, parent) {
+  onStart({ attributes, instrumentationScope }, parent) {
+    isHere ||= instrumentationScope.name === 'next.js'
     const page = attributes['next.route']
     if (typeof page !== 'string' || INSTEAD.test(page)) return
     const request = activeRequest(parent)
