@@ -167,14 +167,16 @@ describe.each(nodesUnderTest())('on Node $major', (node) => {
     const url = await listening(app)
     const admin = await app.adminUrl()
     const trace = async (path: string): Promise<string> => traceIdOf(await get(`${url}/${path}`))
-    const quiet = await Promise.all(['express/good', 'express/refused', 'express/twice', 'fastify/good'].map(trace))
-    for (const framework of ['express', 'fastify', 'koa']) {
+    const good = ['express/good', 'express/refused', 'express/twice', 'fastify/good', 'fastify/hook/good']
+    const quiet = await Promise.all(good.map(trace))
+    const told = async (framework: string): Promise<void> => {
       const [bad, aborted] = await Promise.all([trace(`${framework}/bad`), trace(`${framework}/abort`)])
       const { tasks } = await expectReceipt(admin, bad, { verdict: 'broken' })
       expect([framework, tasks]).toMatchObject([framework, [{ state: 'failed', reason: 'threw', name: 'RangeError' }]])
       await expectReceipt(admin, aborted, { verdict: 'kept', tasks: [{ state: 'cancelled', reason: 'aborted' }] })
       expect(await toldTrace(sink, bad, 'failed')).toContain('afterResponse')
     }
+    await Promise.all(['express', 'fastify', 'fastify/hook', 'fastify/route', 'koa'].map(told))
     for (const traceId of quiet)
       expect(JSON.parse((await get(`${admin}/receipt/${traceId}`)).text)).toMatchObject({ tasks: [] })
     await app.stop()

@@ -1,5 +1,6 @@
 // Answers, and goes on in the same handler: what that ends with goes to the framework, which has nobody to give it to.
 const { setTimeout: sleep } = require('node:timers/promises')
+const { callbackify } = require('node:util')
 const express = require('express')
 const fastify = require('fastify')()
 const Koa = require('koa')
@@ -29,6 +30,12 @@ fastify.get('/fastify/:act', async (request, reply) => {
   reply.send('ok')
   await work(request.params.act)
 })
+fastify.addHook('onResponse', async ({ params, routeOptions }) => {
+  if (routeOptions.url === '/fastify/hook/:act') await work(params.act)
+})
+fastify.get('/fastify/hook/:act', async () => 'ok')
+const ofRoute = (request, _reply, done) => callbackify(work)(request.params.act, done)
+fastify.get('/fastify/route/:act', { onResponse: [async () => {}, ofRoute] }, async () => 'ok')
 const koa = new Koa()
 koa.silent = true
 koa.use(async ({ path, res }) => {

@@ -1,9 +1,10 @@
-// Fastify 4 and 5 say on a diagnostics channel of their own that an instance was made: nothing is patched. Its hooks are public, come
-// first, and are inherited by every plugin.
+// Fastify 4 and 5 say on a diagnostics channel of their own that an instance was made. Its hooks are public, come first, and are
+// inherited by every plugin; those that the app has behind the response are called through one of ours.
 import { subscribe } from 'node:diagnostics_channel'
 import { once } from '../../once.ts'
 import { whenBroken } from '../broken-body.ts'
 import { expressRoute } from './express.ts'
+import { hearHooksBehind, type Hooked } from './fastify-hooks.ts'
 import type { RequestTeller } from './framework.ts'
 
 interface Instance {
@@ -63,6 +64,9 @@ export function watchFastify(
           recordError(request.raw, error)
         })
         done()
+      })
+      hearHooksBehind(fastify as unknown as Hooked, (request, error) => {
+        recordError(request.raw, error)
       })
       onActive(fastify.version ?? '')
     } catch (error) {
