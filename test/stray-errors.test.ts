@@ -176,7 +176,8 @@ describe.each(nodesUnderTest())('on Node $major', (node) => {
       await expectReceipt(admin, aborted, { verdict: 'kept', tasks: [{ state: 'cancelled', reason: 'aborted' }] })
       expect(await toldTrace(sink, bad, 'failed')).toContain('afterResponse')
     }
-    await Promise.all(['express', 'fastify', 'fastify/hook', 'fastify/route', 'koa'].map(told))
+    const all = ['express', 'fastify', 'fastify/hook', 'fastify/route', 'fastify/raw', 'koa']
+    await Promise.all(all.map(told))
     for (const traceId of quiet)
       expect(JSON.parse((await get(`${admin}/receipt/${traceId}`)).text)).toMatchObject({ tasks: [] })
     await app.stop()

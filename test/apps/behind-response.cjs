@@ -5,10 +5,13 @@ const express = require('express')
 const fastify = require('fastify')()
 const Koa = require('koa')
 
-const work = async (act) => {
-  await sleep(20)
+const end = (act) => {
   if (act === 'abort') AbortSignal.abort().throwIfAborted()
   if (act !== 'good') throw new RangeError('the invoice was not written')
+}
+const work = async (act) => {
+  await sleep(20)
+  end(act)
 }
 const app = express()
 app.get('/express/refused', (_req, res, next) => {
@@ -36,6 +39,10 @@ fastify.addHook('onResponse', async ({ params, routeOptions }) => {
 fastify.get('/fastify/hook/:act', async () => 'ok')
 const ofRoute = (request, _reply, done) => callbackify(work)(request.params.act, done)
 fastify.get('/fastify/route/:act', { onResponse: [async () => {}, ofRoute] }, async () => 'ok')
+fastify.get('/fastify/raw/:act', (request, reply) => {
+  reply.raw.end('ok')
+  end(request.params.act)
+})
 const koa = new Koa()
 koa.silent = true
 koa.use(async ({ path, res }) => {

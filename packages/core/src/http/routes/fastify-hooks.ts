@@ -1,19 +1,25 @@
-// Hooks of the kind onResponse are where Fastify has an app put what is done behind the response. What they end with is only logged.
+// What Fastify gives to nobody: what a handler rejects with once it has replied, and what hooks of the kind onResponse end with, which
+// are where it has an app put what is done behind the response. Both are only logged. Its channel for what handlers throw has an object
+// made, and four messages sent, for every request.
+import { types } from 'node:util'
 import { copyNature, replaceMethod } from '../../instrument/replace-method.ts'
-import { isThenable } from '../../tasks/observe.ts'
 
 type Hook = (this: unknown, ...args: unknown[]) => unknown
 type Tell = (request: { readonly raw: object }, error: unknown) => void
 
+interface Route {
+  handler?: unknown
+  onResponse?: unknown
+}
 export interface Hooked {
-  addHook(name: 'onRoute', hook: (route: { onResponse?: unknown }) => void): unknown
+  addHook(name: 'onRoute', hook: (route: Route) => void): unknown
 }
 
 const NAME = 'onResponse'
 const heard = new WeakSet<Hook>()
 
 /** Those of an instance, of what is registered in it later, and of single routes. */
-export function hearHooksBehind(fastify: Hooked, tell: Tell): void {
+export function hearBehind(fastify: Hooked, tell: Tell): void {
   replaceMethod(
     fastify,
     'addHook',
@@ -24,35 +30,36 @@ export function hearHooksBehind(fastify: Hooked, tell: Tell): void {
       },
   )
   fastify.addHook('onRoute', (route) => {
-    const { onResponse } = route
+    const { handler, onResponse } = route
+    if (handler) route.handler = hear(handler, tell)
     if (Array.isArray(onResponse)) route.onResponse = onResponse.map((hook) => hear(hook, tell))
     else if (onResponse) route.onResponse = hear(onResponse, tell)
   })
 }
 
-/** What Fastify refuses is left for it to refuse. */
+/** What Fastify refuses is left for it to refuse. Whatever is given back is given on as it is: Fastify hears of it as well. */
 function hear(given: unknown, tell: Tell): unknown {
   if (typeof given !== 'function' || heard.has(given as Hook)) return given
   const hook = given as Hook
   if (hook.constructor.name === 'AsyncFunction' && hook.length > 2) return given
-  const hearing = copyNature(hook, function (this: unknown, ...args: unknown[]) {
-    const [request, , done] = args as [{ readonly raw: object }, unknown, unknown]
-    const failed = (error: unknown): never => {
+  const hearing = copyNature(hook, function (this: unknown, request: { readonly raw: object }, ...rest: unknown[]) {
+    const failed = (error: unknown): void => {
       tell(request, error)
-      throw error
     }
+    const done = rest[1]
     if (typeof done === 'function')
-      args[2] = (error: unknown, ...more: unknown[]): unknown => {
-        if (error) tell(request, error)
+      rest[1] = (error: unknown, ...more: unknown[]): unknown => {
+        if (error) failed(error)
         return (done as Hook)(error, ...more)
       }
-    let result: unknown
     try {
-      result = hook.apply(this, args)
+      const result = hook.call(this, request, ...rest)
+      if (types.isPromise(result)) result.then(undefined, failed)
+      return result
     } catch (error) {
-      return failed(error)
+      failed(error)
+      throw error
     }
-    return isThenable(result) ? result.then((value) => value, failed) : result
   } as Hook)
   heard.add(hearing)
   return hearing

@@ -1,10 +1,9 @@
 // Fastify 4 and 5 say on a diagnostics channel of their own that an instance was made. Its hooks are public, come first, and are
 // inherited by every plugin; those that the app has behind the response are called through one of ours.
 import { subscribe } from 'node:diagnostics_channel'
-import { once } from '../../once.ts'
 import { whenBroken } from '../broken-body.ts'
 import { expressRoute } from './express.ts'
-import { hearHooksBehind, type Hooked } from './fastify-hooks.ts'
+import { hearBehind, type Hooked } from './fastify-hooks.ts'
 import type { RequestTeller } from './framework.ts'
 
 interface Instance {
@@ -19,31 +18,14 @@ interface Request {
   readonly routeOptions?: { readonly url?: string }
 }
 
-interface Handled {
-  readonly request: Request
-  readonly error: unknown
-}
-
-/** What a handler rejects with once it has replied is only logged. */
-function watchHandlers({ recordError }: Pick<RequestTeller, 'recordError'>): void {
-  subscribe('tracing:fastify.request.handler:error', (message) => {
-    const { request, error } = message as Handled
-    recordError(request.raw, error)
-  })
-}
-
 /** `onActive` hears of each version once an instance of it is watched. */
 export function watchFastify(
   { recordError, setRoute }: RequestTeller,
   onActive: (version: string) => void,
   onError: (error: unknown) => void,
 ): void {
-  const watchHandlersOnce = once(() => {
-    watchHandlers({ recordError })
-  })
   subscribe('fastify.initialization', (message) => {
     try {
-      watchHandlersOnce()
       const { fastify } = message as { readonly fastify: Instance }
       fastify.addHook('onRequest', function afterspanRoute(request, _reply, done) {
         // Asked at the end: a handler may still hand over to the not-found handler. What it has no route for may have been answered
@@ -65,7 +47,7 @@ export function watchFastify(
         })
         done()
       })
-      hearHooksBehind(fastify as unknown as Hooked, (request, error) => {
+      hearBehind(fastify as unknown as Hooked, (request, error) => {
         recordError(request.raw, error)
       })
       onActive(fastify.version ?? '')
