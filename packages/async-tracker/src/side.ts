@@ -1,12 +1,13 @@
 // The tracker's half on the side thread: the patrol, and what it answers on the admin listener.
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import { requireKept, type AdminReply, type SideHost } from '@afterspan/core/internal'
+import { requireKept, type SideHost } from '@afterspan/core/internal'
 import type { AskStanding, ToLedgerProbe } from './ledger-probe.ts'
 import { voteQuery, type AskVote, type ToldVotes } from './ledger-votes.ts'
 import type { BesideApp } from './patrol/beside-app.ts'
 import type { PatrolServiceSettings } from './patrol/service.ts'
 import { hasWork } from './patrol/work.ts'
+import { routeQuestions } from './query/admin-routes.ts'
 import type { Answer } from './query/answer.ts'
 import { askPatrol } from './query/socket.ts'
 
@@ -63,14 +64,7 @@ export async function start(host: SideHost, data: unknown): Promise<{ stop(): Pr
   answerMain(host, ask, () => {
     if (settings.isInline) patrol()
   })
-  const route = (prefix: string): void => {
-    host.route(prefix, async ({ path, query, trusted }): Promise<AdminReply> => {
-      if (!trusted) return json({ status: 403, body: { error: 'loopback or the admin token only' } })
-      return json(await ask(path, query))
-    })
-  }
-  route('/receipt/')
-  route('/tasks')
+  routeQuestions(host, ask)
   host.metrics(async () => (await beside?.metrics()) ?? [])
   return {
     async stop() {
@@ -107,7 +101,3 @@ function answerMain(
 }
 
 const NOBODY: Answer = { status: 503, body: { error: 'nobody patrols this ledger folder' } }
-
-function json({ status, body }: Answer): AdminReply {
-  return { status, headers: { 'content-type': 'application/json' }, body: `${JSON.stringify(body)}\n` }
-}

@@ -1,6 +1,6 @@
 // What a patrol of its own answers by HTTP, where it is given a port: the numbers of the ledger, which no app has then, and what is
 // asked about work. Not by the variable for the port: an app beside it may have the same environment, and needs that one.
-import { patrolMetrics, type PatrolService } from '@afterspan/async-tracker/internal'
+import { patrolMetrics, routeQuestions, type PatrolService } from '@afterspan/async-tracker/internal'
 import { AdminServer, adminSettings, loadConfig, metricsRoute, say } from '@afterspan/core/internal'
 
 export interface PatrolEndpoint {
@@ -15,13 +15,7 @@ export function servePatrol(service: PatrolService, port: number): PatrolEndpoin
     '/metrics',
     metricsRoute(async () => ({ families: await collect(), staleMs: 0, isComplete: true })),
   )
-  for (const path of ['/receipt/', '/tasks'])
-    server.route(path, async ({ path: asked, query, trusted }) => {
-      const { status, body } = trusted
-        ? await service.ask(asked, query)
-        : { status: 403, body: { error: 'loopback or the admin token only' } }
-      return { status, headers: { 'content-type': 'application/json' }, body: `${JSON.stringify(body)}\n` }
-    })
+  routeQuestions(server, (path, query) => service.ask(path, query))
   server.start()
   return server
 }
