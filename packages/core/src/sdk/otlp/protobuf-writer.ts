@@ -179,8 +179,7 @@ export function close(start: number): void {
     buffer[start - 1] = length
     return
   }
-  let extra = 0
-  for (let rest = length; rest > 127; rest = Math.floor(rest / 128)) extra++
+  const extra = varintLength(length) - 1
   room(extra)
   buffer.copyWithin(start + extra, start, at)
   at = start - 1

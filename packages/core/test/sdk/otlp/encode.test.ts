@@ -3,6 +3,17 @@ import { encodeFields, encodeSpan, encodeSpanField, encodeTraceRequest } from '.
 import { otlpJson } from '../../../src/sdk/otlp/otlp-json.ts'
 import type { SpanData } from '../../../src/sdk/span-data.ts'
 
+const span = (more: Partial<SpanData> = {}): SpanData => ({
+  traceId: 'ab'.repeat(16),
+  spanId: 'cd'.repeat(8),
+  name: 'a',
+  kind: 1,
+  startMs: 1,
+  endMs: 2,
+  attributes: {},
+  ...more,
+})
+
 const OF_ALL = Object.prototype as Record<string, unknown>
 afterEach(() => {
   delete OF_ALL['extend']
@@ -10,16 +21,8 @@ afterEach(() => {
 
 test('what a library has put on Object.prototype was an attribute of every span', () => {
   OF_ALL['extend'] = 'anything'
-  const span = encodeSpan({
-    traceId: 'ab'.repeat(16),
-    spanId: 'cd'.repeat(8),
-    name: 'a',
-    kind: 1,
-    startMs: 1,
-    endMs: 2,
-    attributes: { own: 'yes' },
-  })
-  const text = otlpJson(encodeTraceRequest({ 'service.name': 'shop' }, [{ scope: { name: 's' }, spans: [span] }]))
+  const spans = [encodeSpan(span({ attributes: { own: 'yes' } }))]
+  const text = otlpJson(encodeTraceRequest({ 'service.name': 'shop' }, [{ scope: { name: 's' }, spans }]))
   expect(text).toContain('"own"')
   expect(text).not.toContain('extend')
 })
@@ -45,17 +48,6 @@ function told(...spans: SpanData[]): Told[] {
   }
   return resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap((scope) => scope.spans))
 }
-const span = (more: Partial<SpanData> = {}): SpanData => ({
-  traceId: 'ab'.repeat(16),
-  spanId: 'cd'.repeat(8),
-  name: 'a',
-  kind: 1,
-  startMs: 1,
-  endMs: 2,
-  attributes: {},
-  ...more,
-})
-
 test('a span is whole however many bytes its length takes', () => {
   for (const characters of [
     0, 60, 61, 62, 63, 64, 65, 66, 70, 16_300, 16_318, 16_319, 16_320, 16_330, 2_097_100, 2_097_200,
